@@ -1,0 +1,27 @@
+"""Train few models thoroughly: exact resume, full knowledge of the train state, calibrated results."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deeptrain.predictor import Predictor
+
+__version__ = "0.1.0"
+
+
+def load(run: str | Path, epoch: int | str = "best", experiment: str | Path | None = None) -> "Predictor":
+    """A trained model with its preprocessing, calibration and threshold, ready to predict.
+
+    Args:
+        run: a run's directory, `runs/digits`, or one training in it, `runs/digits/training-...`.
+        epoch: "best", "last" or a number, counted from 1.
+        experiment: the run's TOML file; needed when the model's builder is a file beside it. Nothing in the
+            run's directory is ever executed, so code is only taken from what is installed or from this file's place.
+
+    Raises:
+        ArtifactError: when the run, the epoch or its state is not there or damaged.
+        UserCodeError: when the model's builder cannot be found.
+    """
+    from deeptrain import predictor
+
+    return predictor.open(Path(run), epoch, None if experiment is None else Path(experiment))

@@ -1,0 +1,85 @@
+"""The one trainer of a process: it stays alive from epoch task to epoch task and is restored when it must be."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from deeptrain.errors import ArtifactError
+from deeptrain.lineage import Lineage
+from deeptrain import session
+from deeptrain.training.progress import Progress
+from deeptrain.training.trainer import Trainer
+
+
+class AliveTrainer:
+    """Reaches epochs of a run, with the trainer of the last call while it stands exactly where the next begins."""
+
+    def __init__(self, watch: Callable[[Lineage], Callable[[Progress], None]]) -> None:
+        """Nothing is trained yet.
+
+        Args:
+            watch: for a run, who is told where its training stands.
+        """
+        self._watch = watch
+        self._trainer: Trainer | None = None
+        self._identity = ""
+
+    def reach(self, plan: Lineage, until: int) -> None:
+        """Train so that the epochs up to `until` are done and every state that must be there is."""
+        try:
+            if plan.training.last(until, plan.checker) is None:
+                self._standing_for(plan).train(until)
+            if plan.training.last(plan.epochs, plan.checker) is not None:
+                self.close()
+                rebuild_lacking(plan, self._watch(plan))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let the trainer and its lock go."""
+        if self._trainer is not None:
+            self._trainer.close()
+            self._trainer = None
+
+    def _standing_for(self, plan: Lineage) -> Trainer:
+        identity = plan.training.specification.identity
+        stands = self._trainer.position if self._trainer is not None else None
+        expected = plan.training.done(plan.checker) + 1
+        if self._trainer is None or self._identity != identity or stands is None or stands.epoch != expected:
+            self.close()
+            self._trainer = session.trainer(Trainer, plan, writing=True, watch=self._watch(plan))
+            self._identity = identity
+        return self._trainer
+
+
+def rebuild_lacking(plan: Lineage, watch: Callable[[Progress], None] | None = None) -> None:
+    """Train again, from the nearest states that are kept, what is needed for the states that must be there.
+
+    Raises:
+        TrainingError: when a rebuilt state is not the recorded one.
+    """
+    keep_every = plan.experiment.training.keep_every
+    while lacking := plan.training.lacking(keep_every, plan.checker):
+        number = min(lacking)
+        trainer = session.trainer(Trainer, plan, writing=True, watch=watch, until=number)
+        try:
+            trainer.train(number)
+        finally:
+            trainer.close()
+
+
+def variables_after(
+    plan: Lineage, number: int, watch: Callable[[Progress], None] | None = None
+) -> dict[str, np.ndarray]:
+    """The learner's variables at the end of an epoch that is done; trained again if its state was pruned or damaged."""
+    journal = session.Journal(plan.training, plan.checker, plan.experiment.training.keep_every)
+    try:
+        return journal.variables(number)
+    except ArtifactError:
+        trainer = session.trainer(Trainer, plan, writing=True, watch=watch, until=number)
+        try:
+            trainer.train(number)
+            return {name: np.array(value) for name, value in trainer.learner.variables().items()}
+        finally:
+            trainer.close()

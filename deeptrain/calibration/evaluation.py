@@ -1,0 +1,86 @@
+"""How good decisions and scores are on samples that chose nothing: all metrics at named thresholds, and without one."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+from deeptrain.calibration.record import Record
+from deeptrain.errors import DataError
+from deeptrain.metrics import checks, counts, names
+
+
+@dataclass(frozen=True)
+class AtThreshold(Record):
+    """The confusion counts at one threshold, "positive if score > threshold", and every metric made of them.
+
+    Attributes:
+        name: why this threshold: "half", "threshold", "subset".
+        threshold: its value.
+        tp: true positives.
+        fp: false positives.
+        fn: false negatives.
+        tn: true negatives.
+        metrics: value by name, nan where undefined.
+    """
+
+    name: str
+    threshold: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluation(Record):
+    """What a model's scores are worth on some samples.
+
+    Attributes:
+        metric: the name of the metric that was made best elsewhere, the one to read first.
+        samples: how many were scored.
+        positives: how many of them have label 1.
+        at: the decisions at each named threshold, in the order given.
+        without_threshold: the binary metrics that read the scores themselves, by name, nan where undefined.
+    """
+
+    metric: str
+    samples: int
+    positives: int
+    at: tuple[AtThreshold, ...]
+    without_threshold: Mapping[str, float]
+
+
+def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping[str, float]) -> Evaluation:
+    """The confusion counts and all binary metrics of some samples at named thresholds; imports scikit-learn.
+
+    One class alone is no error here, but leaves metrics undefined (nan).
+
+    Args:
+        labels: (n,) of 0 and 1, n >= 1.
+        scores: (n,) finite, in [0, 1].
+        metric: name of the metric of counts that the thresholds were chosen for.
+        thresholds: by name, such as {"half": 0.5, "threshold": 0.31}.
+
+    Raises:
+        DataError: when labels or scores are not that, or a threshold is not finite.
+        SettingsError: for an unknown metric, or one that no threshold changes.
+    """
+    measure = names.count_metric(metric)
+    truth, values = checks.binary(labels, scores)
+    at = []
+    for name, threshold in thresholds.items():
+        if not math.isfinite(threshold):
+            raise DataError(f"threshold {name!r} must be finite, got {threshold}")
+        found = counts.counted(truth, values > threshold)
+        metrics = {one.name: float(counts.BY_NAME[one.name](*found)) for one in names.of_counts()}
+        at.append(AtThreshold(name, float(threshold), *found, metrics=metrics))
+    return Evaluation(
+        metric=measure.name,
+        samples=len(truth),
+        positives=int(truth.sum()),
+        at=tuple(at),
+        without_threshold={one.name: one(truth, values) for one in names.of_kind("binary") if not one.of_counts},
+    )

@@ -1,0 +1,62 @@
+"""Good sets for any metric of counts, by swapping one set at a time until no swap is better; proves nothing."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from deeptrain.calibration.operating_points import Integers
+from deeptrain.metrics.counts import Values
+
+Objective = Callable[[Integers, Integers, Integers, Integers], Values]
+"""From arrays of tp, fp, fn, tn their value, more being better, -inf where undefined."""
+
+BLOCK = 1 << 20
+RANDOM_STARTS = 6
+
+
+def best(counts: Integers, objective: Objective, size: int, starts: list[Integers] | None = None) -> Integers:
+    """Indices of the sets, ascending, that no swap of one for another makes better; the best over several starts.
+
+    Args:
+        counts: (4, n) int64, tp, fp, fn, tn of each set.
+        objective: of the sums over the chosen sets.
+        size: how many to choose, 1 to n.
+        starts: choices to start from, indices (size,); several of its own if None, the same every time.
+    """
+    found = [improve(counts, objective, start) for start in (starts or _starts(counts, objective, size))]
+    values = [float(objective(*counts[:, chosen].sum(axis=1))) for chosen in found]
+    return found[int(np.argmax(values))]
+
+
+def improve(counts: Integers, objective: Objective, chosen: Integers) -> Integers:
+    """The choice after the best swap, again and again until none is strictly better; ascending."""
+    chosen = np.sort(chosen)
+    while True:
+        total = counts[:, chosen].sum(axis=1)
+        others = np.setdiff1d(np.arange(counts.shape[1]), chosen)
+        value, out, into = float(objective(*total)), -1, -1
+        rows = max(1, BLOCK // max(1, len(others)))
+        for start in range(0, len(chosen) if len(others) else 0, rows):
+            leaving = counts[:, chosen[start : start + rows]]
+            swapped = objective(*(total[:, None, None] - leaving[:, :, None] + counts[:, None, others]))
+            row, column = np.unravel_index(int(swapped.argmax()), swapped.shape)
+            if swapped[row, column] > value:
+                value, out, into = float(swapped[row, column]), start + int(row), int(others[column])
+        if out < 0:
+            return chosen
+        chosen[out] = into
+        chosen.sort()
+
+
+def _starts(counts: Integers, objective: Objective, size: int) -> list[Integers]:
+    tp, fp, fn, tn = counts
+    alone = objective(tp, fp, fn, tn)
+    right, wrong = tp + tn, fp + fn
+    by_class = np.argsort(-np.minimum(tp + fn, tn + fp), kind="stable")
+    # The set with most positives and the one with most negatives: whatever `size` of 2 or more, a defined metric.
+    extremes = np.unique([np.argmax(tp + fn), np.argmax(tn + fp)])
+    mixed = np.concatenate([extremes, np.setdiff1d(by_class, extremes, assume_unique=True)])
+    orders = [np.argsort(-alone, kind="stable"), np.argsort(wrong - right, kind="stable"), mixed]
+    generator = np.random.Generator(np.random.Philox([counts.shape[1], size]))
+    orders += [generator.permutation(counts.shape[1]) for _ in range(RANDOM_STARTS)]
+    return [order[:size] for order in orders]

@@ -1,0 +1,44 @@
+"""Errors a user can read: one line that names the thing, the rule and the value, and says what to do."""
+
+
+class DeeptrainError(Exception):
+    """A mistake or a damage that its text explains completely; commands print the text and no traceback."""
+
+
+class SettingsError(DeeptrainError):
+    """An experiment's TOML file or an override breaks a rule; the text has one line a mistake."""
+
+
+class DataError(DeeptrainError):
+    """Raw data or shards are missing, damaged, or not what the settings say."""
+
+
+class ArtifactError(DeeptrainError):
+    """An artifact in the store is missing, incomplete, damaged or from another version."""
+
+
+class LockedError(DeeptrainError):
+    """Another process is writing the same artifact."""
+
+
+class UserCodeError(DeeptrainError):
+    """Code that an experiment names cannot be found, fails, or returns the wrong thing."""
+
+
+class TrainingError(DeeptrainError):
+    """Training cannot go on: its loss is not finite, or a checkpoint does not fit the model."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training stopped on a signal after writing its checkpoint.
+
+    A `KeyboardInterrupt`, so that Luigi ends the run instead of counting a failed task.
+
+    Attributes:
+        signal_number: what asked for the stop, for the exit code 128 + number.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        """Keep the message to print and the signal that asked for the stop."""
+        super().__init__(message)
+        self.signal_number = signal_number

@@ -1,0 +1,227 @@
+"""Durable files: what is written here is whole and on the disk, or not there at all.
+
+The rules are those of a commit: a new file in the same directory, every byte hashed while it is written, `fsync`,
+rename, `fsync` of the directory. An error on the way leaves nothing under the final name.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from deeptrain.errors import ArtifactError
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileDigest:
+    """One file of an artifact: its name relative to the artifact, its bytes and their sha256 (hex)."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class HashingFile:
+    """A binary file that is new, hashes what is written to it, and counts the bytes.
+
+    Write errors that mean a full disk become an `ArtifactError` naming the path and the bytes needed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Create `path`, which must not exist."""
+        self.path = path
+        self.size = 0
+        self._hash = hashlib.sha256()
+        with explain_full_disk(path, 0):
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write all of `data` (a short write goes on where it stopped) and return its number of bytes."""
+        view = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
+        done = 0
+        with explain_full_disk(self.path, self.size + view.nbytes):
+            while done < view.nbytes:
+                done += os.write(self._descriptor, view[done:])
+        self._hash.update(view)
+        self.size += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        """Number of bytes written so far; writers of file formats ask for it."""
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing is buffered; writers of file formats call it."""
+
+    def finish(self, name: str) -> FileDigest:
+        """Bring the bytes to the disk, close, and return the digest under the given name."""
+        try:
+            with explain_full_disk(self.path, self.size):
+                os.fsync(self._descriptor)
+        finally:
+            self.close()
+        return FileDigest(name, self.size, self._hash.hexdigest())
+
+    def close(self) -> None:
+        """Close the descriptor; calling it again does nothing."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file takes no more bytes."""
+        return self._descriptor < 0
+
+
+@contextlib.contextmanager
+def explain_full_disk(path: Path, needed: int) -> Iterator[None]:
+    """Turn "no space left" into an error that says where, how much is needed and how much is free."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise ArtifactError(
+            f"{path.parent}: the disk is full: at least {needed:,} bytes are needed for {path.name}, "
+            f"{free_bytes(path.parent):,} are free; nothing was published; free some space and run again"
+        ) from error
+
+
+def free_bytes(directory: Path) -> int:
+    """Bytes that this user can still write to the file system that holds `directory`."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
+
+
+def sync_directory(directory: Path) -> None:
+    """Bring a directory's entries (created, renamed, removed names) to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directories(directory: Path) -> None:
+    """Create `directory` and its parents durably: each parent that got a new entry is synced."""
+    missing = []
+    while not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    for created in reversed(missing):
+        with explain_full_disk(created, 0):
+            created.mkdir(exist_ok=True)
+        sync_directory(created.parent)
+
+
+def unique_sibling(path: Path) -> Path:
+    """A hidden name beside `path` that no other process uses; `.NAME.PID.HEX`, found again by the sweep."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+
+
+def write_file(path: Path, data: bytes) -> FileDigest:
+    """Put `data` under the final name `path`, whole or not at all, replacing what was there."""
+    temporary = unique_sibling(path)
+    file = HashingFile(temporary)
+    try:
+        file.write(data)
+        digest = file.finish(path.name)
+        os.replace(temporary, path)
+    except BaseException:
+        file.close()
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+    return digest
+
+
+def write_loose(path: Path, data: bytes) -> None:
+    """Replace `path` in one step without waiting for the disk: for what may be lost, as in `live/`."""
+    temporary = unique_sibling(path)
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sha256_of(path: Path, watch: Callable[[int], None] | None = None) -> str:
+    """Hex sha256 of a file's bytes, read in blocks of 1 MiB; `watch` is told the bytes of each."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            if watch:
+                watch(len(block))
+    return digest.hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: mappings, lists, text, numbers; non-finite floats become "nan", "inf", "-inf".
+
+    Raises:
+        TypeError: for anything else, named by type.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return plain(value.item())
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, Path):
+        return value.as_posix()
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON text of a value, for digests: sorted keys, no spaces, ASCII."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def readable_json(value: Any) -> bytes:
+    """The JSON text people read, equally deterministic: sorted keys, two spaces, a newline at the end."""
+    return (json.dumps(plain(value), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def digest_of(value: Any) -> str:
+    """Hex sha256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def read_json(path: Path, limit: int = 64 << 20) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        ArtifactError: when it cannot be read, is larger than `limit` bytes, or is no JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > limit:
+        raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path}: no valid JSON ({type(error).__name__}: {str(error)[:80]})") from error
+
+
+BinaryFile = IO[bytes] | HashingFile

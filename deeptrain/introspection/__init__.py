@@ -1,0 +1,1 @@
+"""Looking into a model: what it is made of."""

@@ -1,0 +1,258 @@
+"""What an experiment leads to: every artifact of a run by its specification, before any of it exists."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deeptrain import experiment as experiments
+from deeptrain import files, seeds
+from deeptrain.errors import ArtifactError, DeeptrainError
+from deeptrain.experiment import Experiment
+from deeptrain.shards import sources
+from deeptrain.store import code, fingerprints, sweep
+from deeptrain.store.artifact import Artifact
+from deeptrain.store.completeness import Checker
+from deeptrain.store.locks import lock_of
+from deeptrain.store.specification import Late, Source, Specification
+from deeptrain.training import journal
+from deeptrain.training.run import TrainingRun
+
+STORE = "runs"
+LATEST = "latest.json"
+RECIPES = {"shards": 1, "predictions": 1, "threshold": 1, "subset": 1, "evaluation": 1, "report": 1}
+"""The integer of each stage, raised when our own code changes its bytes."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The artifacts of one experiment in one store.
+
+    Attributes:
+        experiment: what was asked.
+        root: the run's directory, `STORE/NAME`.
+        training: epochs and states.
+        stages: every artifact that is not an epoch or a state, inputs first, by stage.
+        left_out: stages that do not apply, with the reason.
+        checker: remembers what is complete.
+    """
+
+    experiment: Experiment
+    root: Path
+    training: TrainingRun
+    stages: Mapping[str, Specification]
+    left_out: Mapping[str, str]
+    checker: Checker = field(default_factory=Checker)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are asked for."""
+        return self.experiment.training.epochs
+
+    @property
+    def kind(self) -> str:
+        """Of the task: "binary", "classes" or "values"."""
+        return self.experiment.data.labels.kind or "binary"
+
+    @property
+    def calibration_split(self) -> str:
+        """Which split calibration works on: its own, or "val" when there is none; that result is optimistic."""
+        return "calibration" if self.experiment.data.splits.calibration else "val"
+
+    @property
+    def live(self) -> Path:
+        """Where wall-clock, locks and logs go: outside all artifacts."""
+        return self.root / "live"
+
+    def complete(self, stage: str) -> bool:
+        """Whether a stage's artifact is whole, and all it was made from."""
+        return self.checker.complete(self.stages[stage])
+
+    def trained(self, until: int | None = None) -> bool:
+        """Whether the epochs up to `until`, by default all that are asked for, are done or training stopped before.
+
+        When it is about all, the heavy states that retention keeps must be there too.
+        """
+        last = self.training.last(until or self.epochs, self.checker)
+        if last is None:
+            return False
+        everything = until is None or until == self.epochs
+        return not everything or not self.training.lacking(self.experiment.training.keep_every, self.checker)
+
+    def predicted_epoch(self) -> int:
+        """The epoch whose model predicts; known once training is done.
+
+        Raises:
+            ArtifactError: when training is not done, or ended before that epoch.
+        """
+        last = self.training.last(self.epochs, self.checker)
+        if last is None:
+            raise ArtifactError(f"{self.training.directory.name}: its {self.epochs} epochs are not trained yet")
+        wanted = self.experiment.predictions.epoch
+        if wanted == "last":
+            return last
+        if wanted == "best":
+            return self.training.best(last, self.checker) or last
+        if wanted > last:
+            reason = self.training.stopped(last, self.checker)
+            raise ArtifactError(f"predictions.epoch = {wanted}: training stopped after epoch {last}: {reason}")
+        return wanted
+
+    def artifact(self, stage: str) -> Artifact:
+        """The artifact of a stage.
+
+        Raises:
+            ArtifactError: when it is not complete, with the reason.
+        """
+        verdict = self.checker.check(self.stages[stage])
+        if verdict.artifact is None:
+            raise ArtifactError(verdict.reason)
+        return verdict.artifact
+
+    def remember(self) -> None:
+        """Note in `live/` which artifacts the newest finished job is made of; `deeptrain.load` looks there."""
+        names = {stage: made.directory.name for stage, made in self.stages.items()}
+        data = files.canonical_json({**names, "training": self.training.directory.name, "epochs": self.epochs})
+        path = self.live / LATEST
+        if not path.is_file() or path.read_bytes() != data:
+            self.live.mkdir(parents=True, exist_ok=True)
+            files.write_loose(path, data)
+
+    def tidy(self) -> None:
+        """Remove the litter of killed runs and what training no longer needs; what another process writes stays."""
+        if not self.root.is_dir():
+            return
+        sweep.sweep(self.root)
+        with contextlib.suppress(DeeptrainError), lock_of(self.root, self.training.directory):
+            journal.tidy(self.training, self.checker, self.experiment.training.keep_every)
+
+
+def read(
+    file: str | Path,
+    *,
+    store: str | Path | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Lineage:
+    """The lineage of the experiment in a TOML file.
+
+    Args:
+        file: the experiment.
+        store: directory of runs.
+        epochs: instead of the file's.
+        seed: of the training, instead of the file's; the splits have their own.
+        settings: other values for dotted keys.
+
+    Raises:
+        SettingsError: with every mistake of the file.
+        DataError: when raw files are missing.
+        UserCodeError: when code it names is not found.
+    """
+    changes = dict(settings or {})
+    if epochs is not None:
+        changes["training.epochs"] = epochs
+    if seed is not None:
+        changes["experiment.seed"] = seed
+    return of(experiments.read(Path(file), changes), Path(STORE if store is None else store))
+
+
+def of(experiment: Experiment, store: Path) -> Lineage:
+    """The lineage of an experiment in a store; reads raw files only to fingerprint those that changed."""
+    root = store / experiment.name
+    checker = Checker()
+    shards = _shards(experiment, root)
+    training = _training(experiment, root, shards)
+    stages: dict[str, Specification] = {"shards": shards}
+    left_out: dict[str, str] = {}
+    binary = (experiment.data.labels.kind or "binary") == "binary"
+    everything = _trained(training, {"epoch": "last", "of": experiment.training.epochs})
+    wanted = experiment.predictions.epoch
+    settings = {"epoch": wanted, "of": experiment.training.epochs} if isinstance(wanted, str) else {"epoch": wanted}
+    inputs = {"shards": shards, "training": _trained(training, settings)}
+    stages["predictions"] = Specification("predictions", RECIPES["predictions"], root, settings, inputs)
+    calibration = experiment.calibration.relevant()
+    size = calibration.pop("subset_size")
+    if not binary:
+        reason = f"a threshold exists for binary labels; these are {experiment.data.labels.kind}"
+        left_out |= {"threshold": reason, "subset": reason}
+    else:
+        made = {"predictions": stages["predictions"]}
+        stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, calibration, made)
+        if size:
+            chosen = {"metric": calibration["metric"], "subset_size": size}
+            stages["subset"] = Specification("subset", RECIPES["subset"], root, chosen, made)
+        else:
+            left_out["subset"] = "calibration.subset_size is 0"
+    if experiment.data.splits.test:
+        scored = {name: stages[name] for name in ("predictions", "threshold", "subset") if name in stages}
+        metric = {"metric": calibration["metric"]} if binary else {}
+        stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, metric, scored)
+    else:
+        left_out["evaluation"] = "there is no test split"
+    asked = {
+        **training.settings,
+        "data": experiment.data.relevant(),
+        "predictions": experiment.predictions.plain(),
+        "calibration": experiment.calibration.relevant(),
+    }
+    asked["training"] = {**asked["training"], "epochs": experiment.training.epochs}
+    stages["report"] = Specification(
+        "report",
+        RECIPES["report"],
+        root,
+        {"asked": asked, "name": experiment.name, "report": experiment.report.relevant(), "left_out": left_out},
+        {"training": everything, **stages},
+    )
+    return Lineage(experiment, root, training, stages, left_out, checker)
+
+
+def _shards(experiment: Experiment, root: Path) -> Specification:
+    base = experiment.beside
+    found = sources.find(experiment.data, base)
+    memory = root / "live" / "fingerprints.json"
+    # Named from where they lie, so that a data directory can move as a whole; labels apart are an input of their own.
+    anchor = base / experiment.data.path
+    inputs = {"raw": fingerprints.fingerprint(found.data, anchor if anchor.is_dir() else anchor.parent, memory)}
+    if found.labels:
+        label_anchor = found.labels[0].parent
+        inputs["labels"] = fingerprints.fingerprint(found.labels, label_anchor, memory)
+    settings = experiment.data.relevant()
+    named_seeds = {"data": experiment.data.seed}
+    return Specification("shards", RECIPES["shards"], root, settings, dict(inputs), seeds=named_seeds)
+
+
+def _training(experiment: Experiment, root: Path, shards: Specification) -> TrainingRun:
+    seed = experiment.experiment.seed
+    weights = None
+    if experiment.model.initial_weights is not None:
+        path = experiment.beside / experiment.model.initial_weights
+        weights = fingerprints.fingerprint([path], path.parent, root / "live" / "fingerprints.json")
+        weights = Source(files.digest_of(sorted(weights.files.values())), weights.files)
+    return TrainingRun(
+        root=root,
+        settings={
+            "experiment": {"seed": seed},
+            "model": experiment.model.relevant(),
+            "training": experiment.training.relevant(),
+        },
+        shards=shards,
+        code=code.digest(experiment.training_code(), experiment.beside),
+        seeds={"experiment": seed, "model": seeds.derive(seed, "model")},
+        initial_weights=weights,
+    )
+
+
+def _trained(training: TrainingRun, settings: Mapping[str, Any]) -> Late:
+    """Epochs as an input: "the last of eight", or a single one, which does not change when more are trained."""
+    wanted = settings.get("of", settings["epoch"])
+
+    def resolve(checker: Checker) -> Specification | None:
+        if "of" in settings:
+            number = training.last(wanted, checker)
+        else:
+            number = wanted if training.done(checker, wanted) == wanted else None
+        return None if number is None else training.epoch(number)
+
+    return Late(files.digest_of({"training": training.specification.identity, **settings}), resolve)

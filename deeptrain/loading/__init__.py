@@ -1,0 +1,1 @@
+"""Batches: in which order samples come, where the reader stands, what is done to a batch before it is fed."""

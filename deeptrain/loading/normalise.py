@@ -1,0 +1,31 @@
+"""Inputs with mean 0 and standard deviation 1 over the training split, as the shards' statistics give them."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deeptrain.errors import DataError
+from deeptrain.shards.info import DataInfo
+
+if TYPE_CHECKING:
+    from deeptrain.loading.batches import Batch
+
+
+class Normalise:
+    """(x - mean) / std with one mean and one population standard deviation over all values of the training split."""
+
+    def __init__(self, data: DataInfo) -> None:
+        """Take the statistics.
+
+        Raises:
+            DataError: when every value of the training split is the same.
+        """
+        if not data.statistics.std > 0:
+            raise DataError(f"normalise needs values that differ; the train split's std is {data.statistics.std}")
+        self._mean = np.float32(data.statistics.mean)
+        self._scale = np.float32(1.0 / data.statistics.std)
+
+    def process(self, batch: "Batch", rng: np.random.Generator | None) -> "Batch":  # noqa: ARG002 - the protocol's
+        """The batch with float32 inputs."""
+        return dataclasses.replace(batch, x=(batch.x.astype(np.float32) - self._mean) * self._scale)

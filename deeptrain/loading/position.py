@@ -1,0 +1,50 @@
+"""Where training stands in its data: a value that says everything, because the order of samples is a pure function."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from deeptrain.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class Position:
+    """The next thing to be fit.
+
+    Attributes:
+        epoch: the epoch being trained, from 1.
+        batch: batches fit in this epoch, so the index of the next one, from 0.
+        iteration: iterations fit since the training began; the next one's index, from 0.
+        window: windows fit of the current batch; always 0 for data that is not cut along time.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    iteration: int = 0
+    window: int = 0
+
+    def after(self, batches: int) -> "Position":
+        """Where training stands when `batches` more whole batches of this epoch have been fit."""
+        return Position(self.epoch, self.batch + batches, self.iteration + batches, 0)
+
+    def next_epoch(self) -> "Position":
+        """The first batch of the epoch after this one."""
+        return Position(self.epoch + 1, 0, self.iteration, 0)
+
+    def plain(self) -> dict[str, int]:
+        """The position as JSON holds it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_plain(cls, value: Mapping[str, Any]) -> "Position":
+        """The position that JSON held.
+
+        Raises:
+            ArtifactError: when it is no position.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(value, Mapping) or set(value) != names or any(type(part) is not int for part in value.values()):
+            raise ArtifactError(f"a position holds the integers {', '.join(sorted(names))}, got {value!r}")
+        if any(part < 0 for part in value.values()) or value["epoch"] < 1:
+            raise ArtifactError(f"a position counts from 0, its epoch from 1, got {value!r}")
+        return cls(**value)

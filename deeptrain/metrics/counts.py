@@ -1,0 +1,153 @@
+"""The family of counts: metrics as vectorised functions of true and false positives and negatives.
+
+Each takes (tp, fp, fn, tn) as integers or integer arrays that broadcast, and gives float64 of the broadcast shape. What
+is 0/0 because the *data* lack a class, or are empty, is nan: nothing was measured. What is 0/0 because of what was
+*predicted*, such as the precision of no positives, is 0, scikit-learn's convention. So with both classes present every
+metric is a number at every threshold. Numerators and denominators are exact in float64 while the square of the number
+of samples is below 2**53, and metrics that are equal as fractions are then equal as floats.
+
+Definitions: D. M. W. Powers, "Evaluation: from precision, recall and F-measure to ROC, informedness, markedness and
+correlation", 2011 (arXiv:2010.16061), where no other source is given.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deeptrain.errors import SettingsError
+from deeptrain.metrics import checks
+
+Values: TypeAlias = NDArray[np.float64]
+CountFunction: TypeAlias = Callable[[ArrayLike, ArrayLike, ArrayLike, ArrayLike], Values]
+
+
+class Counts(NamedTuple):
+    """True positives, false positives, false negatives, true negatives."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+def counts_at(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Counts:
+    """The confusion counts when a sample is called positive if its score is greater than the threshold.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) probabilities in [0, 1].
+        threshold: a finite number.
+
+    Raises:
+        DataError: when labels or scores are not that.
+    """
+    truth, values = checks.binary(labels, scores)
+    return counted(truth, values > threshold)
+
+
+def counted(labels: NDArray[np.bool_], decisions: NDArray[np.bool_]) -> Counts:
+    """The confusion counts of decisions already taken; both (n,) bool."""
+    tp = int(np.count_nonzero(labels & decisions))
+    positives, called = int(np.count_nonzero(labels)), int(np.count_nonzero(decisions))
+    return Counts(tp, called - tp, positives - tp, len(labels) - positives - called + tp)
+
+
+def f_beta(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike, beta: float = 1.0) -> Values:  # noqa: ARG001
+    """F-beta: the harmonic mean of precision and recall, recall weighing beta times as much.
+
+    nan when there are no positives and none is predicted. Source: C. J. van Rijsbergen, Information Retrieval, 1979.
+
+    Raises:
+        SettingsError: when beta is not a finite number above 0.
+    """
+    if not (np.isfinite(beta) and beta > 0):
+        raise SettingsError(f"beta must be a finite number above 0, got {beta}")
+    weight = beta * beta
+    hits = (1 + weight) * _floats(tp)
+    return _ratio(hits, hits + weight * _floats(fn) + _floats(fp))
+
+
+def f1_score(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:
+    """F1, 2 tp / (2 tp + fp + fn): nan when there are no positives and none is predicted."""
+    return f_beta(tp, fp, fn, tn)
+
+
+def precision(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:  # noqa: ARG001
+    """The fraction of predicted positives that are: 0 when none is predicted."""
+    return _ratio(_floats(tp), _floats(tp) + _floats(fp), undefined=0.0)
+
+
+def recall(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:  # noqa: ARG001
+    """The fraction of positives that are found (sensitivity, true positive rate): nan when there are none."""
+    return _ratio(_floats(tp), _floats(tp) + _floats(fn))
+
+
+def specificity(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:  # noqa: ARG001
+    """The fraction of negatives that are called so (true negative rate): nan when there are none."""
+    return _ratio(_floats(tn), _floats(tn) + _floats(fp))
+
+
+def accuracy(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:
+    """The fraction of samples that are called right: nan when there are no samples."""
+    right = _floats(tp) + _floats(tn)
+    return _ratio(right, right + _floats(fp) + _floats(fn))
+
+
+def balanced_accuracy(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:
+    """The mean of recall and specificity: nan when a class is missing."""
+    hits, passes = _floats(tp), _floats(tn)
+    positives, negatives = hits + _floats(fn), passes + _floats(fp)
+    return _ratio(hits * negatives + passes * positives, 2 * positives * negatives)
+
+
+def informedness(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:
+    """Recall + specificity - 1 (Youden's J), from -1 to 1, 0 for guessing: nan when a class is missing.
+
+    Source: W. J. Youden, "Index for rating diagnostic tests", 1950.
+    """
+    tp, fp, fn, tn = _floats(tp), _floats(fp), _floats(fn), _floats(tn)
+    return _ratio(tp * tn - fp * fn, (tp + fn) * (tn + fp))
+
+
+def mcc(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:
+    """Matthews' correlation of labels and predictions, from -1 to 1.
+
+    nan when a class is missing from the labels; 0 when all are predicted alike, which tells nothing.
+    Source: B. W. Matthews, 1975; the 0 as in D. Chicco and G. Jurman, 2020 (doi:10.1186/s12864-019-6413-7).
+    """
+    tp, fp, fn, tn = _floats(tp), _floats(fp), _floats(fn), _floats(tn)
+    labelled, called = (tp + fn) * (tn + fp), (tp + fp) * (tn + fn)
+    value = _ratio(tp * tn - fp * fn, np.sqrt(labelled) * np.sqrt(called), undefined=0.0)
+    return _floats(np.where(labelled == 0, np.nan, np.clip(value, -1, 1)))
+
+
+def jaccard(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> Values:  # noqa: ARG001
+    """Intersection over union of positives and predicted positives: nan when both are empty."""
+    return _ratio(_floats(tp), _floats(tp) + _floats(fp) + _floats(fn))
+
+
+BY_NAME: Mapping[str, CountFunction] = {
+    "accuracy": accuracy,
+    "f1_score": f1_score,
+    "precision": precision,
+    "recall": recall,
+    "specificity": specificity,
+    "jaccard": jaccard,
+    "balanced_accuracy": balanced_accuracy,
+    "informedness": informedness,
+    "mcc": mcc,
+}
+"""The functions of the metrics of counts in `metrics.names`; the same names, which a test holds."""
+
+
+def _floats(count: ArrayLike) -> Values:
+    return np.asarray(count, np.float64)
+
+
+def _ratio(numerator: Values, denominator: Values, undefined: float = np.nan) -> Values:
+    shape = np.broadcast_shapes(numerator.shape, denominator.shape)
+    result: Values = np.full(shape, undefined)
+    np.divide(numerator, denominator, out=result, where=denominator != 0)
+    return result

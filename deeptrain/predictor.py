@@ -1,0 +1,225 @@
+"""A trained model ready to use: model, preprocessing, calibration and threshold together."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from deeptrain.errors import ArtifactError, DataError, UserCodeError
+from deeptrain.experiment import Experiment, read
+from deeptrain.formats import raw
+from deeptrain.lineage import LATEST
+from deeptrain.loading.batches import Batch
+from deeptrain.loading.preprocessing import Preprocessor, preprocessors
+from deeptrain.shards import reading
+from deeptrain.shards.info import DataInfo
+from deeptrain.store import artifact
+from deeptrain.store.artifact import Artifact
+from deeptrain.training import arrays, building, runtime
+from deeptrain.training.keras_learner import KerasLearner
+from deeptrain.training.outputs import OutputKind, interpret
+from deeptrain.training.run import PROGRESS, STATE
+from deeptrain.training.settings import ModelSettings, TrainingSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Predicts for new samples as the run predicted for its own.
+
+    Attributes:
+        data: shape, dtype and classes of the samples it was trained on.
+        model: the `keras.Model`.
+        epoch: whose weights it has.
+        threshold: above which a sample is called positive; 0.5 when none was chosen, None when there is none.
+        threshold_source: the artifact the threshold comes from, or why there is none.
+    """
+
+    data: DataInfo
+    model: Any
+    epoch: int
+    threshold: float | None
+    threshold_source: str
+    _learner: KerasLearner
+    _preprocessors: tuple[Preprocessor, ...]
+    _outputs: OutputKind
+    _batch_size: int
+
+    def preprocess(self, x: np.ndarray) -> np.ndarray:
+        """Samples as the model takes them.
+
+        Args:
+            x: (samples, *data.shape), or (samples, features) with as many features.
+
+        Raises:
+            DataError: for another shape.
+        """
+        shaped = self._shaped(np.asarray(x))
+        nothing = np.zeros(len(shaped), np.int64)
+        batch = Batch(shaped, nothing, np.arange(len(shaped)), nothing, 0)
+        for preprocessor in self._preprocessors:
+            batch = preprocessor.process(batch, None)
+        return batch.x
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """What the model says: (samples,) probabilities of the positive class, (samples, classes), or values; float64."""
+        parts = []
+        shaped = self._shaped(np.asarray(x))
+        for first in range(0, len(shaped), self._batch_size):
+            fed = self.preprocess(shaped[first : first + self._batch_size])
+            parts.append(interpret(self._learner.predict(fed), self.data.kind, self._outputs))
+        if not parts:
+            raise DataError("there are no samples to predict for: expected at least 1, got 0")
+        return np.concatenate(parts)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The decision: (samples,) class numbers int64, for binary labels by the threshold; for values the values."""
+        values = self.probabilities(x)
+        if self.data.kind == "binary":
+            return (values > (0.5 if self.threshold is None else self.threshold)).astype(np.int64)
+        return values.argmax(axis=1) if self.data.kind == "classes" else values
+
+    def _shaped(self, x: np.ndarray) -> np.ndarray:
+        shape = self.data.shape
+        if x.ndim >= 1 and x.shape[1:] in (shape, (int(np.prod(shape)),)):
+            return x.reshape(len(x), *shape).astype(self.data.dtype, copy=False)
+        raise DataError(f"samples must have the shape (samples, {', '.join(map(str, shape))}), got {x.shape}")
+
+
+def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -> Predictor:
+    """The predictor of a run: see `deeptrain.load`."""
+    root, names = _names(run)
+    training = root / names["training"]
+    last = _last(training, names.get("epochs"))
+    published = artifact.open(training / "epochs" / f"{last:04d}")
+    number = _number(epoch, last, published)
+    found = artifact.open(training / "epochs" / f"{number:04d}")
+    try:
+        told = found.manifest.settings
+        model = msgspec.convert(told["model"], ModelSettings)
+        settings = msgspec.convert({**told["training"], "epochs": last}, TrainingSettings)
+        shards_identity = found.manifest.inputs["shards"].identity
+    except (KeyError, msgspec.ValidationError) as error:
+        raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
+    beside = None if experiment is None else _checked(read(experiment), root).beside
+    shards = artifact.open(_shards(root, shards_identity))
+    data = reading.open(shards.directory).info
+    runtime.start(settings.threads, settings.deterministic)
+    try:
+        learner = building.learner(model, settings, data, int(found.manifest.seeds["model"]), beside)
+        made = preprocessors(settings.preprocessors, data, beside)
+    except UserCodeError as error:
+        if beside is not None:
+            raise
+        raise UserCodeError(
+            f"{error}; code beside an experiment's file is found when the file is named: "
+            'deeptrain.load(RUN, experiment="my.toml"), or --experiment my.toml'
+        ) from error
+    learner.restore(_variables(training, number, found))
+    threshold, source = _threshold(root, names, data)
+    return Predictor(
+        data, learner.model, number, threshold, source, learner, made, model.outputs, settings.batch_size
+    )
+
+
+def samples(predictor: Predictor, path: Path) -> np.ndarray:
+    """The samples in raw files of the run's format: the columns it was trained on, in any order, others ignored.
+
+    Raises:
+        DataError: when files cannot be read or columns are missing.
+    """
+    found = raw.open(path)
+    wanted = predictor.data.columns
+    missing = [name for name in wanted if name not in found.columns]
+    if missing:
+        raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} columns: {', '.join(missing[:5])}")
+    ignored = [name for name in found.columns if name not in set(wanted)]
+    dtype = np.dtype(predictor.data.dtype)
+    tables = [table for table in found.tables(dtype, ignored=ignored)]
+    order = [[name for name in found.columns if name not in set(ignored)].index(name) for name in wanted]
+    return np.concatenate([table.values[:, order] for table in tables])
+
+
+def _names(run: Path) -> tuple[Path, dict[str, Any]]:
+    """The run's directory and the names of the artifacts in it that belong together."""
+    if run.name.startswith("training-"):
+        return run.parent, {"training": run.name}
+    if not run.is_dir():
+        raise ArtifactError(f"{run}: no such run; a run is a directory such as runs/digits")
+    try:
+        told = json.loads((run / "live" / LATEST).read_bytes())
+        names = {str(key): value for key, value in told.items()}
+        if all(isinstance(value, int) or _is_name(value) for value in names.values()):
+            return run, names
+    except (OSError, ValueError, AttributeError):
+        pass
+    trainings = sorted(path.name for path in run.glob("training-*") if path.is_dir())
+    if len(trainings) != 1:
+        what = "holds no training" if not trainings else f"holds {len(trainings)} trainings: {', '.join(trainings)}"
+        raise ArtifactError(f"{run}: {what}; name one of them, or run TrainModel")
+    return run, {"training": trainings[0]}
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and Path(value).name == value and value not in {"", ".", ".."}
+
+
+def _last(training: Path, asked: object) -> int:
+    done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
+    if not done:
+        raise ArtifactError(f"{training}: no epoch of it is done yet")
+    return min(done[-1], asked) if isinstance(asked, int) and asked in done else done[-1]
+
+
+def _number(epoch: int | str, last: int, published: Artifact) -> int:
+    if epoch == "best":
+        best = published.json(PROGRESS)["state"]["best"]
+        return last if best is None else int(best["epoch"])
+    if epoch == "last":
+        return last
+    if isinstance(epoch, int) and not isinstance(epoch, bool) and 1 <= epoch <= last:
+        return epoch
+    raise ArtifactError(f'epoch must be "best", "last" or a number from 1 to {last}, got {epoch!r}')
+
+
+def _variables(training: Path, number: int, epoch: Artifact) -> dict[str, np.ndarray]:
+    directory = training / "states" / f"{number:04d}"
+    if not directory.is_dir():
+        kept = sorted(path.name for path in (training / "states").glob("[0-9]*"))
+        raise ArtifactError(
+            f"{directory}: the state of epoch {number} is not kept (kept: {', '.join(kept) or 'none'}); "
+            """run TrainModel with --settings '{"training.keep_every": 1}' to have every epoch's state made again"""
+        )
+    state = artifact.verify(directory)
+    if state.manifest.content != epoch.json(PROGRESS)["state_content"]:
+        raise ArtifactError(f"{directory}: is not the state that epoch {number} recorded")
+    return arrays.decode(state.verified(STATE), directory / STATE)
+
+
+def _shards(root: Path, identity: str) -> Path:
+    from deeptrain.store.specification import SHORT
+
+    directory = root / f"shards-{identity[:SHORT]}"
+    if not directory.is_dir():
+        raise ArtifactError(f"{directory}: the shards of this training are not there; run TrainModel to make them again")
+    return directory
+
+
+def _threshold(root: Path, names: dict[str, Any], data: DataInfo) -> tuple[float | None, str]:
+    if data.kind != "binary":
+        return None, f"labels of kind {data.kind} have no threshold"
+    name = names.get("threshold")
+    if name is None:
+        return 0.5, "0.5, since no threshold was chosen"
+    found = artifact.open(root / name)
+    return float(json.loads(found.verified("threshold.json"))["value"]), name
+
+
+def _checked(experiment: Experiment, root: Path) -> Experiment:
+    if experiment.name != root.name:
+        raise ArtifactError(f"{experiment.file.name}: is the experiment {experiment.name}, the run is of {root.name}")
+    return experiment
+
+

@@ -1,0 +1,93 @@
+"""Numbers and names as people read them, the same on the page and in the pictures."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+NAMES = {"f1": "F1", "roc": "ROC", "auc": "AUC", "pr": "PR", "mcc": "MCC", "mse": "MSE", "mae": "MAE", "val": "validation"}
+
+
+def metric_name(name: str) -> str:
+    """A metric's name in words: "f1_score" is "F1 score"."""
+    return " ".join(NAMES.get(word, word) for word in name.split("_"))
+
+
+def capital(text: str) -> str:
+    """The text with its first letter capital, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def as_float(value: Any) -> float:
+    """A measured number as float; NaN for None and for text that is no number ("nan" and "inf" are numbers)."""
+    if value is None or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def score(value: Any, digits: int = 3) -> str:
+    """A measured number in few digits: 0.913, 12.40, 1.2e-07; a dash when there is none."""
+    number = as_float(value)
+    if math.isnan(number):
+        return NOTHING if value is None else "undefined"
+    if math.isinf(number):
+        return "\N{INFINITY}" if number > 0 else f"{MINUS}\N{INFINITY}"
+    size = abs(number)
+    if size and (size >= 1e6 or size < 10.0**-digits):
+        text = f"{number:.2e}"
+    else:
+        text = f"{number:.{digits if size < 10 else 2 if size < 1000 else 0}f}"
+    return text.replace("-", MINUS, 1) if text.startswith("-") else text
+
+
+def count(value: Any) -> str:
+    """A number of things, in groups of three: 1,437."""
+    number = as_float(value)
+    return f"{int(number):,}" if math.isfinite(number) else NOTHING
+
+
+def share(part: float, whole: float) -> str:
+    """A part of the whole in percent: 9.8 %; a dash for a part of nothing."""
+    return f"{100 * part / whole:.1f}\N{NO-BREAK SPACE}%" if whole else NOTHING
+
+
+def setting(value: Any) -> str:
+    """A setting as it is written in the TOML, but for quotes: exact numbers, lists, calls as name(key=value)."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        if set(value) == {"use", "arguments"} and isinstance(value["arguments"], Mapping):
+            return f"{value['use']}({', '.join(f'{key}={setting(item)}' for key, item in value['arguments'].items())})"
+        return "{" + ", ".join(f"{key} = {setting(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(setting(item) for item in value) + "]"
+    return str(value)
+
+
+def rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The settings of a table, one (dotted key, value) each, in the table's order."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value and set(value) != {"use", "arguments"}:
+            yield from rows(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", setting(value)
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most `width` characters, its middle left out for an ellipsis: both ends tell more."""
+    if len(text) <= width:
+        return text
+    tail = max((width - 1) // 3, 0)
+    head = max(width - 1 - tail, 0)
+    return text[:head] + "\N{HORIZONTAL ELLIPSIS}" + (text[-tail:] if tail else "")
+
+
+def plural(number: int, noun: str) -> str:
+    """The number with its noun: "1 epoch", "8 epochs"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,191 @@
+"""A lineage brought to life: data opened, model built, trainer standing where the run on disk stands."""
+
+import functools
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeptrain import lineage
+from deeptrain.errors import ArtifactError, DataError
+from deeptrain.lineage import Lineage
+from deeptrain.loading.batches import Batches
+from deeptrain.loading.preprocessing import Preprocessor, preprocessors
+from deeptrain.metrics import names
+from deeptrain.metrics.metric import Metric
+from deeptrain.shards import conversion, reading
+from deeptrain.shards.reading import Shards
+from deeptrain.store import artifact
+from deeptrain.store.artifact import Artifact
+from deeptrain.store.locks import lock_of
+from deeptrain.training import arrays, building, runtime
+from deeptrain.training.callbacks import callbacks
+from deeptrain.training.journal import Journal
+from deeptrain.training.keras_learner import KerasLearner
+from deeptrain.training.progress import Progress
+
+if TYPE_CHECKING:
+    from deeptrain.training.trainer import Trainer
+
+
+def make_shards(plan: Lineage) -> Artifact:
+    """The shards of an experiment, converted if they are not there."""
+    specification = plan.stages["shards"]
+    with lock_of(plan.root, specification.directory):
+        if not plan.complete("shards"):
+            with artifact.writing(specification, plan.checker.links(specification)) as writer:
+                conversion.convert(plan.experiment.data, plan.experiment.beside, writer)
+    return plan.artifact("shards")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The data of a run and how it is fed, without a model."""
+
+    plan: Lineage
+    shards: Shards
+    preprocessors: tuple[Preprocessor, ...]
+
+    def batches(self, split: str, *, training: bool = False) -> Batches:
+        """The batches of a split, as they are trained on or as they are stored."""
+        settings = self.plan.experiment.training
+        opened = self.shards.split(split)
+        size = settings.batch_size if training else min(settings.batch_size, len(opened))
+        return Batches(
+            opened,
+            size,
+            seed=self.plan.experiment.experiment.seed,
+            kind=settings.order if training else "none",
+            preprocessors=self.preprocessors,
+            augment=training,
+        )
+
+    @functools.cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics the experiment names, checked against the kind of its labels."""
+        return names.checked(self.plan.experiment.training.metrics, self.shards.info.kind)
+
+    def learner(self, variables: Mapping[str, np.ndarray] | None = None) -> KerasLearner:
+        """The model as its seed or its initial weights make it, or with all its variables set."""
+        experiment = self.plan.experiment
+        runtime.start(experiment.training.threads, experiment.training.deterministic)
+        seed = self.plan.training.seeds["model"]
+        learner = building.learner(experiment.model, experiment.training, self.shards.info, seed, experiment.beside)
+        if variables is not None:
+            learner.restore(variables)
+        elif experiment.model.initial_weights is not None:
+            path = experiment.beside / experiment.model.initial_weights
+            learner.restore_weights(arrays.decode(path.read_bytes(), path))
+        return learner
+
+
+def open_data(plan: Lineage) -> Opened:
+    """The shards of a run, every byte compared with its digest, and the preprocessors.
+
+    Raises:
+        ArtifactError: when a shard is damaged; it is set aside, and the next run makes it again.
+    """
+    directory = plan.stages["shards"].directory
+    try:
+        artifact.verify(directory)
+    except ArtifactError as error:
+        plan.checker.forget(plan.stages["shards"])
+        if directory.exists():
+            artifact.set_aside(directory)
+        raise ArtifactError(f"{error}; the shards are set aside: run again and they are made anew") from error
+    shards = reading.open(directory)
+    settings = plan.experiment.training
+    made = preprocessors(settings.preprocessors, shards.info, plan.experiment.beside)
+    return Opened(plan, shards, made)
+
+
+def from_experiment(
+    cls: "type[Trainer]",
+    file: str | Path,
+    store: str | Path | None,
+    epochs: int | None,
+    seed: int | None,
+    settings: Mapping[str, Any] | None,
+    watch: Callable[[Progress], None] | None,
+) -> "Trainer":
+    """What `Trainer.from_experiment` returns."""
+    plan = lineage.read(file, store=store, epochs=epochs, seed=seed, settings=settings)
+    return trainer(cls, plan, writing=store is not None, watch=watch)
+
+
+def trainer(
+    cls: "type[Trainer]",
+    plan: Lineage,
+    *,
+    writing: bool,
+    watch: Callable[[Progress], None] | None = None,
+    until: int | None = None,
+) -> "Trainer":
+    """A trainer that stands where the run on disk stands, or at the beginning when nothing is written.
+
+    Args:
+        cls: the trainer's class.
+        plan: the experiment and its artifacts.
+        writing: whether epochs and checkpoints are published into the run.
+        watch: is told where training stands.
+        until: the epoch that is to be reached, when it may be one that is done already; by default the last.
+    """
+    if not writing:
+        return _without_store(cls, plan, watch)
+    make_shards(plan)
+    opened = open_data(plan)
+    settings = plan.experiment.training
+    journal = Journal(plan.training, plan.checker, settings.keep_every)
+    return _made(cls, opened, journal, watch, until or settings.epochs)
+
+
+def _made(
+    cls: "type[Trainer]",
+    opened: Opened,
+    journal: Journal | None,
+    watch: Callable[[Progress], None] | None,
+    until: int,
+) -> "Trainer":
+    settings = opened.plan.experiment.training
+    if len(opened.shards.split("train")) < settings.batch_size:
+        raise DataError(
+            f"training.batch_size must be at most the {len(opened.shards.split('train'))} samples of the train split, "
+            f"got {settings.batch_size}"
+        )
+    return cls(
+        opened.learner(),
+        opened.batches("train", training=True),
+        opened.batches("val"),
+        epochs=until,
+        kind=opened.shards.info.kind,
+        outputs=opened.plan.experiment.model.outputs,
+        metrics=opened.metrics,
+        key_metric=_key_metric(settings.key_metric),
+        callbacks=callbacks(settings.callbacks, opened.plan.experiment.beside),
+        autosave_seconds=settings.autosave_seconds,
+        journal=journal,
+        watch=watch,
+    )
+
+
+def _key_metric(name: str) -> str:
+    return name if name == "loss" else names.get(name).name
+
+
+def _without_store(cls: "type[Trainer]", plan: Lineage, watch: Callable[[Progress], None] | None) -> "Trainer":
+    """A trainer that leaves nothing behind: its shards live in a temporary directory as long as it does."""
+    directory = tempfile.mkdtemp(prefix="deeptrain-")
+    try:
+        local = lineage.of(plan.experiment, Path(directory))
+        make_shards(local)
+        made = _made(cls, open_data(local), None, watch, local.epochs)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    weakref.finalize(made, shutil.rmtree, directory, ignore_errors=True)
+    return made

@@ -1,0 +1,208 @@
+"""Publishing and opening artifacts: directories that are whole or absent under their final name.
+
+An artifact is written in a hidden sibling directory, every file hashed and synced, the manifest last, the directory
+synced, renamed, the parent synced. A kill at any instant leaves the old state or the new one, and at most hidden
+litter that the next run sweeps.
+"""
+
+import contextlib
+import hashlib
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from deeptrain import files
+from deeptrain.errors import ArtifactError
+from deeptrain.files import FileDigest, HashingFile
+from deeptrain.store import manifest as manifests
+from deeptrain.store.manifest import Link, Manifest
+from deeptrain.store.specification import Specification
+
+LIBRARIES = ("deeptrain", "numpy", "keras", "tensorflow", "pyarrow", "safetensors", "scikit-learn", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A whole artifact on disk; its files have at least the recorded sizes."""
+
+    directory: Path
+    manifest: Manifest
+
+    def path(self, name: str) -> Path:
+        """The path of one of its files.
+
+        Raises:
+            ArtifactError: when the manifest lists no such file.
+        """
+        if all(file.name != name for file in self.manifest.files):
+            raise ArtifactError(f"{self.directory}: holds no file {name}")
+        return self.directory / name
+
+    def json(self, name: str) -> Any:
+        """The value in one of its JSON files."""
+        return files.read_json(self.path(name))
+
+    def verified(self, name: str) -> bytes:
+        """The bytes of one of its files, compared with the recorded sha256 before anybody parses them.
+
+        Raises:
+            ArtifactError: when they differ.
+        """
+        path = self.path(name)
+        data = path.read_bytes()
+        recorded = next(file for file in self.manifest.files if file.name == name)
+        if hashlib.sha256(data).hexdigest() != recorded.sha256:
+            raise ArtifactError(f"{path}: its bytes do not have the recorded sha256 {recorded.sha256[:12]}...")
+        return data
+
+    @property
+    def link(self) -> Link:
+        """What a user of this artifact records of it."""
+        return Link(self.manifest.identity, self.manifest.content)
+
+
+class Writer:
+    """The files of an artifact in the making; every one is hashed as it is written and synced when closed."""
+
+    def __init__(self, directory: Path) -> None:
+        """Write into a hidden directory that exists and is empty."""
+        self.directory = directory
+        self.files: list[FileDigest] = []
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[HashingFile]:
+        """A new file of the artifact, by its name relative to it ("parts/train-00000.x.npy")."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = HashingFile(path)
+        try:
+            yield file
+            self.files.append(file.finish(name))
+        finally:
+            file.close()
+
+    def write(self, name: str, data: bytes) -> None:
+        """A whole file of the artifact at once."""
+        with self.open(name) as file:
+            file.write(data)
+
+    def json(self, name: str, value: Any) -> None:
+        """A file of readable, deterministic JSON."""
+        self.write(name, files.readable_json(value))
+
+
+def open(directory: Path) -> Artifact:
+    """The artifact in a directory, with its manifest read and the sizes of its files checked.
+
+    Raises:
+        ArtifactError: when it is absent or damaged, naming the file.
+    """
+    manifest = manifests.read(directory)
+    manifests.check_sizes(directory, manifest)
+    return Artifact(directory, manifest)
+
+
+def verify(directory: Path) -> Artifact:
+    """The artifact in a directory, after comparing every byte with the recorded sha256.
+
+    Raises:
+        ArtifactError: naming the first file that differs.
+    """
+    artifact = open(directory)
+    for file in artifact.manifest.files:
+        path = directory / file.name
+        digest = files.sha256_of(path)
+        if digest != file.sha256:
+            raise ArtifactError(
+                f"{path}: altered: its sha256 is {digest[:12]}..., the manifest records {file.sha256[:12]}..."
+            )
+    return artifact
+
+
+@contextlib.contextmanager
+def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterator[Writer]:
+    """Write an artifact; when the block ends without an error, it is published under its final name.
+
+    Args:
+        specification: what is being made, and where.
+        inputs: what was really read, by the names of the specification's inputs.
+
+    Raises:
+        ArtifactError: when the disk is full; nothing is published then.
+    """
+    final = specification.directory
+    files.make_directories(final.parent)
+    hidden = files.unique_sibling(final)
+    with files.explain_full_disk(hidden, 0):
+        hidden.mkdir()
+    try:
+        writer = Writer(hidden)
+        yield writer
+        digests = tuple(sorted(writer.files, key=lambda file: file.name))
+        manifest = Manifest(
+            stage=specification.stage,
+            recipe=specification.recipe,
+            identity=specification.identity,
+            content=manifests.content_of(digests),
+            settings=specification.settings,
+            seeds=specification.seeds,
+            inputs=dict(inputs),
+            code=specification.code,
+            versions=versions(),
+            files=digests,
+        )
+        files.write_file(hidden / manifests.NAME, files.readable_json(manifest.plain()))
+        for directory in sorted({hidden / file.name for file in digests}, key=str):
+            if directory.parent != hidden:
+                files.sync_directory(directory.parent)
+        files.sync_directory(hidden)
+        if final.exists():
+            set_aside(final)
+        os.rename(hidden, final)  # noqa: PTH104 - beside os.replace, which would hide that nothing is replaced
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    files.sync_directory(final.parent)
+
+
+def content_of_bytes(payload: Mapping[str, bytes]) -> str:
+    """The content that an artifact with these files would have, without writing it."""
+    rows = (FileDigest(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in payload.items())
+    return manifests.content_of(tuple(rows))
+
+
+def set_aside(directory: Path) -> Path:
+    """Move a damaged or stale artifact out of the way, into `quarantine/` beside it, and return where it went.
+
+    Nothing is deleted: what is damaged may still be looked at, and `quarantine/` is never read.
+    """
+    quarantine = directory.parent / "quarantine"
+    files.make_directories(quarantine)
+    number = 1
+    while (target := quarantine / f"{directory.name}.{number}").exists():
+        number += 1
+    os.rename(directory, target)  # noqa: PTH104
+    files.sync_directory(quarantine)
+    files.sync_directory(directory.parent)
+    return target
+
+
+def remove(directory: Path) -> None:
+    """Delete an artifact so that a kill half way leaves hidden litter, never a part of it under its name."""
+    hidden = files.unique_sibling(directory)
+    os.rename(directory, hidden)  # noqa: PTH104
+    shutil.rmtree(hidden)
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of what can change an artifact's bytes."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[library] = metadata.version(library)
+    return found

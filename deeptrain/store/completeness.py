@@ -1,0 +1,126 @@
+"""Whether artifacts are complete, to the roots: one walk a plan, memoised, reading manifests and sizes only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deeptrain.errors import ArtifactError
+from deeptrain.store import artifact
+from deeptrain.store.artifact import Artifact
+from deeptrain.store.manifest import NAME, Link
+from deeptrain.store.specification import Late, Source, Specification
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found.
+
+    Attributes:
+        artifact: the whole artifact, or None when it is not complete.
+        reason: why it is not complete, in words; empty when it is.
+        damaged: whether something stands under its name that must be set aside and made again.
+    """
+
+    artifact: Artifact | None
+    reason: str = ""
+    damaged: bool = False
+
+
+class Checker:
+    """Checks specifications against the disk and remembers what is complete.
+
+    An artifact that was found complete is not looked at again in this process; one that was not is, because it may
+    have been made meanwhile.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._complete: dict[str, Verdict] = {}
+
+    def check(self, specification: Specification) -> Verdict:
+        """Whether an artifact is whole and was made from inputs that are whole and still have the same content."""
+        known: dict[str, Verdict] = {}
+        waiting = [specification]
+        while waiting:
+            current = waiting[-1]
+            if current.identity in self._complete or current.identity in known:
+                waiting.pop()
+                continue
+            # An absent artifact needs no look at its inputs: most of a fresh plan ends here.
+            if not (current.directory / NAME).is_file():
+                present = current.directory.exists()
+                reason = f"{current}: {'has no manifest' if present else 'not made yet'}"
+                known[current.identity] = Verdict(None, reason, damaged=present)
+                waiting.pop()
+                continue
+            resolved = (self.resolve(made) for made in current.inputs.values())
+            below = [
+                made
+                for made in resolved
+                if isinstance(made, Specification) and made.identity not in self._complete and made.identity not in known
+            ]
+            if below:
+                waiting.extend(below)
+                continue
+            waiting.pop()
+            verdict = self._own(current, known)
+            if verdict.artifact is None:
+                known[current.identity] = verdict
+            else:
+                self._complete[current.identity] = verdict
+        return self._complete.get(specification.identity) or known[specification.identity]
+
+    def complete(self, specification: Specification) -> bool:
+        """Whether the artifact is complete."""
+        return self.check(specification).artifact is not None
+
+    def links(self, specification: Specification) -> dict[str, Link]:
+        """What an artifact about to be made has to record of its inputs.
+
+        Raises:
+            ArtifactError: when an input is not complete.
+        """
+        links: dict[str, Link] = {}
+        for name, made in specification.inputs.items():
+            resolved = self.resolve(made)
+            if isinstance(resolved, Source):
+                links[name] = Link(made.identity, resolved.content)
+                continue
+            if resolved is None:
+                raise ArtifactError(f"{specification}: its input {name} is not complete")
+            verdict = self.check(resolved)
+            if verdict.artifact is None:
+                raise ArtifactError(f"{specification}: its input {name} is not complete: {verdict.reason}")
+            links[name] = verdict.artifact.link
+        return links
+
+    def resolve(self, made: Specification | Source | Late) -> Specification | Source | None:
+        """The input itself; for a late one the artifact it turned out to be, None while that is open."""
+        return made.resolve(self) if isinstance(made, Late) else made
+
+    def forget(self, specification: Specification) -> None:
+        """Look at an artifact again the next time: something found it altered."""
+        self._complete.pop(specification.identity, None)
+
+    def _own(self, specification: Specification, known: Mapping[str, Verdict]) -> Verdict:
+        try:
+            found = artifact.open(specification.directory)
+        except ArtifactError as error:
+            return Verdict(None, str(error), damaged=True)
+        if found.manifest.identity != specification.identity:
+            return Verdict(None, f"{specification.directory}: is another artifact with the same name", damaged=True)
+        for name, made in specification.inputs.items():
+            recorded = found.manifest.inputs.get(name)
+            resolved = self.resolve(made)
+            if isinstance(resolved, Source):
+                content = resolved.content
+            elif resolved is None:
+                return Verdict(None, f"{specification}: its input {name} is not complete")
+            else:
+                below = self._complete.get(resolved.identity) or known[resolved.identity]
+                if below.artifact is None:
+                    return Verdict(None, f"{specification}: its input {name} is not complete: {below.reason}")
+                content = below.artifact.manifest.content
+            if recorded is None or recorded.content != content:
+                return Verdict(None, f"{specification}: its input {name} has another content than it was made from",
+                               damaged=True)
+        return Verdict(found)

@@ -1,0 +1,136 @@
+"""The event log of a run: when, where and by which process things happened, which no artifact may hold."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deeptrain import files
+
+log = logging.getLogger("deeptrain")
+
+ROTATE_BYTES = 8 << 20
+LINE_BYTES = 64 << 10
+ENVELOPE = ("time", "kind", "host", "pid")
+
+
+def utc_now() -> datetime:
+    """The wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
+class EventLog:
+    """Appends events to a file such as `live/events.jsonl`; writing never fails for the caller (law 8).
+
+    One line an event, a JSON object with
+
+    - `time`: ISO 8601 in UTC with milliseconds, "2026-01-31T12:00:00.000+00:00",
+    - `kind`: a word, such as "resumed",
+    - `host`, `pid`: which process says so,
+    - and the event's values, as `files.plain` writes them; one that is called like a key above gets a `_` behind it.
+
+    A line is one `write` to a file opened for appending, so several processes may write at once. A line that a killed
+    process left torn is ended before the next. Values longer than 64 KiB in all are replaced by their size. Before
+    the file would grow over 8 MiB it is renamed to `events.jsonl.1`, replacing the previous one.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = utc_now, rotate_bytes: int = ROTATE_BYTES) -> None:
+        """Name the file; it and its directory are made by the first event."""
+        self.path = path
+        self._clock = clock
+        self._rotate_bytes = rotate_bytes
+        self._told = False
+
+    def append(self, kind: str, /, **values: object) -> None:
+        """Write one event; the first failure is told to the logger "deeptrain", the event is lost."""
+        try:
+            self._write(self._line(kind, values))
+        except Exception as error:  # noqa: BLE001 - what is written here is never worth stopping a training
+            if not self._told:
+                self._told = True
+                log.warning("%s: events are not recorded: %s: %s", self.path, type(error).__name__, error)
+
+    def _line(self, kind: str, values: dict[str, object]) -> bytes:
+        moment = self._clock().isoformat(timespec="milliseconds")
+        envelope = {"time": moment, "kind": kind, "host": platform.node(), "pid": os.getpid()}
+        plain = {f"{key}_" if key in ENVELOPE else key: files.plain(value) for key, value in values.items()}
+        line = json.dumps(envelope | plain, allow_nan=False).encode("ascii") + b"\n"
+        if len(line) > LINE_BYTES:
+            line = json.dumps(envelope | {"left_out_bytes": len(line)}).encode("ascii") + b"\n"
+        return line
+
+    def _write(self, line: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._opened() as descriptor:
+            size = os.fstat(descriptor).st_size
+            if size == 0 or size + len(line) <= self._rotate_bytes or not self._rotated(descriptor):
+                _append(descriptor, line)
+                return
+        with self._opened() as descriptor:
+            _append(descriptor, line)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        # Read and write, for the look at the last byte. No link is followed: a run's directory may be a stranger's.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.path, flags, 0o666)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _rotated(self, descriptor: int) -> bool:
+        # Without waiting: who cannot have the lock appends to the large file. Two processes that both find it too
+        # large would otherwise rotate twice and lose the old generation.
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if os.path.samestat(os.fstat(descriptor), self.path.lstat()):
+            os.replace(self.path, _older(self.path))
+        return True
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    written = os.write(descriptor, line)
+    if written < len(line):
+        raise OSError(f"{written} of {len(line)} bytes were written")
+
+
+def _older(path: Path) -> Path:
+    return path.with_name(f"{path.name}.1")
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a log, oldest first, with those of the rotated file; what is no whole JSON object is skipped.
+
+    A log that does not exist has no events.
+
+    Raises:
+        OSError: when a file is there and cannot be read.
+    """
+    for generation in (_older(path), path):
+        if generation.is_file():
+            yield from _events(generation)
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        inside = False  # of a line longer than any that is written here
+        while line := file.readline(LINE_BYTES + 1):
+            cut = not line.endswith(b"\n") and len(line) > LINE_BYTES
+            if not (inside or cut):
+                with contextlib.suppress(ValueError, RecursionError):
+                    event = json.loads(line)
+                    if isinstance(event, dict):
+                        yield event
+            inside = cut

@@ -1,0 +1,72 @@
+"""One writer an artifact: locks held by the kernel, released by it when their process dies however it dies."""
+
+import fcntl
+import json
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deeptrain.errors import LockedError
+
+
+class Lock:
+    """The right to write one artifact, kept from `acquire` to `release` or the process's end.
+
+    The lock file lies in `live/locks/`, outside all artifacts, and says who holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the lock file; nothing is taken yet."""
+        self._path = path
+        self._descriptor = -1
+
+    def acquire(self) -> None:
+        """Take the lock; taking it again does nothing.
+
+        Raises:
+            LockedError: when another process holds it, naming the process.
+        """
+        if self._descriptor >= 0:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 4096).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise LockedError(
+                f"{self._path.stem} is being written by {holder or 'another process'}; "
+                "wait until it ends or stop it, then run again"
+            ) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.ftruncate(descriptor, 0)
+        command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200])
+        os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back; without one, nothing happens."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        """Take the lock."""
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the lock back."""
+        self.release()
+
+
+def lock_of(run: Path, artifact: Path) -> Lock:
+    """The lock of an artifact of a run, found by its path relative to the run."""
+    return Lock(run / "live" / "locks" / (artifact.relative_to(run).as_posix().replace("/", "__") + ".lock"))

@@ -1,0 +1,94 @@
+"""A finished run as the plain values its report is made of; only what follows from its artifacts is in it."""
+
+import numpy as np
+
+from deeptrain.lineage import Lineage
+from deeptrain.metrics import names
+from deeptrain.report import run as reports
+from deeptrain.shards import layout
+from deeptrain.store import artifact
+from deeptrain.store.artifact import Artifact
+from deeptrain.training import history, predictions
+from deeptrain.training.results import Results
+from deeptrain.training.run import HISTORY, METRICS
+
+STAGES = ("shards", "predictions", "threshold", "subset", "evaluation")
+
+
+def of(plan: Lineage) -> reports.Run:
+    """Everything the report of a run tells.
+
+    Raises:
+        ArtifactError: when one of its artifacts is not complete, or damaged.
+    """
+    last = plan.training.last(plan.epochs, plan.checker) or 0
+    epochs = [plan.training.published(number, plan.checker) for number in range(1, last + 1)]
+    results = [Results.from_plain(epoch.json(METRICS)) for epoch in epochs]
+    made = {stage: plan.artifact(stage) for stage in STAGES if stage in plan.stages}
+    told = predictions.index(made["predictions"])
+    settings = plan.experiment.training
+    metric = names.find(settings.key_metric)
+    has_test = "test" in told["splits"]
+    return reports.Run(
+        name=plan.experiment.name,
+        title=plan.experiment.report.title or plan.experiment.name,
+        settings=plan.stages["report"].settings["asked"],
+        lineage=_lineage(plan, made, epochs),
+        data=layout.Layout.read(made["shards"].directory).info.plain(),
+        epochs=tuple(result.plain() for result in results),
+        losses=np.concatenate([_losses(epoch) for epoch in epochs]),
+        key_metric="loss" if metric is None else metric.name,
+        maximize=metric is not None and metric.maximize,
+        best_epoch=plan.training.best(last, plan.checker) or last,
+        used_epoch=told["epoch"],
+        model=told["model"]["summary"],
+        parameters=told["model"]["parameters"],
+        versions=artifact.versions(),
+        command=_command(plan),
+        calibration=_scores(made["predictions"], plan.calibration_split) if plan.kind == "binary" else None,
+        test=_scores(made["predictions"], "test") if plan.kind == "binary" and has_test else None,
+        threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
+        subset=made["subset"].json("subset.json") if "subset" in made else None,
+        evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
+        left_out=tuple(plan.left_out.items()),
+        stopped=results[-1].stopped if results else None,
+    )
+
+
+def _losses(epoch: Artifact) -> np.ndarray:
+    return history.decode(epoch.verified(HISTORY), epoch.directory / HISTORY).loss
+
+
+def _scores(found: Artifact, split: str) -> reports.Scores:
+    scored = predictions.read(found, split)
+    return reports.Scores(scored.labels, scored.values, scored.sets)
+
+
+def _lineage(plan: Lineage, made: dict[str, Artifact], epochs: list[Artifact]) -> tuple[reports.Lineage, ...]:
+    """Shards, the last epoch as the training, and what was made of them."""
+    chain = {"shards": made["shards"], "training": epochs[-1]}
+    chain |= {stage: found for stage, found in made.items() if stage != "shards"}
+    by_content = {found.manifest.content: found for found in [*chain.values(), *epochs]}
+    lines = []
+    for stage, found in chain.items():
+        inputs = [by_content.get(link.content) for link in found.manifest.inputs.values()]
+        lines.append(
+            reports.Lineage(
+                stage=stage,
+                artifact=found.directory.relative_to(plan.root).as_posix(),
+                identity=found.manifest.identity,
+                content=found.manifest.content,
+                inputs=tuple(below.directory.relative_to(plan.root).as_posix() for below in inputs if below is not None),
+                seeds=found.manifest.seeds,
+            )
+        )
+    return tuple(lines)
+
+
+def _command(plan: Lineage) -> str:
+    """How to get the same run; the file by its name, since where it lies is in no artifact."""
+    experiment = plan.experiment
+    return (
+        f"luigi --module pipelines TrainModel --experiment {experiment.file.name} "
+        f"--epochs {plan.epochs} --seed {experiment.experiment.seed}"
+    )

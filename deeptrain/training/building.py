@@ -1,0 +1,118 @@
+"""From an experiment's settings to a learner: its builder's model, its optimizer, its loss, checked against the data."""
+
+import difflib
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+from deeptrain import user_code
+from deeptrain.errors import UserCodeError
+from deeptrain.settings import Use
+from deeptrain.shards.info import DataInfo
+from deeptrain.training.keras_learner import KerasLearner, fresh_names_and_seeds
+from deeptrain.training.settings import ModelSettings, TrainingSettings
+
+LOSSES = {"binary": "BinaryCrossentropy", "classes": "SparseCategoricalCrossentropy", "values": "MeanSquaredError"}
+
+
+def learner(
+    model: ModelSettings, training: TrainingSettings, data: DataInfo, seed: int, beside: Path | None
+) -> KerasLearner:
+    """The learner an experiment describes, with the weights its seed gives; TensorFlow must be started.
+
+    Args:
+        model: who builds it.
+        training: its optimizer and loss.
+        data: what the builder receives.
+        seed: of its initial weights and of its random layers.
+        beside: where user code is found first.
+
+    Raises:
+        UserCodeError: when a builder, loss, optimizer or schedule is not found, raises, returns the wrong thing, or
+            the model's output does not fit the labels.
+    """
+    with fresh_names_and_seeds(seed):
+        built = _model(model, data, beside)
+        return KerasLearner(built, _optimizer(training, beside), _loss(model, training, data, beside), data.kind)
+
+
+def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:  # noqa: ANN401 - a keras model
+    import keras
+
+    use = settings.use
+    built = user_code.call(use, user_code.find(use.use, beside), data)
+    if not isinstance(built, keras.Model):
+        raise UserCodeError(f"{use.use}: must return a keras.Model, got {type(built).__name__}")
+    if not built.built or not built.variables:
+        try:
+            built.build((None, *data.shape))
+        except Exception as error:
+            raise UserCodeError(f"{use.use}: its model cannot be built for samples of {list(data.shape)}: {error}") from error
+    try:
+        shape = built.compute_output_shape((None, *data.shape))
+    except Exception as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserCodeError(f"{use.use}: its model does not take samples of shape {list(data.shape)}: {first}") from error
+    _check_output(use.use, shape, data)
+    return built
+
+
+def _check_output(name: str, shape: Any, data: DataInfo) -> None:  # noqa: ANN401 - whatever the model says
+    given = list(shape)[1:] if isinstance(shape, tuple | list) and all(not isinstance(s, tuple | list) for s in shape) else None
+    fitting = [[data.outputs]] if data.kind == "classes" else [[1], []]
+    if given not in fitting:
+        what = f"{len(data.classes)} classes" if data.kind == "classes" else f"{data.kind} labels, one a sample"
+        raise UserCodeError(
+            f"{name}: the model's output does not fit the labels: {what} need an output of shape "
+            f"{[None, *fitting[0]]}, got {shape}"
+        )
+
+
+def _optimizer(settings: TrainingSettings, beside: Path | None) -> Any:  # noqa: ANN401 - a keras optimizer
+    import keras
+
+    use = Use.of(settings.optimizer)
+    arguments = dict(use.arguments)
+    if settings.schedule is not None:
+        schedule = _named(settings.schedule, keras.optimizers.schedules, "LearningRateSchedule", beside)
+        arguments["learning_rate"] = user_code.call(settings.schedule, schedule)
+    optimizer = _named(use, keras.optimizers, "Optimizer", beside)
+    made = user_code.call(Use(use=use.use, arguments=arguments), optimizer)
+    if not isinstance(made, keras.optimizers.Optimizer):
+        raise UserCodeError(f"{use.use}: must return a keras.optimizers.Optimizer, got {type(made).__name__}")
+    return made
+
+
+def _loss(model: ModelSettings, settings: TrainingSettings, data: DataInfo, beside: Path | None) -> Any:  # noqa: ANN401
+    import keras
+
+    use = Use.of(settings.loss if settings.loss is not None else LOSSES[data.kind])
+    loss = _named(use, keras.losses, "Loss", beside)
+    arguments = dict(use.arguments)
+    if model.outputs == "logits" and "from_logits" in inspect.signature(loss).parameters:
+        arguments.setdefault("from_logits", True)
+    if ":" in use.use and not inspect.isclass(loss) and not arguments:
+        return loss  # a plain function of (y_true, y_pred)
+    return user_code.call(Use(use=use.use, arguments=arguments), loss)
+
+
+def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:  # noqa: ANN401 - classes of keras or the user
+    """A class of a Keras module by any spelling of its name ("adam", "binary_crossentropy"), or the user's own."""
+    if ":" in use.use:
+        return user_code.find(use.use, beside)
+    kind = getattr(module, base)
+    classes = {
+        _bare(name): found
+        for name, found in vars(module).items()
+        if inspect.isclass(found) and issubclass(found, kind) and found is not kind
+    }
+    if _bare(use.use) not in classes:
+        near = difflib.get_close_matches(_bare(use.use), classes, n=1)
+        known = f"did you mean {classes[near[0]].__name__}?" if near else f"known: {', '.join(sorted(classes))}"
+        raise UserCodeError(f"{use.use}: no {base.lower()} of Keras has this name; {known} Your own is named module:name")
+    return classes[_bare(use.use)]
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

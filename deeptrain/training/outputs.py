@@ -1,0 +1,39 @@
+"""From a model's raw outputs to probabilities or values, whichever the task is about."""
+
+from typing import Literal
+
+import numpy as np
+
+from deeptrain.metrics.metric import Kind
+
+OutputKind = Literal["probabilities", "logits"]
+
+
+def interpret(outputs: np.ndarray, kind: Kind, given: OutputKind) -> np.ndarray:
+    """What raw outputs say.
+
+    Args:
+        outputs: binary: (..., 1) or (...); classes: (..., classes); values: as the labels, or with an axis of 1 more.
+        kind: of the task.
+        given: whether the model gives probabilities (or values) or logits.
+
+    Returns:
+        binary: (...) probabilities of the positive class; classes: (..., classes) probabilities; values: float64.
+        All float64, so that nothing is lost after the model.
+    """
+    exact = outputs.astype(np.float64)
+    if kind == "classes":
+        return _softmax(exact) if given == "logits" else exact
+    flat = exact[..., 0] if exact.shape[-1:] == (1,) else exact
+    return _sigmoid(flat) if kind == "binary" and given == "logits" else flat
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    # exp of a negative number only, so that nothing overflows.
+    small = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -1,0 +1,120 @@
+"""Predictions of splits as an artifact: raw outputs and their kind, labels, set numbers.
+
+`predictions.json` tells epoch, kind of task, kind of outputs, splits, and the model's summary; for each split
+`SPLIT.outputs.npy` holds the raw outputs as the model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each.
+"""
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deeptrain.errors import ArtifactError
+from deeptrain.introspection.model import ModelDescription
+from deeptrain.loading.batches import Batches
+from deeptrain.metrics.metric import Kind
+from deeptrain.store.artifact import Artifact, Writer
+from deeptrain.training.learner import Learner
+from deeptrain.training.outputs import OutputKind, interpret
+
+INDEX = "predictions.json"
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPredictions:
+    """What the model said of one split.
+
+    Attributes:
+        outputs: raw, as the model gave them.
+        values: (samples,) or (samples, classes) float64: probabilities, or values.
+        labels: (samples,).
+        sets: (samples,) int64.
+    """
+
+    outputs: np.ndarray
+    values: np.ndarray
+    labels: np.ndarray
+    sets: np.ndarray
+
+
+def predict(learner: Learner, batches: Batches) -> np.ndarray:
+    """Raw outputs for all samples in stored order, batch by batch: (samples, ...)."""
+    return np.concatenate([learner.predict(batch.x) for batch in batches])
+
+
+def write(
+    writer: Writer,
+    learner: Learner,
+    splits: Mapping[str, Batches],
+    *,
+    epoch: int,
+    kind: Kind,
+    outputs: OutputKind,
+    classes: Iterable[str],
+    model: ModelDescription,
+) -> None:
+    """Predict splits and write what came out.
+
+    Args:
+        writer: of the artifact.
+        learner: standing at the end of `epoch`.
+        splits: batches by split.
+        epoch: whose model it is.
+        kind: of the task.
+        outputs: what the model's outputs are.
+        classes: names of the classes, for readers.
+        model: what the model is, for the report.
+    """
+    for name, batches in splits.items():
+        writer.write(f"{name}.outputs.npy", _encode(predict(learner, batches)))
+        writer.write(f"{name}.labels.npy", _encode(batches.split.labels))
+        writer.write(f"{name}.sets.npy", _encode(batches.split.sets))
+    writer.json(
+        INDEX,
+        {
+            "epoch": epoch,
+            "kind": kind,
+            "outputs": outputs,
+            "classes": list(classes),
+            "splits": {name: len(batches.split) for name, batches in splits.items()},
+            "model": {"summary": model.summary, "parameters": model.parameters},
+        },
+    )
+
+
+def index(artifact: Artifact) -> dict[str, Any]:
+    """What `predictions.json` tells."""
+    value = artifact.json(INDEX)
+    if not isinstance(value, dict) or not {"epoch", "kind", "outputs", "splits", "model"} <= value.keys():
+        raise ArtifactError(f"{artifact.directory / INDEX}: not an index of predictions")
+    return value
+
+
+def read(artifact: Artifact, split: str) -> SplitPredictions:
+    """The predictions of a split, every byte checked.
+
+    Raises:
+        ArtifactError: when they are not there or damaged.
+    """
+    told = index(artifact)
+    outputs, labels, sets = (
+        _decode(artifact, f"{split}.{part}.npy") for part in ("outputs", "labels", "sets")
+    )
+    if not len(outputs) == len(labels) == len(sets):
+        raise ArtifactError(f"{artifact.directory}: outputs, labels and sets of {split} are not equally many")
+    return SplitPredictions(outputs, interpret(outputs, told["kind"], told["outputs"]), labels, sets)
+
+
+def _encode(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _decode(artifact: Artifact, name: str) -> np.ndarray:
+    try:
+        return np.asarray(np.lib.format.read_array(io.BytesIO(artifact.verified(name)), allow_pickle=False))
+    except ValueError as error:
+        raise ArtifactError(f"{artifact.directory / name}: no .npy file: {error}") from error

@@ -1,0 +1,144 @@
+"""A training on disk: what its epochs and states are called, which are done, and which must be there.
+
+`training-IDENTITY/` holds `epochs/NNNN/` (manifest, `progress.json`, `metrics.json`, `history.parquet`), `states/NNNN/`
+(manifest, `state.safetensors`), `unfinished/` (the newest mid-epoch checkpoints) and `live/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deeptrain.errors import ArtifactError
+from deeptrain.store import artifact, retention
+from deeptrain.store.artifact import Artifact
+from deeptrain.store.completeness import Checker
+from deeptrain.store.specification import Source, Specification
+
+RECIPE = 1
+"""Raised when this room changes the bytes of epochs or states."""
+
+STATE = "state.safetensors"
+PROGRESS = "progress.json"
+METRICS = "metrics.json"
+HISTORY = "history.parquet"
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One training: everything that decides over its bytes, and where its artifacts stand.
+
+    Attributes:
+        root: the run's directory, `runs/EXPERIMENT`.
+        settings: result-relevant settings of seed, model and training; the number of epochs is none of them.
+        shards: what it trains on.
+        code: digest of the user's code, or None.
+        seeds: derived seeds by purpose.
+        initial_weights: the content of the weights it starts from, if not from the builder's own.
+    """
+
+    root: Path
+    settings: Mapping[str, Any]
+    shards: Specification
+    code: str | None
+    seeds: Mapping[str, int]
+    initial_weights: Source | None = None
+    _epochs: list[Specification] = field(default_factory=list, repr=False, compare=False)
+
+    @cached_property
+    def specification(self) -> Specification:
+        """The training as a whole: an identity and a directory, no artifact of its own."""
+        inputs: dict[str, Specification | Source] = {"shards": self.shards}
+        if self.initial_weights is not None:
+            inputs["initial_weights"] = self.initial_weights
+        return Specification("training", RECIPE, self.root, self.settings, inputs, self.code, self.seeds)
+
+    @property
+    def directory(self) -> Path:
+        """Where its artifacts stand."""
+        return self.specification.directory
+
+    def epoch(self, number: int) -> Specification:
+        """An epoch, from 1; each has the one before it among its inputs."""
+        while len(self._epochs) < number:
+            following = len(self._epochs) + 1
+            inputs = dict(self.specification.inputs)
+            if self._epochs:
+                inputs["epoch"] = self._epochs[-1]
+            self._epochs.append(
+                Specification(
+                    "epoch",
+                    RECIPE,
+                    self.directory / "epochs",
+                    {**self.settings, "epoch": following},
+                    inputs,
+                    self.code,
+                    self.seeds,
+                    name=f"{following:04d}",
+                )
+            )
+        return self._epochs[number - 1]
+
+    def state(self, number: int) -> Specification:
+        """The heavy arrays at the end of an epoch."""
+        settings = {"epoch": number, "of": self.epoch(number).identity}
+        return Specification("state", RECIPE, self.directory / "states", settings, name=f"{number:04d}")
+
+    def unfinished(self, iteration: int) -> Specification:
+        """A checkpoint in the middle of an epoch, after `iteration` iterations of the training."""
+        settings = {"iteration": iteration, "of": self.specification.identity}
+        return Specification("unfinished", RECIPE, self.directory / "unfinished", settings, name=f"{iteration:09d}")
+
+    def done(self, checker: Checker, most: int | None = None) -> int:
+        """How many epochs in a row, from the first, are complete; at most `most` are looked for."""
+        number = 0
+        while (most is None or number < most) and checker.complete(self.epoch(number + 1)):
+            number += 1
+        return number
+
+    def published(self, number: int, checker: Checker) -> Artifact:
+        """The artifact of an epoch that is done.
+
+        Raises:
+            ArtifactError: when it is not.
+        """
+        verdict = checker.check(self.epoch(number))
+        if verdict.artifact is None:
+            raise ArtifactError(verdict.reason)
+        return verdict.artifact
+
+    def stopped(self, done: int, checker: Checker) -> str | None:
+        """Why training ended after the epochs that are done, None if it goes on."""
+        return self.published(done, checker).json(METRICS)["stopped"] if done else None
+
+    def last(self, epochs: int, checker: Checker) -> int | None:
+        """The last epoch there will be when `epochs` are asked for; None while it is not known."""
+        done = self.done(checker, epochs)
+        return done if done == epochs or self.stopped(done, checker) else None
+
+    def best(self, number: int, checker: Checker) -> int | None:
+        """The best of the first `number` epochs, which are done."""
+        best = self.published(number, checker).json(PROGRESS)["state"]["best"]
+        return None if best is None else int(best["epoch"])
+
+    def recorded_state(self, number: int, checker: Checker) -> str:
+        """The content that the state of an epoch must have."""
+        return str(self.published(number, checker).json(PROGRESS)["state_content"])
+
+    def kept(self, keep_every: int, checker: Checker) -> frozenset[int]:
+        """The epochs whose states must be on disk, by what is done."""
+        done = self.done(checker)
+        return retention.kept(range(1, done + 1), self.best(done, checker) if done else None, keep_every)
+
+    def lacking(self, keep_every: int, checker: Checker) -> dict[int, str]:
+        """Epochs whose state must be on disk and is not, with the reason, ascending."""
+        reasons = {}
+        for number in sorted(self.kept(keep_every, checker)):
+            try:
+                found = artifact.open(self.state(number).directory)
+                if found.manifest.content != self.recorded_state(number, checker):
+                    reasons[number] = f"{found.directory}: is not the state that epoch {number} recorded"
+            except ArtifactError as error:
+                reasons[number] = str(error)
+        return reasons

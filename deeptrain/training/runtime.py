@@ -1,0 +1,53 @@
+"""TensorFlow, started once a process in the way an experiment asks for, and imported nowhere before it is needed."""
+
+import logging
+import os
+import warnings
+from typing import Any
+
+from deeptrain.errors import TrainingError
+
+_started: tuple[int, bool] | None = None
+
+
+def start(threads: int, deterministic: bool) -> Any:  # noqa: ANN401 - the tensorflow module has no type here
+    """Import TensorFlow with pinned threads; what changes bits is fixed before its first operation.
+
+    Args:
+        threads: within one operation; between operations it is always one, so that their order is fixed.
+        deterministic: whether operations without a deterministic kernel are an error rather than a surprise.
+
+    Returns:
+        The tensorflow module.
+
+    Raises:
+        TrainingError: when this process already runs TensorFlow in another way.
+    """
+    global _started  # noqa: PLW0603 - TensorFlow's own settings are global to the process
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tensorflow as tf
+    if _started is None:
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError as error:
+            if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+                raise TrainingError(
+                    f"training.threads = {threads} cannot be set: this process already used TensorFlow; "
+                    "open the experiment first, or in a fresh process"
+                ) from error
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+        _started = (threads, deterministic)
+    elif _started != (threads, deterministic):
+        raise TrainingError(
+            f"this process runs TensorFlow with threads = {_started[0]}, deterministic = {_started[1]}; "
+            f"the experiment asks for {threads} and {deterministic}: use a fresh process"
+        )
+    return tf

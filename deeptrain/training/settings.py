@@ -1,0 +1,131 @@
+"""What an experiment says of its model, its training and its predictions."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta
+
+from deeptrain.metrics import names
+from deeptrain.settings import Section, Use
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+
+
+class ModelSettings(Section, frozen=True):
+    """`[model]`: who builds the model, and what its outputs are.
+
+    Attributes:
+        builder: `builder(data, **arguments)` returns a `keras.Model`; `data` is a `deeptrain.shards.info.DataInfo`.
+        arguments: what the builder is called with, if `builder` is a bare name.
+        outputs: whether the model gives probabilities (or values), or logits.
+        initial_weights: a `state.safetensors` of another training, whose model variables are taken over.
+    """
+
+    builder: str | Use
+    arguments: dict[str, Any] = {}
+    outputs: Literal["probabilities", "logits"] = "probabilities"
+    initial_weights: str | None = None
+
+    def mistakes(self) -> Iterable[tuple[str, str, Any]]:
+        """The builder is the user's code, and its arguments stand in one place."""
+        if ":" not in self.use.use:
+            yield "builder", "expected module:name", self.use.use
+        if self.arguments and isinstance(self.builder, Use):
+            yield "arguments", "the builder's table has its own arguments; expected none here", self.arguments
+
+    def relevant(self) -> dict[str, Any]:
+        """In one spelling; the initial weights are an input, told by their content."""
+        return {"builder": self.use.plain(), "outputs": self.outputs}
+
+    @property
+    def use(self) -> Use:
+        """The builder with its arguments."""
+        return self.builder if isinstance(self.builder, Use) else Use(use=self.builder, arguments=self.arguments)
+
+
+class TrainingSettings(Section, frozen=True):
+    """`[training]`: how the model is trained.
+
+    Attributes:
+        epochs: how many; asking for more later trains only what is missing.
+        batch_size: samples in a batch.
+        optimizer: a name from `keras.optimizers` or "module:name"; its arguments hold the learning rate.
+        schedule: a learning-rate schedule from `keras.optimizers.schedules` or "module:name"; one that depends on the
+            total number of steps is told it in its own arguments, since `epochs` may grow.
+        loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels.
+        metrics: names of metrics, computed over the whole validation split, and over the epoch's batches where
+            they are made of counts.
+        key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
+        callbacks: what acts between epochs, such as "early_stopping".
+        preprocessors: what is done to every batch, such as "normalise".
+        order: the order of samples in an epoch.
+        threads: of TensorFlow within one operation; convolutions change bits with it.
+        deterministic: whether TensorFlow is held to operations that give the same bits on every run.
+        autosave_seconds: the most that a crash costs, in seconds of training.
+        keep_every: the heavy state of every n-th epoch stays on disk, beside the last two and the best; 0 for none.
+        epochs_per_task: epochs in one Luigi task; by default as many as keep a run at 500 tasks.
+    """
+
+    outside_identity: ClassVar[frozenset[str]] = frozenset({"epochs", "autosave_seconds", "keep_every", "epochs_per_task"})
+
+    epochs: Positive
+    batch_size: Positive = 32
+    optimizer: str | Use = "adam"
+    schedule: Use | None = None
+    loss: str | Use | None = None
+    metrics: tuple[str, ...] = ()
+    key_metric: str = "loss"
+    callbacks: tuple[str | Use, ...] = ()
+    preprocessors: tuple[str | Use, ...] = ()
+    order: Literal["samples", "none"] = "samples"
+    threads: Annotated[int, Meta(ge=1, le=1024)] = 2
+    deterministic: bool = True
+    autosave_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    keep_every: NotNegative = 0
+    epochs_per_task: Positive | None = None
+
+    def mistakes(self) -> Iterable[tuple[str, str, Any]]:
+        """Metrics are known and named once, and the key metric is one of them."""
+        known = {name: metric.name for name in self.metrics if (metric := names.find(name)) is not None}
+        for name in self.metrics:
+            if name not in known:
+                yield "metrics", f"unknown metric; {names.hint(name)}", name
+        if len(set(known.values())) != len(known) or len(set(self.metrics)) != len(self.metrics):
+            yield "metrics", "expected each metric once", list(self.metrics)
+        if self.key_metric != "loss" and self.key_metric not in self.metrics:
+            yield "key_metric", f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})", self.key_metric
+        if not self.autosave_seconds < float("inf"):
+            yield "autosave_seconds", "expected a finite number", self.autosave_seconds
+        if self.epochs_per_task is not None and self.epochs > MOST_TASKS * self.epochs_per_task:
+            needed = -(-self.epochs // MOST_TASKS)
+            yield "epochs_per_task", f"expected at least {needed} for {self.epochs} epochs", self.epochs_per_task
+
+    def relevant(self) -> dict[str, Any]:
+        """In one spelling: bare names as tables, metrics by their own names."""
+        value = Section.relevant(self)
+        for key in ("optimizer", "loss"):
+            value[key] = None if getattr(self, key) is None else Use.of(getattr(self, key)).plain()
+        for key in ("callbacks", "preprocessors"):
+            value[key] = [Use.of(named).plain() for named in getattr(self, key)]
+        value["metrics"] = [metric.name for metric in map(names.find, self.metrics) if metric is not None]
+        metric = names.find(self.key_metric)
+        return {**value, "key_metric": self.key_metric if metric is None else metric.name}
+
+    @property
+    def task_epochs(self) -> int:
+        """Epochs in one Luigi task; Luigi's scheduling is quadratic in the number of tasks."""
+        return self.epochs_per_task or -(-self.epochs // MOST_TASKS)
+
+
+MOST_TASKS = 500
+
+
+class PredictionsSettings(Section, frozen=True):
+    """`[predictions]`: which epoch's model predicts.
+
+    Attributes:
+        epoch: "best" by the key metric on the validation split among the epochs asked for, "last", or a number.
+    """
+
+    epoch: Literal["best", "last"] | Positive = "best"

@@ -1,0 +1,69 @@
+"""What the trainer knows now, beside the learner's variables: a value that can be printed and written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from deeptrain.errors import ArtifactError
+from deeptrain.loading.position import Position
+from deeptrain.training.tally import Tally
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value of the key metric so far, and the epoch that reached it."""
+
+    epoch: int
+    value: float
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Where training stands; with the learner's variables it is everything a run needs to go on.
+
+    Attributes:
+        position: the next iteration to be fit.
+        tally: sums over this epoch's iterations so far.
+        best: the best epoch so far, None before the first has ended.
+        stopped: why training ended before the epochs asked for, None while it has not.
+        callbacks: what each callback keeps, by its name.
+    """
+
+    position: Position = Position()
+    tally: Tally = Tally()
+    best: Best | None = None
+    stopped: str | None = None
+    callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def with_(self, **changes: Any) -> Self:  # noqa: ANN401 - any field's value
+        """The state with some fields changed."""
+        return replace(self, **changes)
+
+    def plain(self) -> dict[str, Any]:
+        """The state as JSON holds it."""
+        return {
+            "position": self.position.plain(),
+            "tally": self.tally.plain(),
+            "best": None if self.best is None else {"epoch": self.best.epoch, "value": self.best.value},
+            "stopped": self.stopped,
+            "callbacks": {name: dict(kept) for name, kept in self.callbacks.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, value: Mapping[str, Any]) -> "TrainState":
+        """The state that JSON held.
+
+        Raises:
+            ArtifactError: when it is none.
+        """
+        try:
+            best = value["best"]
+            return cls(
+                position=Position.from_plain(value["position"]),
+                tally=Tally.from_plain(value["tally"]),
+                best=None if best is None else Best(int(best["epoch"]), float(best["value"])),
+                stopped=None if value["stopped"] is None else str(value["stopped"]),
+                callbacks={str(name): dict(kept) for name, kept in value["callbacks"].items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(f"not a train state: {type(error).__name__}: {error}") from error

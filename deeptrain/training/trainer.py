@@ -1,0 +1,354 @@
+"""The train loop: fits, validates, remembers, and can be stopped between any two groups of iterations."""
+
+import signal as signals_module
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from deeptrain.errors import Interrupted, TrainingError
+from deeptrain.loading.batches import Batches
+from deeptrain.loading.position import Position
+from deeptrain.metrics.metric import Kind, Metric
+from deeptrain.training import signals
+from deeptrain.training.callbacks import Callback
+from deeptrain.training.history import History
+from deeptrain.training.journal import Checkpoint, Journal
+from deeptrain.training.learner import Learner
+from deeptrain.training.outputs import OutputKind, interpret
+from deeptrain.training.pace import Pace
+from deeptrain.training.progress import Meter, Phase, Progress
+from deeptrain.training.results import Results
+from deeptrain.training.state import Best, TrainState
+from deeptrain.training.tally import Tally
+
+
+class Trainer:
+    """Trains a learner, epoch by epoch, and stands between two calls exactly where it stopped.
+
+    Law: stopping at any point and training on gives the same weights, histories and metrics as never having stopped.
+
+    Attributes:
+        learner: what is trained.
+        state: where training stands; a value, replaced after every group of iterations.
+        results: what each epoch came to, from the first.
+        key_metric: the metric that tells which epoch is best.
+        maximize: whether more of it is better.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        train_data: Batches,
+        val_data: Batches | None = None,
+        *,
+        epochs: int = 1,
+        kind: Kind = "binary",
+        outputs: OutputKind = "probabilities",
+        metrics: Sequence[Metric] = (),
+        key_metric: str = "loss",
+        callbacks: Mapping[str, Callback] | None = None,
+        autosave_seconds: float = 60.0,
+        journal: Journal | None = None,
+        watch: Callable[[Progress], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Stand at the beginning, or with a journal at its newest checkpoint.
+
+        Args:
+            learner: what is trained; its variables are set when a checkpoint is found.
+            train_data: what it is fit on.
+            val_data: what each epoch is validated on; without it the key metric is of the training batches.
+            epochs: how many `train` trains; may be raised later.
+            kind: of the task.
+            outputs: what the model's outputs are.
+            metrics: computed for each epoch.
+            key_metric: "loss" or one of the metrics' names.
+            callbacks: act at the end of each epoch, in this order.
+            autosave_seconds: the most that a crash costs.
+            journal: writes epochs, states and checkpoints; without it nothing is written.
+            watch: is told where training stands after every group of iterations.
+            clock: seconds from any origin.
+
+        Raises:
+            LockedError: when another process writes the same training.
+            TrainingError: when the checkpoint does not fit the learner.
+        """
+        self.learner = learner
+        self.train_data = train_data
+        self.val_data = val_data
+        self.epochs = epochs
+        self.kind: Kind = kind
+        self.outputs: OutputKind = outputs
+        self.metrics = tuple(metrics)
+        chosen = {metric.name: metric for metric in self.metrics}.get(key_metric)
+        if key_metric != "loss" and chosen is None:
+            raise TrainingError(f"key_metric must be loss or one of {[m.name for m in metrics]}, got {key_metric}")
+        self.key_metric = key_metric
+        self.maximize = chosen is not None and chosen.maximize
+        self.callbacks = dict(callbacks or {})
+        self.autosave_seconds = autosave_seconds
+        self.results: list[Results] = []
+        self.state = TrainState()
+        self._journal = journal
+        self._watch = watch
+        self._clock = clock
+        self._meter = Meter(clock)
+        self._history: list[History] = []
+        self._saved_at = clock()
+        self._curves: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+        self._signal: int | None = None
+        self._save_asked = False
+        self._stop_reason: str | None = None
+        first = train_data.indices(1, 0)[:1]
+        self._pace = Pace(int(train_data.split.take(first).nbytes) * train_data.batch_size)
+        if journal is not None:
+            journal.open()
+            self._resume(journal, epochs)
+
+    @classmethod
+    def from_experiment(
+        cls,
+        file: str | Path,
+        *,
+        store: str | Path | None = None,
+        epochs: int | None = None,
+        seed: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        watch: Callable[[Progress], None] | None = None,
+    ) -> Self:
+        """Exactly the trainer that the task builds from the same file: it trains to the same bytes.
+
+        Args:
+            file: the experiment's TOML file.
+            store: a directory of runs; epochs and checkpoints are written there as the task writes them, and what
+                is there already is not trained again. Without it nothing stays on disk.
+            epochs: instead of the file's.
+            seed: of the training, instead of the file's.
+            settings: other values for dotted keys, {"training.batch_size": 64}.
+            watch: is told where training stands after every group of iterations.
+
+        Raises:
+            SettingsError: for every mistake in the file, all at once.
+        """
+        from deeptrain import session
+
+        return session.from_experiment(cls, file, store, epochs, seed, settings, watch)
+
+    @property
+    def position(self) -> Position:
+        """The next iteration to be fit."""
+        return self.state.position
+
+    def train(self, until: int | None = None) -> TrainState:
+        """Train until an epoch has ended, and return where training stands then.
+
+        Ctrl-C, SIGTERM and `interrupt` stop between two groups of iterations, after writing a checkpoint; calling
+        `train` again goes on as if nothing had happened.
+
+        Args:
+            until: the last epoch to train; by default all of `epochs`.
+
+        Raises:
+            Interrupted: when it was asked to stop.
+            TrainingError: when the loss is not finite.
+        """
+        last = self.epochs if until is None else until
+        with signals.handled(self.interrupt, self.save_soon):
+            while self.position.epoch <= last and self.state.stopped is None:
+                self._epoch(last)
+        if self.position.epoch > self.epochs or self.state.stopped is not None:
+            self._tell("done", last)
+        return self.state
+
+    def stop(self, reason: str) -> None:
+        """End training with the epoch that is being finished; for callbacks."""
+        self._stop_reason = reason
+
+    def interrupt(self, signal_number: int = signals_module.SIGINT) -> None:
+        """Stop as soon as the running group of iterations has ended, after writing a checkpoint."""
+        self._signal = signal_number
+
+    def save_soon(self) -> None:
+        """Write a checkpoint as soon as the running group of iterations has ended."""
+        self._save_asked = True
+
+    def close(self) -> None:
+        """Let another process write this training."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def _resume(self, journal: Journal, until: int) -> None:
+        checkpoint = journal.resume(until)
+        if checkpoint is None:
+            return
+        self.learner.restore(checkpoint.variables)
+        self.state = checkpoint.state
+        self._history = [checkpoint.history]
+        self._remember(journal.results(self.position.epoch - 1))
+        for name, callback in self.callbacks.items():
+            if name in checkpoint.state.callbacks:
+                callback.restore(checkpoint.state.callbacks[name])
+
+    def _remember(self, results: Sequence[Results]) -> None:
+        self.results.extend(results)
+        train, validation = self._curves
+        self._curves = (
+            (*train, *(result.train["loss"] for result in results)),
+            (*validation, *(result.validation["loss"] for result in results if result.validation)),
+        )
+
+    def _epoch(self, last: int) -> None:
+        batches = len(self.train_data)
+        self._meter.start(self.position.batch)
+        while self.position.batch < batches:
+            self._group(last, batches)
+            self._between()
+        validation = self._validate(last)
+        self._finish(validation)
+        self._between()
+
+    def _group(self, last: int, batches: int) -> None:
+        """Fit the next batches of equal size in one call."""
+        at = self.position
+        full = len(self.train_data.split) // self.train_data.batch_size
+        count = min(self._pace.size, full - at.batch) if at.batch < full else 1
+        begun = self._clock()
+        x, y = self.train_data.stack(at.epoch, at.batch, count)
+        losses, outputs = self.learner.fit(x, y)
+        self._refuse_non_finite(losses, at)
+        probabilities = interpret(outputs, self.kind, self.outputs)
+        tally = self.state.tally.plus(losses, y, probabilities, self.kind)
+        steps = np.arange(count, dtype=np.int64)
+        samples = np.full(count, x.shape[1], np.int64)
+        self._history.append(History(at.iteration + steps, at.batch + steps, samples, losses.astype(np.float32)))
+        # One assignment: an exception before it leaves the state where the group began, and none can come within.
+        self.state = self.state.with_(position=at.after(count), tally=tally)
+        self._pace.took(count, self._clock() - begun)
+        self._meter.tell(self.position.batch)
+        self._tell("fit", last, self.train_data.name(at.epoch, at.batch + count - 1), float(losses[-1]))
+        if self.position.batch == batches:
+            self._tell("validate", last)
+
+    def _refuse_non_finite(self, losses: np.ndarray, at: Position) -> None:
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if not len(bad):
+            return
+        batch = at.batch + int(bad[0])
+        sets = ", ".join(map(str, self.train_data.sets(at.epoch, batch)[:8]))
+        raise TrainingError(
+            f"the loss became {losses[bad[0]]} in epoch {at.epoch}, iteration {at.iteration + int(bad[0])} "
+            f"(counted from 0), batch {self.train_data.name(at.epoch, batch)}, sets {sets}: "
+            "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping may help"
+        )
+
+    def _validate(self, last: int) -> dict[str, float]:
+        if self.val_data is None:
+            return {}
+        losses, sizes, outputs = [], [], []
+        for batch in self.val_data:
+            loss, output = self.learner.evaluate(batch.x, batch.y)
+            losses.append(loss)
+            sizes.append(len(batch.x))
+            outputs.append(output)
+            self._between()
+        found = {"loss": float(np.average(losses, weights=sizes))}
+        probabilities = interpret(np.concatenate(outputs), self.kind, self.outputs)
+        labels = self.val_data.split.labels
+        if np.isfinite(probabilities).all():
+            found |= {metric.name: metric(labels, probabilities) for metric in self.metrics}
+        else:
+            raise TrainingError(
+                f"the model's outputs for the validation split are not finite after epoch {self.position.epoch}: "
+                "training stops and the last good checkpoint stays"
+            )
+        self._tell("checkpoint", last)
+        return found
+
+    def _finish(self, validation: dict[str, float]) -> None:
+        """End the epoch: results, best, callbacks, and the epoch's checkpoint."""
+        at = self.position
+        train = self.state.tally.results(self.metrics)
+        key_value = (validation or train)[self.key_metric] if self.key_metric in (validation or train) else float("nan")
+        best = self.state.best
+        sign = 1.0 if self.maximize else -1.0
+        is_best = not np.isnan(key_value) and (best is None or sign * key_value > sign * best.value)
+        if is_best:
+            best = Best(at.epoch, key_value)
+        draft = Results(
+            at.epoch, at.iteration, train, validation, self.learner.learning_rate, key_value, is_best, None
+        )
+        self._stop_reason = None
+        for callback in self.callbacks.values():
+            callback.epoch_end(self, draft)
+        results = Results(
+            at.epoch, at.iteration, train, validation, self.learner.learning_rate, key_value, is_best, self._stop_reason
+        )
+        state = TrainState(
+            position=at.next_epoch(),
+            tally=Tally(),
+            best=best,
+            stopped=self._stop_reason,
+            callbacks={name: dict(callback.state()) for name, callback in self.callbacks.items()},
+        )
+        if self._journal is not None:
+            checkpoint = Checkpoint(state, self.learner.variables(), History.joined([History.empty(), *self._history]))
+            self._journal.publish(checkpoint, results)
+        self._remember([results])
+        self._history = []
+        self.state = state
+        self._saved_at = self._clock()
+        self._tell("checkpoint", self.epochs)
+
+    def _between(self) -> None:
+        """What was asked for meanwhile, and the automatic checkpoint."""
+        due = self._clock() - self._saved_at >= self.autosave_seconds
+        if self._signal is None and not self._save_asked and not due:
+            return
+        self._save()
+        if self._signal is not None:
+            number, self._signal = self._signal, None
+            at = self.position
+            raise Interrupted(
+                f"stopped in epoch {at.epoch} after {at.batch} of {len(self.train_data)} iterations; "
+                "a checkpoint holds everything: run the same command to go on",
+                number,
+            )
+
+    def _save(self) -> None:
+        self._save_asked = False
+        self._saved_at = self._clock()
+        if self._journal is not None:
+            history = History.joined([History.empty(), *self._history])
+            self._journal.save(Checkpoint(self.state, self.learner.variables(), history))
+
+    def _tell(self, phase: Phase, last: int, batch: str = "", loss: float | None = None) -> None:
+        if self._watch is None:
+            return
+        at, batches = self.position, len(self.train_data)
+        if phase == "done":
+            at = Position(at.epoch - 1, batches, at.iteration)
+        best = self.state.best
+        latest = self.results[-1] if self.results else None
+        self._watch(
+            Progress(
+                phase=phase,
+                epoch=at.epoch,
+                epochs=max(last, self.epochs),
+                iteration=at.batch,
+                iterations=batches,
+                batch=batch,
+                loss=loss,
+                iterations_per_second=self._meter.rate,
+                seconds_left_epoch=self._meter.seconds_left(batches - at.batch),
+                seconds_left_run=self._meter.seconds_left(batches * (self.epochs - at.epoch + 1) - at.batch),
+                metrics=(latest.validation or latest.train) if latest else {},
+                key_metric=self.key_metric,
+                best=None if best is None else best.value,
+                best_epoch=None if best is None else best.epoch,
+                losses=self._curves[0],
+                validation_losses=self._curves[1],
+            )
+        )

@@ -1,0 +1,1 @@
+"""Ready experiments: a TOML file each, and its builder beside it."""

@@ -1,0 +1,156 @@
+"""Log records as a user reads them: single lines, no traceback for what a text explains."""
+
+import contextlib
+import logging
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from deeptrain.errors import DeeptrainError, Interrupted
+
+LOGGERS = ("luigi", "luigi-interface", "deeptrain", "py.warnings")
+LUIGI_MISTAKES = frozenset({"luigi.parameter.ParameterException", "luigi.task_register.TaskClassException"})
+WARNING = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<kind>\w+): (?P<text>.*)", re.DOTALL)
+TEXT_LENGTH = 300
+
+
+class LogLines(logging.Handler):
+    """Writes warnings and errors as lines; an error that was already told is not told again.
+
+    A record with an exception is told by `explain`. Two records of one error, as Luigi writes them when a task fails
+    and again when the run ends, give the same lines, and the second is dropped.
+    """
+
+    def __init__(self, write: Callable[[str], None], *, debug: bool = False) -> None:
+        """Write nothing yet.
+
+        Args:
+            write: takes one line without its end, such as `Terminal.complain`.
+            debug: whether the unexpected is told with its traceback, and what is less than a warning at all.
+        """
+        super().__init__(logging.DEBUG if debug else logging.WARNING)
+        self._write = write
+        self._debug = debug
+        self._told: set[tuple[str, ...]] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the lines of a record."""
+        try:
+            lines = tuple(self._lines(record))
+            if record.levelno >= logging.ERROR:
+                if lines in self._told:
+                    return
+                self._told.add(lines)
+            for line in lines:
+                self._write(line)
+        except Exception:  # noqa: BLE001 - as every handler of the standard library does
+            self.handleError(record)
+
+    def tell(self, error: BaseException) -> None:
+        """Write an error that no logger has seen, such as one that ends the program."""
+        information = (type(error), error, error.__traceback__)
+        self.handle(logging.LogRecord("deeptrain", logging.ERROR, "", 0, "", None, information))
+
+    def _lines(self, record: logging.LogRecord) -> Iterator[str]:
+        source = "luigi" if record.name.startswith("luigi") else record.name
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and record.levelno >= logging.ERROR:
+            # Luigi's own words name the worker and the task's parameters, which say nothing about the mistake.
+            said = "" if source == "luigi" else _first_line(record.getMessage())
+            lines = explain(error, debug=self._debug)
+            expected = _expected(error) is not None
+            yield from lines if expected or not said else [f"deeptrain: {said}", *lines]
+            return
+        text = record.getMessage()
+        if record.name == "py.warnings":
+            yield _warning(text)
+            return
+        level = "" if record.levelno >= logging.ERROR else f"{record.levelname.lower()}: "
+        behind = f" ({type(error).__name__}: {_first_line(str(error))})" if error is not None else ""
+        lines = [line for line in text.splitlines() if line.strip()] or [""]
+        lines[-1] += behind
+        yield from (f"{source}: {level}{line}" for line in lines)
+        if error is not None and self._debug:
+            yield from _traceback(error)
+
+
+def explain(error: BaseException, *, debug: bool = False) -> list[str]:
+    """An error as lines that begin with "deeptrain: ".
+
+    - A `DeeptrainError`, a stop on a signal, or what one of them caused (`raise ... from`): its text and nothing else.
+    - A mistake in Luigi's parameters or task names: one line.
+    - Anything else: one line with its type, the place where it was raised and its text; with `debug` the traceback.
+    """
+    expected = _expected(error)
+    if expected is not None:
+        lines = [line for line in str(expected).splitlines() if line.strip()] or [type(expected).__name__]
+        lines = [" ".join(lines)] if _is_luigis(expected) else lines
+        return [*(f"deeptrain: {line}" for line in lines), *(_traceback(error) if debug else [])]
+    if debug:
+        return _traceback(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    text = _first_line(str(error))
+    told = f"unexpected {type(error).__name__}{place}{': ' + text if text else ''}"
+    return [f"deeptrain: {told} (run again with --debug for the traceback)"]
+
+
+def attach(handler: logging.Handler) -> Callable[[], None]:
+    """Let the handler alone tell what Luigi, deeptrain and Python's warnings log; returns what undoes it."""
+    before = []
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        before.append((logger, logger.handlers[:], logger.propagate))
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+    logging.captureWarnings(capture=True)
+
+    def detach() -> None:
+        logging.captureWarnings(capture=False)
+        for logger, handlers, propagate in before:
+            logger.handlers[:] = handlers
+            logger.propagate = propagate
+
+    return detach
+
+
+def _expected(error: BaseException) -> BaseException | None:
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, DeeptrainError | Interrupted) or _is_luigis(cause):
+            return cause
+        seen.add(id(cause))
+        cause = cause.__cause__
+    return None
+
+
+def _is_luigis(error: BaseException) -> bool:
+    # By name, so that commands which need no Luigi do not import it here.
+    return any(f"{kind.__module__}.{kind.__qualname__}" in LUIGI_MISTAKES for kind in type(error).__mro__)
+
+
+def _warning(text: str) -> str:
+    found = WARNING.match(text)
+    if found is None:
+        return f"warning: {_first_line(text)}"
+    # The line of the source, which Python puts below a warning, says nothing to a user.
+    where = f"{found['kind']}, {_short(found['file'])}:{found['line']}"
+    return f"warning: {_first_line(found['text'])} ({where})"
+
+
+def _first_line(text: str) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= TEXT_LENGTH else f"{line[:TEXT_LENGTH]} ..."
+
+
+def _short(filename: str) -> str:
+    path = Path(filename)
+    with contextlib.suppress(ValueError):
+        return path.relative_to(Path.cwd()).as_posix()
+    return "/".join(path.parts[-2:]) if path.is_absolute() else filename
+
+
+def _traceback(error: BaseException) -> list[str]:
+    return "".join(traceback.format_exception(error)).rstrip().splitlines()

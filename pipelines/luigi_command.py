@@ -1,0 +1,148 @@
+"""The `luigi` command as our users meet it: defaults that tell the truth, one clear line for a mistake, a closing table.
+
+Luigi imports `pipelines` before it reads its own settings, so what is set here counts unless the user set it.
+"""
+
+import argparse
+import atexit
+import os
+import socket
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import luigi
+from luigi.configuration import get_config
+
+import tasks
+from deeptrain.errors import Interrupted
+from deeptrain.lineage import Lineage
+from pipelines.closing import Closing
+from pipelines.log_lines import LogLines, attach
+from pipelines.terminal import Terminal
+from tasks import base, watching
+
+DEFAULT_EXPERIMENT = Path(__file__).parent / "experiments" / "digits.toml"
+
+DEFAULTS = {
+    # Zero only for a job that is complete: Luigi's own defaults are zero for failed and missing tasks too.
+    "retcode": {
+        "already_running": "10",
+        "missing_data": "20",
+        "not_run": "25",
+        "task_failed": "30",
+        "scheduling_error": "35",
+        "unhandled_exception": "40",
+    },
+    "worker": {"check_complete_on_run": "true", "keep_alive": "false"},
+    # What failed is not tried again by itself: our errors are mistakes to mend, not accidents of a cluster.
+    "scheduler": {"retry_count": "1", "stable_done_cooldown_secs": "0"},
+    # Locks of the kernel, one an artifact, are finer than one lock a command line.
+    "core": {"no_lock": "true", "no_configure_logging": "true"},
+}
+
+
+def set_defaults() -> None:
+    """Set what the user has not set, in Luigi's configuration."""
+    config = get_config()
+    for section, options in DEFAULTS.items():
+        for option, value in options.items():
+            _set(config, section, option, value)
+    for name in tasks.__all__:
+        _set(config, name, "experiment", str(DEFAULT_EXPERIMENT))
+
+
+def is_running() -> bool:
+    """Whether this process is the `luigi` command, or `python -m luigi`."""
+    program = Path(sys.argv[0])
+    return program.stem == "luigi" or program.match("luigi/__main__.py")
+
+
+def take_part() -> None:
+    """Be the command's terminal: progress, one line an error, a table at the end, the scheduler that answers."""
+    terminal = Terminal()
+    debug = "--debug" in sys.argv
+    lines = LogLines(terminal.complain, debug=debug)
+    attach(lines)
+    closing = Closing(terminal)
+    base.on_plan.append(lambda plan: _on_plan(plan, closing))
+    watching.displays.append(lambda: terminal)
+    _tell_stages(terminal)
+    _choose_scheduler(terminal)
+    atexit.register(closing.close)
+    sys.excepthook = _ending(terminal, lines, closing)
+
+
+def _on_plan(plan: Lineage, closing: Closing) -> None:
+    closing.begin(plan)
+    # With a worker's id of its own, a central scheduler hands a killed run's task back to the next run at once.
+    name = f"deeptrain-{socket.gethostname()}-{os.getuid()}-{plan.root.resolve()}"
+    _set(get_config(), "worker", "id", name)
+
+
+def _set(config: Any, section: str, option: str, value: str) -> None:  # noqa: ANN401 - Luigi's parser
+    if not config.has_option(section, option):
+        config.set(section, option, value)
+
+
+def _tell_stages(terminal: Terminal) -> None:
+    @base.ExperimentTask.event_handler(luigi.Event.START)
+    def started(task: base.ExperimentTask) -> None:
+        if not isinstance(task, tasks.Epoch | tasks.TrainModel):
+            terminal.stage(task.label)
+
+    @base.ExperimentTask.event_handler(luigi.Event.PROCESSING_TIME)
+    def ended(task: base.ExperimentTask, seconds: float) -> None:
+        if not isinstance(task, tasks.Epoch | tasks.TrainModel):
+            terminal.stage(task.label, f"made in {seconds:.1f} s")
+
+
+def _choose_scheduler(terminal: Terminal) -> None:
+    """Go on with the local scheduler when none answers at the configured address."""
+    config = get_config()
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--local-scheduler", action="store_true")
+    parser.add_argument("--scheduler-url", default=config.get("core", "default-scheduler-url", ""))
+    parser.add_argument("--scheduler-host", default=config.get("core", "default-scheduler-host", "localhost"))
+    parser.add_argument("--scheduler-port", default=config.get("core", "default-scheduler-port", "8082"))
+    asked = parser.parse_known_args(sys.argv[1:])[0]
+    if asked.local_scheduler or config.getboolean("core", "local_scheduler", False):
+        return
+    url = urlsplit(asked.scheduler_url) if asked.scheduler_url else None
+    host = (url.hostname if url else asked.scheduler_host) or "localhost"
+    port = (url.port or 8082) if url else asked.scheduler_port
+    try:
+        socket.create_connection((host, int(port)), timeout=0.5).close()
+    except (OSError, ValueError):
+        config.set("core", "local_scheduler", "true")
+        terminal.say(
+            f"no central scheduler at {host}:{port}: going on with the local one "
+            f"(for the web page start luigid --address 127.0.0.1 --port {port}, then open http://{host}:{port})"
+        )
+
+
+def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:  # noqa: ANN401 - an excepthook
+    """What happens to an error that Luigi lets through: a line instead of a traceback, and the right exit code."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        del kind, trace
+        if isinstance(error, KeyboardInterrupt):
+            watching.close()
+            terminal.complain(str(error) or "stopped; run the same command to go on")
+            closing.forget()
+            number = error.signal_number if isinstance(error, Interrupted) else 2
+            _exit(128 + number)
+        lines.tell(error)
+        closing.close()
+        _exit(40)
+
+    return hook
+
+
+def _exit(code: int) -> None:
+    """End with an exit code, which no excepthook could set otherwise."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

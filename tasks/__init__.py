@@ -1,0 +1,12 @@
+"""Luigi tasks: parameters in, one artifact out, and a `run` of a few lines that calls the library."""
+
+from tasks.epoch import Epoch
+from tasks.evaluation import Evaluation
+from tasks.predictions import Predictions
+from tasks.report import Report
+from tasks.shards import Shards
+from tasks.subset import Subset
+from tasks.threshold import Threshold
+from tasks.train_model import TrainModel
+
+__all__ = ["Epoch", "Evaluation", "Predictions", "Report", "Shards", "Subset", "Threshold", "TrainModel"]

@@ -1,0 +1,158 @@
+"""What all tasks share: the parameters of an experiment, its lineage, and the artifact that is each one's output."""
+
+import functools
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi.freezing import recursively_unfreeze
+
+from deeptrain import lineage
+from deeptrain.errors import SettingsError
+from deeptrain.lineage import Lineage
+from deeptrain.store import artifact
+from deeptrain.store.artifact import Writer
+from deeptrain.store.events import EventLog
+from deeptrain.store.locks import lock_of
+from deeptrain.store.specification import Specification
+
+RUN = uuid.uuid4().hex
+"""This run of a command and its child processes, in the event log."""
+
+on_plan: list[Callable[[Lineage], None]] = []
+"""Called once for each lineage this process reads."""
+
+
+class SettingsParameter(luigi.DictParameter):
+    """A JSON object of dotted keys, with an error a person can read."""
+
+    def parse(self, source: str) -> Any:  # noqa: ANN401 - Luigi's signature
+        """The mapping in the text.
+
+        Raises:
+            SettingsError: when it is no JSON object.
+        """
+        try:
+            value = json.loads(source)
+        except ValueError as error:
+            raise SettingsError(f"--settings: expected a JSON object, got {source!r}: {error}") from error
+        if not isinstance(value, dict):
+            raise SettingsError(f"""--settings: expected a JSON object such as {{"training.batch_size": 64}}, got {source!r}""")
+        return super().parse(source)
+
+
+class WholeNumber(luigi.OptionalIntParameter):
+    """An integer in plain digits, or nothing."""
+
+    def parse(self, source: str) -> int | None:
+        """The number in the text.
+
+        Raises:
+            SettingsError: when it is none.
+        """
+        text = source.strip()
+        if not text:
+            return None
+        if not (text.lstrip("-").isascii() and text.lstrip("-").isdigit()):
+            raise SettingsError(f"--epochs and --seed: expected an integer, got {source!r}")
+        return int(text)
+
+
+class ExperimentTask(luigi.Task):
+    """A task of an experiment; `stage` names the artifact it makes."""
+
+    experiment: str = luigi.Parameter(description="the experiment's TOML file")
+    store: str = luigi.Parameter(default=lineage.STORE, description="directory of runs")
+    epochs: int | None = WholeNumber(default=None, description="instead of the file's training.epochs")
+    seed: int | None = WholeNumber(default=None, description="of the training, instead of the file's experiment.seed")
+    settings: Any = SettingsParameter(default={}, description='other settings, {"training.batch_size": 64}')
+
+    debug: bool = luigi.BoolParameter(default=False, significant=False, description="show the traceback of an error")
+
+    stage = ""
+
+    @property
+    def plan(self) -> Lineage:
+        """The experiment's lineage, one for all tasks of a process that have the same parameters."""
+        settings = json.dumps(recursively_unfreeze(self.settings), sort_keys=True)
+        return _plan(self.experiment, self.store, self.epochs, self.seed, settings)
+
+    @property
+    def specification(self) -> Specification:
+        """The artifact this task makes."""
+        return self.plan.stages[self.stage]
+
+    def complete(self) -> bool:
+        """Whether the artifact is whole, and all it was made from."""
+        return self.plan.complete(self.stage)
+
+    def output(self) -> luigi.LocalTarget:
+        """The artifact's directory."""
+        return luigi.LocalTarget(str(self.specification.directory))
+
+    def run(self) -> None:
+        """Make the artifact, unless what was made meanwhile completed it; how long it took goes to the event log."""
+        plan = self.plan
+        if self.complete():
+            return
+        _tidy(plan)
+        events = EventLog(plan.live / "events.jsonl")
+        begun = time.monotonic()
+        outcome = "failed"
+        try:
+            self.make(plan)
+            outcome = "ran"
+        finally:
+            seconds = round(time.monotonic() - begun, 3)
+            events.append("task", run=RUN, stage=self.label, outcome=outcome, seconds=seconds)
+
+    @property
+    def label(self) -> str:
+        """What people call this task."""
+        return self.stage
+
+    def make(self, plan: Lineage) -> None:
+        """Make the artifact.
+
+        Raises:
+            NotImplementedError: in this base class.
+        """
+        raise NotImplementedError
+
+    @contextmanager
+    def writing(self, plan: Lineage) -> Iterator[Writer]:
+        """Publish the artifact with what the block writes; this process is its only writer meanwhile."""
+        specification = self.specification
+        with lock_of(plan.root, specification.directory):
+            with artifact.writing(specification, plan.checker.links(specification)) as writer:
+                yield writer
+
+    def other(self, cls: type["ExperimentTask"], **parameters: Any) -> "ExperimentTask":  # noqa: ANN401
+        """Another task of the same experiment; parameters are handed on, never taken from the command line."""
+        mine = {name: getattr(self, name) for name in ("experiment", "store", "epochs", "seed", "settings")}
+        return cls(**mine, **parameters)
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(experiment: str, store: str, epochs: int | None, seed: int | None, settings: str) -> Lineage:
+    plan = lineage.read(Path(experiment), store=store, epochs=epochs, seed=seed, settings=json.loads(settings))
+    for told in on_plan:
+        told(plan)
+    return plan
+
+
+@functools.cache
+def _tidied() -> set[Path]:
+    return set()
+
+
+def _tidy(plan: Lineage) -> None:
+    """Sweep a run's litter once a process, before the first thing that is made in it."""
+    if plan.root not in _tidied():
+        _tidied().add(plan.root)
+        plan.tidy()

@@ -1,0 +1,69 @@
+"""An epoch is a task, and its artifact is a checkpoint."""
+
+import functools
+import multiprocessing
+from typing import TYPE_CHECKING
+
+import luigi
+
+from deeptrain.lineage import Lineage
+from deeptrain.store.specification import Specification
+from tasks import watching
+from tasks.base import ExperimentTask
+from tasks.shards import Shards
+
+if TYPE_CHECKING:
+    from deeptrain.alive import AliveTrainer
+
+
+class Epoch(ExperimentTask):
+    """Training up to the end of an epoch, with as many epochs before it as one task has."""
+
+    number: int = luigi.IntParameter(description="the last epoch of this task, from 1")
+
+    stage = "epoch"
+
+    @property
+    def specification(self) -> Specification:
+        """The artifact of its last epoch."""
+        return self.plan.training.epoch(self.number)
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"epoch {self.number}"
+
+    def requires(self) -> ExperimentTask:
+        """The task before it, or the shards."""
+        before = numbers(self.plan, self.number - 1)
+        return self.other(Epoch, number=before[-1]) if before else self.other(Shards)
+
+    def complete(self) -> bool:
+        """Whether its epochs are done, or training stopped before; the last one also needs the states kept on disk."""
+        return self.plan.trained(self.number)
+
+    def make(self, plan: Lineage) -> None:
+        """Train. A child process trains all epochs at once: its trainer could not stay alive for the next task."""
+        in_child = multiprocessing.parent_process() is not None
+        until = plan.epochs if in_child else self.number
+        watching.running(plan, self)
+        try:
+            alive_trainer().reach(plan, until)
+        finally:
+            watching.running(plan, None)
+            if in_child or until == plan.epochs:
+                watching.close()
+
+
+def numbers(plan: Lineage, until: int) -> list[int]:
+    """The last epochs of the tasks that train the first `until` epochs of a run."""
+    step = plan.experiment.training.task_epochs
+    return [*range(step, until, step), until] if until > 0 else []
+
+
+@functools.cache
+def alive_trainer() -> "AliveTrainer":
+    """The trainer of this process."""
+    from deeptrain.alive import AliveTrainer
+
+    return AliveTrainer(watching.watch)

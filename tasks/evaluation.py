@@ -1,0 +1,35 @@
+"""What was chosen is scored once, on the test split."""
+
+from deeptrain.lineage import Lineage
+from tasks.base import ExperimentTask
+from tasks.predictions import Predictions
+from tasks.subset import Subset
+from tasks.threshold import Threshold
+
+CHOSEN = {"threshold": Threshold, "subset": Subset}
+
+
+class Evaluation(ExperimentTask):
+    """Metrics of the test split, at probability 0.5 and at what calibration chose."""
+
+    stage = "evaluation"
+
+    def requires(self) -> list[ExperimentTask]:
+        """Predictions, and what calibration chooses in this experiment."""
+        return [self.other(Predictions), *(self.other(CHOSEN[name]) for name in CHOSEN if name in self.plan.stages)]
+
+    def make(self, plan: Lineage) -> None:
+        """Score it."""
+        from deeptrain.calibration import evaluation
+        from deeptrain.training import predictions
+
+        scored = predictions.read(plan.artifact("predictions"), "test")
+        if plan.kind == "binary":
+            chosen = {name: plan.artifact(name).json(f"{name}.json")["value" if name == "threshold" else "threshold"]
+                      for name in CHOSEN if name in plan.stages}
+            metric = plan.experiment.calibration.metric
+            result = evaluation.score(scored.labels, scored.values, metric, {"half": 0.5, **chosen}).plain()
+        else:
+            result = evaluation.metrics_of(scored.labels, scored.values, plan.kind)
+        with self.writing(plan) as writer:
+            writer.json("evaluation.json", result)

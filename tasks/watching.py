@@ -1,0 +1,63 @@
+"""Who watches a training in this process: displays that the command adds, the live page, and Luigi's scheduler."""
+
+import html
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from deeptrain.lineage import Lineage
+from deeptrain.training.progress import Progress, in_digits
+
+if TYPE_CHECKING:
+    import luigi
+
+    from deeptrain.training.reporter import Reporter, Sink
+
+displays: list[Callable[[], "Sink"]] = []
+"""Makes the displays of the command that runs, such as its terminal; a child process makes its own."""
+
+_reporters: dict[str, "Reporter"] = {}
+_scheduler: dict[str, "SchedulerStatus"] = {}
+
+
+class SchedulerStatus:
+    """Tells Luigi's scheduler how far the running task is; called from the reporter's thread only (law 8)."""
+
+    def __init__(self) -> None:
+        """No task runs yet."""
+        self.task: luigi.Task | None = None
+
+    def show(self, progress: Progress) -> None:
+        """Send one line and a percentage. The page shows the line as HTML, so what comes from data is escaped."""
+        if self.task is None or self.task.set_status_message is None:
+            return
+        loss = "" if progress.loss is None else f", loss {in_digits(progress.loss)}"
+        text = f"epoch {progress.epoch} of {progress.epochs}, iteration {progress.iteration} of {progress.iterations}"
+        self.task.set_status_message(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
+        self.task.set_progress_percentage(round(100 * progress.fraction))
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def watch(plan: Lineage) -> Callable[[Progress], None]:
+    """Where the training of a run is to tell where it stands."""
+    from deeptrain.training.live_page import LivePage
+    from deeptrain.training.reporter import Reporter
+
+    key = plan.training.specification.identity
+    if key not in _reporters:
+        status = _scheduler.setdefault(key, SchedulerStatus())
+        page = LivePage(plan.training.directory / "live" / "index.html", plan.experiment.name)
+        _reporters[key] = Reporter([*(display() for display in displays), page, status])
+    return _reporters[key].update
+
+
+def running(plan: Lineage, task: "luigi.Task | None") -> None:
+    """Say which task of a run is being worked on; None when none is."""
+    _scheduler.setdefault(plan.training.specification.identity, SchedulerStatus()).task = task
+
+
+def close() -> None:
+    """Show the last state everywhere and let the displays go."""
+    while _reporters:
+        _reporters.popitem()[1].close()

@@ -1,0 +1,43 @@
+"""The `[calibration]` table: its defaults and its mistakes."""
+
+import pytest
+
+from deeptrain.calibration.settings import CalibrationSettings
+from deeptrain.settings import Mistakes, typed
+
+
+def mistakes_of(table):
+    mistakes = Mistakes("my.toml")
+    typed(CalibrationSettings, table, "calibration", mistakes)
+    return mistakes.lines
+
+
+def test_an_empty_table_means_the_best_three_sets_for_f1_and_five_folds():
+    assert typed(CalibrationSettings, {}, "calibration", Mistakes("my.toml")) == CalibrationSettings(
+        metric="f1_score", subset_size=3, folds=5, seed=0
+    )
+
+
+def test_no_subset_is_asked_for_by_zero():
+    assert mistakes_of({"subset_size": 0}) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ({"metric": "f1_scor"}, "metric: unknown metric; did you mean f1_score?, got 'f1_scor'"),
+        (
+            {"metric": "roc_auc"},
+            "metric: must depend on the threshold, as do accuracy, f1_score, precision, recall, specificity, jaccard, "
+            "balanced_accuracy, informedness, mcc, got 'roc_auc'",
+        ),
+        ({"metric": "mae"}, "metric: must depend on the threshold, as do accuracy, "),
+        ({"subset_size": -1}, "subset_size: expected int >= 0, got -1"),
+        ({"folds": 1}, "folds: expected int >= 2, got 1"),
+        ({"seed": -1}, "seed: expected int >= 0, got -1"),
+        ({"fold": 3}, "fold: unknown key; did you mean folds?"),
+    ],
+)
+def test_a_mistake_is_told_with_key_rule_and_value(table, line):
+    (found,) = mistakes_of(table)
+    assert found.startswith(f"my.toml: calibration.{line}")

@@ -1,0 +1,290 @@
+"""The threshold against brute force, its honesty on fresh data, and what it says of bad input."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from deeptrain.calibration import cross_fitting, operating_points, threshold
+from deeptrain.errors import ArtifactError, DataError, SettingsError
+from deeptrain.metrics import counts, names
+
+METRICS = [metric.name for metric in names.of_counts()]
+SCORE = st.one_of(
+    st.integers(0, 6).map(lambda sixth: sixth / 6), st.sampled_from([0.5, float(np.nextafter(0.5, 1)), 0.49, 0.51])
+)
+SAMPLES = st.lists(st.tuples(st.booleans(), SCORE), min_size=2, max_size=16)
+
+
+def both_classes(samples):
+    labels, scores = (np.array(column) for column in zip(*samples, strict=True))
+    assume(labels.any() and not labels.all())
+    return labels, scores
+
+
+def every_threshold(scores):
+    """A threshold for each decision that any threshold makes: below, between and at all scores."""
+    distinct = sorted({-1.0, *scores.tolist(), 2.0})
+    return distinct + [(low + high) / 2 for low, high in itertools.pairwise(distinct)]
+
+
+@given(SAMPLES, st.sampled_from(METRICS))
+def test_no_threshold_is_better(samples, name):
+    labels, scores = both_classes(samples)
+    function = counts.BY_NAME[name]
+    best = max(float(function(*counts.counted(labels, scores > t))) for t in every_threshold(scores))
+    found = threshold.choose(labels, scores, name)
+    assert found.in_sample == best
+    assert float(function(*counts.counted(labels, scores > found.value))) == best
+    assert found.value_at_half == float(function(*counts.counted(labels, scores > 0.5)))
+    assert (found.positives, found.samples) == (labels.sum(), len(labels))
+
+
+@given(SAMPLES, st.sampled_from(METRICS))
+def test_the_plateau_is_exactly_where_the_value_holds(samples, name):
+    labels, scores = both_classes(samples)
+    found = threshold.choose(labels, scores, name)
+    low, high = found.plateau
+    at = counts.BY_NAME[name]
+    for t in every_threshold(scores):
+        if low <= t < high:
+            assert float(at(*counts.counted(labels, scores > t))) == found.in_sample
+    for outside in (np.nextafter(low, -2), high):
+        if scores.min() <= outside < scores.max():
+            assert float(at(*counts.counted(labels, scores > outside))) != found.in_sample
+
+
+@given(SAMPLES, st.sampled_from(METRICS))
+def test_no_plateau_of_best_values_is_nearer_to_a_half(samples, name):
+    labels, scores = both_classes(samples)
+    found = threshold.choose(labels, scores, name)
+    low, high = found.plateau
+    distance = 0 if low <= 0.5 < high else min(abs(low - 0.5), abs(high - 0.5))
+    if found.value_at_half == found.in_sample:
+        assert distance == 0
+    for t in every_threshold(scores):
+        if float(counts.BY_NAME[name](*counts.counted(labels, scores > t))) == found.in_sample:
+            assert abs(t - 0.5) >= distance
+
+
+@given(SAMPLES, st.randoms(use_true_random=False), st.integers(2, 6))
+def test_the_order_of_samples_changes_nothing(samples, random, folds):
+    labels, scores = both_classes(samples)
+    order = random.sample(range(len(labels)), len(labels))
+    one = threshold.choose(labels, scores, folds=folds)
+    other = threshold.choose(labels[order], scores[order], folds=folds)
+    assert one.plain() == other.plain()
+
+
+@given(SAMPLES, st.sampled_from(METRICS))
+def test_a_threshold_comes_back_from_its_plain_values(samples, name):
+    found = threshold.choose(*both_classes(samples), name)
+    assert threshold.Threshold.from_plain(found.plain()).plain() == found.plain()
+
+
+@given(SAMPLES, st.sampled_from(METRICS))
+def test_the_curve_is_the_metric_at_every_threshold(samples, name):
+    labels, scores = both_classes(samples)
+    thresholds, values = threshold.curve(labels, scores, name)
+    assert thresholds[0] == 0
+    assert (np.diff(thresholds) > 0).all()
+    for t in every_threshold(scores):
+        if 0 <= t <= 1:
+            step = np.searchsorted(thresholds, t, side="right") - 1
+            assert values[step] == float(counts.BY_NAME[name](*counts.counted(labels, scores > t)))
+
+
+def drawn(generator, samples):
+    labels = generator.random(samples) < 0.2
+    return labels, 1 / (1 + np.exp(1.5 - 1.2 * labels - generator.normal(size=samples)))
+
+
+def test_the_cross_fitted_value_is_far_nearer_to_fresh_data_than_the_in_sample_value():
+    generator = np.random.Generator(np.random.Philox(7))
+    fresh_labels, fresh_scores = drawn(generator, 200_000)
+    in_sample, cross_fitted = [], []
+    for seed in range(150):
+        found = threshold.choose(*drawn(generator, 100), seed=seed)
+        fresh = float(counts.f1_score(*counts.counted(fresh_labels, fresh_scores > found.value)))
+        in_sample.append(found.in_sample - fresh)
+        cross_fitted.append(found.cross_fitted - fresh)
+    assert np.mean(in_sample) > 0.05
+    assert abs(np.mean(cross_fitted)) < np.mean(in_sample) / 4
+
+
+def test_cross_fitting_is_a_function_of_seed_and_folds():
+    labels, scores = drawn(np.random.Generator(np.random.Philox(3)), 200)
+    values = {
+        (folds, seed): threshold.choose(labels, scores, folds=folds, seed=seed).cross_fitted
+        for folds in (2, 5)
+        for seed in range(6)
+    }
+    again = {key: threshold.choose(labels, scores, folds=key[0], seed=key[1]).cross_fitted for key in values}
+    assert values == again
+    assert len(set(values.values())) > 3
+
+
+@given(SAMPLES, st.integers(2, 20), st.integers(0, 3))
+def test_a_decision_is_by_a_threshold_of_other_samples(samples, folds, seed):
+    """With as many folds as samples, the decision about each is by the best threshold of all the others."""
+    labels, scores = operating_points.sort(*both_classes(samples))
+    assume(2 <= labels.sum() <= len(labels) - 2)
+    called = cross_fitting.decisions(labels, scores, names.get("f1"), len(labels), seed)
+    for left_out in range(len(labels)):
+        others = np.arange(len(labels)) != left_out
+        of_others = threshold.choose(labels[others], scores[others])
+        assert called[left_out] == (scores[left_out] > of_others.value)
+    assert cross_fitting.decisions(labels, scores, names.get("f1"), folds, seed).shape == labels.shape
+
+
+def test_a_single_member_of_a_class_cannot_be_cross_fitted():
+    found = threshold.choose([0, 0, 0, 1], [0.1, 0.2, 0.3, 0.35])
+    assert math.isnan(found.cross_fitted)
+    assert found.in_sample == 1
+    assert found.warnings == (
+        "There is only 1 positive among 4 samples: a rate of so few has a standard error of up to 0.50.",
+        "With a single positive f1_score cannot be cross-fitted; only its in-sample value is known.",
+    )
+    assert found.plain()["cross_fitted"] == "nan"
+
+
+def test_few_members_of_either_class_are_told():
+    labels = np.arange(120) < 7
+    scores = np.where(labels, 0.9, 0.1)
+    text = "among 120 samples: a rate of so few has a standard error of up to 0.19."
+    assert threshold.choose(labels, scores).warnings == (f"There are only 7 positives {text}",)
+    assert threshold.choose(~labels, 1 - scores).warnings == (f"There are only 7 negatives {text}",)
+
+
+def test_plenty_of_well_separated_samples_need_no_warning():
+    labels = np.arange(120) < 40
+    assert threshold.choose(labels, np.where(labels, 0.9, 0.1)).warnings == ()
+    moved = threshold.choose(labels, np.where(labels, 0.4, 0.1))
+    assert (moved.in_sample, moved.cross_fitted, moved.value_at_half) == (1, 1, 0)
+    assert moved.value == pytest.approx(0.25)
+    assert moved.warnings == ()
+
+
+def test_a_threshold_that_does_not_pay_on_unseen_samples_is_told():
+    generator = np.random.Generator(np.random.Philox(0))
+    labels = np.arange(80) < 40
+    best_at_half = [np.clip(np.where(labels, 0.6, 0.4) + generator.normal(size=80) * 0.2, 0, 1) for _ in range(20)]
+    warnings = [threshold.choose(labels, scores, "accuracy").warnings for scores in best_at_half]
+    lower = [text for texts in warnings for text in texts if "is worse than" in text]
+    assert lower
+    assert lower[0].startswith("Cross-fitted accuracy 0.")
+    assert lower[0].endswith("at 0.5: on samples it has not seen this threshold does not pay.")
+
+
+def test_a_gain_within_noise_is_told_and_a_clear_one_is_not():
+    generator = np.random.Generator(np.random.Philox(5))
+    labels, scores = drawn(generator, 20_000)
+    assert threshold.choose(labels, scores).warnings == ()
+    texts = [text for seed in range(10) for text in threshold.choose(*drawn(generator, 200), "mcc", seed=seed).warnings]
+    within = [text for text in texts if "within noise" in text]
+    assert within
+    assert within[0].startswith("The cross-fitted gain of ")
+    assert "in mcc over the " in within[0]
+
+
+def test_a_threshold_at_the_edge_is_told():
+    labels = np.arange(100) < 60
+    useless = np.full(100, 0.3)
+    assert "The threshold is at the edge: it calls every sample positive." in threshold.choose(labels, useless).warnings
+    texts = threshold.choose(~labels, useless, "accuracy").warnings
+    assert "The threshold is at the edge: it calls no sample positive." in texts
+
+
+def test_the_standard_error_of_a_difference_is_that_of_resampled_samples():
+    generator = np.random.Generator(np.random.Philox(2))
+    labels = generator.random(300) < 0.3
+    first, second = labels ^ (generator.random(300) < 0.1), labels ^ (generator.random(300) < 0.25)
+    picks = generator.integers(300, size=(1000, 300))
+    differences = [
+        float(counts.f1_score(*counts.counted(labels[p], first[p])))
+        - float(counts.f1_score(*counts.counted(labels[p], second[p])))
+        for p in picks
+    ]
+    found = cross_fitting.error_of_difference(labels, first, second, names.get("f1"), seed=0)
+    assert found == pytest.approx(np.std(differences), rel=0.15)
+    assert cross_fitting.error_of_difference(labels, first, first, names.get("f1"), seed=0) == 0
+
+
+def test_the_grid_of_the_original_is_never_better():
+    # Outputs of DeepTrain 0.6.0 (2020, MIT), find_best_predict_threshold with its grid of .01.
+    mixed = ([0, 0, 1, 0, 0, 0, 1, 1], [0.01, 0.93, 0.42, 0.61, 0.15, 0.0, 1.0, 0.5])
+    assert threshold.choose(*mixed).in_sample == pytest.approx(0.75)
+    assert threshold.choose(*mixed).plateau[0] <= 0.41 < threshold.choose(*mixed).plateau[1]
+    close = ([0, 0, 0, 1, 1], [0.011, 0.012, 0.0135, 0.0151, 0.0163])  # the grid has .571 here
+    assert threshold.choose(*close).in_sample == 1
+    assert threshold.choose(*close).value == pytest.approx((0.0135 + 0.0151) / 2)
+    tied = ([0, 1, 0, 1], [0.5] * 4)
+    assert threshold.choose(*tied).in_sample == pytest.approx(0.6666666666666666)
+    assert threshold.choose(*tied).value < 0.5
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        (
+            np.zeros(120),
+            np.full(120, 0.5),
+            r"cannot calibrate: 0 positives among 120 samples; both classes are needed$",
+        ),
+        (np.ones(7), np.full(7, 0.5), r"cannot calibrate: 0 negatives among 7 samples"),
+        ([0, 1], [0.2, 1.2], r"scores must lie in \[0, 1\], got 1.2 in row 1 "),
+        ([0, 1], [0.2, math.nan], r"scores must be finite, got nan in row 1 "),
+        ([0, 3], [0.2, 0.4], r"labels must be 0 or 1, got 3 in row 1 "),
+        ([0, 1, 1], [0.2, 0.4], r"labels and scores must be equally many, got 3 and 2"),
+        ([], [], r"labels and scores must have at least one sample, got none"),
+    ],
+)
+def test_bad_input_is_told_with_row_value_and_counts(labels, scores, message):
+    for function in (threshold.choose, threshold.curve):
+        with pytest.raises(DataError, match=f"^{message}"):
+            function(labels, scores)
+
+
+def test_a_metric_without_a_threshold_is_refused():
+    with pytest.raises(SettingsError, match=r"^metric roc_auc does not depend on a threshold; those that do are "):
+        threshold.choose([0, 1], [0.1, 0.9], "roc_auc")
+    with pytest.raises(SettingsError, match=r"^unknown metric 'f1_scroe'; did you mean f1_score\?"):
+        threshold.choose([0, 1], [0.1, 0.9], "f1_scroe")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"value": "high"},
+            r"threshold cannot be read back: Expected float, got str - at \$\.value; run its task again",
+        ),
+        (
+            {"value": math.nan},
+            r"threshold cannot be read back: value must lie on its plateau .*, got nan on \[0\.2, 0\.3",
+        ),
+        ({"value": 0.9}, r"threshold cannot be read back: value must lie on its plateau within -1 and 2, got 0\.9 on "),
+        ({"positives": 9}, r"threshold cannot be read back: positives must be between 0 and 4 samples, got 9"),
+        ({"plateau": [0.1]}, r"threshold cannot be read back: Expected array of length 2, got 1"),
+        ({"treshold": 1}, r"threshold has an unknown field 'treshold'; run its task again"),
+    ],
+)
+def test_an_altered_file_is_refused(change, message):
+    plain = threshold.choose([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.35]).plain()
+    with pytest.raises(ArtifactError, match=f"^{message}"):
+        threshold.Threshold.from_plain(plain | change)
+
+
+def test_a_file_without_a_field_or_of_another_kind_is_refused():
+    plain = threshold.choose([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.35]).plain()
+    for field in dataclasses.fields(threshold.Threshold):
+        rest = {name: value for name, value in plain.items() if name != field.name}
+        with pytest.raises(ArtifactError, match=f"missing required field {field.name}; run its task again"):
+            threshold.Threshold.from_plain(rest)
+    for other in (None, [], "text", 3):
+        with pytest.raises(ArtifactError, match=r"^threshold cannot be read back: Expected object, got "):
+            threshold.Threshold.from_plain(other)

@@ -1,0 +1,242 @@
+import json
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deeptrain.errors import DataError
+from deeptrain.shards import npy, sources
+
+
+def make(base: Path, rows: list[int], classes: int = 2, columns: int = 4) -> dict[tuple[str, int], list[int]]:
+    """Raw files with so many rows each; every cell is unique, the last column is the label."""
+    written: dict[tuple[str, int], list[int]] = {}
+    for file, count in enumerate(rows, 1):
+        lines = []
+        for row in range(count):
+            number = len(written)
+            lines.append([number * columns + column for column in range(columns)] + [number % classes])
+            written[f"part{file}.csv", row] = lines[-1]
+        (base / "raw").mkdir(exist_ok=True)
+        header = ",".join([f"x{column}" for column in range(columns)] + ["label"])
+        text = "".join(f"{','.join(map(str, line))}\n" for line in lines)
+        (base / "raw" / f"part{file}.csv").write_text(f"{header}\n{text}")
+    return written
+
+
+@settings(deadline=None, max_examples=40)  # they write files
+@given(
+    rows=st.lists(st.integers(1, 30), min_size=1, max_size=12).filter(lambda rows: sum(rows) >= 40),
+    classes=st.integers(2, 4),
+    per_set=st.integers(1, 40),
+    per_shard=st.integers(1, 40),
+    seed=st.integers(0, 9),
+    dtype=st.sampled_from(["float32", "float64", "int64", "uint16"]),
+)
+def test_every_raw_sample_comes_back_with_its_label_set_and_origin(
+    tmp_path_factory, tools, rows, classes, per_set, per_shard, seed, dtype
+):
+    base = tmp_path_factory.mktemp("base")
+    written = make(base, rows, classes)
+    shards = tools.convert(
+        base,
+        splits={"train": 0.4, "val": 0.3, "test": 0.3},
+        samples_per_set=per_set,
+        samples_per_shard=per_shard,
+        seed=seed,
+        dtype=dtype,
+        shape=[2, 2],
+    )
+    assert shards.info.samples["calibration"] == 0
+    came_back = {}
+    last_set = 0
+    for name in ("train", "val", "test"):
+        split = shards.split(name)
+        assert len(split) == shards.info.samples[name] == len(split.labels) == len(split.sets)
+        x = split.take(np.arange(len(split)))
+        assert x.shape == (len(split), 2, 2)
+        assert x.dtype == np.dtype(dtype)
+        for index in range(len(split)):
+            label = int(shards.info.classes[split.labels[index]])
+            came_back[split.raw(index)] = [*x[index].reshape(-1).tolist(), label]
+        assert split.sets.tolist() == [last_set + 1 + i // per_set for i in range(len(split))]
+        last_set = int(split.sets[-1])
+        counts = Counter(split.labels.tolist())
+        assert shards.info.label_counts[name] == tuple(counts[number] for number in range(classes))
+    assert came_back == written  # all of them, each once, or keys would be missing
+    train = shards.split("train").take(np.arange(shards.info.samples["train"])).astype(np.float64)
+    told = shards.info.statistics
+    assert (told.count, told.min, told.max, told.nan) == (train.size, train.min(), train.max(), 0)
+    assert [told.mean, told.std] == pytest.approx([train.mean(), train.std()], rel=1e-12)
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_two_conversions_give_the_same_bytes_wherever_the_raw_files_lie(tmp_path: Path, tools):
+    make(tmp_path, [20, 30])
+    moved = tmp_path / "else where"
+    moved.mkdir()
+    shutil.copytree(tmp_path / "raw", moved / "other")
+    first = files_of(tools.convert(tmp_path, samples_per_shard=7).directory)
+    again = files_of(tools.convert(tmp_path, samples_per_shard=7).directory)
+    third = files_of(tools.convert(moved, path=str(moved / "other"), samples_per_shard=7).directory)
+    assert first == again == third
+    assert not any(str(tmp_path).encode() in data for data in first.values())
+    assert first != files_of(tools.convert(tmp_path, samples_per_shard=7, seed=1).directory)
+
+
+def test_parts_are_npy_files_of_plain_numpy_with_data_at_byte_4096(tmp_path: Path, tools):
+    make(tmp_path, [50])
+    shards = tools.convert(tmp_path, samples_per_shard=10, dtype="int16", shape=[2, 2, 1])
+    names = sorted(path.name for path in (shards.directory / "parts").iterdir())
+    assert names[:4] == ["train-00001.rows.npy", "train-00001.x.npy", "train-00001.y.npy", "train-00002.rows.npy"]
+    assert len(names) == 2 * 3 * 3
+    path = shards.directory / "parts" / "train-00003.x.npy"
+    expected = shards.split("train").take(np.arange(20, 25))
+    for mode in (None, "r"):
+        assert np.array_equal(np.load(path, mmap_mode=mode, allow_pickle=False), expected)
+    assert path.read_bytes()[npy.OFFSET :] == expected.astype("<i2").tobytes()
+
+
+@settings(deadline=None)
+@given(
+    dtype=st.sampled_from(["<f4", "<f8", "<i8", "|u1", ">f4"]),
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+)
+def test_any_array_is_written_as_numpy_reads_it(tmp_path_factory, dtype, shape):
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    path = tmp_path_factory.mktemp("npy") / "a.npy"
+    with path.open("wb") as file:
+        npy.write(file, array)
+    assert np.array_equal(np.load(path, allow_pickle=False), array)
+    assert np.array_equal(npy.mapped(path, np.dtype(dtype), tuple(shape)), array)
+
+
+def test_raw_data_sorted_by_class_becomes_sets_of_mixed_classes(tmp_path: Path, tools):
+    tools.write_csv(tmp_path / "raw" / "a.csv", [[i, int(i >= 500)] for i in range(1000)], "x,label")
+    train = tools.convert(tmp_path, splits={"train": 900, "val": 100}).split("train")
+    means = [train.labels[train.sets == number].mean() for number in np.unique(train.sets)]
+    assert 0.1 < min(means) < max(means) < 0.9
+
+
+def test_labels_apart_belong_to_the_samples_in_natural_order(tmp_path: Path, tools):
+    for number in (1, 2, 10):
+        tools.write_csv(tmp_path / "raw" / f"{number}.csv", [[number * 100 + i, 0.5] for i in range(10)])
+    order = [*range(100, 110), *range(200, 210), *range(1000, 1010)]
+    tools.write_csv(tmp_path / "raw" / "labels.csv", [[f"id {i}", i] for i in order], "id,value")
+    shards = tools.convert(tmp_path, labels={"path": "raw/labels.csv", "column": "value", "kind": "values"})
+    for name in ("train", "val"):
+        split = shards.split(name)
+        assert split.take(np.arange(len(split)))[:, 0].tolist() == split.labels.tolist()
+        assert shards.info.columns == ("0", "1")
+    found = sources.find(tools.settings(labels={"path": "raw/labels.csv"}), tmp_path)
+    assert [file.name for file in found.all] == ["1.csv", "2.csv", "10.csv", "labels.csv"]
+
+
+def test_a_bad_label_apart_is_named_with_its_file_and_line(tmp_path: Path, tools):
+    tools.write_csv(tmp_path / "raw" / "a.csv", [[i] for i in range(40)])
+    for number, word in ((1, 0.5), (2, "x")):
+        tools.write_csv(tmp_path / "labels" / f"{number}.csv", [*[[i] for i in range(19)], [word]], "y")
+    with pytest.raises(DataError, match=r"labels/2\.csv: line 21: the label 'x' is no number, as labels\.kind asks"):
+        tools.convert(tmp_path, labels={"path": "labels", "kind": "values"})
+
+
+def test_a_group_stays_together_and_is_no_feature(tmp_path: Path, tools):
+    rows = [[i, i % 2, f"person {i // 10}"] for i in range(200)]
+    tools.write_csv(tmp_path / "raw" / "a.csv", rows, "x,label,who")
+    shards = tools.convert(tmp_path, splits={"train": 0.5, "val": 0.25, "test": 0.25, "group": "who"})
+    assert shards.info.columns == ("x",)
+    people = [set((shards.split(name).rows[:, 2] // 10).tolist()) for name in ("train", "val", "test")]
+    assert sorted(person for some in people for person in some) == list(range(20))
+    assert list(shards.info.samples.items()) == [("train", 100), ("val", 50), ("calibration", 0), ("test", 50)]
+
+
+GOOD = "a,b,label\n" + "".join(f"{i},{i + 1},{i % 2}\n" for i in range(20))
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "message"),
+    [
+        (
+            GOOD,
+            {"labels": {"column": "lable"}},
+            r"raw: labels\.column 'lable' is no column; did you mean 'label'\? columns: a, b",
+        ),
+        (
+            GOOD,
+            {"splits": {"train": 5, "val": 5, "group": "who"}},
+            r"splits\.group 'who' is no column; columns: a, b, label",
+        ),
+        (GOOD, {"labels": {"column": "label", "positive": 8}}, r"raw: labels 'label': labels\.positive 8 never occurs"),
+        (GOOD, {"shape": [8, 8]}, r"raw: data\.shape \[8, 8\] takes 64 values, a sample has 2 feature columns: a, b"),
+        (GOOD, {"splits": {"train": 15, "val": 15}}, r"train 15 \+ val 15 = 30 samples are asked for, there are 20"),
+        (GOOD, {"dtype": "uint8", "path": "missing"}, r"missing: does not exist"),
+        (GOOD.replace("7,8,1", "7,nan,1"), {}, r"a\.csv: line 9, column 'b': the value is nan"),
+        (GOOD.replace("7,8,1", "7,8,nan"), {}, r"a\.csv: line 9, column 'label': the value is nan"),
+        (GOOD.replace("7,8,1", "7,8,"), {}, r"a\.csv: line 9, column 'label': the cell is empty"),
+        (GOOD[: len(GOOD) // 2], {}, r"a\.csv: line 12: has 2 cells where the first line has 3; is the file cut off"),
+        (
+            re.sub(",[01]\n", ",1\n", GOOD),
+            {},
+            r"raw: labels 'label': all 20 labels are 1; there is nothing to tell apart",
+        ),
+        ("label\n1\n2\n", {}, r"raw: no features: its columns are label, none is left for samples"),
+        (
+            GOOD,
+            {"labels": {"path": "y.csv"}},
+            r"y\.csv: has 3 labels in column 'y' for the 20 samples of .*raw; give one",
+        ),
+        (GOOD, {"labels": {"path": "y.csv", "column": "z"}}, r"y\.csv: labels\.column 'z' is no column; columns: y"),
+        (
+            GOOD,
+            {"labels": {"path": "raw/a.csv"}, "path": "y.csv"},
+            r"a\.csv: has 3 columns, a, b, label; name one as labels",
+        ),
+        (GOOD, {"labels": {"path": "nowhere.csv"}}, r"nowhere\.csv: does not exist"),
+    ],
+)
+def test_what_is_wrong_with_data_is_said_in_one_line_and_nothing_is_written(
+    tmp_path: Path, tools, text, changes, message
+):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text(text)
+    (tmp_path / "y.csv").write_text("y\n1\n0\n1\n")
+    with pytest.raises(DataError, match=message) as error:
+        tools.convert(tmp_path, **changes)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "shards0").exists()
+
+
+@pytest.mark.parametrize("count", [19, 21])
+def test_fewer_or_more_labels_than_samples_are_refused_with_both_numbers(tmp_path: Path, tools, count):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text(GOOD)
+    tools.write_csv(tmp_path / "y.csv", [[i % 2] for i in range(count)])
+    with pytest.raises(DataError, match=rf"y\.csv: has {count} labels in column '0' for the 20 samples"):
+        tools.convert(tmp_path, labels={"path": "y.csv"})
+
+
+def test_a_file_cut_at_a_line_end_is_found_by_the_number_of_labels(tmp_path: Path, tools):
+    tools.write_csv(tmp_path / "raw" / "a.csv", [[i, i] for i in range(10)])
+    tools.write_csv(tmp_path / "y.csv", [[i % 2] for i in range(20)])
+    with pytest.raises(DataError, match="has 20 labels in column '0' for the 10 samples"):
+        tools.convert(tmp_path, labels={"path": "y.csv"})
+
+
+def test_data_json_says_what_a_person_wants_to_know(tmp_path: Path, tools):
+    make(tmp_path, [50])
+    shards = tools.convert(tmp_path, samples_per_set=8, samples_per_shard=20)
+    told = json.loads((shards.directory / "data.json").read_bytes())
+    assert told["raw"] == ["part1.csv"]
+    assert told["info"] == json.loads(json.dumps(shards.info.plain()))
+    assert told["splits"]["val"] == {
+        "shards": [{"name": "parts/val-00001", "rows": 20}, {"name": "parts/val-00002", "rows": 5}],
+        "sets": [{"first": 5, "count": 3, "samples": 8}, {"first": 8, "count": 1, "samples": 1}],
+    }
