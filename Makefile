@@ -1,0 +1,39 @@
+# make train    set up .venv with locked versions, then run the main job
+# make test     set up, then ruff, mypy, import-linter, pytest
+# make bench    the benchmarks of docs/performance.md
+# make lock     resolve requirements.lock again (needs uv)
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: train test check bench lock clean
+
+train: $(READY)
+	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY)
+	$(BIN)/python -m pytest tests/benchmarks -p no:xdist -s $(ARGS)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"deeptrain needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}: name another one as make PYTHON=python3.12")'
+	@echo "setting up .venv (once, some minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $(READY)
+
+lock:
+	uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate --generate-hashes --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
