@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from deeptrain import session
 from deeptrain.errors import ArtifactError
 from deeptrain.lineage import Lineage
-from deeptrain import session
+from deeptrain.training.journal import Journal
 from deeptrain.training.progress import Progress
 from deeptrain.training.trainer import Trainer
 
@@ -48,7 +49,7 @@ class AliveTrainer:
         expected = plan.training.done(plan.checker) + 1
         if self._trainer is None or self._identity != identity or stands is None or stands.epoch != expected:
             self.close()
-            self._trainer = session.trainer(Trainer, plan, writing=True, watch=self._watch(plan))
+            self._trainer = session.trainer(plan, writing=True, watch=self._watch(plan))
             self._identity = identity
         return self._trainer
 
@@ -62,7 +63,7 @@ def rebuild_lacking(plan: Lineage, watch: Callable[[Progress], None] | None = No
     keep_every = plan.experiment.training.keep_every
     while lacking := plan.training.lacking(keep_every, plan.checker):
         number = min(lacking)
-        trainer = session.trainer(Trainer, plan, writing=True, watch=watch, until=number)
+        trainer = session.trainer(plan, writing=True, watch=watch, until=number)
         try:
             trainer.train(number)
         finally:
@@ -73,11 +74,11 @@ def variables_after(
     plan: Lineage, number: int, watch: Callable[[Progress], None] | None = None
 ) -> dict[str, np.ndarray]:
     """The learner's variables at the end of an epoch that is done; trained again if its state was pruned or damaged."""
-    journal = session.Journal(plan.training, plan.checker, plan.experiment.training.keep_every)
+    journal = Journal(plan.training, plan.checker, plan.experiment.training.keep_every)
     try:
         return journal.variables(number)
     except ArtifactError:
-        trainer = session.trainer(Trainer, plan, writing=True, watch=watch, until=number)
+        trainer = session.trainer(plan, writing=True, watch=watch, until=number)
         try:
             trainer.train(number)
             return {name: np.array(value) for name, value in trainer.learner.variables().items()}

@@ -178,7 +178,7 @@ def of(experiment: Experiment, store: Path) -> Lineage:
         reason = f"a threshold exists for binary labels; these are {experiment.data.labels.kind}"
         left_out |= {"threshold": reason, "subset": reason}
     else:
-        made = {"predictions": stages["predictions"]}
+        made: dict[str, Specification | Source | Late] = {"predictions": stages["predictions"]}
         stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, calibration, made)
         if size:
             chosen = {"metric": calibration["metric"], "subset_size": size}
@@ -186,7 +186,8 @@ def of(experiment: Experiment, store: Path) -> Lineage:
         else:
             left_out["subset"] = "calibration.subset_size is 0"
     if experiment.data.splits.test:
-        scored = {name: stages[name] for name in ("predictions", "threshold", "subset") if name in stages}
+        scored: dict[str, Specification | Source | Late] = {
+            name: stages[name] for name in ("predictions", "threshold", "subset") if name in stages}
         metric = {"metric": calibration["metric"]} if binary else {}
         stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, metric, scored)
     else:
@@ -214,13 +215,13 @@ def _shards(experiment: Experiment, root: Path) -> Specification:
     memory = root / "live" / "fingerprints.json"
     # Named from where they lie, so that a data directory can move as a whole; labels apart are an input of their own.
     anchor = base / experiment.data.path
-    inputs = {"raw": fingerprints.fingerprint(found.data, anchor if anchor.is_dir() else anchor.parent, memory)}
+    inputs: dict[str, Specification | Source | Late] = {"raw": fingerprints.fingerprint(found.data, anchor if anchor.is_dir() else anchor.parent, memory)}
     if found.labels:
         label_anchor = found.labels[0].parent
         inputs["labels"] = fingerprints.fingerprint(found.labels, label_anchor, memory)
     settings = experiment.data.relevant()
     named_seeds = {"data": experiment.data.seed}
-    return Specification("shards", RECIPES["shards"], root, settings, dict(inputs), seeds=named_seeds)
+    return Specification("shards", RECIPES["shards"], root, settings, inputs, seeds=named_seeds)
 
 
 def _training(experiment: Experiment, root: Path, shards: Specification) -> TrainingRun:

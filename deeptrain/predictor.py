@@ -18,7 +18,7 @@ from deeptrain.shards import reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
-from deeptrain.training import arrays, building, runtime
+from deeptrain.training import arrays, building, exporting, runtime
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind, interpret
 from deeptrain.training.run import PROGRESS, STATE
@@ -35,6 +35,8 @@ class Predictor:
         epoch: whose weights it has.
         threshold: above which a sample is called positive; 0.5 when none was chosen, None when there is none.
         threshold_source: the artifact the threshold comes from, or why there is none.
+        preprocessors: what is done to samples before the model sees them.
+        outputs: whether the model itself gives probabilities (or values) or logits.
     """
 
     data: DataInfo
@@ -42,9 +44,9 @@ class Predictor:
     epoch: int
     threshold: float | None
     threshold_source: str
+    preprocessors: tuple[Preprocessor, ...]
+    outputs: OutputKind
     _learner: KerasLearner
-    _preprocessors: tuple[Preprocessor, ...]
-    _outputs: OutputKind
     _batch_size: int
 
     def preprocess(self, x: np.ndarray) -> np.ndarray:
@@ -59,17 +61,17 @@ class Predictor:
         shaped = self._shaped(np.asarray(x))
         nothing = np.zeros(len(shaped), np.int64)
         batch = Batch(shaped, nothing, np.arange(len(shaped)), nothing, 0)
-        for preprocessor in self._preprocessors:
+        for preprocessor in self.preprocessors:
             batch = preprocessor.process(batch, None)
         return batch.x
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """What the model says: (samples,) probabilities of the positive class, (samples, classes), or values; float64."""
+        """What the model says, float64: (samples,) probabilities of the positive class, (samples, classes), or values."""
         parts = []
         shaped = self._shaped(np.asarray(x))
         for first in range(0, len(shaped), self._batch_size):
             fed = self.preprocess(shaped[first : first + self._batch_size])
-            parts.append(interpret(self._learner.predict(fed), self.data.kind, self._outputs))
+            parts.append(interpret(self._learner.predict(fed), self.data.kind, self.outputs))
         if not parts:
             raise DataError("there are no samples to predict for: expected at least 1, got 0")
         return np.concatenate(parts)
@@ -80,6 +82,18 @@ class Predictor:
         if self.data.kind == "binary":
             return (values > (0.5 if self.threshold is None else self.threshold)).astype(np.int64)
         return values.argmax(axis=1) if self.data.kind == "classes" else values
+
+    def export(self, directory: Path) -> list[Path]:
+        """Write the model for use without deeptrain, and return the paths: see `training.exporting.export`."""
+        return exporting.export(
+            directory,
+            self.model,
+            self.data,
+            self.preprocessors,
+            epoch=self.epoch,
+            outputs=self.outputs,
+            threshold=self.threshold,
+        )
 
     def _shaped(self, x: np.ndarray) -> np.ndarray:
         shape = self.data.shape
@@ -119,9 +133,7 @@ def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -
         ) from error
     learner.restore(_variables(training, number, found))
     threshold, source = _threshold(root, names, data)
-    return Predictor(
-        data, learner.model, number, threshold, source, learner, made, model.outputs, settings.batch_size
-    )
+    return Predictor(data, learner.model, number, threshold, source, learner, made, model.outputs, settings.batch_size)
 
 
 def samples(predictor: Predictor, path: Path) -> np.ndarray:
@@ -137,7 +149,7 @@ def samples(predictor: Predictor, path: Path) -> np.ndarray:
         raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} columns: {', '.join(missing[:5])}")
     ignored = [name for name in found.columns if name not in set(wanted)]
     dtype = np.dtype(predictor.data.dtype)
-    tables = [table for table in found.tables(dtype, ignored=ignored)]
+    tables = list(found.tables(dtype, ignored=ignored))
     order = [[name for name in found.columns if name not in set(ignored)].index(name) for name in wanted]
     return np.concatenate([table.values[:, order] for table in tables])
 
@@ -203,7 +215,9 @@ def _shards(root: Path, identity: str) -> Path:
 
     directory = root / f"shards-{identity[:SHORT]}"
     if not directory.is_dir():
-        raise ArtifactError(f"{directory}: the shards of this training are not there; run TrainModel to make them again")
+        raise ArtifactError(
+            f"{directory}: the shards of this training are not there; run TrainModel to make them again"
+        )
     return directory
 
 
@@ -221,5 +235,3 @@ def _checked(experiment: Experiment, root: Path) -> Experiment:
     if experiment.name != root.name:
         raise ArtifactError(f"{experiment.file.name}: is the experiment {experiment.name}, the run is of {root.name}")
     return experiment
-
-

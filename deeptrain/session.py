@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +28,7 @@ from deeptrain.training.callbacks import callbacks
 from deeptrain.training.journal import Journal
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.progress import Progress
-
-if TYPE_CHECKING:
-    from deeptrain.training.trainer import Trainer
+from deeptrain.training.trainer import Trainer
 
 
 def make_shards(plan: Lineage) -> Artifact:
@@ -105,59 +103,55 @@ def open_data(plan: Lineage) -> Opened:
 
 
 def from_experiment(
-    cls: "type[Trainer]",
     file: str | Path,
     store: str | Path | None,
     epochs: int | None,
     seed: int | None,
     settings: Mapping[str, Any] | None,
     watch: Callable[[Progress], None] | None,
-) -> "Trainer":
+) -> Trainer:
     """What `Trainer.from_experiment` returns."""
     plan = lineage.read(file, store=store, epochs=epochs, seed=seed, settings=settings)
-    return trainer(cls, plan, writing=store is not None, watch=watch)
+    return trainer(plan, writing=store is not None, watch=watch)
 
 
 def trainer(
-    cls: "type[Trainer]",
     plan: Lineage,
     *,
     writing: bool,
     watch: Callable[[Progress], None] | None = None,
     until: int | None = None,
-) -> "Trainer":
+) -> Trainer:
     """A trainer that stands where the run on disk stands, or at the beginning when nothing is written.
 
     Args:
-        cls: the trainer's class.
         plan: the experiment and its artifacts.
         writing: whether epochs and checkpoints are published into the run.
         watch: is told where training stands.
         until: the epoch that is to be reached, when it may be one that is done already; by default the last.
     """
     if not writing:
-        return _without_store(cls, plan, watch)
+        return _without_store(plan, watch)
     make_shards(plan)
     opened = open_data(plan)
     settings = plan.experiment.training
     journal = Journal(plan.training, plan.checker, settings.keep_every)
-    return _made(cls, opened, journal, watch, until or settings.epochs)
+    return _made(opened, journal, watch, until or settings.epochs)
 
 
 def _made(
-    cls: "type[Trainer]",
     opened: Opened,
     journal: Journal | None,
     watch: Callable[[Progress], None] | None,
     until: int,
-) -> "Trainer":
+) -> Trainer:
     settings = opened.plan.experiment.training
     if len(opened.shards.split("train")) < settings.batch_size:
         raise DataError(
             f"training.batch_size must be at most the {len(opened.shards.split('train'))} samples of the train split, "
             f"got {settings.batch_size}"
         )
-    return cls(
+    return Trainer(
         opened.learner(),
         opened.batches("train", training=True),
         opened.batches("val"),
@@ -177,13 +171,13 @@ def _key_metric(name: str) -> str:
     return name if name == "loss" else names.get(name).name
 
 
-def _without_store(cls: "type[Trainer]", plan: Lineage, watch: Callable[[Progress], None] | None) -> "Trainer":
+def _without_store(plan: Lineage, watch: Callable[[Progress], None] | None) -> Trainer:
     """A trainer that leaves nothing behind: its shards live in a temporary directory as long as it does."""
     directory = tempfile.mkdtemp(prefix="deeptrain-")
     try:
         local = lineage.of(plan.experiment, Path(directory))
         make_shards(local)
-        made = _made(cls, open_data(local), None, watch, local.epochs)
+        made = _made(open_data(local), None, watch, local.epochs)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise

@@ -40,7 +40,7 @@ class Use(Section, frozen=True):
     """A callable the experiment names: `{use = "module:name", arguments = {...}}` or a bare name for a ready-made."""
 
     use: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, value: "str | Use") -> Self:

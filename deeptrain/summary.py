@@ -78,7 +78,9 @@ def _lineage(plan: Lineage, made: dict[str, Artifact], epochs: list[Artifact]) -
                 artifact=found.directory.relative_to(plan.root).as_posix(),
                 identity=found.manifest.identity,
                 content=found.manifest.content,
-                inputs=tuple(below.directory.relative_to(plan.root).as_posix() for below in inputs if below is not None),
+                inputs=tuple(
+                    below.directory.relative_to(plan.root).as_posix() for below in inputs if below is not None
+                ),
                 seeds=found.manifest.seeds,
             )
         )

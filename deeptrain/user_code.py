@@ -1,4 +1,4 @@
-"""The callables an experiment names: found beside its TOML file or installed, imported, and called with its arguments."""
+"""The callables an experiment names: found beside its file or installed, and called with its arguments."""
 
 import importlib
 import sys

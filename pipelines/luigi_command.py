@@ -1,4 +1,4 @@
-"""The `luigi` command as our users meet it: defaults that tell the truth, one clear line for a mistake, a closing table.
+"""The `luigi` command as our users meet it: honest defaults, one clear line for a mistake, a closing table.
 
 Luigi imports `pipelines` before it reads its own settings, so what is set here counts unless the user set it.
 """
@@ -82,7 +82,7 @@ def _on_plan(plan: Lineage, closing: Closing) -> None:
     _set(get_config(), "worker", "id", name)
 
 
-def _set(config: Any, section: str, option: str, value: str) -> None:  # noqa: ANN401 - Luigi's parser
+def _set(config: Any, section: str, option: str, value: str) -> None:
     if not config.has_option(section, option):
         config.set(section, option, value)
 
@@ -123,7 +123,7 @@ def _choose_scheduler(terminal: Terminal) -> None:
         )
 
 
-def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:  # noqa: ANN401 - an excepthook
+def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
     """What happens to an error that Luigi lets through: a line instead of a traceback, and the right exit code."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

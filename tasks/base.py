@@ -31,7 +31,7 @@ on_plan: list[Callable[[Lineage], None]] = []
 class SettingsParameter(luigi.DictParameter):
     """A JSON object of dotted keys, with an error a person can read."""
 
-    def parse(self, source: str) -> Any:  # noqa: ANN401 - Luigi's signature
+    def parse(self, source: str) -> Any:
         """The mapping in the text.
 
         Raises:
@@ -42,7 +42,9 @@ class SettingsParameter(luigi.DictParameter):
         except ValueError as error:
             raise SettingsError(f"--settings: expected a JSON object, got {source!r}: {error}") from error
         if not isinstance(value, dict):
-            raise SettingsError(f"""--settings: expected a JSON object such as {{"training.batch_size": 64}}, got {source!r}""")
+            raise SettingsError(
+                f"""--settings: expected a JSON object such as {{"training.batch_size": 64}}, got {source!r}"""
+            )
         return super().parse(source)
 
 
@@ -128,11 +130,11 @@ class ExperimentTask(luigi.Task):
     def writing(self, plan: Lineage) -> Iterator[Writer]:
         """Publish the artifact with what the block writes; this process is its only writer meanwhile."""
         specification = self.specification
-        with lock_of(plan.root, specification.directory):
-            with artifact.writing(specification, plan.checker.links(specification)) as writer:
-                yield writer
+        links = plan.checker.links(specification)
+        with lock_of(plan.root, specification.directory), artifact.writing(specification, links) as writer:
+            yield writer
 
-    def other(self, cls: type["ExperimentTask"], **parameters: Any) -> "ExperimentTask":  # noqa: ANN401
+    def other(self, cls: type["ExperimentTask"], **parameters: Any) -> "ExperimentTask":
         """Another task of the same experiment; parameters are handed on, never taken from the command line."""
         mine = {name: getattr(self, name) for name in ("experiment", "store", "epochs", "seed", "settings")}
         return cls(**mine, **parameters)

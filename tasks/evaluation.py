@@ -25,8 +25,11 @@ class Evaluation(ExperimentTask):
 
         scored = predictions.read(plan.artifact("predictions"), "test")
         if plan.kind == "binary":
-            chosen = {name: plan.artifact(name).json(f"{name}.json")["value" if name == "threshold" else "threshold"]
-                      for name in CHOSEN if name in plan.stages}
+            chosen = {
+                name: plan.artifact(name).json(f"{name}.json")["value" if name == "threshold" else "threshold"]
+                for name in CHOSEN
+                if name in plan.stages
+            }
             metric = plan.experiment.calibration.metric
             result = evaluation.score(scored.labels, scored.values, metric, {"half": 0.5, **chosen}).plain()
         else:

@@ -28,12 +28,13 @@ class SchedulerStatus:
 
     def show(self, progress: Progress) -> None:
         """Send one line and a percentage. The page shows the line as HTML, so what comes from data is escaped."""
-        if self.task is None or self.task.set_status_message is None:
+        task = self.task
+        if task is None or task.set_status_message is None or task.set_progress_percentage is None:
             return
         loss = "" if progress.loss is None else f", loss {in_digits(progress.loss)}"
         text = f"epoch {progress.epoch} of {progress.epochs}, iteration {progress.iteration} of {progress.iterations}"
-        self.task.set_status_message(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
-        self.task.set_progress_percentage(round(100 * progress.fraction))
+        task.set_status_message(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
+        task.set_progress_percentage(round(100 * progress.fraction))
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -17,7 +17,7 @@ class ModelDescription:
     parameters: int
 
 
-def describe(model: Any) -> ModelDescription:  # noqa: ANN401 - a keras model
+def describe(model: Any) -> ModelDescription:
     """The description of a built `keras.Model`; the same model gives the same text in any terminal."""
     lines: list[str] = []
     model.summary(line_length=88, print_fn=lambda text, **_: lines.append(text))

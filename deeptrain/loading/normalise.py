@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 class Normalise:
-    """(x - mean) / std with one mean and one population standard deviation over all values of the training split."""
+    """(x - mean) / std with one mean and one population standard deviation over all values of the training split.
+
+    Attributes:
+        mean: as float32 holds it.
+        scale: 1 / std, likewise.
+    """
 
     def __init__(self, data: DataInfo) -> None:
         """Take the statistics.
@@ -23,9 +28,9 @@ class Normalise:
         """
         if not data.statistics.std > 0:
             raise DataError(f"normalise needs values that differ; the train split's std is {data.statistics.std}")
-        self._mean = np.float32(data.statistics.mean)
-        self._scale = np.float32(1.0 / data.statistics.std)
+        self.mean = float(np.float32(data.statistics.mean))
+        self.scale = float(np.float32(1.0 / data.statistics.std))
 
     def process(self, batch: "Batch", rng: np.random.Generator | None) -> "Batch":  # noqa: ARG002 - the protocol's
         """The batch with float32 inputs."""
-        return dataclasses.replace(batch, x=(batch.x.astype(np.float32) - self._mean) * self._scale)
+        return dataclasses.replace(batch, x=(batch.x.astype(np.float32) - np.float32(self.mean)) * np.float32(self.scale))

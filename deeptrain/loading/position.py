@@ -43,7 +43,11 @@ class Position:
             ArtifactError: when it is no position.
         """
         names = {field.name for field in fields(cls)}
-        if not isinstance(value, Mapping) or set(value) != names or any(type(part) is not int for part in value.values()):
+        if (
+            not isinstance(value, Mapping)
+            or set(value) != names
+            or any(type(part) is not int for part in value.values())
+        ):
             raise ArtifactError(f"a position holds the integers {', '.join(sorted(names))}, got {value!r}")
         if any(part < 0 for part in value.values()) or value["epoch"] < 1:
             raise ArtifactError(f"a position counts from 0, its epoch from 1, got {value!r}")

@@ -17,7 +17,8 @@ from deeptrain.report.run import Run
 MOST_POINTS = 3000
 MOST_PANES = 4
 LOG_RATIO = 20.0
-ROW = 21
+ROW = 18
+STEPS = (1, 2, 2.5, 5, 10)
 HEIGHTS = {"loss": 270, "metrics": 220, "rate": 90}
 
 
@@ -65,7 +66,7 @@ def draw(run: Run, theme: Theme, width: int = 1040) -> Picture:
         width: in pixels; below 600 the legend has fewer columns.
     """
     panes, undrawn = _panes(run, theme)
-    left, right = (64, 18) if width >= 600 else (52, 10)
+    left, right = (64, 18) if width >= 600 else (56, 14)
     columns = max(1, (width - left) // 185)
     marks = _marks(run, theme)
     tops, height = [], 10.0
@@ -83,11 +84,13 @@ def draw(run: Run, theme: Theme, width: int = 1040) -> Picture:
         axes.set_xlim(0, end * 1.005 + 0.5)
         _epoch_lines(axes, run, theme, width - left - right, numbered=index == 0)
         for label, x, color, style in marks:
-            axes.axvline(x, color=color, linewidth=1.3, linestyle=style, label=label if index == 0 else None, zorder=2.5)
+            axes.axvline(
+                x, color=color, linewidth=1.1, linestyle=style, label=label if index == 0 else None, zorder=2.5
+            )
         if pane.note:
             canvas.write(figure, left, top + 26, pane.note, color=theme.second, fontsize=canvas.points(12))
         canvas.legend(axes, theme, 0, top_of_axes - top - 29 - (ROW if pane.note else 0), columns)
-        axes.xaxis.set_major_locator(MaxNLocator(8 if width >= 600 else 4, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(8 if width >= 600 else 4, integer=True, steps=(1, 2, 5, 10)))
         canvas.plain_numbers(axes.xaxis)
         if index < len(panes) - 1:
             axes.tick_params(labelbottom=False)
@@ -120,8 +123,8 @@ def _panes(run: Run, theme: Theme) -> tuple[list[Pane], list[str]]:
         shown.append(name)
     rates = np.array([wording.as_float(epoch.get("learning_rate")) for epoch in run.epochs])
     if len(set(rates[np.isfinite(rates)].tolist())) > 1:
-        line = Line("learning_rate", "", ends, rates, theme.muted, marker=len(ends) == 1)
-        panes.append(Pane("rate", "Learning rate", (line,), _log_helps([line])))
+        line = Line("learning_rate", "", ends, rates, theme.muted, marker=len(ends) <= 60)
+        panes.append(Pane("rate", "Learning rate after each epoch", (line,), _log_helps([line])))
     return panes, [name for name in names if name not in shown]
 
 
@@ -130,7 +133,7 @@ def _loss_pane(run: Run, theme: Theme, ends: NDArray[np.float64]) -> Pane:
     lines = []
     note = ""
     if len(losses):
-        window = max(1, len(losses) // 50)
+        window = max(5, len(losses) // 30) if len(losses) >= 40 else 1
         iterations = np.arange(1, len(losses) + 1)
         lonely = int(np.isfinite(losses).sum()) == 1
         x, y = curves.thinned(iterations, losses, MOST_POINTS)
@@ -143,7 +146,7 @@ def _loss_pane(run: Run, theme: Theme, ends: NDArray[np.float64]) -> Pane:
         else:
             lines[0] = replace(lines[0], color=theme.main)
         if missing := len(losses) - int(np.isfinite(losses).sum()):
-            note = f"{wording.plural(missing, 'iteration')} without a finite loss: a gap in the line"
+            note = f"{wording.plural(missing, 'iteration')} without a finite loss, not drawn"
     else:
         lines.append(_by_epoch(run, "train", "loss", "training", ends, theme.main))
     validation = _by_epoch(run, "validation", "loss", "validation", ends, theme.second)
@@ -212,19 +215,18 @@ def _plot(axes: Axes, pane: Pane, theme: Theme) -> None:
             markerfacecolor=theme.paper if line.dashed else line.color,
             solid_joinstyle="round",
             zorder=2 if line.thin else 3,
+            clip_on=not line.marker,
         )
     if pane.log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=_log_steps(pane), numticks=9))
+        axes.yaxis.set_major_locator(LogLocator(subs=_log_steps(pane), numticks=9 if pane.kind != "rate" else 4))
         axes.yaxis.set_minor_locator(LogLocator(subs=(), numticks=9))
     else:
-        axes.yaxis.set_major_locator(MaxNLocator(5 if pane.kind != "rate" else 3))
+        axes.yaxis.set_major_locator(MaxNLocator(5 if pane.kind != "rate" else 2, steps=STEPS))
     if pane.unit:
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, -0.02), min(high, 1.02))
+        axes.set_ylim(max(min(low, high - 0.1), -0.02), min(high, 1.02))
     if pane.kind == "rate":
-        for line in axes.get_lines():
-            line.set_drawstyle("steps-pre")
         axes.margins(y=0.15)
     canvas.plain_numbers(axes.yaxis)
 
@@ -237,7 +239,7 @@ def _log_steps(pane: Pane) -> tuple[float, ...]:
 def _epoch_lines(axes: Axes, run: Run, theme: Theme, width: float, *, numbered: bool) -> None:
     """A thin line at each epoch's end, as many as there is room for, and over the first pane the epochs' numbers."""
     last = float(run.epochs[-1]["iterations"]) or 1.0
-    every = _round_step(len(run.epochs) * 26 / width)
+    every = _round_step(len(run.epochs) * 34 / width)
     transform = axes.get_xaxis_transform()
     for epoch in run.epochs:
         if epoch["epoch"] % every:
@@ -257,7 +259,14 @@ def _epoch_lines(axes: Axes, run: Run, theme: Theme, width: float, *, numbered: 
             )
     if numbered:
         axes.text(
-            0, 1.015, "epoch", transform=axes.transAxes, color=theme.muted, fontsize=canvas.points(11), va="bottom"
+            -8 / width,
+            1.015,
+            "epoch",
+            transform=axes.transAxes,
+            color=theme.muted,
+            fontsize=canvas.points(11),
+            ha="right",
+            va="bottom",
         )
 
 
@@ -304,5 +313,3 @@ def _words(run: Run, panes: list[Pane], undrawn: list[str]) -> str:
 
 def _loss(epoch: Mapping[str, Any], split: str) -> Any:
     return (epoch.get(split) or {}).get("loss")
-
-

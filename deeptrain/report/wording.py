@@ -6,7 +6,16 @@ from typing import Any
 
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-NAMES = {"f1": "F1", "roc": "ROC", "auc": "AUC", "pr": "PR", "mcc": "MCC", "mse": "MSE", "mae": "MAE", "val": "validation"}
+NAMES = {
+    "f1": "F1",
+    "roc": "ROC",
+    "auc": "AUC",
+    "pr": "PR",
+    "mcc": "MCC",
+    "mse": "MSE",
+    "mae": "MAE",
+    "val": "validation",
+}
 
 
 def metric_name(name: str) -> str:

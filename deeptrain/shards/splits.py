@@ -106,7 +106,7 @@ def _by_group(parts: Sequence[int], strata: Indices, groups: Indices, seed: int)
     order = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]
     chosen = np.empty(len(counts), np.int64)
     for group in order:
-        # the choice that lowers the sum of squares of what is lacking the most
-        chosen[group] = int(np.argmax((counts[group] * (2 * lacking - counts[group])).sum(axis=1)))
+        # of all choices the one that lowers the sum of squares of what is lacking the most
+        chosen[group] = int(np.argmax(lacking @ counts[group]))
         lacking[chosen[group]] -= counts[group]
     return chosen[groups]

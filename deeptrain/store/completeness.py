@@ -56,7 +56,9 @@ class Checker:
             below = [
                 made
                 for made in resolved
-                if isinstance(made, Specification) and made.identity not in self._complete and made.identity not in known
+                if isinstance(made, Specification)
+                and made.identity not in self._complete
+                and made.identity not in known
             ]
             if below:
                 waiting.extend(below)
@@ -121,6 +123,7 @@ class Checker:
                     return Verdict(None, f"{specification}: its input {name} is not complete: {below.reason}")
                 content = below.artifact.manifest.content
             if recorded is None or recorded.content != content:
-                return Verdict(None, f"{specification}: its input {name} has another content than it was made from",
-                               damaged=True)
+                return Verdict(
+                    None, f"{specification}: its input {name} has another content than it was made from", damaged=True
+                )
         return Verdict(found)

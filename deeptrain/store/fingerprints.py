@@ -14,9 +14,7 @@ SETTLED_SECONDS = 2.0
 """A file changed more recently than this is not remembered: a second change could leave the same times."""
 
 
-def fingerprint(
-    raw: Iterable[Path], base: Path, memory: Path, clock: Callable[[], float] = time.time
-) -> Source:
+def fingerprint(raw: Iterable[Path], base: Path, memory: Path, clock: Callable[[], float] = time.time) -> Source:
     """The content of raw files as one digest, by names relative to `base` and bytes.
 
     Args:

@@ -1,8 +1,8 @@
 """The manifest: the file that makes a directory an artifact, written last and read first.
 
 `manifest.json` holds: `format` (of this file), `stage`, `recipe` (the stage's integer, raised when our own code
-changes its bytes), `identity` and `content` (hex sha256), `settings` and `seeds` that made the artifact, `inputs` (name ->
-identity and content of each when it was made), `code` (digest of the user's code, or null), `versions` of the
+changes its bytes), `identity` and `content` (hex sha256), `settings` and `seeds` that made the artifact, `inputs` (name
+-> identity and content of each when it was made), `code` (digest of the user's code, or null), `versions` of the
 libraries (told, never a cause) and `files` (name, bytes and sha256 of each). Nothing in it depends on time or place.
 """
 
@@ -54,7 +54,9 @@ class Manifest:
             "content": self.content,
             "settings": dict(self.settings),
             "seeds": dict(self.seeds),
-            "inputs": {name: {"identity": link.identity, "content": link.content} for name, link in self.inputs.items()},
+            "inputs": {
+                name: {"identity": link.identity, "content": link.content} for name, link in self.inputs.items()
+            },
             "code": self.code,
             "versions": dict(self.versions),
             "files": [{"name": file.name, "bytes": file.bytes, "sha256": file.sha256} for file in self.files],

@@ -17,7 +17,7 @@ def encode(arrays: Mapping[str, np.ndarray]) -> bytes:
     """The bytes of a safetensors file that holds the arrays."""
     import safetensors.numpy
 
-    return safetensors.numpy.save({name: _contiguous(array) for name, array in arrays.items()})
+    return bytes(safetensors.numpy.save({name: _contiguous(array) for name, array in arrays.items()}))
 
 
 def decode(data: bytes, path: Path) -> dict[str, np.ndarray]:

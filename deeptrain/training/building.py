@@ -1,4 +1,4 @@
-"""From an experiment's settings to a learner: its builder's model, its optimizer, its loss, checked against the data."""
+"""From settings to a learner: the builder's model, the optimizer and the loss, checked against the data."""
 
 import difflib
 import inspect
@@ -10,7 +10,8 @@ from deeptrain import user_code
 from deeptrain.errors import UserCodeError
 from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
-from deeptrain.training.keras_learner import KerasLearner, fresh_names_and_seeds
+from deeptrain.training.keras_globals import fresh_names_and_seeds
+from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.settings import ModelSettings, TrainingSettings
 
 LOSSES = {"binary": "BinaryCrossentropy", "classes": "SparseCategoricalCrossentropy", "values": "MeanSquaredError"}
@@ -37,7 +38,7 @@ def learner(
         return KerasLearner(built, _optimizer(training, beside), _loss(model, training, data, beside), data.kind)
 
 
-def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:  # noqa: ANN401 - a keras model
+def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:
     import keras
 
     use = settings.use
@@ -48,18 +49,26 @@ def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:
         try:
             built.build((None, *data.shape))
         except Exception as error:
-            raise UserCodeError(f"{use.use}: its model cannot be built for samples of {list(data.shape)}: {error}") from error
+            raise UserCodeError(
+                f"{use.use}: its model cannot be built for samples of {list(data.shape)}: {error}"
+            ) from error
     try:
         shape = built.compute_output_shape((None, *data.shape))
     except Exception as error:
         first = str(error).strip().splitlines()[0]
-        raise UserCodeError(f"{use.use}: its model does not take samples of shape {list(data.shape)}: {first}") from error
+        raise UserCodeError(
+            f"{use.use}: its model does not take samples of shape {list(data.shape)}: {first}"
+        ) from error
     _check_output(use.use, shape, data)
     return built
 
 
-def _check_output(name: str, shape: Any, data: DataInfo) -> None:  # noqa: ANN401 - whatever the model says
-    given = list(shape)[1:] if isinstance(shape, tuple | list) and all(not isinstance(s, tuple | list) for s in shape) else None
+def _check_output(name: str, shape: Any, data: DataInfo) -> None:
+    given = (
+        list(shape)[1:]
+        if isinstance(shape, tuple | list) and all(not isinstance(s, tuple | list) for s in shape)
+        else None
+    )
     fitting = [[data.outputs]] if data.kind == "classes" else [[1], []]
     if given not in fitting:
         what = f"{len(data.classes)} classes" if data.kind == "classes" else f"{data.kind} labels, one a sample"
@@ -69,7 +78,7 @@ def _check_output(name: str, shape: Any, data: DataInfo) -> None:  # noqa: ANN40
         )
 
 
-def _optimizer(settings: TrainingSettings, beside: Path | None) -> Any:  # noqa: ANN401 - a keras optimizer
+def _optimizer(settings: TrainingSettings, beside: Path | None) -> Any:
     import keras
 
     use = Use.of(settings.optimizer)
@@ -84,7 +93,7 @@ def _optimizer(settings: TrainingSettings, beside: Path | None) -> Any:  # noqa:
     return made
 
 
-def _loss(model: ModelSettings, settings: TrainingSettings, data: DataInfo, beside: Path | None) -> Any:  # noqa: ANN401
+def _loss(model: ModelSettings, settings: TrainingSettings, data: DataInfo, beside: Path | None) -> Any:
     import keras
 
     use = Use.of(settings.loss if settings.loss is not None else LOSSES[data.kind])
@@ -97,7 +106,7 @@ def _loss(model: ModelSettings, settings: TrainingSettings, data: DataInfo, besi
     return user_code.call(Use(use=use.use, arguments=arguments), loss)
 
 
-def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:  # noqa: ANN401 - classes of keras or the user
+def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:
     """A class of a Keras module by any spelling of its name ("adam", "binary_crossentropy"), or the user's own."""
     if ":" in use.use:
         return user_code.find(use.use, beside)
@@ -110,7 +119,9 @@ def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:  # noq
     if _bare(use.use) not in classes:
         near = difflib.get_close_matches(_bare(use.use), classes, n=1)
         known = f"did you mean {classes[near[0]].__name__}?" if near else f"known: {', '.join(sorted(classes))}"
-        raise UserCodeError(f"{use.use}: no {base.lower()} of Keras has this name; {known} Your own is named module:name")
+        raise UserCodeError(
+            f"{use.use}: no {base.lower()} of Keras has this name; {known} Your own is named module:name"
+        )
     return classes[_bare(use.use)]
 
 

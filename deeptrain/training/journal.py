@@ -112,6 +112,8 @@ class Journal:
         if position.batch == 0 or position.epoch <= self.done():
             return  # where an epoch begins, and while one is trained again, the state before it is checkpoint enough
         specification = self.run.unfinished(position.iteration)
+        if _is_whole(specification.directory):
+            return  # asked for again where nothing was fit since, as during a validation
         with artifact.writing(specification, {}) as writer:
             writer.write(STATE, arrays.encode(checkpoint.variables))
             writer.write(HISTORY, history.encode(checkpoint.history))
@@ -157,7 +159,7 @@ class Journal:
                 f"{self.run.epoch(number).directory / 'manifest.json'} cannot continue this training exactly"
             )
         specification = self.run.state(number)
-        if publish and not _holds(specification.directory, content):
+        if publish and not _is_whole(specification.directory, content):
             with artifact.writing(specification, {}) as writer:
                 writer.write(STATE, data)
         return content
@@ -182,11 +184,12 @@ class Journal:
             artifact.set_aside(directory)
 
 
-def _holds(directory: Path, content: str) -> bool:
+def _is_whole(directory: Path, content: str | None = None) -> bool:
     try:
-        return artifact.verify(directory).manifest.content == content
+        found = artifact.verify(directory)
     except ArtifactError:
         return False
+    return content is None or found.manifest.content == content
 
 
 def tidy(run: TrainingRun, checker: Checker, keep_every: int) -> None:

@@ -31,7 +31,7 @@ def interpret(outputs: np.ndarray, kind: Kind, given: OutputKind) -> np.ndarray:
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     # exp of a negative number only, so that nothing overflows.
     small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small))
+    return np.asarray(np.where(logits >= 0, 1 / (1 + small), small / (1 + small)))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

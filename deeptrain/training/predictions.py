@@ -99,9 +99,7 @@ def read(artifact: Artifact, split: str) -> SplitPredictions:
         ArtifactError: when they are not there or damaged.
     """
     told = index(artifact)
-    outputs, labels, sets = (
-        _decode(artifact, f"{split}.{part}.npy") for part in ("outputs", "labels", "sets")
-    )
+    outputs, labels, sets = (_decode(artifact, f"{split}.{part}.npy") for part in ("outputs", "labels", "sets"))
     if not len(outputs) == len(labels) == len(sets):
         raise ArtifactError(f"{artifact.directory}: outputs, labels and sets of {split} are not equally many")
     return SplitPredictions(outputs, interpret(outputs, told["kind"], told["outputs"]), labels, sets)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
 from deeptrain.metrics import names
@@ -23,7 +24,7 @@ class ModelSettings(Section, frozen=True):
     """
 
     builder: str | Use
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
     outputs: Literal["probabilities", "logits"] = "probabilities"
     initial_weights: str | None = None
 
@@ -67,7 +68,9 @@ class TrainingSettings(Section, frozen=True):
         epochs_per_task: epochs in one Luigi task; by default as many as keep a run at 500 tasks.
     """
 
-    outside_identity: ClassVar[frozenset[str]] = frozenset({"epochs", "autosave_seconds", "keep_every", "epochs_per_task"})
+    outside_identity: ClassVar[frozenset[str]] = frozenset(
+        {"epochs", "autosave_seconds", "keep_every", "epochs_per_task"}
+    )
 
     epochs: Positive
     batch_size: Positive = 32
@@ -94,7 +97,11 @@ class TrainingSettings(Section, frozen=True):
         if len(set(known.values())) != len(known) or len(set(self.metrics)) != len(self.metrics):
             yield "metrics", "expected each metric once", list(self.metrics)
         if self.key_metric != "loss" and self.key_metric not in self.metrics:
-            yield "key_metric", f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})", self.key_metric
+            yield (
+                "key_metric",
+                f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})",
+                self.key_metric,
+            )
         if not self.autosave_seconds < float("inf"):
             yield "autosave_seconds", "expected a finite number", self.autosave_seconds
         if self.epochs_per_task is not None and self.epochs > MOST_TASKS * self.epochs_per_task:

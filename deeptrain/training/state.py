@@ -29,13 +29,13 @@ class TrainState:
         callbacks: what each callback keeps, by its name.
     """
 
-    position: Position = Position()
-    tally: Tally = Tally()
+    position: Position = field(default_factory=Position)
+    tally: Tally = field(default_factory=Tally)
     best: Best | None = None
     stopped: str | None = None
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def with_(self, **changes: Any) -> Self:  # noqa: ANN401 - any field's value
+    def with_(self, **changes: Any) -> Self:
         """The state with some fields changed."""
         return replace(self, **changes)
 

@@ -4,7 +4,7 @@ import signal as signals_module
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class Trainer:
         seed: int | None = None,
         settings: Mapping[str, Any] | None = None,
         watch: Callable[[Progress], None] | None = None,
-    ) -> Self:
+    ) -> "Trainer":
         """Exactly the trainer that the task builds from the same file: it trains to the same bytes.
 
         Args:
@@ -135,7 +135,7 @@ class Trainer:
         """
         from deeptrain import session
 
-        return session.from_experiment(cls, file, store, epochs, seed, settings, watch)
+        return session.from_experiment(file, store, epochs, seed, settings, watch)
 
     @property
     def position(self) -> Position:
@@ -277,9 +277,7 @@ class Trainer:
         is_best = not np.isnan(key_value) and (best is None or sign * key_value > sign * best.value)
         if is_best:
             best = Best(at.epoch, key_value)
-        draft = Results(
-            at.epoch, at.iteration, train, validation, self.learner.learning_rate, key_value, is_best, None
-        )
+        draft = Results(at.epoch, at.iteration, train, validation, self.learner.learning_rate, key_value, is_best, None)
         self._stop_reason = None
         for callback in self.callbacks.values():
             callback.epoch_end(self, draft)

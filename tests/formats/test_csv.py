@@ -110,7 +110,7 @@ def test_the_first_line_is_a_header_unless_it_is_numbers_only(tmp_path: Path, fi
         (b"a,b,a\n1,2,3\n", r"line 1: two columns are named 'a'; rename one"),
         (b"a;b\n1;2\n", r"line 2, column 'a;b': '1;2' is no number"),
         (b"a,b\n1," + b"x" * 200 + b"\n", r"'x{35}\.\.\.' is no number"),
-        (b"a," + b"b" * 200_000 + b"\n1,2\n", r"a\.csv: is no csv: line 0: field larger than field limit"),
+        (b"a," + b"b" * 200_000 + b"\n1,2\n", r"a\.csv: is no csv: line 1: field larger than field limit"),
         (b'a,b\n1,"2\n3"\n', r"a\.csv: line 3, column 'b': '2\\n3' is no number"),
     ],
 )

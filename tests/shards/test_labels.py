@@ -74,6 +74,7 @@ def test_the_kind_can_be_said():
         ("a b", {"positive": "c"}, "labels.positive 'c' never occurs; labels that occur: 'a', 'b'"),
         ("a b", {"positive": ("a", "b")}, "labels.positive names every label that occurs; leave at least one out"),
         ("1 2 2", {"kind": "binary"}, "binary labels need labels.positive, which counts as 1; labels that occur: 1, 2"),
+        ("1 x 2 x", {"kind": "values"}, "a.csv: line 3: the label 'x' is no number"),
         ("1 2 x", {"kind": "values"}, "a.csv: line 4: the label 'x' is no number, as labels.kind asks"),
         ("0.5 1e39", {}, "a.csv: line 3: the label '1e39' is not finite in float32"),
         ("0.5 1e400", {}, "a.csv: line 3: the label '1e400' is not finite in float32"),

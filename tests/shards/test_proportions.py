@@ -36,6 +36,10 @@ def test_a_thousand_classes_with_awkward_remainders_still_have_a_table():
     assert [sum(entries) for entries in zip(*table, strict=True)] == columns
 
 
+def test_the_largest_remainders_are_rounded_up():
+    assert proportional_table([7, 3], [6, 4]) == [[4, 3], [2, 1]]  # of 4.2, 2.8 and 1.8, 1.2
+
+
 def test_sums_that_differ_are_refused():
     with pytest.raises(ValueError, match="rows add up to 3, columns to 4"):
         proportional_table([3], [2, 2])

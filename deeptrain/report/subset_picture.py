@@ -1,0 +1,64 @@
+"""The metric of each calibration set by itself, the chosen ones marked."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from deeptrain.report import canvas, wording
+from deeptrain.report.canvas import Picture, Theme
+from deeptrain.report.run import Plain
+
+WIDTH, HEIGHT = 460, 300
+MOST_LABELS = 24
+
+
+def draw(theme: Theme, subset: Plain) -> Picture:
+    """One bar a set, by number; a cross where the metric is undefined. Call it within `canvas.drawing()`.
+
+    Args:
+        theme: colours.
+        subset: the plain result of `calibration.subset`.
+    """
+    numbers = [int(one["number"]) for one in subset["per_set"]]
+    values = np.array([wording.as_float(one["value"]) for one in subset["per_set"]])
+    chosen = np.isin(numbers, subset["sets"])
+    name = wording.capital(wording.metric_name(str(subset["metric"])))
+    figure = canvas.new_figure(WIDTH, HEIGHT, theme)
+    canvas.heading(figure, theme, f"{name} by calibration set, in sample", 52, 8)
+    axes = canvas.add_axes(figure, theme, 52, 98, WIDTH - 66, HEIGHT - 98 - 50)
+    places = np.arange(len(numbers))
+    for marked, color, label in ((True, theme.main, "chosen"), (False, theme.faint[0], "not chosen")):
+        rows = (chosen == marked) & np.isfinite(values)
+        if rows.any():
+            axes.bar(places[rows], values[rows], width=0.78, color=color, label=label, zorder=2)
+    if np.isnan(values).any():
+        axes.plot(
+            places[np.isnan(values)], np.zeros(int(np.isnan(values).sum())), linestyle="", marker="x", markersize=6,
+            color=theme.second, label="undefined", clip_on=False, zorder=3,
+        )  # fmt: skip
+    for label, key, style in (("chosen together", "value", "-"), ("all together", "all_sets", (0, (4, 2.5)))):
+        value = wording.as_float(subset[key])
+        if np.isfinite(value):
+            text = f"{label}: {wording.score(value)}"
+            axes.axhline(value, color=theme.ink, linewidth=1.2, linestyle=style, label=text, zorder=3)
+    axes.set_xlim(-0.6, len(numbers) - 0.4)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.0), max(high, 0.05))
+    axes.set_xlabel("set number")
+    if len(numbers) <= MOST_LABELS:
+        axes.set_xticks(places, [str(number) for number in numbers])
+        if len(numbers) * max(len(str(number)) for number in numbers) * 8.5 > WIDTH - 66:
+            axes.tick_params(axis="x", labelrotation=90)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        shown = {place: str(number) for place, number in enumerate(numbers)}
+        axes.xaxis.set_major_formatter(lambda place, _: shown.get(round(place), ""))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    canvas.plain_numbers(axes.yaxis)
+    canvas.legend(axes, theme, 0, 60, 2)
+    words = (
+        f"{name} of {wording.plural(len(numbers), 'calibration set')} at the threshold "
+        f"{wording.score(subset['threshold'])}, in sample: {wording.score(subset['value'])} on the chosen sets "
+        f"{', '.join(str(number) for number in subset['sets'])} together, {wording.score(subset['all_sets'])} on all."
+    )
+    drawn = {"set": numbers, "value": values.tolist(), "chosen": list(subset["sets"])}
+    return Picture(figure, drawn, words)

@@ -1,0 +1,81 @@
+"""The metric against the threshold, with the chosen threshold and 0.5, and what they are worth on the test split."""
+
+import numpy as np
+
+from deeptrain.calibration import threshold as thresholds
+from deeptrain.report import canvas, curves, outcome, wording
+from deeptrain.report.canvas import Picture, Theme
+from deeptrain.report.run import Plain, Run, Scores
+
+MOST_POINTS = 2000
+WIDTH, HEIGHT = 460, 380
+
+
+def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
+    """The exact step function of the metric on the split that tuned it; call it within `canvas.drawing()`.
+
+    Args:
+        run: for what the thresholds are worth on the test split, if it was scored.
+        theme: colours.
+        scores: of the split the threshold was chosen on.
+        chosen: the plain result of `calibration.threshold`.
+    """
+    metric = str(chosen["metric"])
+    at, values = thresholds.curve(scores.labels, scores.scores, metric)
+    x, y = curves.thinned(np.append(at, 1.0), np.append(values, values[-1]), MOST_POINTS)
+    figure = canvas.new_figure(WIDTH, HEIGHT, theme)
+    canvas.heading(figure, theme, f"{wording.capital(wording.metric_name(metric))} against the threshold", 52, 8)
+    axes = canvas.add_axes(figure, theme, 52, 92, WIDTH - 66, HEIGHT - 92 - 50)
+    axes.plot(x, y, color=theme.main, linewidth=1.8, drawstyle="steps-post", label=outcome.split_name(chosen), zorder=3)
+    value = wording.as_float(chosen["value"])
+    for label, place, style in (
+        (f"threshold {wording.score(value)}", min(max(value, 0.0), 1.0), "-"),
+        ("0.5", 0.5, (0, (1.5, 2))),
+    ):
+        axes.axvline(place, color=theme.ink, linewidth=1.2, linestyle=style, label=label, zorder=2)
+    points = {}
+    for name in ("half", "threshold"):
+        found = outcome.at(run, name)
+        if found is not None:
+            points[name] = (wording.as_float(found["threshold"]), wording.as_float(found["metrics"].get(metric)))
+    if points:
+        axes.plot(
+            [min(max(place, 0.0), 1.0) for place, _ in points.values()],
+            [worth for _, worth in points.values()],
+            linestyle="",
+            marker="D",
+            markersize=6.5,
+            color=theme.second,
+            markeredgecolor=theme.paper,
+            markeredgewidth=1.2,
+            label="test, scored once",
+            clip_on=False,
+            zorder=4,
+        )
+    axes.set_xlim(-0.01, 1.01)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -0.02) if np.nanmin(y) >= 0 else low, min(high, 1.02) if np.nanmax(y) <= 1 else high)
+    axes.set_xlabel("threshold: positive if the score is greater")
+    for axis in (axes.xaxis, axes.yaxis):
+        canvas.plain_numbers(axis)
+    canvas.legend(axes, theme, 0, 52, 2)
+    numbers = {"threshold": x.tolist(), "value": y.tolist(), "metric": metric, "test": points}
+    return Picture(figure, numbers, _words(metric, chosen, x, y, points))
+
+
+def _words(
+    metric: str, chosen: Plain, x: np.ndarray, y: np.ndarray, points: dict[str, tuple[float, float]]
+) -> str:
+    name = wording.metric_name(metric)
+    words = (
+        f"{wording.capital(name)} against the threshold on the {outcome.split_name(chosen)} split: "
+        f"{wording.score(chosen['in_sample'])} at the chosen threshold {wording.score(chosen['value'])}, "
+        f"{wording.score(chosen['value_at_half'])} at 0.5; between {wording.score(np.nanmin(y))} and "
+        f"{wording.score(np.nanmax(y))} over all thresholds."
+    )
+    if "half" in points and "threshold" in points:
+        words += (
+            f" On the test split {wording.score(points['threshold'][1])} at the threshold and "
+            f"{wording.score(points['half'][1])} at 0.5."
+        )
+    return words

@@ -1,0 +1,100 @@
+"""A trained model as files that need no deeptrain: `.keras`, SavedModel, and what else one must know to use them."""
+
+import contextlib
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deeptrain import files
+from deeptrain.loading.normalise import Normalise
+from deeptrain.loading.preprocessing import Preprocessor
+from deeptrain.shards.info import DataInfo
+from deeptrain.training.outputs import OutputKind
+
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The date of every entry in the zip: the first that the format knows."""
+
+
+def export(
+    directory: Path,
+    model: Any,
+    data: DataInfo,
+    preprocessors: Sequence[Preprocessor],
+    *,
+    epoch: int,
+    outputs: OutputKind,
+    threshold: float | None,
+) -> list[Path]:
+    """Write the model with its preprocessing, and return the paths.
+
+    `model.keras` has the same bytes whenever it is written; `saved_model/` is TensorFlow's; `export.json` tells shape,
+    classes, threshold, and preprocessing of the user's own, which no model file can hold and callers must do.
+
+    Args:
+        directory: where to; files of an earlier export there are replaced.
+        model: the `keras.Model`.
+        data: what it was trained on.
+        preprocessors: what is done to samples before the model sees them.
+        epoch: whose weights it has.
+        outputs: what the model's outputs are.
+        threshold: above which a sample is positive, None without one.
+    """
+    import keras
+
+    own = [part for part in preprocessors if not isinstance(part, Normalise)]
+    # Only what comes before any preprocessing of the user's own can be put in front of the model.
+    layers = [] if own else [_layer(part) for part in preprocessors if isinstance(part, Normalise)]
+    whole = keras.Sequential([keras.Input(data.shape), *layers, model], name="exported")
+    files.make_directories(directory)
+    kept = files.write_file(directory / "model.keras", _fixed_dates(_saved(whole)))
+    saved = directory / "saved_model"
+    hidden = files.unique_sibling(saved)
+    with contextlib.redirect_stdout(io.StringIO()):
+        whole.export(hidden, verbose=False)
+    if saved.exists():
+        shutil.rmtree(saved)
+    hidden.rename(saved)
+    told = {
+        "epoch": epoch,
+        "shape": list(data.shape),
+        "dtype": data.dtype,
+        "kind": data.kind,
+        "classes": list(data.classes),
+        "outputs": outputs,
+        "threshold": threshold,
+        "preprocessing_included": [type(part).__name__ for part in preprocessors] if not own else [],
+        "preprocessing_to_do_before": [type(part).__name__ for part in preprocessors] if own else [],
+        "model_sha256": kept.sha256,
+    }
+    files.write_file(directory / "export.json", files.readable_json(told))
+    return [directory / "model.keras", saved, directory / "export.json"]
+
+
+def _layer(normalise: Normalise) -> Any:
+    import keras
+
+    return keras.layers.Rescaling(normalise.scale, offset=-normalise.mean * normalise.scale, name="normalise")
+
+
+def _saved(model: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def _fixed_dates(data: bytes) -> bytes:
+    """The same `.keras` file without the time and place it was written at."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(result, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name == "metadata.json":
+                content = json.dumps({**json.loads(content), "date_saved": "1980-01-01@00:00:00"}, sort_keys=True).encode()
+            target.writestr(zipfile.ZipInfo(name, EARLIEST), content)
+    return result.getvalue()

@@ -1,0 +1,72 @@
+"""Every variable of a Keras model, its optimizer and its random layers: what a checkpoint must hold."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from deeptrain.errors import TrainingError
+
+
+def snapshot(variable: Any) -> np.ndarray:
+    """The value of a variable; on the CPU a view of memory that TensorFlow copies before it writes to it again."""
+    tensor = variable.value.read_value()
+    on_host = "CPU" in (tensor.device or "CPU").upper()
+    return np.asarray(memoryview(tensor)) if on_host else np.asarray(tensor.numpy())
+
+
+def named_variables(model: Any, optimizer: Any, global_seeds: Any) -> dict[str, Any]:
+    """Every variable that a run depends on, by a name of group, order and path.
+
+    Order alone would not say which it is, and paths alone are not unique. The groups are "model" (weights and
+    statistics), "seeds" (generators of random layers and the global one), "optimizer" and "recurrent" (states).
+    """
+    named: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    for group, variable in _grouped(model, optimizer, global_seeds):
+        number = counts[group] = counts.get(group, -1) + 1
+        named[f"{group}/{number:04d}/{variable.path}"] = variable
+    return named
+
+
+def check_fit(named: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> None:
+    """Check that values have the shapes and dtypes of the variables.
+
+    Raises:
+        TrainingError: naming the first that has not.
+    """
+    for name, variable in named.items():
+        expected = (tuple(variable.shape), np.dtype(variable.dtype))
+        got = (values[name].shape, values[name].dtype)
+        if expected != got:
+            raise TrainingError(
+                f"the state is of another model: {name} is {expected[1]}{list(expected[0])}, "
+                f"the state has {got[1]}{list(got[0])}"
+            )
+
+
+def _grouped(model: Any, optimizer: Any, global_seeds: Any) -> Iterator[tuple[str, Any]]:
+    weights = {id(variable) for variable in model.weights}
+    for variable in model.variables:
+        yield ("model" if id(variable) in weights else "seeds"), variable
+    for variable in optimizer.variables:
+        yield "optimizer", variable
+    yield "seeds", global_seeds.state
+    known = {id(variable) for variable in [*model.variables, *optimizer.variables]}
+    for variable in _recurrent_states(model):
+        if id(variable) not in known:
+            known.add(id(variable))
+            yield "recurrent", variable
+
+
+def _layers(model: Any) -> list[Any]:
+    return list(model._flatten_layers())
+
+
+def _recurrent_states(model: Any) -> Iterator[Any]:
+    """States of stateful recurrent layers: they are in no collection of Keras."""
+    import keras
+
+    for layer in _layers(model):
+        if getattr(layer, "stateful", False) and getattr(layer, "states", None) is not None:
+            yield from (leaf for leaf in keras.tree.flatten(layer.states) if isinstance(leaf, keras.Variable))

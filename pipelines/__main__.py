@@ -1,0 +1,34 @@
+"""`python -m pipelines COMMAND`: what is done with a finished run."""
+
+import argparse
+import sys
+
+from deeptrain.errors import DeeptrainError
+from pipelines.commands import export, predict
+
+COMMANDS = (predict, export)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for a mistake told in a line, 2 for wrong arguments."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines", description="What is done with a finished run.")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_to(commands)
+    asked = parser.parse_args(arguments)
+    try:
+        asked.run(asked)
+    except DeeptrainError as error:
+        if asked.debug:
+            raise
+        sys.stderr.write("".join(f"deeptrain: {line}\n" for line in str(error).splitlines()))
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""`python -m pipelines predict RUN PATH`: scores for new raw files."""
+
+import argparse
+import csv
+import io
+import sys
+from pathlib import Path
+
+import deeptrain
+from deeptrain.errors import DataError
+from deeptrain.files import write_file
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "predict",
+        help="score new raw files with a trained model",
+        description="Score new raw files with a trained model: one row a sample, in the order of the files.",
+        epilog="example: python -m pipelines predict runs/digits new.csv --out scores.csv",
+    )
+    parser.add_argument("run_directory", metavar="RUN", type=Path, help="a run, such as runs/digits")
+    parser.add_argument("path", metavar="PATH", type=Path, help="a raw file or a directory of them; labels are ignored")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write a CSV file instead of printing")
+    add_model_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which model is meant."""
+    parser.add_argument("--epoch", default="best", type=_epoch, help='"best" (default), "last" or a number')
+    parser.add_argument("--experiment", metavar="FILE", type=Path, help="the TOML file, if the builder is beside it")
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Predict, and print or write a CSV table.
+
+    Raises:
+        DeeptrainError: when the run or the files cannot be used.
+    """
+    from deeptrain import predictor
+
+    if asked.out is not None and not asked.out.parent.is_dir():
+        raise DataError(f"--out {asked.out}: the directory {asked.out.parent} does not exist")
+    loaded = deeptrain.load(asked.run_directory, asked.epoch, asked.experiment)
+    x = predictor.samples(loaded, asked.path)
+    values = loaded.probabilities(x)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = loaded.data.classes
+    if loaded.data.kind == "binary":
+        writer.writerow(["sample", "probability", "decision", "class"])
+        decisions = values > loaded.threshold
+        rows = ([i, repr(float(p)), int(d), names[int(d)]] for i, (p, d) in enumerate(zip(values, decisions, strict=True)))
+    elif loaded.data.kind == "classes":
+        writer.writerow(["sample", *(f"probability {name}" for name in names), "class"])
+        rows = ([i, *(repr(float(p)) for p in row), names[int(row.argmax())]] for i, row in enumerate(values))
+    else:
+        writer.writerow(["sample", "value"])
+        rows = ([i, repr(float(value))] for i, value in enumerate(values))
+    writer.writerows(rows)
+    data = text.getvalue()
+    if asked.out is None:
+        sys.stdout.write(data)
+        return
+    write_file(asked.out, data.encode())
+    told = "" if loaded.threshold is None else f", threshold {loaded.threshold:.6g} ({loaded.threshold_source})"
+    sys.stdout.write(f"{len(values)} samples scored with epoch {loaded.epoch}{told}: {asked.out}\n")
+
+
+def _epoch(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() else text

@@ -1,0 +1,96 @@
+"""A tiny experiment on real-looking files, small enough to train in a second."""
+
+import os
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+BUILDER = '''
+"""A model with everything that a careless checkpoint forgets."""
+
+
+def build(data, units=6, rate=0.25):
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input(data.shape),
+            layers.Dense(units),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(rate),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+'''
+
+TOML = """
+[experiment]
+name = "tiny"
+seed = 3
+
+[data]
+path = "raw"
+samples_per_set = 8
+labels = { column = "y", positive = 1 }
+splits = { train = 70, val = 30, calibration = 48, test = 52 }
+
+[model]
+builder = "my_model:build"
+
+[training]
+epochs = 3
+batch_size = 16
+metrics = ["f1_score", "accuracy"]
+threads = 1
+preprocessors = ["normalise"]
+
+[calibration]
+subset_size = 2
+"""
+
+
+def write_experiment(directory: Path, toml: str = TOML, builder: str = BUILDER, samples: int = 200) -> Path:
+    """An experiment's file with its builder and raw data beside it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rng = np.random.Generator(np.random.Philox(5))
+    x = rng.normal(size=(samples, 4)).round(4)
+    y = (x @ [1.0, -2.0, 0.5, 0.0] + rng.normal(size=samples) > 1.2).astype(int)
+    raw = directory / "raw"
+    raw.mkdir(exist_ok=True)
+    for number in range(2):
+        rows = range(number * samples // 2, (number + 1) * samples // 2)
+        lines = ["a,b,c,d,y", *(",".join([*map(str, x[row]), str(y[row])]) for row in rows)]
+        (raw / f"part-{number + 1}.csv").write_text("\n".join(lines) + "\n")
+    (directory / "my_model.py").write_text(textwrap.dedent(builder))
+    file = directory / "tiny.toml"
+    file.write_text(toml)
+    return file
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    """The tiny experiment's file."""
+    return write_experiment(tmp_path / "here")
+
+
+@pytest.fixture
+def make_experiment(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a changed tiny experiment: `make(name, toml=..., builder=...)`."""
+    return lambda name="other", **changes: write_experiment(tmp_path / name, **changes)
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """Every file of a run but those in `live/`, by name: what two runs must have in common."""
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and "live" not in path.relative_to(directory).parts
+    }

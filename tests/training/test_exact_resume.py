@@ -1,0 +1,244 @@
+"""Law 6: stopping changes nothing, wherever a training is cut."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeptrain import alive, lineage
+from deeptrain.errors import Interrupted, TrainingError
+from deeptrain.training import Trainer
+from deeptrain.training.progress import Progress
+from tests.conftest import TOML, tree
+
+BATCHES = 5  # 70 samples in batches of 16
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    from tests.conftest import write_experiment
+
+    directory = tmp_path_factory.mktemp("undisturbed")
+    trainer = Trainer.from_experiment(write_experiment(directory), store=directory / "runs")
+    trainer.train()
+    trainer.close()
+    return tree(directory / "runs")
+
+
+class Cut(Exception):  # noqa: N818 - it is a power cut, not an error
+    """The process is gone: nothing more is written."""
+
+
+@pytest.mark.parametrize("cut", range(1, EPOCHS * (BATCHES + 1)))
+def test_a_training_cut_after_any_group_and_restored_ends_in_the_same_bytes(
+    cut: int, experiment: Path, undisturbed: dict[str, bytes]
+) -> None:
+    """Autosaves after every group; the process dies without a word, and another one goes on."""
+    store = experiment.parent / "runs"
+    settings = {"training.autosave_seconds": 1e-9}
+    seen = 0
+
+    def watch(progress: Progress) -> None:
+        nonlocal seen
+        seen += progress.phase in {"fit", "validate"}
+        if seen == cut:
+            raise Cut
+
+    first = Trainer.from_experiment(experiment, store=store, settings=settings, watch=watch)
+    first._pace.took = lambda *_: None  # one iteration a group, so that every iteration is a place to cut
+    with pytest.raises(Cut):
+        first.train()
+    first.close()
+    second = Trainer.from_experiment(experiment, store=store)
+    second.train()
+    second.close()
+    assert tree(store) == undisturbed
+
+
+@pytest.mark.parametrize("iteration", [1, 4, 5, 7, 14])
+def test_interrupting_and_training_on_in_the_same_process_changes_nothing(
+    iteration: int, experiment: Path, undisturbed: dict[str, bytes]
+) -> None:
+    store = experiment.parent / "runs"
+    trainer: Trainer
+
+    def watch(progress: Progress) -> None:
+        if (progress.epoch - 1) * BATCHES + progress.iteration == iteration:
+            trainer.interrupt()
+
+    trainer = Trainer.from_experiment(experiment, store=store, watch=watch)
+    trainer._pace.took = lambda *_: None
+    with pytest.raises(Interrupted, match=r"stopped in epoch \d after \d of 5 iterations; a checkpoint holds"):
+        trainer.train()
+    trainer._watch = None
+    trainer.train()
+    trainer.close()
+    assert tree(store) == undisturbed
+
+
+def test_the_size_of_fused_groups_changes_no_byte(experiment: Path, undisturbed: dict[str, bytes]) -> None:
+    store = experiment.parent / "runs"
+    trainer = Trainer.from_experiment(experiment, store=store)
+    trainer._pace.size = 4
+    trainer._pace.took = lambda *_: None
+    trainer.train()
+    trainer.close()
+    assert tree(store) == undisturbed
+
+
+def test_a_trainer_that_stays_alive_and_one_restored_for_each_epoch_write_the_same(
+    experiment: Path, undisturbed: dict[str, bytes]
+) -> None:
+    store = experiment.parent / "runs"
+    for number in range(1, EPOCHS + 1):
+        plan = lineage.read(experiment, store=store)
+        reaching = alive.AliveTrainer(lambda _: lambda _: None)
+        reaching.reach(plan, number)
+        reaching.close()
+    assert tree(store) == undisturbed
+
+
+def test_validating_changes_no_byte_of_training(experiment: Path) -> None:
+    with_validation = Trainer.from_experiment(experiment)
+    without = Trainer.from_experiment(experiment)
+    without.val_data = None
+    without.metrics = ()
+    for trainer in (with_validation, without):
+        trainer.train()
+    expected = with_validation.learner.variables()
+    for name, value in without.learner.variables().items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+def test_a_script_without_a_store_trains_to_the_same_weights_and_writes_nothing(
+    experiment: Path, undisturbed: dict[str, bytes]
+) -> None:
+    from deeptrain.training import arrays
+
+    trainer = Trainer.from_experiment(experiment)
+    trainer.train()
+    state = next(data for name, data in undisturbed.items() if name.endswith("states/0003/state.safetensors"))
+    assert arrays.encode(trainer.learner.variables()) == state
+    assert sorted(path.name for path in experiment.parent.iterdir()) == [
+        "__pycache__",
+        "my_model.py",
+        "raw",
+        "tiny.toml",
+    ]
+
+
+def test_more_epochs_later_continue_and_fewer_train_nothing(experiment: Path) -> None:
+    store, fresh = experiment.parent / "runs", experiment.parent / "fresh"
+    for epochs in (2, 4):
+        trainer = Trainer.from_experiment(experiment, store=store, epochs=epochs)
+        assert trainer.position.epoch == {2: 1, 4: 3}[epochs]
+        trainer.train()
+        trainer.close()
+    trainer = Trainer.from_experiment(experiment, store=fresh, epochs=4)
+    trainer.train()
+    trainer.close()
+    assert tree(store) == tree(fresh)
+    again = Trainer.from_experiment(experiment, store=store, epochs=2)
+    again.train()
+    again.close()
+    assert tree(store) == tree(fresh)
+
+
+def test_a_pruned_state_is_rebuilt_to_the_recorded_content(experiment: Path) -> None:
+    store = experiment.parent / "runs"
+    trainer = Trainer.from_experiment(experiment, store=store, epochs=5)
+    trainer.train()
+    expected = trainer.learner.variables()
+    trainer.close()
+    plan = lineage.read(experiment, store=store, epochs=5)
+    states = plan.training.directory / "states"
+    before = tree(store)
+    pruned = next(number for number in range(1, 6) if not (states / f"{number:04d}").exists())
+    variables = alive.variables_after(plan, pruned)
+    assert variables.keys() == expected.keys()
+    assert tree(store) == before
+
+
+def test_a_rebuilt_state_that_differs_from_the_record_is_refused(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deeptrain.training.keras_learner import KerasLearner
+
+    store = experiment.parent / "runs"
+    trainer = Trainer.from_experiment(experiment, store=store, epochs=5)
+    trainer.train()
+    trainer.close()
+    plan = lineage.read(experiment, store=store, epochs=5)
+    states = plan.training.directory / "states"
+    pruned = next(number for number in range(1, 6) if not (states / f"{number:04d}").exists())
+    fit = KerasLearner.fit
+    monkeypatch.setattr(KerasLearner, "fit", lambda self, x, y: fit(self, x * np.float32(1.0001), y))
+    with pytest.raises(TrainingError, match=r"epoch \d trained again ends in other weights than recorded"):
+        alive.variables_after(plan, pruned)
+
+
+def test_a_forgotten_seed_generator_would_be_noticed(
+    experiment: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: law 6 broken on purpose by restoring everything but the dropout's generator."""
+    from deeptrain.training.keras_learner import KerasLearner
+
+    store = experiment.parent / "runs"
+    trainer = Trainer.from_experiment(experiment, store=store, epochs=1)
+    trainer.train()
+    trainer.close()
+    restore = KerasLearner.restore
+
+    def forgetful(self: KerasLearner, variables: dict[str, np.ndarray]) -> None:
+        fresh = {name: value for name, value in self.variables().items() if name.startswith("seeds/")}
+        restore(self, {**variables, **{name: np.array(value) for name, value in fresh.items()}})
+
+    monkeypatch.setattr(KerasLearner, "restore", forgetful)
+    trainer = Trainer.from_experiment(experiment, store=store)
+    trainer.train()
+    trainer.close()
+    assert tree(store) != undisturbed
+
+
+STATEFUL = '''
+def build(data):
+    import keras
+    from keras import layers
+
+    class Noisy(layers.Layer):
+        """Draws from Keras' global generator, which no file of Keras holds."""
+
+        def call(self, x, training=False):
+            return x + 0.1 * keras.random.normal(keras.ops.shape(x)) if training else x
+
+    inputs = keras.Input(data.shape)
+    x = Noisy()(layers.GaussianNoise(0.05)(inputs))
+    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(layers.Dense(5, "tanh")(x)))
+'''
+
+
+@pytest.mark.parametrize("cut", [2, 7])
+def test_layers_that_draw_from_the_global_generator_resume_exactly(
+    cut: int, make_experiment: Callable[..., Path]
+) -> None:
+    one = make_experiment("one", builder=STATEFUL, toml=TOML)
+    trainer = Trainer.from_experiment(one, store=one.parent / "runs")
+    trainer.train()
+    trainer.close()
+    two = make_experiment("two", builder=STATEFUL, toml=TOML)
+
+    def watch(progress: Progress) -> None:
+        if (progress.epoch - 1) * BATCHES + progress.iteration == cut:
+            trainer.interrupt()
+
+    trainer = Trainer.from_experiment(two, store=two.parent / "runs", watch=watch)
+    trainer._pace.took = lambda *_: None
+    with pytest.raises(Interrupted):
+        trainer.train()
+    trainer.close()
+    trainer = Trainer.from_experiment(two, store=two.parent / "runs")
+    trainer.train()
+    trainer.close()
+    assert tree(two.parent / "runs") == tree(one.parent / "runs")
