@@ -16,7 +16,6 @@ from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
 from deeptrain.store.specification import Late, Source, Specification
-from deeptrain.training import journal
 from deeptrain.training.run import TrainingRun
 
 STORE = "runs"
@@ -125,7 +124,7 @@ class Lineage:
             return
         sweep.sweep(self.root)
         with contextlib.suppress(DeeptrainError), lock_of(self.root, self.training.directory):
-            journal.tidy(self.training, self.checker, self.experiment.training.keep_every)
+            self.training.tidy(self.experiment.training.keep_every, self.checker)
 
 
 def read(
@@ -240,7 +239,7 @@ def _training(experiment: Experiment, root: Path, shards: Specification) -> Trai
         },
         shards=shards,
         code=code.digest(experiment.training_code(), experiment.beside),
-        seeds={"experiment": seed, "model": seeds.derive(seed, "model")},
+        seeds={"experiment": seed, "model": seeds.derive("model", seed)},
         initial_weights=weights,
     )
 

@@ -136,21 +136,27 @@ def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -
     return Predictor(data, learner.model, number, threshold, source, learner, made, model.outputs, settings.batch_size)
 
 
-def samples(predictor: Predictor, path: Path) -> np.ndarray:
+def samples(predictor: Predictor, path: Path, format: str | None = None) -> np.ndarray:
     """The samples in raw files of the run's format: the columns it was trained on, in any order, others ignored.
+
+    Args:
+        predictor: what is going to predict.
+        path: a file or a directory.
+        format: of the files; told by their extensions if absent.
 
     Raises:
         DataError: when files cannot be read or columns are missing.
     """
-    found = raw.open(path)
+    found = raw.open(path, format)
     wanted = predictor.data.columns
     missing = [name for name in wanted if name not in found.columns]
     if missing:
         raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} columns: {', '.join(missing[:5])}")
-    ignored = [name for name in found.columns if name not in set(wanted)]
-    dtype = np.dtype(predictor.data.dtype)
-    tables = list(found.tables(dtype, ignored=ignored))
-    order = [[name for name in found.columns if name not in set(ignored)].index(name) for name in wanted]
+    used = set(wanted)
+    ignored = [name for name in found.columns if name not in used]
+    tables = found.tables(np.dtype(predictor.data.dtype), ignored=ignored)
+    place = {name: number for number, name in enumerate(name for name in found.columns if name in used)}
+    order = [place[name] for name in wanted]
     return np.concatenate([table.values[:, order] for table in tables])
 
 

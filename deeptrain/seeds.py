@@ -1,35 +1,44 @@
-"""Seeds and permutations: everything random follows from the experiment's seed by the name of what it is for.
+"""Seeds and permutations: everything random follows from a seed and the name of what it is for.
 
-Seeds are hashed, never added: with sums, seed 5 in epoch 1 would be seed 6 in epoch 0.
+A purpose, such as ("order", seed, epoch), is hashed and never added up: with sums, seed 5 in epoch 1 would be seed 6 in
+epoch 0.
 """
 
 import hashlib
 from typing import TYPE_CHECKING
 
+from deeptrain.files import canonical_json
+
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 
-def derive(seed: int, *purpose: str | int) -> int:
-    """A seed of 63 bits for one purpose, the same on every machine: blake2b of the seed and the purpose's names."""
-    text = "\x1f".join([str(seed), *map(str, purpose)])
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+def derive(*purpose: int | str) -> int:
+    """A seed of 63 bits for a purpose, the same on every machine."""
+    return _key(purpose) >> 65
 
 
-def generator(seed: int, *purpose: str | int) -> "np.random.Generator":
-    """NumPy's counter-based Philox generator for one purpose."""
+def generator(*purpose: int | str) -> "np.random.Generator":
+    """NumPy's counter-based Philox generator for a purpose."""
     import numpy as np
 
-    return np.random.Generator(np.random.Philox(derive(seed, *purpose)))
+    return np.random.Generator(np.random.Philox(key=_key(purpose)))
 
 
-def permutation(length: int, seed: int, *purpose: str | int) -> "np.ndarray":
-    """A permutation of `range(length)`, int64.
+def permutation(length: int, *purpose: int | str) -> "NDArray[np.int64]":
+    """The numbers 0 to length - 1 in the random order that belongs to a purpose, int64.
 
-    Raw Philox words sorted stably: NumPy promises the raw stream for ever, `Generator.permutation` only within a
-    version. Two equal words among n have probability n^2 / 2^65; the stable sort then keeps their order.
+    NumPy promises the raw stream of a bit generator and a stable sort, but not what `Generator.permutation` makes of
+    them, so the order is the stable sort of raw numbers. Two of n 64-bit numbers are equal with probability below
+    n^2 / 2^65, which prefers the lower index and harms nobody.
     """
     import numpy as np
 
-    words = np.random.Philox(derive(seed, *purpose)).random_raw(length)
+    words = np.random.Philox(key=_key(purpose)).random_raw(length)
     return np.argsort(words, kind="stable").astype(np.int64, copy=False)
+
+
+def _key(purpose: tuple[int | str, ...]) -> int:
+    """128 bits of blake2b over the purpose's canonical JSON, in which 1, "1" and 12 cannot be mistaken."""
+    return int.from_bytes(hashlib.blake2b(canonical_json(list(purpose)), digest_size=16).digest(), "little")

@@ -58,7 +58,7 @@ def table_lines(rows: Iterable[Row], width: int | None, mark: str = "…") -> li
     width cuts nothing.
     """
     shown = [Shown(*HEAD, None), *collapsed(rows)]
-    sizes = [max(cells(row[n]) for row in shown) for n in range(3)]
+    sizes = [max(map(cells, column)) for column in zip(*(row[:3] for row in shown), strict=True)]
     room = None if width is None else width - sum(sizes) - 3 * len(GAP)
     if room is not None and room >= LEAST and any(row.has_path and cells(row.where) > room for row in shown):
         shown = _below_their_directory(shown)
@@ -78,9 +78,10 @@ def table_lines(rows: Iterable[Row], width: int | None, mark: str = "…") -> li
 
 def collapsed(rows: Iterable[Row]) -> list[Shown]:
     """The rows as they are shown: neighbouring epochs are one row, "epochs 1-8", "3 were there, 5 ran"."""
-    shown = []
+    shown: list[Shown] = []
     for is_epochs, group in itertools.groupby(rows, key=lambda row: row.epochs is not None):
-        shown += [_epochs(list(group))] if is_epochs else map(_plain, group)
+        together = list(group)
+        shown += [_epochs(together)] if is_epochs else [_plain(row) for row in together]
     return shown
 
 

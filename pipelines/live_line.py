@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipelines.progress_lines import Line
 
-LOOKS = {"strong": "bold", "quiet": "dim", "bar": "green", "rest": "dim", "bad": "bold red"}
+LOOKS = {"strong": "bold", "quiet": "dim", "bar": "green", "good": "green", "rest": "dim", "bad": "bold red"}
 
 
 class _Console(Console):

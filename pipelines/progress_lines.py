@@ -21,7 +21,10 @@ GAP = "  "
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a line: its text, how it looks (a key of `LOOKS`), when it goes (lowest first)."""
+    """A piece of a line: its text, how it looks ("", "strong", "quiet", "good", "bad", "bar", "rest") and its weight.
+
+    Of a line that is too long the part with the least weight goes first.
+    """
 
     text: str
     look: str = ""
@@ -58,17 +61,24 @@ def moving(progress: Progress, width: int, *, ascii_only: bool) -> tuple[Line, L
     return _spaced(line), _spaced(second)
 
 
-def epoch_end(progress: Progress, epoch: int) -> Line:
-    """One line about an epoch that is finished: its losses, and the key metric when it is the latest."""
+def epoch_end(progress: Progress, epoch: int, width: int | None = None) -> Line:
+    """One line about an epoch that is finished: its losses, and the key metric when it is the latest.
+
+    What does not fit into `width` columns is left out, the least needed first; None leaves nothing out.
+    """
     parts = [_stage(progress.stage), Part(_epoch(epoch, progress.epochs))]
-    values = [("loss", progress.losses), ("val_loss", progress.validation_losses)]
-    parts += [Part(f"{name} {in_digits(of[epoch - 1])}") for name, of in values if len(of) >= epoch]
+    values = [("loss", progress.losses, 5), ("val_loss", progress.validation_losses, 7)]
+    parts += [
+        Part(f"{name} {in_digits(of[epoch - 1])}", "" if math.isfinite(of[epoch - 1]) else "bad", weight)
+        for name, of, weight in values
+        if len(of) >= epoch
+    ]
     value = progress.metrics.get(progress.key_metric)
     if value is not None and epoch == progress.finished and progress.key_metric not in ("loss", "val_loss"):
-        parts.append(Part(f"{printable(progress.key_metric)} {in_digits(value)}"))
+        parts.append(Part(f"{printable(progress.key_metric)} {in_digits(value)}", "", 8))
     if progress.best_epoch == epoch:
-        parts.append(Part("best so far", "good"))
-    return _spaced(parts)
+        parts.append(Part("best so far", "good", 6))
+    return _spaced(parts if width is None else _fitting(parts, width))
 
 
 def now(progress: Progress) -> Line:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 10.0
 SIGNS = "━─…"
-COLOURS = {"good": "32", "bar": "32", "bad": "31"}
-WEIGHTS = {"strong": "1", "quiet": "2", "rest": "2"}
+CODES = {"strong": "1", "quiet": "2", "rest": "2", "good": "32", "bar": "32", "bad": "1;31"}
+"""How a `Part` looks, in the terminal's own codes (ECMA-48, SGR)."""
+
 STATE_LOOKS: dict[State | None, str] = {
     None: "strong",
     "ran": "good",
@@ -70,8 +71,10 @@ class Terminal:
         self._ascii_only = not self._out.can_say(SIGNS)
         self._live: LiveLine | None = None
         self._drawn = False
+        self._stage_runs = False
         self._told_epochs: int | None = None
         self._told_at = -math.inf
+        os.register_at_fork(after_in_child=self._start_anew)
 
     def say(self, line: str) -> None:
         """Write a line, whole: the terminal wraps it when it is long."""
@@ -91,6 +94,7 @@ class Terminal:
         """Say that a stage begins (no state), or what became of it: `stage("shards", "made in 0.4 s")`."""
         line = progress_lines.stage(name, state)
         with self._lock:
+            self._stage_runs = not state
             if self._moves and not state:
                 self._draw(line)
             else:
@@ -107,9 +111,13 @@ class Terminal:
                 self._told_epochs = progress.epoch - 1
                 self._told_at = self._clock()
             for epoch in range(self._told_epochs + 1, progress.finished + 1):
-                self._put(progress_lines.epoch_end(progress, epoch))
+                self._put(progress_lines.epoch_end(progress, epoch, self._width()))
                 self._told_at = self._clock()
             self._told_epochs = progress.finished
+            # The end of a training is shown a moment late, and must not wipe out the stage that began meanwhile.
+            self._stage_runs = self._stage_runs and progress.phase != "fit"
+            if self._stage_runs:
+                return
             if progress.phase == "done":
                 self.close()
             elif self._moves:
@@ -160,7 +168,7 @@ class Terminal:
                 self._out.flush()
 
     def _painted(self, part: Part) -> str:
-        code = WEIGHTS.get(part.look) or COLOURS.get(part.look)
+        code = CODES.get(part.look)
         return f"\x1b[{code}m{part.text}\x1b[0m" if code and self._styled else part.text
 
     def _draw(self, *lines: Line) -> None:
@@ -173,6 +181,14 @@ class Terminal:
             self._live = LiveLine(out, colour=colour, redirect=redirect, environment=self._environment)
         self._drawn = True
         self._live.draw(lines, self._width() or 80)
+
+    def _start_anew(self) -> None:
+        # In the child of a fork: the thread that held the lock is not there, and the moving lines are the parent's.
+        self._lock = threading.RLock()
+        self._live = None
+        self._drawn = False
+        sys.stdout = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+        sys.stderr = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
 
     def _width(self) -> int | None:
         """Columns; None where lines may be of any length."""

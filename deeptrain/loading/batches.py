@@ -112,7 +112,7 @@ class Batches:
         indices = self.indices(epoch, number)
         batch = Batch(self.split.take(indices), self.split.labels[indices], indices, self.split.sets[indices], number)
         for place, preprocessor in enumerate(self._preprocessors):
-            rng = seeds.generator(self.seed, "preprocessor", place, epoch, number) if self._augment else None
+            rng = seeds.generator("preprocessor", self.seed, place, epoch, number) if self._augment else None
             batch = preprocessor.process(batch, rng)
             if len(batch.x) != len(indices) or len(batch.y) != len(indices):
                 raise DataError(

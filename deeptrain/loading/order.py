@@ -17,4 +17,4 @@ def order(kind: Order, samples: int, seed: int, epoch: int) -> np.ndarray:
     """
     if kind == "none":
         return np.arange(samples, dtype=np.int64)
-    return seeds.permutation(samples, seed, "order", epoch)
+    return seeds.permutation(samples, "epoch", seed, epoch)

@@ -1,5 +1,6 @@
 """What was called what on the test split, at 0.5 and at the chosen threshold, side by side."""
 
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
@@ -8,7 +9,7 @@ from deeptrain.report.canvas import Picture, Theme
 from deeptrain.report.run import Plain
 
 WIDTH, HEIGHT = 460, 300
-LEFT, TOP, SIDE, GAP = 84, 104, 168, 26
+LEFT, TOP, SIDE, GAP = 84, 94, 168, 26
 
 
 def draw(theme: Theme, entries: list[Plain], classes: tuple[str, str]) -> Picture:
@@ -22,7 +23,7 @@ def draw(theme: Theme, entries: list[Plain], classes: tuple[str, str]) -> Pictur
         classes: names of the negative and the positive class.
     """
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
-    canvas.heading(figure, theme, "Confusion on the test split", LEFT - 72, 8)
+    canvas.heading(figure, theme, "Confusion on the test split", 0, 4)
     names = [wording.cut(name, 10) for name in classes]
     tables = []
     for number, entry in enumerate(entries[:2]):
@@ -30,7 +31,7 @@ def draw(theme: Theme, entries: list[Plain], classes: tuple[str, str]) -> Pictur
         table = [[int(entry["tn"]), int(entry["fp"])], [int(entry["fn"]), int(entry["tp"])]]
         tables.append(table)
         title = "at 0.5" if entry["name"] == "half" else f"at the threshold {wording.score(entry['threshold'])}"
-        canvas.write(figure, left, 44, title, color=theme.ink, fontsize=canvas.points(13), fontweight="bold")
+        canvas.write(figure, left, 46, title, color=theme.ink, fontsize=canvas.points(13), fontweight="bold")
         axes = canvas.add_axes(figure, theme, left, TOP, SIDE, SIDE)
         axes.grid(visible=False)
         axes.set_axis_off()
@@ -42,11 +43,11 @@ def draw(theme: Theme, entries: list[Plain], classes: tuple[str, str]) -> Pictur
         for place, name in enumerate(names):
             middle = SIDE * (0.25 + 0.5 * place)
             style = {"color": theme.muted, "fontsize": canvas.points(12)}
-            canvas.write(figure, left + middle, 82, f"said {name}" if len(name) < 6 else name, ha="center", **style)
+            canvas.write(figure, left + middle, 72, f"said {name}" if len(name) < 6 else name, ha="center", **style)
             if number == 0:
                 canvas.write(figure, left - 8, TOP + middle, name, ha="right", va="center", **style)
     canvas.write(
-        figure, LEFT - 72, HEIGHT - 20, "rows: what is true; columns: what was said; percent of the row",
+        figure, 0, HEIGHT - 24, "rows: what is true; columns: what was said; percent of the row",
         color=theme.muted, fontsize=canvas.points(11.5),
     )  # fmt: skip
     words = "Confusion on the test split. " + " ".join(
@@ -58,12 +59,12 @@ def draw(theme: Theme, entries: list[Plain], classes: tuple[str, str]) -> Pictur
     return Picture(figure, numbers, words)
 
 
-def _cell(axes: canvas.Axes, theme: Theme, row: int, column: int, count: int, of: int) -> None:
+def _cell(axes: Axes, theme: Theme, row: int, column: int, count: int, of: int) -> None:
     color = theme.main if row == column else theme.second
     shade = 0.12 + 0.88 * (count / of if of else 0)
     paper, full = to_rgb(theme.paper), to_rgb(color)
     fill = tuple(p + (f - p) * shade for p, f in zip(paper, full, strict=True))
-    ink = _readable(fill, theme)
+    ink = _readable(fill)
     axes.add_patch(Rectangle((column + 0.015, row + 0.015), 0.97, 0.97, facecolor=fill, linewidth=0))
     middle = {"ha": "center", "color": ink}
     axes.text(column + 0.5, row + 0.47, f"{count:,}", va="center", fontsize=canvas.points(19), **middle)
@@ -72,9 +73,8 @@ def _cell(axes: canvas.Axes, theme: Theme, row: int, column: int, count: int, of
     )
 
 
-def _readable(fill: tuple[float, ...], theme: Theme) -> str:
+def _readable(fill: tuple[float, ...]) -> str:
     """Black or white, whichever has more contrast on the fill (WCAG 2.2, relative luminance)."""
-    del theme
     return "#ffffff" if 1.05 / (luminance(fill) + 0.05) >= (luminance(fill) + 0.05) / 0.05 else "#000000"
 
 

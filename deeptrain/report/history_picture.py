@@ -78,7 +78,7 @@ def draw(run: Run, theme: Theme, width: int = 1040) -> Picture:
     figure = canvas.new_figure(width, height, theme)
     end = max(int(run.epochs[-1]["iterations"]), len(run.losses), 1)
     for index, (pane, (top, top_of_axes)) in enumerate(zip(panes, tops, strict=True)):
-        canvas.heading(figure, theme, pane.title, left, top)
+        canvas.heading(figure, theme, pane.title, 0, top)
         axes = canvas.add_axes(figure, theme, left, top_of_axes, width - left - right, pane.height)
         _plot(axes, pane, theme)
         axes.set_xlim(0, end * 1.005 + 0.5)
@@ -88,8 +88,8 @@ def draw(run: Run, theme: Theme, width: int = 1040) -> Picture:
                 x, color=color, linewidth=1.1, linestyle=style, label=label if index == 0 else None, zorder=2.5
             )
         if pane.note:
-            canvas.write(figure, left, top + 26, pane.note, color=theme.second, fontsize=canvas.points(12))
-        canvas.legend(axes, theme, 0, top_of_axes - top - 29 - (ROW if pane.note else 0), columns)
+            canvas.write(figure, 0, top + 26, pane.note, color=theme.second, fontsize=canvas.points(12))
+        canvas.legend(axes, theme, -left, top_of_axes - top - 29 - (ROW if pane.note else 0), columns)
         axes.xaxis.set_major_locator(MaxNLocator(8 if width >= 600 else 4, integer=True, steps=(1, 2, 5, 10)))
         canvas.plain_numbers(axes.xaxis)
         if index < len(panes) - 1:

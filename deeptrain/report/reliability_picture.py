@@ -7,8 +7,8 @@ from deeptrain.report import canvas, wording
 from deeptrain.report.canvas import Picture, Theme
 from deeptrain.report.run import Scores
 
-WIDTH, HEIGHT = 460, 470
-LEFT, TOP, SIDE, COUNTS = 52, 76, 394, 76
+WIDTH, HEIGHT = 460, 430
+LEFT, TOP, SIDE, COUNTS = 52, 66, 394, 70
 
 
 def draw(theme: Theme, scores: Scores, split: str) -> Picture:
@@ -24,10 +24,10 @@ def draw(theme: Theme, scores: Scores, split: str) -> Picture:
     diagram = reliability.diagram(scores.labels, scores.scores)
     filled = [one for one in diagram.bins if one.samples]
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
-    canvas.heading(figure, theme, "Reliability: are scores probabilities?", LEFT, 8)
-    main = HEIGHT - TOP - COUNTS - 68
+    canvas.heading(figure, theme, "Reliability: are scores probabilities?", 0, 4)
+    main = HEIGHT - TOP - COUNTS - 74
     axes = canvas.add_axes(figure, theme, LEFT, TOP, SIDE, main)
-    axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1.1, linestyle=(0, (4, 3)), label="as scored", zorder=2)
+    axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1.1, linestyle=(0, (4, 3)), label="perfect", zorder=2)
     x = [one.mean_score for one in filled]
     y = [one.fraction for one in filled]
     axes.vlines(
@@ -72,7 +72,7 @@ def draw(theme: Theme, scores: Scores, split: str) -> Picture:
             canvas.plain_numbers(axis)
     below.yaxis.set_ticklabels([])
     figure.align_ylabels([axes, below])
-    canvas.legend(axes, theme, 0, 30, 3)
+    canvas.legend(axes, theme, -LEFT, 29, 3)
     error = diagram.expected_calibration_error
     words = (
         f"Reliability diagram of the {split} split, {wording.plural(len(scores.labels), 'sample')}: expected calibration "

@@ -23,8 +23,8 @@ def draw(theme: Theme, subset: Plain) -> Picture:
     chosen = np.isin(numbers, subset["sets"])
     name = wording.capital(wording.metric_name(str(subset["metric"])))
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
-    canvas.heading(figure, theme, f"{name} by calibration set, in sample", 52, 8)
-    axes = canvas.add_axes(figure, theme, 52, 98, WIDTH - 66, HEIGHT - 98 - 50)
+    canvas.heading(figure, theme, f"{name} by calibration set, in sample", 0, 4)
+    axes = canvas.add_axes(figure, theme, 52, 90, WIDTH - 66, HEIGHT - 90 - 50)
     places = np.arange(len(numbers))
     for marked, color, label in ((True, theme.main, "chosen"), (False, theme.faint[0], "not chosen")):
         rows = (chosen == marked) & np.isfinite(values)
@@ -54,7 +54,7 @@ def draw(theme: Theme, subset: Plain) -> Picture:
         axes.xaxis.set_major_formatter(lambda place, _: shown.get(round(place), ""))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     canvas.plain_numbers(axes.yaxis)
-    canvas.legend(axes, theme, 0, 60, 2)
+    canvas.legend(axes, theme, -52, 53, 2)
     words = (
         f"{name} of {wording.plural(len(numbers), 'calibration set')} at the threshold "
         f"{wording.score(subset['threshold'])}, in sample: {wording.score(subset['value'])} on the chosen sets "

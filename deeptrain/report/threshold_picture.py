@@ -8,7 +8,7 @@ from deeptrain.report.canvas import Picture, Theme
 from deeptrain.report.run import Plain, Run, Scores
 
 MOST_POINTS = 2000
-WIDTH, HEIGHT = 460, 380
+WIDTH, HEIGHT = 460, 430
 
 
 def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
@@ -24,8 +24,8 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
     at, values = thresholds.curve(scores.labels, scores.scores, metric)
     x, y = curves.thinned(np.append(at, 1.0), np.append(values, values[-1]), MOST_POINTS)
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
-    canvas.heading(figure, theme, f"{wording.capital(wording.metric_name(metric))} against the threshold", 52, 8)
-    axes = canvas.add_axes(figure, theme, 52, 92, WIDTH - 66, HEIGHT - 92 - 50)
+    canvas.heading(figure, theme, f"{wording.capital(wording.metric_name(metric))} against the threshold", 0, 4)
+    axes = canvas.add_axes(figure, theme, 52, 90, WIDTH - 66, HEIGHT - 90 - 50)
     axes.plot(x, y, color=theme.main, linewidth=1.8, drawstyle="steps-post", label=outcome.split_name(chosen), zorder=3)
     value = wording.as_float(chosen["value"])
     for label, place, style in (
@@ -58,7 +58,7 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
     axes.set_xlabel("threshold: positive if the score is greater")
     for axis in (axes.xaxis, axes.yaxis):
         canvas.plain_numbers(axis)
-    canvas.legend(axes, theme, 0, 52, 2)
+    canvas.legend(axes, theme, -52, 53, 2)
     numbers = {"threshold": x.tolist(), "value": y.tolist(), "metric": metric, "test": points}
     return Picture(figure, numbers, _words(metric, chosen, x, y, points))
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain.errors import DataError
-from deeptrain.shards.permutation import permutation
+from deeptrain.seeds import permutation
 from deeptrain.shards.proportions import proportional_table
 
 Indices = NDArray[np.int64]

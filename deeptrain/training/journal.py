@@ -145,7 +145,7 @@ class Journal:
 
     def tidy(self) -> None:
         """Remove checkpoints of epochs that are done, and states that retention does not keep."""
-        tidy(self.run, self._checker, self._keep_every)
+        self.run.tidy(self._keep_every, self._checker)
 
     def _publish_state(
         self, number: int, variables: Mapping[str, np.ndarray], expected: str | None, *, publish: bool
@@ -190,19 +190,3 @@ def _is_whole(directory: Path, content: str | None = None) -> bool:
     except ArtifactError:
         return False
     return content is None or found.manifest.content == content
-
-
-def tidy(run: TrainingRun, checker: Checker, keep_every: int) -> None:
-    """Remove what a training that is done no longer needs; its lock must be held."""
-    done = run.done(checker)
-    if not done:
-        return
-    for directory in run.directory.glob("unfinished/[0-9]*"):
-        with contextlib.suppress(ArtifactError):
-            state = TrainState.from_plain(artifact.open(directory).json(PROGRESS)["state"])
-            if state.position.epoch <= done:
-                artifact.remove(directory)
-    kept = run.kept(keep_every, checker)
-    for directory in run.directory.glob("states/[0-9]*"):
-        if directory.name.isdecimal() and int(directory.name) <= done and int(directory.name) not in kept:
-            artifact.remove(directory)

@@ -36,16 +36,17 @@ p { margin: .25rem 0; }
 .quiet, th { color: var(--quiet); }
 .bar { height: .5rem; margin: .75rem 0; border-radius: .25rem; background: var(--bar); overflow: hidden; }
 .bar div { height: 100%; background: var(--train); }
-.plot { display: grid; grid-template-columns: auto 1fr; gap: .25rem .5rem; color: var(--quiet); font-size: .875rem; }
+figure { margin: 1.5rem 0; color: var(--quiet); font-size: .875rem; }
+.plot { display: grid; grid-template-columns: auto 1fr; gap: .25rem .5rem; }
 .plot .y { display: flex; flex-direction: column; justify-content: space-between; text-align: right; }
 .plot svg { display: block; width: 100%; height: 13rem; border: solid var(--rule); border-width: 0 0 1px 1px; }
 .plot .x { grid-column: 2; display: flex; justify-content: space-between; }
-.plot path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round; }
+path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round; }
 .train { stroke: var(--train); } .val { stroke: var(--val); }
 .line { stroke-width: 2; } .dashed { stroke-dasharray: 6 5; } .dots { stroke-width: 6; }
 .grid { stroke: var(--rule); stroke-width: 1; }
-.legend { display: flex; gap: 1.25rem; margin: 0 0 .5rem; font-size: .875rem; }
-.legend svg { width: 1.75rem; height: .5rem; vertical-align: middle; }
+.legend { display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: 0 0 .5rem; }
+.legend svg { width: 1.75rem; height: .5rem; vertical-align: middle; margin-right: .25rem; }
 table { width: 100%; border-collapse: collapse; }
 th, td { padding: .375rem 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top;
   font-weight: 400; }
@@ -137,7 +138,7 @@ def render(progress: Progress, name: str, now: datetime, *, running: bool) -> st
 <div class="bar" role="progressbar" aria-label="the whole run" aria-valuetext="{percent}">\
 <div style="width:{percent}"></div></div>
 {_plot(progress.losses, progress.validation_losses)}
-<h2>Now</h2><table>{"".join(_row(key, value) for key, value in _state(progress))}</table>
+<h2>{"At the end" if done else "Now"}</h2><table>{"".join(_row(key, value) for key, value in _state(progress))}</table>
 {latest}
 <footer class="quiet">As of {now:%Y-%m-%d %H:%M:%S} UTC.</footer>
 </body></html>
@@ -179,11 +180,11 @@ def _plot(train: Sequence[float], val: Sequence[float]) -> str:
     if val:
         legend += f"<span>{key.format('val dashed', 'validation loss')}</span>"
     end = f"<span>epoch {last}</span>" if last > 1 else ""
-    return f"""<div class="plot" style="display:block"><div class="legend">{legend}</div></div>
+    return f"""<figure><figcaption class="legend">{legend}</figcaption>
 <div class="plot"><div class="y"><span>{in_digits(high)}</span><span>{in_digits(low)}</span></div>
 <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{described}">
 <path class="grid" d="M0 6H100M0 50H100M0 94H100"/>{drawn}</svg>
-<div class="x"><span>epoch 1</span>{end}</div></div>"""
+<div class="x"><span>epoch 1</span>{end}</div></div></figure>"""
 
 
 def _curve(values: Sequence[float], low: float, high: float, last: int, style: str) -> str:

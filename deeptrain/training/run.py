@@ -4,6 +4,7 @@
 (manifest, `state.safetensors`), `unfinished/` (the newest mid-epoch checkpoints) and `live/`.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -142,3 +143,17 @@ class TrainingRun:
             except ArtifactError as error:
                 reasons[number] = str(error)
         return reasons
+
+    def tidy(self, keep_every: int, checker: Checker) -> None:
+        """Remove checkpoints of epochs that are done, and states that retention does not keep; needs the lock."""
+        done = self.done(checker)
+        if not done:
+            return
+        for directory in self.directory.glob("unfinished/[0-9]*"):
+            with contextlib.suppress(ArtifactError, KeyError, TypeError):
+                if artifact.open(directory).json(PROGRESS)["state"]["position"]["epoch"] <= done:
+                    artifact.remove(directory)
+        kept = self.kept(keep_every, checker)
+        for directory in self.directory.glob("states/[0-9]*"):
+            if directory.name.isdecimal() and int(directory.name) <= done and int(directory.name) not in kept:
+                artifact.remove(directory)

@@ -22,6 +22,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("run_directory", metavar="RUN", type=Path, help="a run, such as runs/digits")
     parser.add_argument("path", metavar="PATH", type=Path, help="a raw file or a directory of them; labels are ignored")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write a CSV file instead of printing")
+    parser.add_argument("--format", metavar="NAME", help="csv or tsv; told by the extensions if absent")
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -43,7 +44,7 @@ def run(asked: argparse.Namespace) -> None:
     if asked.out is not None and not asked.out.parent.is_dir():
         raise DataError(f"--out {asked.out}: the directory {asked.out.parent} does not exist")
     loaded = deeptrain.load(asked.run_directory, asked.epoch, asked.experiment)
-    x = predictor.samples(loaded, asked.path)
+    x = predictor.samples(loaded, asked.path, asked.format)
     values = loaded.probabilities(x)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
 from deeptrain.shards import splits
-from deeptrain.shards.permutation import permutation
+from deeptrain.seeds import permutation
 
 
 @st.composite

@@ -1,0 +1,295 @@
+"""The page of a run: one HTML file that opens from disk, needs no network and runs no script."""
+
+import base64
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from deeptrain.report import outcome, wording
+from deeptrain.report.run import Lineage, Plain, Run
+
+TEMPLATE = Path(__file__).with_name("page.html")
+MOST_CLASSES = 12
+SECTIONS = (
+    ("asked", "What was asked"),
+    ("lineage", "Lineage"),
+    ("data", "Data"),
+    ("training", "Training"),
+    ("calibration", "Calibration and test"),
+    ("model", "Model"),
+    ("reproduce", "How to reproduce"),
+)
+CAPTIONS = {
+    "threshold": "The threshold is chosen where the metric is best on the {split} split; what it is worth there is too "
+    "high; cross-fitted it is {cross_fitted}.{test}",
+    "reliability": "Where the dots leave the dashed line by more than the band, a score is not a probability. "
+    "Expected calibration error {error} on the {split} split.",
+    "confusion": "Every test sample, by what it is and what it was called.",
+    "subset": "The best {size} of {all} sets at their joint threshold {threshold}. Their value is in sample: other "
+    "data will not reach it; what transfers is the threshold. {proof}",
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture in the page: PNG bytes, its words for who cannot see it, and other bytes by media query, best first.
+
+    Every file of an image is `scale` times as large as it is shown.
+    """
+
+    png: bytes
+    words: str
+    scale: float
+    others: tuple[tuple[str, bytes], ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """As the template takes it."""
+        sources = [{"media": media, **self._source(png)} for media, png in self.others]
+        return {**self._source(self.png), "words": self.words, "sources": sources}
+
+    def _source(self, png: bytes) -> dict[str, Any]:
+        width, height = struct.unpack(">II", png[16:24])  # of the IHDR chunk, always first
+        data = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+        return {"data": data, "width": round(width / self.scale), "height": round(height / self.scale)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: its name, its cells, whether it is the one to look at."""
+
+    name: str
+    cells: tuple[str, ...]
+    best: bool = False
+
+
+def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """The page as UTF-8.
+
+    Every text of the run is escaped; nothing is loaded but what is in the file.
+
+    Args:
+        run: what to tell.
+        images: "history", and of "threshold", "reliability", "confusion" and "subset" those that apply.
+        drawn: the numbers each picture shows.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    text = template.render(
+        run=run,
+        sentence=outcome.sentence(run),
+        tiles=outcome.tiles(run),
+        notices=list(_notices(run)),
+        sections=SECTIONS,
+        settings=[(name, list(_rows(table))) for name, table in run.settings.items()],
+        lineage=[_line(line, run.lineage) for line in run.lineage],
+        splits=_splits(run.data),
+        data=list(_data(run.data)),
+        statistics=[(f"training {name}", _number(value)) for name, value in (run.data.get("statistics") or {}).items()],
+        pictures={"history": images["history"].plain()},
+        history_caption=_history_caption(run, drawn["history"]),
+        epochs=_epochs(run),
+        absent=run.left_out,
+        pairs=[(images[name].plain(), _caption(name, run, drawn[name])) for name in CAPTIONS if name in images],
+        scored=_scored(run),
+        tuned=list(_tuned(run)),
+        parameters=wording.plural(run.parameters, "parameter"),
+        versions=[(name, str(version)) for name, version in run.versions.items()],
+    )
+    return text.encode("utf-8", "backslashreplace") + (b"" if text.endswith("\n") else b"\n")
+
+
+def _notices(run: Run) -> Iterator[tuple[str, str]]:
+    if run.stopped:
+        yield "Stopped early", run.stopped
+    if run.threshold:
+        if outcome.split_name(run.threshold) != "calibration":
+            yield (
+                "Optimistic",
+                "There is no calibration split: the threshold was tuned on the validation split, which also chose the "
+                "epoch. Give [data.splits] a calibration split for an honest value.",
+            )
+        for warning in run.threshold.get("warnings", ()):
+            yield "Threshold", str(warning)
+
+
+def _rows(table: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a table, or a value where one was expected
+    if isinstance(table, Mapping):
+        yield from wording.rows(table)
+    else:
+        yield "", wording.setting(table)
+
+
+def _line(line: Lineage, others: tuple[Lineage, ...]) -> dict[str, str]:
+    stages = {other.artifact: other.stage for other in others}
+    return {
+        "stage": line.stage,
+        "artifact": line.artifact,
+        "identity": line.identity[:16],
+        "content": line.content[:16],
+        "inputs": ", ".join(stages.get(name, name) for name in line.inputs),
+        "seeds": ", ".join(f"{name} {seed}" for name, seed in line.seeds.items()),
+    }
+
+
+def _splits(data: Plain) -> dict[str, Any]:
+    samples, counts = data.get("samples") or {}, data.get("label_counts") or {}
+    classes = [str(name) for name in data.get("classes") or ()]
+    if len(classes) > MOST_CLASSES:
+        classes = []
+    rows = []
+    for split, number in samples.items():
+        found = list(counts.get(split) or [None] * len(classes))[: len(classes)]
+        cells = [
+            wording.NOTHING if one is None else f"{wording.count(one)} ({wording.share(one, number)})" for one in found
+        ]
+        rows.append(Row(outcome.SPLITS.get(split, split), (wording.count(number), *cells)))
+    return {
+        "classes": classes,
+        "rows": [{"name": row.name, "samples": row.cells[0], "cells": row.cells[1:]} for row in rows],
+    }
+
+
+def _data(data: Plain) -> Iterator[tuple[str, str]]:
+    for name, value in data.items():
+        if name in ("samples", "label_counts", "statistics", "columns"):
+            continue
+        if name == "classes" and len(value) > MOST_CLASSES:
+            yield "classes", wording.count(len(value))
+        elif name == "shape":
+            yield "shape of a sample", " × ".join(str(size) for size in value)
+        elif name == "classes" and value:
+            yield "classes", ", ".join(str(one) for one in value)
+        elif value not in (None, [], ()):
+            yield name, wording.setting(list(value) if isinstance(value, tuple) else value)
+    columns = list(data.get("columns") or ())
+    if columns:
+        shown = ", ".join(columns[:MOST_CLASSES])
+        rest = len(columns) - MOST_CLASSES
+        yield "columns", shown + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - a measured number or a count
+    return wording.score(value) if isinstance(value, float) else wording.setting(value)
+
+
+def _history_caption(run: Run, drawn: Mapping[str, Any]) -> str:
+    words = (
+        f"Training loss as each batch was fit, and its moving mean; validation after each epoch. "
+        f"The vertical line is epoch {run.best_epoch}, the best by {outcome.key_name(run)} "
+        f"({wording.score(outcome.key_value(run, run.best_epoch))})."
+    )
+    if drawn["not_drawn"]:
+        words += f" Not drawn: {', '.join(wording.metric_name(name) for name in drawn['not_drawn'])}."
+    return words
+
+
+def _caption(name: str, run: Run, drawn: Mapping[str, Any]) -> str:
+    values: dict[str, Any] = {}
+    if name == "threshold" and run.threshold:
+        values = {
+            "split": outcome.split_name(run.threshold),
+            "cross_fitted": wording.score(run.threshold["cross_fitted"]),
+            "test": " The diamonds are the test split, at the threshold and at 0.5." if drawn["test"] else "",
+        }
+    elif name == "reliability":
+        values = {"split": drawn["split"], "error": wording.score(drawn["expected_calibration_error"])}
+    elif name == "subset" and run.subset:
+        values = {
+            "size": len(run.subset["sets"]),
+            "all": len(run.subset["per_set"]),
+            "threshold": wording.score(run.subset["threshold"]),
+            "proof": "No other choice is better: the search proves it."
+            if run.subset["certified"]
+            else "The search does not prove that no other choice is better.",
+        }
+    return CAPTIONS[name].format(**values)
+
+
+def _epochs(run: Run) -> dict[str, Any]:
+    columns = list(
+        dict.fromkeys(
+            (name, split) for epoch in run.epochs for split in ("train", "validation") for name in epoch.get(split) or {}
+        )
+    )
+    first = list(dict.fromkeys(["loss", run.key_metric, *(name for name, _ in columns)]))
+    columns.sort(key=lambda column: (first.index(column[0]), column[1]))
+    words = {"train": "training", "validation": "validation"}
+    names = ["epoch", "iterations", "learning rate"]
+    names += [f"{wording.metric_name(name)}, {words[split]}" for name, split in columns]
+    rows = [
+        Row(
+            f"{epoch['epoch']}" + (" (best)" if epoch["epoch"] == run.best_epoch else ""),
+            (
+                wording.count(epoch["iterations"]),
+                wording.setting(epoch.get("learning_rate")),
+                *(
+                    wording.score((epoch.get(split) or {})[name]) if name in (epoch.get(split) or {}) else wording.NOTHING
+                    for name, split in columns
+                ),
+            ),
+            epoch["epoch"] == run.best_epoch,
+        )
+        for epoch in run.epochs
+    ]
+    return {"names": names, "rows": rows}
+
+
+def _scored(run: Run) -> dict[str, Any]:
+    """The table of the test split: metrics by threshold, then those that need none."""
+    evaluation = run.evaluation or {}
+    if "at" not in evaluation:
+        rows = [Row(wording.metric_name(name), (wording.score(value),)) for name, value in outcome.measured(evaluation)]
+        return {"caption": "The test split, scored once", "names": [], "rows": rows}
+    at = list(evaluation["at"])
+    rows = [Row("threshold", tuple(wording.score(entry["threshold"]) for entry in at))]
+    for name in at[0]["metrics"] if at else ():
+        cells = tuple(wording.score(entry["metrics"][name]) for entry in at)
+        rows.append(Row(wording.metric_name(name), cells, name == evaluation["metric"]))
+    for key, words in (
+        ("tp", "true positives"),
+        ("fp", "false positives"),
+        ("fn", "false negatives"),
+        ("tn", "true negatives"),
+    ):
+        rows.append(Row(words, tuple(wording.count(entry[key]) for entry in at)))
+    for name, value in evaluation.get("without_threshold", {}).items():
+        rows.append(Row(wording.metric_name(name), (wording.score(value),) * min(1, len(at)) + ("",) * (len(at) - 1)))
+    caption = f"The test split, scored once: {wording.plural(evaluation['samples'], 'sample')}"
+    caption += f", {wording.count(evaluation['positives'])} positive"
+    return {"caption": caption, "names": [outcome.NAMES.get(e["name"], e["name"]) for e in at], "rows": rows}
+
+
+def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    if run.threshold:
+        found = run.threshold
+        low, high = found.get("plateau", (None, None))
+        yield (
+            "threshold",
+            [
+                ("threshold", wording.score(found["value"], 4)),
+                ("tuned for", wording.metric_name(found["metric"])),
+                ("tuned on", f"{outcome.split_name(found)}, {wording.plural(found['samples'], 'sample')}"),
+                ("in sample", wording.score(found["in_sample"])),
+                ("cross-fitted", wording.score(found["cross_fitted"])),
+                ("at 0.5", wording.score(found["value_at_half"])),
+                ("as good between", f"{wording.score(low, 4)} and {wording.score(high, 4)}"),
+            ],
+        )
+    if run.subset:
+        found = run.subset
+        yield (
+            "subset",
+            [
+                ("best sets", ", ".join(str(number) for number in found["sets"])),
+                ("their threshold", wording.score(found["threshold"], 4)),
+                ("together, in sample", wording.score(found["value"])),
+                ("all sets, in sample", wording.score(found["all_sets"])),
+                ("proven best", "yes" if found["certified"] else "no"),
+            ],
+        )

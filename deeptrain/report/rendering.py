@@ -1,0 +1,124 @@
+"""The files of a report: a page, two pictures, and every number in them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from deeptrain import files
+from deeptrain.report import (
+    canvas,
+    confusion_picture,
+    history_picture,
+    outcome,
+    page,
+    reliability_picture,
+    state_picture,
+    subset_picture,
+    threshold_picture,
+)
+from deeptrain.report.canvas import DARK, LIGHT, Picture, Theme
+from deeptrain.report.page import Image
+from deeptrain.report.run import Plain, Run
+from deeptrain.report.settings import ReportSettings
+
+IN_THE_DARK = "screen and (prefers-color-scheme: dark)"
+NARROW = "screen and (max-width: 600px)"
+NARROW_IN_THE_DARK = "screen and (max-width: 600px) and (prefers-color-scheme: dark)"
+WIDE_PIXELS, NARROW_PIXELS = 1040, 380
+
+
+def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]:
+    """The report's files by name, the same bytes for the same run: no time, host or path is in them.
+
+    Returns:
+        `index.html`, which opens from disk by itself; `history.png`; `state.png`, the whole state on one picture;
+        `report.json`, the run and the numbers each picture shows, non-finite ones as text.
+    """
+    dpi = (settings or ReportSettings()).dpi
+    drawn: dict[str, Any] = {}
+    images = {}
+    with canvas.drawing():
+        wide = history_picture.draw(run, LIGHT, WIDE_PIXELS)
+        drawn["history"] = wide.numbers
+        images["history"] = Image(
+            canvas.png(wide.figure, dpi),
+            wide.words,
+            dpi / canvas.PIXELS_PER_INCH,
+            (
+                (NARROW_IN_THE_DARK, canvas.png(history_picture.draw(run, DARK, NARROW_PIXELS).figure, dpi)),
+                (NARROW, canvas.png(history_picture.draw(run, LIGHT, NARROW_PIXELS).figure, dpi)),
+                (IN_THE_DARK, canvas.png(history_picture.draw(run, DARK, WIDE_PIXELS).figure, dpi)),
+            ),
+        )
+        for name, draw in _calibrated(run).items():
+            light = draw(LIGHT)
+            drawn[name] = light.numbers
+            dark = canvas.png(draw(DARK).figure, dpi)
+            images[name] = Image(
+                canvas.png(light.figure, dpi), light.words, dpi / canvas.PIXELS_PER_INCH, ((IN_THE_DARK, dark),)
+            )
+        state = state_picture.draw(run, LIGHT)
+        state_png = canvas.png(state.figure, dpi)
+    return {
+        "index.html": page.render(run, images, drawn),
+        "history.png": images["history"].png,
+        "state.png": state_png,
+        "report.json": files.readable_json({**_told(run), "pictures": drawn}),
+    }
+
+
+def _calibrated(run: Run) -> dict[str, Callable[[Theme], Picture]]:
+    """The pictures of calibration and test that apply to this run."""
+    made: dict[str, Callable[[Theme], Picture]] = {}
+    calibration, threshold, subset = run.calibration, run.threshold, run.subset
+    if calibration is not None and threshold is not None:
+        made["threshold"] = lambda theme: threshold_picture.draw(run, theme, calibration, threshold)
+    for scores, split in ((run.test, "test"), (calibration, outcome.split_name(threshold or {}))):
+        if scores is not None and "reliability" not in made:
+            made["reliability"] = lambda theme, scores=scores, split=split: reliability_picture.draw(theme, scores, split)
+    entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]
+    if entries:
+        classes = _classes(run.data)
+        made["confusion"] = lambda theme: confusion_picture.draw(theme, entries, classes)
+    if subset is not None:
+        made["subset"] = lambda theme: subset_picture.draw(theme, subset)
+    return made
+
+
+def _classes(data: Plain) -> tuple[str, str]:
+    names = [str(name) for name in data.get("classes") or ()]
+    return (names[0], names[1]) if len(names) == 2 else ("negative", "positive")
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """The run as plain values; the scores themselves are in the predictions."""
+    return {
+        "name": run.name,
+        "title": run.title,
+        "outcome": {tile.label: tile.value for tile in outcome.tiles(run)},
+        "settings": run.settings,
+        "lineage": [
+            {
+                "stage": line.stage,
+                "artifact": line.artifact,
+                "identity": line.identity,
+                "content": line.content,
+                "inputs": line.inputs,
+                "seeds": line.seeds,
+            }
+            for line in run.lineage
+        ],
+        "data": run.data,
+        "epochs": run.epochs,
+        "key_metric": run.key_metric,
+        "maximize": run.maximize,
+        "best_epoch": run.best_epoch,
+        "used_epoch": run.used_epoch,
+        "parameters": run.parameters,
+        "threshold": run.threshold,
+        "subset": run.subset,
+        "evaluation": run.evaluation,
+        "left_out": [{"stage": stage, "reason": reason} for stage, reason in run.left_out],
+        "versions": run.versions,
+        "command": run.command,
+        "stopped": run.stopped,
+    }

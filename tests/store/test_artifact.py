@@ -1,0 +1,231 @@
+"""Laws 1, 2 and 3: whole or absent, the manifest tells all, identity and content are two things."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deeptrain import files
+from deeptrain.errors import ArtifactError
+from deeptrain.store import artifact, manifest
+from deeptrain.store.completeness import Checker
+from deeptrain.store.specification import Source, Specification
+
+
+def specification(root: Path, **changes: object) -> Specification:
+    given_ = {"stage": "thing", "recipe": 1, "root": root, "settings": {"a": 1}, **changes}
+    return Specification(**given_)  # type: ignore[arg-type]
+
+
+def publish(made: Specification, checker: Checker | None = None, **payload: bytes) -> artifact.Artifact:
+    links = (checker or Checker()).links(made)
+    with artifact.writing(made, links) as writer:
+        for name, data in (payload or {"data.bin": b"12345"}).items():
+            writer.write(name, data)
+    return artifact.open(made.directory)
+
+
+def test_an_artifact_is_absent_until_it_is_whole(tmp_path: Path) -> None:
+    made = specification(tmp_path)
+    with pytest.raises(RuntimeError, match="half way"), artifact.writing(made, {}) as writer:
+        writer.write("one", b"1")
+        assert not made.directory.exists()
+        raise RuntimeError("half way")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_manifest_lists_every_file_with_bytes_and_digest(tmp_path: Path) -> None:
+    found = publish(specification(tmp_path), **{"a/b.txt": b"hello", "c": b""})
+    listed = {file.name: (file.bytes, file.sha256) for file in found.manifest.files}
+    assert listed.keys() == {"a/b.txt", "c"}
+    assert listed["c"] == (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    told = json.loads((found.directory / "manifest.json").read_bytes())
+    assert told["settings"] == {"a": 1}
+    assert told["versions"].keys() >= {"python", "numpy"}
+
+
+def test_the_same_payload_has_the_same_content_whatever_asked_for_it(tmp_path: Path) -> None:
+    one = publish(specification(tmp_path))
+    two = publish(specification(tmp_path, settings={"a": 2}))
+    assert one.manifest.identity != two.manifest.identity
+    assert one.manifest.content == two.manifest.content
+
+
+@pytest.mark.parametrize(
+    "changes", [{"settings": {"a": 2}}, {"recipe": 2}, {"code": "0" * 64}, {"inputs": {"raw": Source("1" * 64)}}]
+)
+def test_whatever_decides_over_bytes_decides_over_the_identity(changes: dict[str, object], tmp_path: Path) -> None:
+    assert specification(tmp_path).identity != specification(tmp_path, **changes).identity
+
+
+def test_the_place_of_a_run_is_in_no_identity(tmp_path: Path) -> None:
+    assert specification(tmp_path / "a").identity == specification(tmp_path / "b").identity
+
+
+def test_a_chain_of_ten_thousand_inputs_needs_no_recursion(tmp_path: Path) -> None:
+    made = specification(tmp_path)
+    for number in range(10_000):
+        made = specification(tmp_path, settings={"number": number}, inputs={"before": made})
+    assert len(made.identity) == 64
+    assert not Checker().complete(made)
+
+
+def test_a_missing_short_or_long_file_makes_an_artifact_incomplete(tmp_path: Path) -> None:
+    made = specification(tmp_path)
+    for damage, message in [
+        (lambda path: path.unlink(), "missing"),
+        (lambda path: path.write_bytes(b"123"), "expected 5 bytes, got 3"),
+        (lambda path: path.write_bytes(b"123456"), "expected 5 bytes, got 6"),
+        (lambda path: (path.unlink(), path.symlink_to("/etc/hostname")), "not a regular file"),
+    ]:
+        publish(made)
+        damage(made.directory / "data.bin")
+        verdict = Checker().check(made)
+        assert verdict.artifact is None
+        assert verdict.damaged
+        assert message in verdict.reason
+
+
+def test_every_flipped_bit_is_detected(tmp_path: Path) -> None:
+    made = specification(tmp_path)
+    publish(made)
+    for path in (made.directory / "data.bin", made.directory / "manifest.json"):
+        whole = path.read_bytes()
+        for position in range(len(whole)):
+            for bit in (0, 3, 7):
+                path.write_bytes(whole[:position] + bytes([whole[position] ^ (1 << bit)]) + whole[position + 1 :])
+                try:
+                    found = artifact.verify(made.directory)
+                except ArtifactError:
+                    continue
+                # What is told but decides nothing, such as a version, may change; the payload may not.
+                assert path.name == "manifest.json"
+                assert found.manifest.content == manifest.content_of(found.manifest.files)
+        path.write_bytes(whole)
+
+
+def test_an_artifact_is_stale_only_when_an_inputs_content_differs(tmp_path: Path) -> None:
+    below = specification(tmp_path)
+    publish(below)
+    above = specification(tmp_path, stage="above", inputs={"below": below})
+    publish(above, Checker())
+    assert Checker().complete(above)
+    artifact.remove(below.directory)
+    assert not Checker().complete(above)
+    publish(below)
+    assert Checker().complete(above)
+    artifact.remove(below.directory)
+    publish(below, **{"data.bin": b"other"})
+    verdict = Checker().check(above)
+    assert "its input below has another content than it was made from" in verdict.reason
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a//b", "./a", "a/../b", "", "a\0b", "a\\b"])
+def test_a_manifest_that_names_a_file_outside_the_artifact_is_refused(name: str, tmp_path: Path) -> None:
+    found = publish(specification(tmp_path))
+    path = found.directory / "manifest.json"
+    told = json.loads(path.read_bytes())
+    told["files"][0]["name"] = name
+    path.write_text(json.dumps(told))
+    with pytest.raises(ArtifactError, match="a file's name must be relative and inside the artifact"):
+        artifact.open(found.directory)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no valid JSON"),
+        (b"{", "no valid JSON"),
+        (b"[]", "expected a table, got list"),
+        (b"[" * 200_000, "no valid JSON"),
+        (b'{"format": 999}', "format must be 1, got 999: written by another version"),
+        (b'{"format": 1}', "not a manifest: KeyError"),
+    ],
+)
+def test_a_spoilt_manifest_is_an_error_that_names_it(data: bytes, message: str, tmp_path: Path) -> None:
+    found = publish(specification(tmp_path))
+    (found.directory / "manifest.json").write_bytes(data)
+    with pytest.raises(ArtifactError, match="manifest.json") as caught:
+        artifact.open(found.directory)
+    assert message in str(caught.value)
+
+
+@given(st.binary(max_size=400))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+def test_no_bytes_in_place_of_a_manifest_do_anything_but_an_artifact_error(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(data)
+    with pytest.raises(ArtifactError):
+        artifact.open(tmp_path)
+
+
+def test_a_full_disk_publishes_nothing_and_says_how_much_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(ArtifactError, match=r"the disk is full: at least 5 bytes are needed for data\.bin, .* are free"):
+        publish(specification(tmp_path))
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+    assert Checker().complete(specification(tmp_path)) is False
+    publish(specification(tmp_path))
+
+
+def test_a_short_write_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:2])))
+    files.write_file(tmp_path / "x", b"123456789")
+    assert (tmp_path / "x").read_bytes() == b"123456789"
+
+
+FAULT = """
+import os, sys, errno
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from deeptrain.store import artifact
+from deeptrain.store.specification import Specification
+
+count, fail_at = 0, int(sys.argv[2])
+def faulty(name):
+    real = getattr(os, name)
+    def call(*arguments, **options):
+        global count
+        count += 1
+        if count == fail_at:
+            os._exit(9)
+        return real(*arguments, **options)
+    setattr(os, name, call)
+for name in ("open", "write", "fsync", "replace", "rename", "mkdir"):
+    faulty(name)
+made = Specification("thing", 1, Path(sys.argv[1]) / "run", {"a": 1})
+with artifact.writing(made, {}) as writer:
+    writer.write("a/one", b"1" * 10)
+    writer.write("two", b"2" * 10)
+print(count)
+"""
+
+
+def test_a_kill_before_any_operation_leaves_the_artifact_whole_or_absent(tmp_path: Path) -> None:
+    sources = str(Path(__file__).parents[2])
+    whole = 0
+    for fail_at in range(1, 100):
+        place = tmp_path / str(fail_at)
+        place.mkdir()
+        done = subprocess.run([sys.executable, "-c", FAULT, place, str(fail_at), sources], capture_output=True, text=True)
+        directories = [path for path in place.glob("run/*") if not path.name.startswith(".")]
+        if directories:
+            artifact.verify(directories[0])
+            whole += 1
+        if done.returncode == 0:
+            break
+        assert done.returncode == 9, done.stderr
+    assert fail_at > 15
+    assert whole >= 1

@@ -1,0 +1,66 @@
+"""Law 10: one writer, held by the kernel, and the second process is told who it is."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deeptrain.errors import LockedError
+from deeptrain.store.locks import Lock, lock_of
+from deeptrain.store.sweep import sweep
+
+HOLD = """
+import sys, time
+sys.path[:0] = [sys.argv[2]]
+from pathlib import Path
+from deeptrain.store.locks import Lock
+Lock(Path(sys.argv[1])).acquire()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> "subprocess.Popen[str]":
+    sources = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path / "x.lock", sources], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_second_process_is_told_who_holds_the_lock(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:
+    with pytest.raises(LockedError, match=rf"x is being written by process {holder.pid} .*; wait until it ends or stop"):
+        Lock(tmp_path / "x.lock").acquire()
+
+
+def test_the_kernel_frees_the_lock_of_a_killed_process(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    for _ in range(100):
+        try:
+            Lock(tmp_path / "x.lock").acquire()
+            return
+        except LockedError:
+            time.sleep(0.01)
+    pytest.fail("the lock of a dead process was still held after a second")
+
+
+def test_only_litter_that_nobody_writes_is_swept(tmp_path: Path) -> None:
+    held, free = tmp_path / ".held-1.77.0123abcd", tmp_path / ".free-1.77.0123abcd"
+    for place in (held, free, tmp_path / ".hidden", tmp_path / "training-1" / "epochs" / ".0003.77.0123abcd"):
+        place.mkdir(parents=True)
+    with lock_of(tmp_path, tmp_path / "held-1"):
+        gone = sweep(tmp_path)
+    assert sorted(path.name for path in gone) == [".0003.77.0123abcd", ".free-1.77.0123abcd"]
+    assert held.exists()
+    assert (tmp_path / ".hidden").exists()
