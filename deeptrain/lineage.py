@@ -186,7 +186,8 @@ def of(experiment: Experiment, store: Path) -> Lineage:
             left_out["subset"] = "calibration.subset_size is 0"
     if experiment.data.splits.test:
         scored: dict[str, Specification | Source | Late] = {
-            name: stages[name] for name in ("predictions", "threshold", "subset") if name in stages}
+            name: stages[name] for name in ("predictions", "threshold", "subset") if name in stages
+        }
         metric = {"metric": calibration["metric"]} if binary else {}
         stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, metric, scored)
     else:
@@ -214,13 +215,12 @@ def _shards(experiment: Experiment, root: Path) -> Specification:
     memory = root / "live" / "fingerprints.json"
     # Named from where they lie, so that a data directory can move as a whole; labels apart are an input of their own.
     anchor = base / experiment.data.path
-    inputs: dict[str, Specification | Source | Late] = {"raw": fingerprints.fingerprint(found.data, anchor if anchor.is_dir() else anchor.parent, memory)}
+    anchor = anchor if anchor.is_dir() else anchor.parent
+    inputs: dict[str, Specification | Source | Late] = {"raw": fingerprints.fingerprint(found.data, anchor, memory)}
     if found.labels:
-        label_anchor = found.labels[0].parent
-        inputs["labels"] = fingerprints.fingerprint(found.labels, label_anchor, memory)
+        inputs["labels"] = fingerprints.fingerprint(found.labels, found.labels[0].parent, memory)
     settings = experiment.data.relevant()
-    named_seeds = {"data": experiment.data.seed}
-    return Specification("shards", RECIPES["shards"], root, settings, inputs, seeds=named_seeds)
+    return Specification("shards", RECIPES["shards"], root, settings, inputs, seeds={"data": experiment.data.seed})
 
 
 def _training(experiment: Experiment, root: Path, shards: Specification) -> TrainingRun:

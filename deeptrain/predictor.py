@@ -66,7 +66,7 @@ class Predictor:
         return batch.x
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """What the model says, float64: (samples,) probabilities of the positive class, (samples, classes), or values."""
+        """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values."""
         parts = []
         shaped = self._shaped(np.asarray(x))
         for first in range(0, len(shaped), self._batch_size):
@@ -133,7 +133,7 @@ def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -
         ) from error
     learner.restore(_variables(training, number, found))
     threshold, source = _threshold(root, names, data)
-    return Predictor(data, learner.model, number, threshold, source, learner, made, model.outputs, settings.batch_size)
+    return Predictor(data, learner.model, number, threshold, source, made, model.outputs, learner, settings.batch_size)
 
 
 def samples(predictor: Predictor, path: Path, format: str | None = None) -> np.ndarray:

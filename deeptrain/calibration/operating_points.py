@@ -69,13 +69,15 @@ class OperatingPoints:
 def sort(labels: Labels, scores: Scores) -> tuple[Labels, Scores]:
     """The samples in ascending order of score, negatives first among equals; the same for any order they come in.
 
+    Takes 9 bytes a sample, and as many more at the peak.
+
     Args:
         labels: (n,) bool.
         scores: (n,) float64 in [0, 1].
     """
     # The bits of doubles that are not negative order as the doubles do, and leave the sign bit for the label: sorting
-    # one array of integers is several times faster than argsort. Adding 0 makes -0 a 0.
-    keys = (scores + 0.0).view(np.uint64)
+    # one array of integers is several times faster than argsort. The shift also drops the sign of a -0.
+    keys = scores.copy().view(np.uint64)
     keys <<= 1
     keys |= labels
     keys.sort()
@@ -87,7 +89,7 @@ def sort(labels: Labels, scores: Scores) -> tuple[Labels, Scores]:
 def of_sorted(labels: Labels, scores: Scores) -> OperatingPoints:
     """All operating points of samples in ascending order of score, n >= 1.
 
-    Takes at most 8 bytes a sample and 40 bytes a distinct score at the peak, of which 24 a distinct score are kept.
+    Takes 49 bytes a sample at the peak when all scores are distinct, of which 24 are kept.
     """
     starts = np.empty(len(scores), np.bool_)  # of the runs of equal scores
     starts[0] = True

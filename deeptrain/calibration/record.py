@@ -19,7 +19,7 @@ class Record:
         return {name: files.plain(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
-    def from_plain(cls, value: Any) -> Self:  # noqa: ANN401 - anything may stand in a file
+    def from_plain(cls, value: Any) -> Self:
         """The result that `plain` made the value from.
 
         Raises:
@@ -36,7 +36,7 @@ class Record:
             raise ArtifactError(f"{cls.__name__.lower()} cannot be read back: {reason}; run its task again") from error
 
 
-def _with_numbers(value: Any) -> Any:  # noqa: ANN401 - walks any value
+def _with_numbers(value: Any) -> Any:
     if isinstance(value, str) and value in ("nan", "inf", "-inf"):
         return float(value)
     if isinstance(value, Mapping):

@@ -33,4 +33,6 @@ class Normalise:
 
     def process(self, batch: "Batch", rng: np.random.Generator | None) -> "Batch":  # noqa: ARG002 - the protocol's
         """The batch with float32 inputs."""
-        return dataclasses.replace(batch, x=(batch.x.astype(np.float32) - np.float32(self.mean)) * np.float32(self.scale))
+        return dataclasses.replace(
+            batch, x=(batch.x.astype(np.float32) - np.float32(self.mean)) * np.float32(self.scale)
+        )

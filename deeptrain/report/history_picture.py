@@ -133,7 +133,7 @@ def _loss_pane(run: Run, theme: Theme, ends: NDArray[np.float64]) -> Pane:
     lines = []
     note = ""
     if len(losses):
-        window = max(5, len(losses) // 30) if len(losses) >= 40 else 1
+        window = max(5, len(losses) // 20) if len(losses) >= 40 else 1
         iterations = np.arange(1, len(losses) + 1)
         lonely = int(np.isfinite(losses).sum()) == 1
         x, y = curves.thinned(iterations, losses, MOST_POINTS)

@@ -27,7 +27,7 @@ def at(run: Run, name: str) -> Plain | None:
     return next((entry for entry in entries if entry["name"] == name), None)
 
 
-def value_at(run: Run, name: str) -> Any:  # noqa: ANN401 - a number, or "nan" as JSON has it
+def value_at(run: Run, name: str) -> Any:
     """The calibrated metric on the test split at a named threshold, or None."""
     found = at(run, name)
     return None if found is None or run.evaluation is None else found["metrics"].get(run.evaluation["metric"])
@@ -39,7 +39,7 @@ def split_name(result: Plain) -> str:
     return SPLITS.get(name, name)
 
 
-def key_value(run: Run, number: int) -> Any:  # noqa: ANN401 - as above
+def key_value(run: Run, number: int) -> Any:
     """The key metric of an epoch on the validation split, or in training without one; None if it is in neither."""
     epoch = run.epoch(number)
     for split in ("validation", "train"):
@@ -93,7 +93,9 @@ def _tiles(run: Run) -> Iterator[Tile]:
         for name in ("threshold", "half"):
             found = at(run, name)
             if found is not None:
-                note = f"{wording.count(evaluation['samples'])} samples, {wording.count(evaluation['positives'])} positive"
+                note = (
+                    f"{wording.count(evaluation['samples'])} samples, {wording.count(evaluation['positives'])} positive"
+                )
                 if name == "threshold":
                     note = f"threshold {wording.score(found['threshold'])}" + (
                         f", tuned on {split_name(threshold)}" if threshold else ""

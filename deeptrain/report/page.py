@@ -118,7 +118,7 @@ def _notices(run: Run) -> Iterator[tuple[str, str]]:
             yield "Threshold", str(warning)
 
 
-def _rows(table: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a table, or a value where one was expected
+def _rows(table: Any) -> Iterator[tuple[str, str]]:
     if isinstance(table, Mapping):
         yield from wording.rows(table)
     else:
@@ -174,7 +174,7 @@ def _data(data: Plain) -> Iterator[tuple[str, str]]:
         yield "columns", shown + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def _number(value: Any) -> str:  # noqa: ANN401 - a measured number or a count
+def _number(value: Any) -> str:
     return wording.score(value) if isinstance(value, float) else wording.setting(value)
 
 
@@ -214,7 +214,10 @@ def _caption(name: str, run: Run, drawn: Mapping[str, Any]) -> str:
 def _epochs(run: Run) -> dict[str, Any]:
     columns = list(
         dict.fromkeys(
-            (name, split) for epoch in run.epochs for split in ("train", "validation") for name in epoch.get(split) or {}
+            (name, split)
+            for epoch in run.epochs
+            for split in ("train", "validation")
+            for name in epoch.get(split) or {}
         )
     )
     first = list(dict.fromkeys(["loss", run.key_metric, *(name for name, _ in columns)]))
@@ -229,7 +232,9 @@ def _epochs(run: Run) -> dict[str, Any]:
                 wording.count(epoch["iterations"]),
                 wording.setting(epoch.get("learning_rate")),
                 *(
-                    wording.score((epoch.get(split) or {})[name]) if name in (epoch.get(split) or {}) else wording.NOTHING
+                    wording.score((epoch.get(split) or {})[name])
+                    if name in (epoch.get(split) or {})
+                    else wording.NOTHING
                     for name, split in columns
                 ),
             ),
@@ -258,14 +263,19 @@ def _scored(run: Run) -> dict[str, Any]:
         ("tn", "true negatives"),
     ):
         rows.append(Row(words, tuple(wording.count(entry[key]) for entry in at)))
-    for name, value in evaluation.get("without_threshold", {}).items():
-        rows.append(Row(wording.metric_name(name), (wording.score(value),) * min(1, len(at)) + ("",) * (len(at) - 1)))
     caption = f"The test split, scored once: {wording.plural(evaluation['samples'], 'sample')}"
     caption += f", {wording.count(evaluation['positives'])} positive"
     return {"caption": caption, "names": [outcome.NAMES.get(e["name"], e["name"]) for e in at], "rows": rows}
 
 
 def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The tables beside that of the test split."""
+    free = (run.evaluation or {}).get("without_threshold", {})
+    if free:
+        yield (
+            "test, by scores alone",
+            [(wording.metric_name(name), wording.score(value)) for name, value in free.items()],
+        )
     if run.threshold:
         found = run.threshold
         low, high = found.get("plateau", (None, None))

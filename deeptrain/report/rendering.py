@@ -74,7 +74,9 @@ def _calibrated(run: Run) -> dict[str, Callable[[Theme], Picture]]:
         made["threshold"] = lambda theme: threshold_picture.draw(run, theme, calibration, threshold)
     for scores, split in ((run.test, "test"), (calibration, outcome.split_name(threshold or {}))):
         if scores is not None and "reliability" not in made:
-            made["reliability"] = lambda theme, scores=scores, split=split: reliability_picture.draw(theme, scores, split)
+            made["reliability"] = lambda theme, scores=scores, split=split: reliability_picture.draw(
+                theme, scores, split
+            )
     entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]
     if entries:
         classes = _classes(run.data)

@@ -91,7 +91,7 @@ def _training(run: Run) -> Iterator[tuple[str, str]]:
     yield "predicted with epoch", wording.count(run.used_epoch)
     yield "chosen by", outcome.key_name(run)
     yield "better is", "more" if run.maximize else "less"
-    yield "learning rate at end", wording.setting(last.get("learning_rate"))
+    yield "learning rate at end", wording.rate(last.get("learning_rate"))
     yield "parameters", wording.count(run.parameters)
     if run.stopped:
         yield "stopped", run.stopped
@@ -132,7 +132,7 @@ def _data(run: Run) -> Iterator[tuple[str, str]]:
         parts = f" ({' / '.join(wording.count(number) for number in found)})" if 0 < len(found) <= 4 else ""
         yield outcome.SPLITS.get(split, split), wording.count(samples) + parts
     for name, value in (run.data.get("statistics") or {}).items():
-        yield f"training {name}", wording.score(value) if isinstance(value, float) else wording.setting(value)
+        yield f"training {name}", wording.statistic(value)
 
 
 def _few(rows: Iterator[tuple[str, str]], most: int) -> tuple[tuple[str, str], ...]:
@@ -177,9 +177,7 @@ def _wrapped(text: str) -> list[str]:
 def _write_tile(figure: Figure, theme: Theme, tile: Tile, left: float) -> None:
     style = {"fontsize": canvas.points(12)}
     canvas.write(figure, left, TILES, wording.cut(tile.label, 38), color=theme.muted, **style)
-    canvas.write(
-        figure, left, TILES + 18, tile.value, color=theme.ink, fontsize=canvas.points(28), fontweight="bold"
-    )
+    canvas.write(figure, left, TILES + 18, tile.value, color=theme.ink, fontsize=canvas.points(28), fontweight="bold")
     canvas.write(figure, left, TILES + 54, wording.cut(tile.note, 38), color=theme.muted, **style)
 
 

@@ -63,9 +63,7 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
     return Picture(figure, numbers, _words(metric, chosen, x, y, points))
 
 
-def _words(
-    metric: str, chosen: Plain, x: np.ndarray, y: np.ndarray, points: dict[str, tuple[float, float]]
-) -> str:
+def _words(metric: str, chosen: Plain, x: np.ndarray, y: np.ndarray, points: dict[str, tuple[float, float]]) -> str:
     name = wording.metric_name(metric)
     words = (
         f"{wording.capital(name)} against the threshold on the {outcome.split_name(chosen)} split: "

@@ -59,6 +59,17 @@ def count(value: Any) -> str:
     return f"{int(number):,}" if math.isfinite(number) else NOTHING
 
 
+def rate(value: Any) -> str:  # noqa: ANN401 - a number, or "nan" as JSON has it
+    """A learning rate in four digits: 0.002, 1e-05; it was float32, whose digits beyond the seventh say nothing."""
+    number = as_float(value)
+    return f"{number:.4g}" if math.isfinite(number) else score(value)
+
+
+def statistic(value: Any) -> str:  # noqa: ANN401 - as above
+    """A whole number as a count, any other as a score."""
+    return count(value) if isinstance(value, int) else score(value)
+
+
 def share(part: float, whole: float) -> str:
     """A part of the whole in percent: 9.8 %; a dash for a part of nothing."""
     return f"{100 * part / whole:.1f}\N{NO-BREAK SPACE}%" if whole else NOTHING
@@ -72,6 +83,8 @@ def setting(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Mapping):
         if set(value) == {"use", "arguments"} and isinstance(value["arguments"], Mapping):
+            if not value["arguments"]:
+                return str(value["use"])
             return f"{value['use']}({', '.join(f'{key}={setting(item)}' for key, item in value['arguments'].items())})"
         return "{" + ", ".join(f"{key} = {setting(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):

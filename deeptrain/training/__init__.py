@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "Trainer"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class of the room, loaded when it is first asked for
+def __getattr__(name: str) -> Any:
     """The room's public classes; planning imports this package and must not pay for them."""
     if name == "Trainer":
         from deeptrain.training.trainer import Trainer

@@ -95,6 +95,8 @@ def _fixed_dates(data: bytes) -> bytes:
         for name in sorted(source.namelist()):
             content = source.read(name)
             if name == "metadata.json":
-                content = json.dumps({**json.loads(content), "date_saved": "1980-01-01@00:00:00"}, sort_keys=True).encode()
+                content = json.dumps(
+                    {**json.loads(content), "date_saved": "1980-01-01@00:00:00"}, sort_keys=True
+                ).encode()
             target.writestr(zipfile.ZipInfo(name, EARLIEST), content)
     return result.getvalue()

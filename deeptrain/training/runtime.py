@@ -10,7 +10,7 @@ from deeptrain.errors import TrainingError
 _started: tuple[int, bool] | None = None
 
 
-def start(threads: int, deterministic: bool) -> Any:  # noqa: ANN401 - the tensorflow module has no type here
+def start(threads: int, deterministic: bool) -> Any:
     """Import TensorFlow with pinned threads; what changes bits is fixed before its first operation.
 
     Args:
@@ -23,7 +23,7 @@ def start(threads: int, deterministic: bool) -> Any:  # noqa: ANN401 - the tenso
     Raises:
         TrainingError: when this process already runs TensorFlow in another way.
     """
-    global _started  # noqa: PLW0603 - TensorFlow's own settings are global to the process
+    global _started
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with warnings.catch_warnings():

@@ -52,7 +52,9 @@ def run(asked: argparse.Namespace) -> None:
     if loaded.data.kind == "binary":
         writer.writerow(["sample", "probability", "decision", "class"])
         decisions = values > loaded.threshold
-        rows = ([i, repr(float(p)), int(d), names[int(d)]] for i, (p, d) in enumerate(zip(values, decisions, strict=True)))
+        rows = (
+            [i, repr(float(p)), int(d), names[int(d)]] for i, (p, d) in enumerate(zip(values, decisions, strict=True))
+        )
     elif loaded.data.kind == "classes":
         writer.writerow(["sample", *(f"probability {name}" for name in names), "class"])
         rows = ([i, *(repr(float(p)) for p in row), names[int(row.argmax())]] for i, row in enumerate(values))

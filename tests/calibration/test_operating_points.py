@@ -80,7 +80,9 @@ def test_thresholds_beyond_0_and_1_are_given_only_to_scores_of_exactly_0_and_1()
         ([0.1, 0.9], [0, 1], 0.5),  # 0.5 is on the plateau
         ([0.6, 0.8], [0, 1], 0.7),
         ([0.1, 0.2, 0.3], [0, 0, 1], 0.25),
-        ([0.1, 0.2, 0.8, 0.9], [1, 0, 0, 1], 0.85),  # recall 1/2 either way up; the higher of equals
+        ([0.3, 0.45, 0.6, 0.9], [0, 1, 0, 1], 0.375),  # as good between 0.6 and 0.9, which is further away
+        ([0.1, 0.4, 0.55, 0.7], [0, 1, 0, 1], 0.625),  # as good between 0.1 and 0.4
+        ([0.25, 0.375, 0.625, 0.75], [0, 1, 0, 1], 0.6875),  # as near below; the higher of equals
     ],
 )
 def test_among_equals_the_point_nearest_to_a_half_is_best(scores, labels, threshold):

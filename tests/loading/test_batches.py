@@ -1,7 +1,6 @@
 """Batches: every sample once an epoch, in an order that is a pure function of seed and epoch."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,7 +90,9 @@ def test_a_batch_is_named_by_its_sets(sets: list[int], name: str) -> None:
 
 @pytest.mark.parametrize("batch_size", [0, -1, 71])
 def test_a_batch_size_that_does_not_fit_is_refused_with_both_numbers(split: Split, batch_size: int) -> None:
-    with pytest.raises(DataError, match=f"batch_size must be between 1 and the 70 samples of the train split, got {batch_size}"):
+    with pytest.raises(
+        DataError, match=f"batch_size must be between 1 and the 70 samples of the train split, got {batch_size}"
+    ):
         Batches(split, batch_size)
 
 
@@ -116,7 +117,7 @@ def test_a_preprocessor_gets_a_generator_of_its_own_for_each_batch_and_none_when
 
 def test_a_preprocessor_that_loses_samples_is_named(split: Split) -> None:
     class Half:
-        def process(self, batch, rng):  # type: ignore[no-untyped-def]
+        def process(self, batch, _):  # type: ignore[no-untyped-def]
             return dataclasses.replace(batch, x=batch.x[:3])
 
     with pytest.raises(DataError, match=r"Half\.process must return as many samples as it got: expected 16, got 3"):
@@ -130,7 +131,14 @@ def test_a_position_survives_json(epoch: int, batch: int, iteration: int, window
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"epoch": 1}, {"epoch": 0, "batch": 0, "iteration": 0, "window": 0}, [], {"epoch": "1", "batch": 0, "iteration": 0, "window": 0}]
+    "value",
+    [
+        {},
+        {"epoch": 1},
+        {"epoch": 0, "batch": 0, "iteration": 0, "window": 0},
+        [],
+        {"epoch": "1", "batch": 0, "iteration": 0, "window": 0},
+    ],
 )
 def test_what_is_no_position_is_refused(value: object) -> None:
     with pytest.raises(ArtifactError, match="a position"):

@@ -4,8 +4,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
-from deeptrain.shards import splits
 from deeptrain.seeds import permutation
+from deeptrain.shards import splits
 
 
 @st.composite

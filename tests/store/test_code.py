@@ -99,7 +99,9 @@ def test_packages_beside_the_experiment_are_reached_with_what_runs_at_their_impo
     package = beside / "nets"
     package.mkdir()
     (package / "__init__.py").write_text("WIDTH = 4\n")
-    (package / "small.py").write_text("from . import WIDTH\nfrom .parts import block\n\ndef net():\n    return block() * WIDTH\n")
+    (package / "small.py").write_text(
+        "from . import WIDTH\nfrom .parts import block\n\ndef net():\n    return block() * WIDTH\n"
+    )
     (package / "parts.py").write_text("def block():\n    return 1\n")
     (beside / "model.py").write_text("from nets.small import net\n\ndef build(data):\n    return net()\n")
     assert changed(beside, "nets/__init__.py", "WIDTH = 4", "WIDTH = 5")

@@ -10,5 +10,7 @@ from deeptrain.store.retention import kept
 def test_the_last_two_the_best_and_every_nth_stay(done: int, every: int, data: st.DataObject) -> None:
     best = data.draw(st.integers(1, done)) if done else None
     stay = kept(range(1, done + 1), best, every)
-    expected = {epoch for epoch in range(1, done + 1) if epoch > done - 2 or epoch == best or (every and not epoch % every)}
+    expected = {
+        epoch for epoch in range(1, done + 1) if epoch > done - 2 or epoch == best or (every and not epoch % every)
+    }
     assert stay == expected

@@ -27,7 +27,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return tree(directory / "runs")
 
 
-class Cut(Exception):  # noqa: N818 - it is a power cut, not an error
+class Cut(Exception):
     """The process is gone: nothing more is written."""
 
 
@@ -121,12 +121,8 @@ def test_a_script_without_a_store_trains_to_the_same_weights_and_writes_nothing(
     trainer.train()
     state = next(data for name, data in undisturbed.items() if name.endswith("states/0003/state.safetensors"))
     assert arrays.encode(trainer.learner.variables()) == state
-    assert sorted(path.name for path in experiment.parent.iterdir()) == [
-        "__pycache__",
-        "my_model.py",
-        "raw",
-        "tiny.toml",
-    ]
+    left = {path.name for path in experiment.parent.iterdir()} - {"__pycache__"}
+    assert left == {"my_model.py", "raw", "tiny.toml"}
 
 
 def test_more_epochs_later_continue_and_fewer_train_nothing(experiment: Path) -> None:
