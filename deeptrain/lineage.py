@@ -10,12 +10,13 @@ from deeptrain import experiment as experiments
 from deeptrain import files, seeds
 from deeptrain.errors import ArtifactError, DeeptrainError
 from deeptrain.experiment import Experiment
+from deeptrain.metrics.metric import Kind
 from deeptrain.shards import sources
 from deeptrain.store import code, fingerprints, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
-from deeptrain.store.specification import Late, Source, Specification
+from deeptrain.store.specification import Input, Late, Source, Specification
 from deeptrain.training.run import TrainingRun
 
 STORE = "runs"
@@ -50,7 +51,7 @@ class Lineage:
         return self.experiment.training.epochs
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """Of the task: "binary", "classes" or "values"."""
         return self.experiment.data.labels.kind or "binary"
 
@@ -160,53 +161,72 @@ def read(
 def of(experiment: Experiment, store: Path) -> Lineage:
     """The lineage of an experiment in a store; reads raw files only to fingerprint those that changed."""
     root = store / experiment.name
-    checker = Checker()
     shards = _shards(experiment, root)
     training = _training(experiment, root, shards)
-    stages: dict[str, Specification] = {"shards": shards}
+    asked: dict[str, Any] = {"epoch": experiment.predictions.epoch}
+    if isinstance(experiment.predictions.epoch, str):
+        asked["of"] = experiment.training.epochs
+    chosen: dict[str, Input] = {"shards": shards, "training": _trained(training, asked)}
+    predictions = Specification("predictions", RECIPES["predictions"], root, asked, chosen)
+    stages = {"shards": shards, "predictions": predictions}
+    left_out = _add_calibration(stages, experiment, root)
+    stages["report"] = _report(experiment, root, training, stages, left_out)
+    return Lineage(experiment, root, training, stages, left_out)
+
+
+def _add_calibration(stages: dict[str, Specification], experiment: Experiment, root: Path) -> dict[str, str]:
+    """Add threshold, subset and evaluation as far as they apply, and return why the others do not."""
     left_out: dict[str, str] = {}
-    binary = (experiment.data.labels.kind or "binary") == "binary"
-    everything = _trained(training, {"epoch": "last", "of": experiment.training.epochs})
-    wanted = experiment.predictions.epoch
-    settings = {"epoch": wanted, "of": experiment.training.epochs} if isinstance(wanted, str) else {"epoch": wanted}
-    inputs = {"shards": shards, "training": _trained(training, settings)}
-    stages["predictions"] = Specification("predictions", RECIPES["predictions"], root, settings, inputs)
-    calibration = experiment.calibration.relevant()
-    size = calibration.pop("subset_size")
-    if not binary:
-        reason = f"a threshold exists for binary labels; these are {experiment.data.labels.kind}"
-        left_out |= {"threshold": reason, "subset": reason}
+    labels = experiment.data.labels
+    binary = (labels.kind or "binary") == "binary"
+    settings = experiment.calibration.relevant()
+    size = settings.pop("subset_size")
+    metric = {"metric": settings["metric"]}
+    made: dict[str, Input] = {"predictions": stages["predictions"]}
+    if binary:
+        stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, settings, made)
     else:
-        made: dict[str, Specification | Source | Late] = {"predictions": stages["predictions"]}
-        stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, calibration, made)
-        if size:
-            chosen = {"metric": calibration["metric"], "subset_size": size}
-            stages["subset"] = Specification("subset", RECIPES["subset"], root, chosen, made)
-        else:
-            left_out["subset"] = "calibration.subset_size is 0"
+        left_out["threshold"] = f"a threshold exists for binary labels; these are {labels.kind}"
+    if not binary:
+        left_out["subset"] = f"the best sets are chosen for binary labels; these are {labels.kind}"
+    elif not size:
+        left_out["subset"] = "calibration.subset_size is 0"
+    else:
+        stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
     if experiment.data.splits.test:
-        scored: dict[str, Specification | Source | Late] = {
-            name: stages[name] for name in ("predictions", "threshold", "subset") if name in stages
-        }
-        metric = {"metric": calibration["metric"]} if binary else {}
-        stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, metric, scored)
+        names = [name for name in ("predictions", "threshold", "subset") if name in stages]
+        inputs: dict[str, Input] = {name: stages[name] for name in names}
+        stages["evaluation"] = Specification(
+            "evaluation", RECIPES["evaluation"], root, metric if binary else {}, inputs
+        )
     else:
         left_out["evaluation"] = "there is no test split"
+    return left_out
+
+
+def _report(
+    experiment: Experiment,
+    root: Path,
+    training: TrainingRun,
+    stages: Mapping[str, Specification],
+    left_out: Mapping[str, str],
+) -> Specification:
+    epochs = experiment.training.epochs
     asked = {
         **training.settings,
+        "training": {**training.settings["training"], "epochs": epochs},
         "data": experiment.data.relevant(),
         "predictions": experiment.predictions.plain(),
         "calibration": experiment.calibration.relevant(),
     }
-    asked["training"] = {**asked["training"], "epochs": experiment.training.epochs}
-    stages["report"] = Specification(
-        "report",
-        RECIPES["report"],
-        root,
-        {"asked": asked, "name": experiment.name, "report": experiment.report.relevant(), "left_out": left_out},
-        {"training": everything, **stages},
-    )
-    return Lineage(experiment, root, training, stages, left_out, checker)
+    settings = {
+        "asked": asked,
+        "name": experiment.name,
+        "report": experiment.report.relevant(),
+        "left_out": dict(left_out),
+    }
+    everything = _trained(training, {"epoch": "last", "of": epochs})
+    return Specification("report", RECIPES["report"], root, settings, {"training": everything, **stages})
 
 
 def _shards(experiment: Experiment, root: Path) -> Specification:
@@ -216,7 +236,7 @@ def _shards(experiment: Experiment, root: Path) -> Specification:
     # Named from where they lie, so that a data directory can move as a whole; labels apart are an input of their own.
     anchor = base / experiment.data.path
     anchor = anchor if anchor.is_dir() else anchor.parent
-    inputs: dict[str, Specification | Source | Late] = {"raw": fingerprints.fingerprint(found.data, anchor, memory)}
+    inputs: dict[str, Input] = {"raw": fingerprints.fingerprint(found.data, anchor, memory)}
     if found.labels:
         inputs["labels"] = fingerprints.fingerprint(found.labels, found.labels[0].parent, memory)
     settings = experiment.data.relevant()

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from deeptrain.calibration.record import Record
 from deeptrain.errors import DataError
 from deeptrain.metrics import checks, counts, names
+from deeptrain.metrics.metric import Kind
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,18 @@ def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping
         at=tuple(at),
         without_threshold={one.name: one(truth, values) for one in names.of_kind("binary") if not one.of_counts},
     )
+
+
+def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind) -> dict[str, Any]:
+    """All metrics that fit a kind of task without a threshold, over some samples; imports scikit-learn.
+
+    Args:
+        labels: classes: (n,) class numbers; values: (n,) numbers.
+        outputs: classes: (n, classes) probabilities; values: as the labels.
+        kind: of the task.
+
+    Returns:
+        `samples` and `metrics`, value by name.
+    """
+    metrics = {one.name: one(labels, outputs) for one in names.of_kind(kind)}
+    return {"samples": len(np.asarray(labels)), "metrics": metrics}

@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import Bbox
 
 from deeptrain.report import wording
 
@@ -161,7 +162,7 @@ def heading(figure: Figure, theme: Theme, text: str, left: float, top: float) ->
 
 def legend(axes: Axes, theme: Theme, left: float, top: float, columns: int) -> None:
     """The legend over the axes, its upper left corner `top` pixels over them: it can hide no data."""
-    figure = axes.get_figure()
+    figure = axes.get_figure(root=True)
     if figure is None or not axes.get_legend_handles_labels()[0]:
         return
     wide, high = figure.get_size_inches() * PIXELS_PER_INCH
@@ -209,8 +210,17 @@ def _characters() -> frozenset[int]:
     return frozenset(code for code in font_manager.get_font(str(path)).get_charmap() if code >= 32)
 
 
-def png(figure: Figure, dpi: int) -> bytes:
-    """The figure as PNG bytes that say nothing of the library's version; call it within `drawing()`."""
+def png(figure: Figure, dpi: int, margin: float = 0) -> bytes:
+    """The figure as PNG bytes that say nothing of the library's version; call it within `drawing()`.
+
+    Args:
+        figure: what to draw.
+        dpi: pixels of the file for 100 pixels of the page.
+        margin: pixels of paper added on each side; a picture on the page has none, one that stands alone needs some.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    wide, high = figure.get_size_inches()
+    around = margin / PIXELS_PER_INCH
+    box = Bbox([[-around, -around], [wide + around, high + around]]) if margin else None
+    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches=box, metadata={"Software": None})
     return buffer.getvalue()

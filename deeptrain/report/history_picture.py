@@ -298,7 +298,8 @@ def _numbers(run: Run, panes: list[Pane], undrawn: list[str]) -> Mapping[str, An
 def _words(run: Run, panes: list[Pane], undrawn: list[str]) -> str:
     first, last = run.epochs[0], run.epochs[-1]
     parts = [
-        f"History of {wording.plural(len(run.epochs), 'epoch')}, {wording.plural(int(last['iterations']), 'iteration')}.",
+        f"History of {wording.plural(len(run.epochs), 'epoch')}, "
+        f"{wording.plural(int(last['iterations']), 'iteration')}.",
         f"Training loss from {wording.score(_loss(first, 'train'))} in epoch {first['epoch']} to "
         f"{wording.score(_loss(last, 'train'))} in epoch {last['epoch']}; validation loss from "
         f"{wording.score(_loss(first, 'validation'))} to {wording.score(_loss(last, 'validation'))}.",

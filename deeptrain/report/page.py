@@ -90,7 +90,9 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
         lineage=[_line(line, run.lineage) for line in run.lineage],
         splits=_splits(run.data),
         data=list(_data(run.data)),
-        statistics=[(f"training {name}", _number(value)) for name, value in (run.data.get("statistics") or {}).items()],
+        statistics=[
+            (f"training {name}", wording.statistic(value)) for name, value in (run.data.get("statistics") or {}).items()
+        ],
         pictures={"history": images["history"].plain()},
         history_caption=_history_caption(run, drawn["history"]),
         epochs=_epochs(run),
@@ -162,7 +164,7 @@ def _data(data: Plain) -> Iterator[tuple[str, str]]:
         if name == "classes" and len(value) > MOST_CLASSES:
             yield "classes", wording.count(len(value))
         elif name == "shape":
-            yield "shape of a sample", " × ".join(str(size) for size in value)
+            yield "shape of a sample", " by ".join(str(size) for size in value)
         elif name == "classes" and value:
             yield "classes", ", ".join(str(one) for one in value)
         elif value not in (None, [], ()):
@@ -172,10 +174,6 @@ def _data(data: Plain) -> Iterator[tuple[str, str]]:
         shown = ", ".join(columns[:MOST_CLASSES])
         rest = len(columns) - MOST_CLASSES
         yield "columns", shown + (f" and {rest:,} more" if rest > 0 else "")
-
-
-def _number(value: Any) -> str:
-    return wording.score(value) if isinstance(value, float) else wording.setting(value)
 
 
 def _history_caption(run: Run, drawn: Mapping[str, Any]) -> str:
@@ -230,7 +228,7 @@ def _epochs(run: Run) -> dict[str, Any]:
             f"{epoch['epoch']}" + (" (best)" if epoch["epoch"] == run.best_epoch else ""),
             (
                 wording.count(epoch["iterations"]),
-                wording.setting(epoch.get("learning_rate")),
+                wording.rate(epoch.get("learning_rate")),
                 *(
                     wording.score((epoch.get(split) or {})[name])
                     if name in (epoch.get(split) or {})

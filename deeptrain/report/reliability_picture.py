@@ -75,8 +75,8 @@ def draw(theme: Theme, scores: Scores, split: str) -> Picture:
     canvas.legend(axes, theme, -LEFT, 29, 3)
     error = diagram.expected_calibration_error
     words = (
-        f"Reliability diagram of the {split} split, {wording.plural(len(scores.labels), 'sample')}: expected calibration "
-        f"error {wording.score(error)}. "
+        f"Reliability diagram of the {split} split, {wording.plural(len(scores.labels), 'sample')}: "
+        f"expected calibration error {wording.score(error)}. "
         + "; ".join(
             f"scored {wording.score(one.mean_score, 2)}, {wording.score(one.fraction, 2)} positive of {one.samples}"
             for one in filled

@@ -1,6 +1,7 @@
 """The files of a report: a page, two pictures, and every number in them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from deeptrain import files
@@ -17,13 +18,15 @@ from deeptrain.report import (
 )
 from deeptrain.report.canvas import DARK, LIGHT, Picture, Theme
 from deeptrain.report.page import Image
-from deeptrain.report.run import Plain, Run
+from deeptrain.report.run import Plain, Run, Scores
 from deeptrain.report.settings import ReportSettings
 
 IN_THE_DARK = "screen and (prefers-color-scheme: dark)"
 NARROW = "screen and (max-width: 600px)"
 NARROW_IN_THE_DARK = "screen and (max-width: 600px) and (prefers-color-scheme: dark)"
 WIDE_PIXELS, NARROW_PIXELS = 1040, 380
+ALONE = 28
+"""Margin of a picture that stands alone, in pixels."""
 
 
 def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]:
@@ -56,11 +59,12 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
             images[name] = Image(
                 canvas.png(light.figure, dpi), light.words, dpi / canvas.PIXELS_PER_INCH, ((IN_THE_DARK, dark),)
             )
+        history_png = canvas.png(wide.figure, dpi, margin=ALONE)
         state = state_picture.draw(run, LIGHT)
         state_png = canvas.png(state.figure, dpi)
     return {
         "index.html": page.render(run, images, drawn),
-        "history.png": images["history"].png,
+        "history.png": history_png,
         "state.png": state_png,
         "report.json": files.readable_json({**_told(run), "pictures": drawn}),
     }
@@ -72,11 +76,9 @@ def _calibrated(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     calibration, threshold, subset = run.calibration, run.threshold, run.subset
     if calibration is not None and threshold is not None:
         made["threshold"] = lambda theme: threshold_picture.draw(run, theme, calibration, threshold)
-    for scores, split in ((run.test, "test"), (calibration, outcome.split_name(threshold or {}))):
-        if scores is not None and "reliability" not in made:
-            made["reliability"] = lambda theme, scores=scores, split=split: reliability_picture.draw(
-                theme, scores, split
-            )
+    scores, split = (run.test, "test") if run.test is not None else (calibration, outcome.split_name(threshold or {}))
+    if scores is not None:
+        made["reliability"] = partial(_reliability, scores, split)
     entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]
     if entries:
         classes = _classes(run.data)
@@ -84,6 +86,10 @@ def _calibrated(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     if subset is not None:
         made["subset"] = lambda theme: subset_picture.draw(theme, subset)
     return made
+
+
+def _reliability(scores: Scores, split: str, theme: Theme) -> Picture:
+    return reliability_picture.draw(theme, scores, split)
 
 
 def _classes(data: Plain) -> tuple[str, str]:

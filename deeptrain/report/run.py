@@ -1,5 +1,6 @@
 """A finished run as plain values: all that a report is made of."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,7 +123,7 @@ class Run:
         numbers = [epoch["epoch"] for epoch in self.epochs]
         if not numbers:
             raise DataError(f"report: {self.name}: a report needs at least 1 finished epoch, got 0; train first")
-        if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
             raise DataError(f"report: {self.name}: epochs must ascend, got {numbers[:12]}")
         if np.ndim(self.losses) != 1:
             raise DataError(f"report: {self.name}: losses must be a vector, got shape {np.shape(self.losses)}")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from deeptrain.calibration import threshold as thresholds
+from deeptrain.metrics.counts import Values
 from deeptrain.report import canvas, curves, outcome, wording
 from deeptrain.report.canvas import Picture, Theme
 from deeptrain.report.run import Plain, Run, Scores
@@ -60,10 +61,10 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
         canvas.plain_numbers(axis)
     canvas.legend(axes, theme, -52, 53, 2)
     numbers = {"threshold": x.tolist(), "value": y.tolist(), "metric": metric, "test": points}
-    return Picture(figure, numbers, _words(metric, chosen, x, y, points))
+    return Picture(figure, numbers, _words(metric, chosen, y, points))
 
 
-def _words(metric: str, chosen: Plain, x: np.ndarray, y: np.ndarray, points: dict[str, tuple[float, float]]) -> str:
+def _words(metric: str, chosen: Plain, y: Values, points: dict[str, tuple[float, float]]) -> str:
     name = wording.metric_name(metric)
     words = (
         f"{wording.capital(name)} against the threshold on the {outcome.split_name(chosen)} split: "

@@ -59,13 +59,13 @@ def count(value: Any) -> str:
     return f"{int(number):,}" if math.isfinite(number) else NOTHING
 
 
-def rate(value: Any) -> str:  # noqa: ANN401 - a number, or "nan" as JSON has it
+def rate(value: Any) -> str:
     """A learning rate in four digits: 0.002, 1e-05; it was float32, whose digits beyond the seventh say nothing."""
     number = as_float(value)
     return f"{number:.4g}" if math.isfinite(number) else score(value)
 
 
-def statistic(value: Any) -> str:  # noqa: ANN401 - as above
+def statistic(value: Any) -> str:
     """A whole number as a count, any other as a score."""
     return count(value) if isinstance(value, int) else score(value)
 

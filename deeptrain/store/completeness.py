@@ -7,7 +7,7 @@ from deeptrain.errors import ArtifactError
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.manifest import NAME, Link
-from deeptrain.store.specification import Late, Source, Specification
+from deeptrain.store.specification import Input, Late, Source, Specification
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Checker:
             links[name] = verdict.artifact.link
         return links
 
-    def resolve(self, made: Specification | Source | Late) -> Specification | Source | None:
+    def resolve(self, made: Input) -> Specification | Source | None:
         """The input itself; for a late one the artifact it turned out to be, None while that is open."""
         return made.resolve(self) if isinstance(made, Late) else made
 

@@ -107,3 +107,7 @@ class Specification:
     def __str__(self) -> str:
         """The artifact's name as people see it."""
         return self.directory.name
+
+
+Input = Specification | Source | Late
+"""Whatever an artifact can be made from."""

@@ -15,7 +15,7 @@ from deeptrain.errors import ArtifactError
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
-from deeptrain.store.specification import Source, Specification
+from deeptrain.store.specification import Input, Source, Specification
 
 RECIPE = 1
 """Raised when this room changes the bytes of epochs or states."""
@@ -50,7 +50,7 @@ class TrainingRun:
     @cached_property
     def specification(self) -> Specification:
         """The training as a whole: an identity and a directory, no artifact of its own."""
-        inputs: dict[str, Specification | Source] = {"shards": self.shards}
+        inputs: dict[str, Input] = {"shards": self.shards}
         if self.initial_weights is not None:
             inputs["initial_weights"] = self.initial_weights
         return Specification("training", RECIPE, self.root, self.settings, inputs, self.code, self.seeds)

@@ -1,6 +1,6 @@
 """The event log: what is written is read, whatever happened to the file meanwhile."""
 
-import json
+import fcntl
 import logging
 import multiprocessing
 import os
@@ -157,17 +157,22 @@ def test_several_processes_may_write_at_once(path):
 
 
 def test_a_rotation_that_another_writer_made_is_not_made_again(path):
-    log = EventLog(path, rotate_bytes=400)
-    while not path.with_name("events.jsonl.1").exists():
-        log.append("old")
-    with log._opened() as late:
-        log_size = path.stat().st_size
-        path.rename(path.with_name("events.jsonl.1"))
-        EventLog(path).append("new")
-        assert log_size
-        assert log._rotated(late)
-    assert [event["kind"] for event in events.read(path)][-1] == "new"
-    assert json.loads(path.read_bytes())["kind"] == "new"
+    log = EventLog(path, rotate_bytes=1)
+    log.append("old")
+    with log._opened() as late:  # this writer found the file too large ...
+        EventLog(path, rotate_bytes=1).append("new")  # ... when another one renamed it
+        log._rotated(late)
+    assert [event["kind"] for event in events.read(path)] == ["old", "new"]
+
+
+def test_a_writer_that_cannot_rotate_does_not_wait(path):
+    log = EventLog(path, rotate_bytes=1)
+    log.append("old")
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        log.append("new")
+    assert [file.name for file in path.parent.iterdir()] == ["events.jsonl"]
+    assert [event["kind"] for event in events.read(path)] == ["old", "new"]
 
 
 class Unwritable:

@@ -1,6 +1,7 @@
 """The page of a running training: safe, up to date, readable."""
 
 import html.parser
+import itertools
 import math
 import re
 from datetime import UTC, datetime
@@ -130,8 +131,9 @@ def test_the_page_refreshes_itself_while_there_is_something_to_come(phase, runni
 def test_the_page_says_everything(tmp_path):
     page = LivePage(tmp_path / "run" / "live" / "index.html", "digits", now=lambda: NOW)
     shown = progress(
-        batch="b0412 (37 sets)", loss=0.123456, iterations_per_second=412.3, seconds_left_epoch=12, seconds_left_run=100,
-        metrics={"val_loss": 0.2, "f1": 0.91}, key_metric="f1", best=0.934, best_epoch=2, validation_losses=(0.8, 0.6),
+        batch="b0412 (37 sets)", loss=0.123456, iterations_per_second=412.3, seconds_left_epoch=12,
+        seconds_left_run=100, metrics={"val_loss": 0.2, "f1": 0.91}, key_metric="f1", best=0.934, best_epoch=2,
+        validation_losses=(0.8, 0.6),
     )  # fmt: skip
     page.show(shown)
     text = " ".join(" ".join(Tags(page.path.read_text()).text).split())
@@ -156,7 +158,7 @@ def test_the_page_is_written_at_most_once_a_second_and_at_the_end(tmp_path_facto
         text = page.path.read_text()
         if not written or written[-1][1] != text:
             written.append((clock.now, text))
-    assert all(after - before >= 1 for (before, _), (after, _) in zip(written, written[1:], strict=False))
+    assert all(after - before >= 1 for (before, _), (after, _) in itertools.pairwise(written))
     page.close()
     assert f"iteration {len(steps) - 1} of 80" in page.path.read_text()
 
