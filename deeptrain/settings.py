@@ -155,10 +155,21 @@ def _field(expected: Any, value: Any, path: str, mistakes: Mistakes) -> Any:
         return msgspec.convert(value, expected, strict=True)
     except msgspec.ValidationError as error:
         rule = str(error).replace("`", "").replace("Expected", "expected")
+        if rule.startswith("Invalid enum value"):
+            rule = f"expected {' or '.join(_alternatives(expected))}"
         shown = "" if ", got" in rule else f", got {value!r}"
         where = f" ({value!r})" if ", got" in rule else ""
         mistakes.add(path, f"{rule}{shown}{where}")
     return None
+
+
+def _alternatives(expected: Any) -> list[str]:
+    """What a type with fixed values allows, in words: '"best"', '"last"', 'int'."""
+    if typing.get_origin(expected) is typing.Literal:
+        return [f'"{value}"' for value in typing.get_args(expected)]
+    if isinstance(expected, types.UnionType) or typing.get_origin(expected) is typing.Union:
+        return [word for part in typing.get_args(expected) if part is not type(None) for word in _alternatives(part)]
+    return [_describe(expected)]
 
 
 def _section_of(expected: Any) -> type[Section] | None:

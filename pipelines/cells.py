@@ -40,6 +40,8 @@ def cut_path(path: str, width: int, mark: str = "…") -> str:
         if cells(shorter) <= width:
             return shorter
     name = path.rsplit("/", 1)[-1]
+    if name and cells(name) <= width:
+        return name
     left = max(width - len(mark), 0) // 2
     head, tail = name[:left], name[left:]
     while tail and cells(head) + len(mark) + cells(tail) > width:

@@ -72,7 +72,7 @@ def table_lines(rows: Iterable[Row], width: int | None, mark: str = "…") -> li
         else:
             table.append((cut(left.rstrip(), width, mark), row.telling))
             if row.where and row.telling is not None:
-                table.append((GAP + _shortened(row, width - len(GAP), mark), row.telling))
+                table.append((cut(GAP, width, "") + _shortened(row, width - len(GAP), mark), row.telling))
     return table
 
 

@@ -49,14 +49,9 @@ def improve(counts: Integers, objective: Objective, chosen: Integers) -> Integer
 
 
 def _starts(counts: Integers, objective: Objective, size: int) -> list[Integers]:
+    # A start may be undefined, for want of a class: then some single swap brings that class in, if there is another set.
     tp, fp, fn, tn = counts
-    alone = objective(tp, fp, fn, tn)
-    right, wrong = tp + tn, fp + fn
-    by_class = np.argsort(-np.minimum(tp + fn, tn + fp), kind="stable")
-    # The set with most positives and the one with most negatives: whatever `size` of 2 or more, a defined metric.
-    extremes = np.unique([np.argmax(tp + fn), np.argmax(tn + fp)])
-    mixed = np.concatenate([extremes, np.setdiff1d(by_class, extremes, assume_unique=True)])
-    orders = [np.argsort(-alone, kind="stable"), np.argsort(wrong - right, kind="stable"), mixed]
+    orders = [np.argsort(-objective(tp, fp, fn, tn), kind="stable"), np.argsort(fp + fn - tp - tn, kind="stable")]
     generator = np.random.Generator(np.random.Philox([counts.shape[1], size]))
     orders += [generator.permutation(counts.shape[1]) for _ in range(RANDOM_STARTS)]
     return [order[:size] for order in orders]

@@ -124,7 +124,7 @@ def test_a_terminal_shows_moving_lines_that_fit_and_leaves_one_line_an_epoch(wid
     assert "\x1b[?25l" not in text, "a killed run would leave the terminal without a cursor"
     shown = drawn(text, width)
     assert shown[0] == "shards       made in 0.4 s"
-    assert [line[:26] for line in shown[1:]] == [f"training     epoch {number} of 3" for number in (1, 2, 3)]
+    assert [line[:25] for line in shown[1:]] == [f"training     epoch {number} of 3" for number in (1, 2, 3)]
     if width >= 80:
         assert shown[3] == "training     epoch 3 of 3  loss 0.3333  val_loss 0.3333  f1 0.3000  best so far"
 
@@ -139,7 +139,7 @@ def test_while_it_runs_the_terminal_shows_where_the_training_stands():
     assert drawn(screen.end(), 80) == [
         "a remark",
         "a warning",
-        "training     epoch 3 of 8  ━━━━━━━━━─────────────  143 of 350  b0412 (37 sets)",
+        "training     epoch 3 of 8  ━━━━━━━━━───────────────  143 of 350  b0412 (37 sets)",
         "             loss 0.1234  412 it/s  0:12 left, 1:40 in all  best f1 0.9340",
     ]
 
