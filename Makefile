@@ -22,7 +22,7 @@ check: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 bench: $(READY)
-	$(BIN)/python -m pytest tests/benchmarks -p no:xdist -s $(ARGS)
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -p no:xdist -q -s $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"deeptrain needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}: name another one as make PYTHON=python3.12")'

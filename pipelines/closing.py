@@ -7,7 +7,7 @@ from pathlib import Path
 from deeptrain.errors import DeeptrainError
 from deeptrain.lineage import Lineage
 from deeptrain.store import events
-from pipelines.closing_table import Row, State
+from pipelines.closing_table import Row
 from pipelines.terminal import Terminal
 from tasks import base, watching
 
@@ -76,8 +76,10 @@ class Closing:
     def _row(self, stage: str, directory: Path, ran: dict[str, dict[str, object]]) -> list[Row]:
         event = ran.get(stage)
         if event is not None:
-            state: State = "ran" if event["outcome"] == "ran" else "failed"
-            return [Row(stage, state, float(str(event["seconds"])), _shown(directory))]
+            seconds = float(str(event["seconds"]))
+            if event["outcome"] == "ran":
+                return [Row(stage, "ran", seconds, _shown(directory))]
+            return [Row(stage, "failed", seconds, str(event["said"]))]
         return [Row(stage, "was there", None, _shown(directory))] if stage in self._there else []
 
     def _epochs(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:

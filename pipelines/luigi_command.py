@@ -20,7 +20,7 @@ import tasks
 from deeptrain.errors import Interrupted
 from deeptrain.lineage import Lineage
 from pipelines.closing import Closing
-from pipelines.log_lines import LogLines, attach
+from pipelines.log_lines import LogLines, attach, explain
 from pipelines.terminal import Terminal
 from tasks import base, watching
 
@@ -130,7 +130,8 @@ def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
         del kind, trace
         if isinstance(error, KeyboardInterrupt):
             watching.close()
-            terminal.complain(str(error) or "stopped; run the same command to go on")
+            for line in explain(error) if str(error) else ["deeptrain: stopped; run the same command to go on"]:
+                terminal.complain(line)
             closing.forget()
             number = error.signal_number if isinstance(error, Interrupted) else 2
             _exit(128 + number)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ class SettingsParameter(luigi.DictParameter):
 
 
 class WholeNumber(luigi.OptionalIntParameter):
-    """An integer in plain digits, or nothing."""
+    """An integer in plain digits, or nothing; its description begins with the option's name."""
 
     def parse(self, source: str) -> int | None:
         """The number in the text.
@@ -60,8 +61,8 @@ class WholeNumber(luigi.OptionalIntParameter):
         text = source.strip()
         if not text:
             return None
-        if not (text.lstrip("-").isascii() and text.lstrip("-").isdigit()):
-            raise SettingsError(f"--epochs and --seed: expected an integer, got {source!r}")
+        if re.fullmatch(r"-?[0-9]{1,30}", text) is None:
+            raise SettingsError(f"{self.description.partition(':')[0]}: expected an integer, got {source!r}")
         return int(text)
 
 
@@ -70,13 +71,33 @@ class ExperimentTask(luigi.Task):
 
     experiment: str = luigi.Parameter(description="the experiment's TOML file")
     store: str = luigi.Parameter(default=lineage.STORE, description="directory of runs")
-    epochs: int | None = WholeNumber(default=None, description="instead of the file's training.epochs")
-    seed: int | None = WholeNumber(default=None, description="of the training, instead of the file's experiment.seed")
+    epochs: int | None = WholeNumber(default=None, description="--epochs: instead of the file's training.epochs")
+    seed: int | None = WholeNumber(
+        default=None, description="--seed: of the training, instead of the file's experiment.seed"
+    )
     settings: Any = SettingsParameter(default={}, description='other settings, {"training.batch_size": 64}')
 
     debug: bool = luigi.BoolParameter(default=False, significant=False, description="show the traceback of an error")
 
     stage = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take the parameters, and read the plan, so that a mistake in it is told before anything is scheduled.
+
+        Raises:
+            SettingsError: with every mistake of the experiment.
+            DataError: when raw files are missing.
+            UserCodeError: when code it names is not found.
+        """
+        super().__init__(*args, **kwargs)
+        self.check(self.plan)
+
+    def check(self, plan: Lineage) -> None:
+        """Check the task's own parameters.
+
+        Raises:
+            SettingsError: when one does not fit the plan.
+        """
 
     @property
     def plan(self) -> Lineage:
@@ -105,13 +126,17 @@ class ExperimentTask(luigi.Task):
         _tidy(plan)
         events = EventLog(plan.live / "events.jsonl")
         begun = time.monotonic()
-        outcome = "failed"
         try:
             self.make(plan)
-            outcome = "ran"
-        finally:
-            seconds = round(time.monotonic() - begun, 3)
-            events.append("task", run=RUN, stage=self.label, outcome=outcome, seconds=seconds)
+        except BaseException as error:
+            said = next(iter(str(error).splitlines()), type(error).__name__)
+            self._log(events, "failed", begun, said)
+            raise
+        self._log(events, "ran", begun)
+
+    def _log(self, events: EventLog, outcome: str, begun: float, said: str = "") -> None:
+        seconds = round(time.monotonic() - begun, 3)
+        events.append("task", run=RUN, stage=self.label, outcome=outcome, seconds=seconds, said=said)
 
     @property
     def label(self) -> str:

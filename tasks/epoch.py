@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Epoch(ExperimentTask):
     """Training up to the end of an epoch, with as many epochs before it as one task has."""
 
-    number: int = luigi.IntParameter(description="the last epoch of this task, from 1")
+    number: int | None = WholeNumber(description="--number: the last epoch of this task, from 1")
 
     stage = "epoch"
 

@@ -49,7 +49,7 @@ def improve(counts: Integers, objective: Objective, chosen: Integers) -> Integer
 
 
 def _starts(counts: Integers, objective: Objective, size: int) -> list[Integers]:
-    # A start may be undefined, for want of a class: then some single swap brings that class in, if there is another set.
+    # A start may be undefined, for want of a class: then some single swap brings that class in, if any can.
     tp, fp, fn, tn = counts
     orders = [np.argsort(-objective(tp, fp, fn, tn), kind="stable"), np.argsort(fp + fn - tp - tn, kind="stable")]
     generator = np.random.Generator(np.random.Philox([counts.shape[1], size]))

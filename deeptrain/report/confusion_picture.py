@@ -66,7 +66,15 @@ def _cell(axes: Axes, theme: Theme, row: int, column: int, count: int, of: int) 
     fill = tuple(p + (f - p) * shade for p, f in zip(paper, full, strict=True))
     ink = _readable(fill)
     axes.add_patch(Rectangle((column + 0.015, row + 0.015), 0.97, 0.97, facecolor=fill, linewidth=0))
-    axes.text(column + 0.5, row + 0.47, f"{count:,}", va="center", fontsize=canvas.points(19), ha="center", color=ink)
+    axes.text(
+        column + 0.5,
+        row + 0.47,
+        f"{count:,}",
+        va="center",
+        fontsize=canvas.points(min(19, 1.6 * SIDE / 2 / max(len(f"{count:,}"), 1))),
+        ha="center",
+        color=ink,
+    )
     axes.text(
         column + 0.5,
         row + 0.76,

@@ -66,7 +66,7 @@ def draw(run: Run, theme: Theme, width: int = 1040) -> Picture:
         width: in pixels; below 600 the legend has fewer columns.
     """
     panes, undrawn = _panes(run, theme)
-    left, right = (64, 18) if width >= 600 else (56, 14)
+    left, right = (64, 18) if width >= 600 else (56, 20)
     columns = max(1, (width - left) // 185)
     marks = _marks(run, theme)
     tops, height = [], 10.0

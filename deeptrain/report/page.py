@@ -103,7 +103,7 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
         parameters=wording.plural(run.parameters, "parameter"),
         versions=[(name, str(version)) for name, version in run.versions.items()],
     )
-    return text.encode("utf-8", "backslashreplace") + (b"" if text.endswith("\n") else b"\n")
+    return text.encode() + b"\n"
 
 
 def _notices(run: Run) -> Iterator[tuple[str, str]]:

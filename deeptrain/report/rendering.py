@@ -52,7 +52,7 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
                 (IN_THE_DARK, canvas.png(history_picture.draw(run, DARK, WIDE_PIXELS).figure, dpi)),
             ),
         )
-        for name, draw in _calibrated(run).items():
+        for name, draw in applicable(run).items():
             light = draw(LIGHT)
             drawn[name] = light.numbers
             dark = canvas.png(draw(DARK).figure, dpi)
@@ -70,7 +70,7 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     }
 
 
-def _calibrated(run: Run) -> dict[str, Callable[[Theme], Picture]]:
+def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     """The pictures of calibration and test that apply to this run."""
     made: dict[str, Callable[[Theme], Picture]] = {}
     calibration, threshold, subset = run.calibration, run.threshold, run.subset

@@ -54,6 +54,14 @@ def check(found, name, labels, scores, sets, size):
         np.testing.assert_equal(one.value, value_of(name, labels[members], scores[members], found.threshold))
 
 
+def check_threshold(found, name, labels, scores, sets):
+    """A joint threshold is the one that `threshold.choose` gives for the samples of the chosen sets."""
+    within = np.isin(sets, found.sets)
+    if 0 < labels[within].sum() < within.sum():
+        alone = threshold.choose(labels[within], scores[within], name)
+        assert (found.threshold, found.value) == (alone.value, alone.in_sample)
+
+
 EVERY_DECISION = [-0.5, *(sixth / 6 + 1 / 12 for sixth in range(6)), 1.5]
 
 
@@ -76,6 +84,7 @@ def test_no_sets_and_threshold_are_better_together(samples, name, size):
     check(found, name, labels, scores, sets, size)
     assert found.certified
     assert found.value == brute_force(name, labels, scores, sets, size, EVERY_DECISION)
+    check_threshold(found, name, labels, scores, sets)
 
 
 @given(SAMPLES, st.sampled_from(OTHERS), st.integers(1, 6), st.sampled_from([None, 0.25, 0.5]))
@@ -91,6 +100,8 @@ def test_what_swapping_finds_is_never_above_the_best_and_no_swap_is_better(sampl
     check(found, name, labels, scores, sets, size)
     assert found.certified == (size == len(np.unique(sets)))
     assert found.value <= best + 1e-12
+    if at is None:
+        check_threshold(found, name, labels, scores, sets)
     for out, into in itertools.product(found.sets, set(sets.tolist()) - set(found.sets)):
         within = np.isin(sets, [*(number for number in found.sets if number != out), into])
         assert not value_of(name, labels[within], scores[within], found.threshold) > found.value + 1e-12

@@ -1,0 +1,178 @@
+"""The page is whole in itself, safe with any text, and readable by all."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from matplotlib.colors import to_rgb
+
+from deeptrain.report import page, rendering
+from deeptrain.report.confusion_picture import luminance
+from deeptrain.report.run import Run
+from deeptrain.report.settings import ReportSettings
+
+FAST = ReportSettings(dpi=50)
+HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
+VOID = {"meta", "link", "source", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the text, and whether every tag that opens closes in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open:
+            self.text += data
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def html(run: Run) -> str:
+    return rendering.render(run, FAST)["index.html"].decode()
+
+
+@pytest.fixture(scope="module")
+def source(run: Run) -> str:
+    return html(run)
+
+
+def test_every_picture_has_words_a_size_and_a_caption(source: str) -> None:
+    found = Page(source)
+    images = found.of("img")
+    assert len(images) == len(found.of("figcaption")) == 5
+    assert all(len(image["alt"] or "") > 40 for image in images)
+    assert all(int(image["width"] or 0) > 300 and int(image["height"] or 0) > 200 for image in images)
+
+
+def test_nothing_is_loaded_and_nothing_runs(source: str) -> None:
+    found = Page(source)
+    assert not re.search(r"https?:|url\(|@import|javascript:", source)
+    assert not {"script", "iframe", "object", "embed", "form"} & {tag for tag, _ in found.tags}
+    assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on") or name == "style"]
+    loaded = [image["src"] for image in found.of("img")] + [one["srcset"] for one in found.of("source")]
+    assert all((address or "").startswith("data:image/png;base64,") for address in loaded)
+    assert {link["href"] for link in found.of("link")} == {"data:,"}
+    links = {link["href"] for link in found.of("a") if not (link["href"] or "").startswith("#")}
+    assert links == {"history.png", "state.png", "report.json"}
+
+
+def test_the_policy_allows_inline_style_and_data_images_only(source: str) -> None:
+    policy = next(meta["content"] for meta in Page(source).of("meta") if "http-equiv" in meta)
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def test_sections_can_be_reached_and_ids_are_unique(source: str) -> None:
+    found = Page(source)
+    ids = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [(link["href"] or "")[1:] for link in found.of("a") if (link["href"] or "").startswith("#")]
+    assert targets == [name for name, _ in page.SECTIONS]
+    assert set(targets) <= set(ids)
+    labelled = {attributes["aria-labelledby"] for _, attributes in found.tags if "aria-labelledby" in attributes}
+    assert labelled <= set(ids)
+    assert len(found.of("h1")) == 1
+
+
+def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name(source: str) -> None:
+    found = Page(source)
+    scrolled = [attributes for _, attributes in found.tags if "scroll" in (attributes.get("class") or "").split()]
+    assert len(scrolled) == 3
+    assert all(one["tabindex"] == "0" and one["role"] == "region" and one["aria-label"] for one in scrolled)
+
+
+def test_hostile_names_are_text_everywhere(make_run: Callable[..., Run]) -> None:
+    base = make_run()
+    line = dataclasses.replace(base.lineage[0], stage=HOSTILE, artifact=HOSTILE, seeds={HOSTILE: HOSTILE})
+    evaluation = {**(base.evaluation or {})}
+    evaluation["without_threshold"] = {HOSTILE: 0.5}
+    run = dataclasses.replace(
+        base,
+        name=HOSTILE,
+        title=HOSTILE,
+        settings={HOSTILE: {HOSTILE: HOSTILE}},
+        lineage=(line, *base.lineage[1:]),
+        data={**base.data, "classes": [HOSTILE, HOSTILE], "columns": [HOSTILE], "statistics": {HOSTILE: 1.0}},
+        model=HOSTILE,
+        versions={HOSTILE: HOSTILE},
+        command=HOSTILE,
+        stopped=HOSTILE,
+        key_metric=HOSTILE,
+        evaluation=evaluation,
+        threshold={**(base.threshold or {}), "warnings": [HOSTILE], "split": HOSTILE},
+        left_out=((HOSTILE, HOSTILE),),
+    )
+    source = html(run)
+    found = Page(source)
+    assert "<script" not in source.lower()
+    assert not {"script", "b1"} & {tag for tag, _ in found.tags}
+    assert "{{7*7}}" in found.text
+    assert found.text.count("<script>alert(1)</script>") > 20
+
+
+def test_the_outcome_comes_first(source: str, run: Run) -> None:
+    found = Page(source).text
+    assert run.evaluation is not None
+    value = run.evaluation["at"][1]["metrics"]["f1_score"]
+    assert f"On 300 test samples the F1 score is {value:.3f} at the threshold" in found
+    assert found.index(f"{value:.3f}") < found.index("What was asked") < found.index("Lineage")
+
+
+def test_what_does_not_apply_is_said_with_its_reason(make_run: Callable[..., Run]) -> None:
+    reason = "a threshold exists for binary labels; these are classes"
+    evaluation = {"kind": "classes", "metrics": {"accuracy": 0.91, "log_loss": "nan"}}
+    run = make_run(calibrated=False, left_out=(("threshold", reason), ("subset", reason)), evaluation=evaluation)
+    found = Page(html(run))
+    assert f"No threshold: {reason}." in " ".join(found.text.split())
+    assert len(found.of("img")) == 1
+    assert "0.910" in found.text
+
+
+def test_tuning_on_the_validation_split_is_called_optimistic(make_run: Callable[..., Run]) -> None:
+    base = make_run()
+    run = dataclasses.replace(base, threshold={**(base.threshold or {}), "split": "val"}, evaluation=None, test=None)
+    found = Page(html(run)).text
+    assert "Optimistic. There is no calibration split" in found
+    assert "On the validation split the F1 score is" in found
+    assert "diamonds" not in found
+
+
+@pytest.mark.parametrize(("epochs", "opened"), [(1, True), (12, True), (13, False), (300, False)])
+def test_a_long_table_of_epochs_is_folded(make_run: Callable[..., Run], epochs: int, opened: bool) -> None:
+    found = Page(html(make_run(epochs=epochs, per_epoch=3, calibrated=False)))
+    assert [("open" in details) for details in found.of("details")] == [opened]
+    assert f"{epochs} (best)" in found.text
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_has_the_contrast_aa_asks_for(scheme: int) -> None:
+    style = page.TEMPLATE.read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    color = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[0]))
+    color |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[scheme]))
+    for text, paper in (
+        *((text, "paper") for text in ("ink", "muted", "accent")),
+        ("ink", "panel"),
+        ("ink", "warn-panel"),
+        ("warn", "warn-panel"),
+    ):
+        light, dark = sorted((luminance(to_rgb(color[text])), luminance(to_rgb(color[paper]))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, paper)

@@ -1,0 +1,223 @@
+"""Pictures show the numbers they are given, and nothing in them lies over anything else."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from deeptrain.calibration import reliability, threshold
+from deeptrain.report import (
+    canvas,
+    confusion_picture,
+    history_picture,
+    reliability_picture,
+    state_picture,
+    subset_picture,
+    threshold_picture,
+)
+from deeptrain.report.canvas import LIGHT, Picture
+from deeptrain.report.run import Run, Scores
+
+
+def assert_nothing_overlaps(figure: Figure) -> None:
+    """Legends lie off all axes, all text is inside the figure, and no two pieces of text cover one another."""
+    assert isinstance(figure.canvas, FigureCanvasAgg)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    texts = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        if legend is not None:
+            box = legend.get_window_extent(renderer)
+            texts.append(("legend", box))
+            assert all(box.y0 >= other.bbox.y1 or box.y1 <= other.bbox.y0 for other in figure.axes)
+        shown = [*axes.texts]
+        for number, axis in enumerate((axes.xaxis, axes.yaxis)) if axes.axison else ():
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis.get_ticklabels() if low <= tick.get_position()[number] <= high]
+            shown += [*(tick for tick in ticks if tick.get_visible()), axis.label]
+        texts += [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
+    texts = [(text, box) for text, box in texts if text.strip()]
+    for text, box in texts:
+        assert box.x0 >= -3, text
+        assert box.y0 >= -1, text
+        assert box.x1 <= figure.bbox.x1 + 1, text
+        assert box.y1 <= figure.bbox.y1 + 1, text
+    for (one, first), (other, second) in itertools.combinations(texts, 2):
+        wide = min(first.x1, second.x1) - max(first.x0, second.x0)
+        high = min(first.y1, second.y1) - max(first.y0, second.y0)
+        assert wide <= 1 or high <= 2, (one, other)
+
+
+def history(run: Run, width: int = 1040) -> Picture:
+    with canvas.drawing():
+        picture = history_picture.draw(run, LIGHT, width)
+        assert_nothing_overlaps(picture.figure)
+    return picture
+
+
+def with_metrics(run: Run, **values: float) -> Run:
+    epochs = [
+        {**epoch, "train": {**epoch["train"], **values}, "validation": {**epoch["validation"], **values}}
+        for epoch in run.epochs
+    ]
+    return dataclasses.replace(run, epochs=tuple(epochs))
+
+
+@pytest.mark.parametrize("width", [1040, 380])
+@pytest.mark.parametrize("epochs", [1, 2, 12, 300])
+def test_a_history_of_any_length_shows_every_epoch(make_run: Callable[..., Run], epochs: int, width: int) -> None:
+    run = make_run(epochs=epochs, per_epoch=10, calibrated=False)
+    lines = history(run, width).numbers["lines"]
+    assert lines["validation.loss"]["iteration"] == [epoch["iterations"] for epoch in run.epochs]
+    assert lines["validation.f1_score"]["value"] == [epoch["validation"]["f1_score"] for epoch in run.epochs]
+    assert max(lines["each_iteration"]["value"]) == run.losses.max()
+
+
+def test_losses_that_are_not_finite_are_gaps_and_counted(make_run: Callable[..., Run]) -> None:
+    run = make_run(calibrated=False)
+    losses = run.losses.copy()
+    losses[[3, 50, 51]] = [np.nan, np.inf, -np.inf]
+    picture = history(dataclasses.replace(run, losses=losses))
+    drawn = picture.numbers["lines"]["each_iteration"]["value"]
+    assert np.isnan([drawn[3], drawn[50], drawn[51]]).all()
+    assert picture.numbers["not_finite"] == 3
+    assert "3 iterations without a finite loss" in picture.words
+
+
+@pytest.mark.parametrize(
+    "losses", [np.full(100, np.nan), np.zeros(100), np.zeros(0), np.full(100, 3e38), [1e-320] * 100]
+)
+def test_strange_losses_are_drawn_without_a_warning(make_run: Callable[..., Run], losses: list[float]) -> None:
+    history(make_run(calibrated=False, losses=np.array(losses)))
+
+
+@pytest.mark.parametrize("missing", ["train", "validation"])
+def test_a_history_without_one_of_the_two_is_drawn(make_run: Callable[..., Run], missing: str) -> None:
+    run = make_run(calibrated=False)
+    epochs = tuple({**epoch, missing: {}} for epoch in run.epochs)
+    assert not [name for name in history(dataclasses.replace(run, epochs=epochs)).numbers["lines"] if missing in name]
+
+
+def test_the_axis_is_logarithmic_only_when_that_helps(make_run: Callable[..., Run]) -> None:
+    run = make_run(calibrated=False)
+    steep = np.geomspace(10, 0.01, 100)
+    assert history(dataclasses.replace(run, losses=steep)).numbers["logarithmic"] == ["Loss (logarithmic)"]
+    assert history(dataclasses.replace(run, losses=np.linspace(1, 0.5, 100))).numbers["logarithmic"] == []
+    assert history(dataclasses.replace(run, losses=steep - 5)).numbers["logarithmic"] == []
+
+
+@pytest.mark.parametrize("width", [1040, 380])
+def test_metrics_beyond_one_get_a_pane_each_and_what_has_no_room_is_named(
+    make_run: Callable[..., Run], width: int
+) -> None:
+    many = {f"metric_{number}": number / 10 for number in range(8)} | {"mse": 40.0, "mae": 5.0, "log_loss": 3.0}
+    picture = history(with_metrics(make_run(calibrated=False), **many), width)
+    assert picture.numbers["not_drawn"] == ["metric_5", "metric_6", "metric_7", "log_loss"]
+    assert "validation.f1_score" in picture.numbers["lines"]
+    assert "Not drawn: metric 5" in picture.words
+
+
+def test_ten_million_iterations_are_drawn_thinned_with_their_peak(make_run: Callable[..., Run]) -> None:
+    run = make_run(epochs=5, per_epoch=400_000, calibrated=False)
+    losses = np.full(2_000_000, 0.5)
+    losses[1_234_567] = 7.0
+    drawn = history(dataclasses.replace(run, losses=losses)).numbers["lines"]["each_iteration"]
+    assert len(drawn["value"]) <= history_picture.MOST_POINTS
+    assert drawn["iteration"][drawn["value"].index(7.0)] == 1_234_568
+
+
+def test_the_threshold_picture_draws_the_exact_curve(run: Run) -> None:
+    assert run.calibration is not None
+    assert run.threshold is not None
+    with canvas.drawing():
+        picture = threshold_picture.draw(run, LIGHT, run.calibration, run.threshold)
+        assert_nothing_overlaps(picture.figure)
+    x, y = threshold.curve(run.calibration.labels, run.calibration.scores)
+    assert picture.numbers["threshold"] == [*x, 1.0]
+    assert picture.numbers["value"] == [*y, y[-1]]
+    assert max(picture.numbers["value"]) == run.threshold["in_sample"]
+    assert set(picture.numbers["test"]) == {"half", "threshold"}
+
+
+def test_a_threshold_beyond_the_scores_is_drawn_at_the_edge(run: Run) -> None:
+    assert run.threshold is not None
+    scores = Scores(np.array([0, 1, 1, 1]), np.array([0.0, 0.0, 1.0, 0.5]), np.zeros(4, int))
+    with canvas.drawing():
+        picture = threshold_picture.draw(run, LIGHT, scores, {**run.threshold, "value": -0.5})
+        assert_nothing_overlaps(picture.figure)
+
+
+def test_the_reliability_diagram_draws_the_bins(run: Run) -> None:
+    assert run.test is not None
+    with canvas.drawing():
+        picture = reliability_picture.draw(LIGHT, run.test, "test")
+        assert_nothing_overlaps(picture.figure)
+    assert picture.numbers["bins"] == reliability.diagram(run.test.labels, run.test.scores).plain()["bins"]
+
+
+@pytest.mark.parametrize("samples", [1, 3_000_000])
+def test_a_reliability_diagram_of_any_size_is_readable(samples: int) -> None:
+    scores = Scores(np.ones(samples, np.uint8), np.linspace(0, 1, samples), np.zeros(samples, int))
+    with canvas.drawing():
+        assert_nothing_overlaps(reliability_picture.draw(LIGHT, scores, "test").figure)
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 0, 0), (1, 0, 0, 0), (12_345_678, 9_999_999, 1_234_567, 98_765_432)])
+@pytest.mark.parametrize("classes", [("other", "8"), ("a very long name of a class", "<script>$x$</script>")])
+def test_confusion_counts_stand_in_their_cells(counts: tuple[int, ...], classes: tuple[str, str]) -> None:
+    tp, fp, fn, tn = counts
+    entry = {"threshold": 0.312, "tp": tp, "fp": fp, "fn": fn, "tn": tn}
+    entries = [{**entry, "name": "half", "threshold": 0.5}, {**entry, "name": "threshold"}]
+    with canvas.drawing():
+        picture = confusion_picture.draw(LIGHT, entries, classes)
+        assert_nothing_overlaps(picture.figure)
+    assert picture.numbers == {"half": [[tn, fp], [fn, tp]], "threshold": [[tn, fp], [fn, tp]]}
+    assert f"{tp} true positives" in picture.words
+
+
+@pytest.mark.parametrize("sets", [1, 10, 24, 25, 400])
+def test_every_set_has_its_bar_and_the_chosen_ones_are_marked(sets: int) -> None:
+    values = [number / sets for number in range(sets)]
+    per_set = [{"number": 100 + n, "samples": 9, "positives": 1, "value": v} for n, v in enumerate(values)]
+    per_set[0]["value"] = "nan"
+    subset = {"sets": [100], "threshold": 0.4, "value": 0.9, "metric": "mcc", "per_set": per_set, "all_sets": "nan"}
+    with canvas.drawing():
+        picture = subset_picture.draw(LIGHT, subset)
+        assert_nothing_overlaps(picture.figure)
+    assert picture.numbers["set"] == [100 + number for number in range(sets)]
+    assert picture.numbers["value"][1:] == values[1:]
+    assert "in sample: 0.900 on the chosen sets 100 together" in picture.words
+
+
+def test_a_metric_below_zero_has_bars_below_zero() -> None:
+    per_set = [{"number": n, "samples": 9, "positives": 1, "value": -0.5 + n} for n in range(2)]
+    subset = {"sets": [1], "threshold": 0.4, "value": 0.5, "metric": "mcc", "per_set": per_set, "all_sets": 0.1}
+    with canvas.drawing():
+        assert subset_picture.draw(LIGHT, subset).figure.axes[0].get_ylim()[0] < -0.5
+
+
+def test_the_state_lines_up_and_loses_no_block(run: Run) -> None:
+    with canvas.drawing():
+        picture = state_picture.draw(run, LIGHT)
+        assert_nothing_overlaps(picture.figure)
+    assert picture.numbers["Calibration"]["threshold"]
+    assert picture.numbers["[training]"]["batch_size"] == "32"
+    assert set(picture.numbers) == {block.title for block in state_picture.blocks(run)} | {"Outcome"}
+
+
+def test_a_state_with_long_values_and_long_tables_lines_up(make_run: Callable[..., Run]) -> None:
+    settings = {
+        "x" * 80: {"a_key_that_is_very_long_indeed_" * 3: "value " * 80, "short": 1},
+        "many": {f"key_{number}": list(range(number)) for number in range(200)},
+        "plain": 5,
+    }
+    run = make_run(settings=settings, title="T" * 300, stopped="Because " * 40, left_out=(("subset", "why " * 90),))
+    with canvas.drawing():
+        picture = state_picture.draw(run, LIGHT)
+        assert_nothing_overlaps(picture.figure)
+    assert picture.numbers["[many]"]["..."] == "161 more"
