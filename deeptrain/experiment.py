@@ -80,18 +80,21 @@ class Experiment(Sections, frozen=True, kw_only=True):
         return [Use.of(name).use for name in named if name is not None]
 
 
-def read(file: Path, settings: Mapping[str, Any] | None = None) -> Experiment:
+def read(
+    file: Path, settings: Mapping[str, Any] | None = None, options: Mapping[str, str] | None = None
+) -> Experiment:
     """The experiment in a TOML file.
 
     Args:
         file: the file.
         settings: other values for dotted keys, {"training.batch_size": 64}.
+        options: those of them that have an option of their own, {"training.epochs": "--epochs"}, for messages.
 
     Raises:
         SettingsError: with one line for each mistake in the file and in `settings`.
     """
     settings = dict(settings or {})
-    mistakes = Mistakes(str(file), frozenset(settings))
+    mistakes = Mistakes(str(file), {**dict.fromkeys(settings, "--settings"), **(options or {})})
     tables = override(read_toml(file), settings)
     sections = typed(Sections, tables, "", mistakes)
     mistakes.raise_if_any()

@@ -151,11 +151,11 @@ def read(
         UserCodeError: when code it names is not found.
     """
     changes = dict(settings or {})
-    if epochs is not None:
-        changes["training.epochs"] = epochs
-    if seed is not None:
-        changes["experiment.seed"] = seed
-    return of(experiments.read(Path(file), changes), Path(STORE if store is None else store))
+    options = {}
+    for key, option, value in (("training.epochs", "--epochs", epochs), ("experiment.seed", "--seed", seed)):
+        if value is not None:
+            changes[key], options[key] = value, option
+    return of(experiments.read(Path(file), changes, options), Path(STORE if store is None else store))
 
 
 def of(experiment: Experiment, store: Path) -> Lineage:

@@ -54,16 +54,15 @@ SectionT = typing.TypeVar("SectionT", bound=Section)
 class Mistakes:
     """Collects what is wrong, as lines of "source: key: rule, got value"."""
 
-    def __init__(self, source: str, overridden: frozenset[str] = frozenset()) -> None:
-        """Name the file; keys in `overridden` came from the command line instead."""
+    def __init__(self, source: str, overridden: Mapping[str, str] | None = None) -> None:
+        """Name the file, and for keys that came from elsewhere, such as "--settings", from where."""
         self.lines: list[str] = []
         self._source = source
-        self._overridden = overridden
+        self._overridden = dict(overridden or {})
 
     def add(self, key: str, rule: str) -> None:
         """Note that the setting `key` ("training.epochs") breaks a rule."""
-        source = "--settings" if key in self._overridden else self._source
-        self.lines.append(f"{source}: {key}: {rule}")
+        self.lines.append(f"{self._overridden.get(key, self._source)}: {key}: {rule}")
 
     def unknown(self, key: str, name: str, known: Iterable[str]) -> None:
         """Note a key nobody reads, with the nearest that is read."""

@@ -50,7 +50,12 @@ class SettingsParameter(luigi.DictParameter):
 
 
 class WholeNumber(luigi.OptionalIntParameter):
-    """An integer in plain digits, or nothing; its description begins with the option's name."""
+    """An integer in plain digits, or nothing."""
+
+    def __init__(self, *, option: str, **named: Any) -> None:
+        """Name the option, for messages."""
+        super().__init__(**named)
+        self._option = option
 
     def parse(self, source: str) -> int | None:
         """The number in the text.
@@ -62,7 +67,7 @@ class WholeNumber(luigi.OptionalIntParameter):
         if not text:
             return None
         if re.fullmatch(r"-?[0-9]{1,30}", text) is None:
-            raise SettingsError(f"{self.description.partition(':')[0]}: expected an integer, got {source!r}")
+            raise SettingsError(f"{self._option}: expected an integer, got {source!r}")
         return int(text)
 
 
@@ -71,9 +76,11 @@ class ExperimentTask(luigi.Task):
 
     experiment: str = luigi.Parameter(description="the experiment's TOML file")
     store: str = luigi.Parameter(default=lineage.STORE, description="directory of runs")
-    epochs: int | None = WholeNumber(default=None, description="--epochs: instead of the file's training.epochs")
+    epochs: int | None = WholeNumber(
+        option="--epochs", default=None, description="instead of the file's training.epochs"
+    )
     seed: int | None = WholeNumber(
-        default=None, description="--seed: of the training, instead of the file's experiment.seed"
+        option="--seed", default=None, description="of the training, instead of the file's experiment.seed"
     )
     settings: Any = SettingsParameter(default={}, description='other settings, {"training.batch_size": 64}')
 

@@ -4,12 +4,11 @@ import functools
 import multiprocessing
 from typing import TYPE_CHECKING
 
-import luigi
-
+from deeptrain.errors import SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store.specification import Specification
 from tasks import watching
-from tasks.base import ExperimentTask
+from tasks.base import ExperimentTask, WholeNumber
 from tasks.shards import Shards
 
 if TYPE_CHECKING:
@@ -19,9 +18,18 @@ if TYPE_CHECKING:
 class Epoch(ExperimentTask):
     """Training up to the end of an epoch, with as many epochs before it as one task has."""
 
-    number: int | None = WholeNumber(description="--number: the last epoch of this task, from 1")
+    number: int = WholeNumber(option="--number", description="the last epoch of this task, from 1")
 
     stage = "epoch"
+
+    def check(self, plan: Lineage) -> None:
+        """Check that it is one of the epochs asked for.
+
+        Raises:
+            SettingsError: when it is not.
+        """
+        if not 1 <= self.number <= plan.epochs:
+            raise SettingsError(f"--number must be between 1 and training.epochs ({plan.epochs}), got {self.number}")
 
     @property
     def specification(self) -> Specification:
