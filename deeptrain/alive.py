@@ -28,9 +28,9 @@ class AliveTrainer:
     def reach(self, plan: Lineage, until: int) -> None:
         """Train so that the epochs up to `until` are done and every state that must be there is."""
         try:
-            if plan.training.last(until, plan.checker) is None:
+            if plan.training.last(until) is None:
                 self._standing_for(plan).train(until)
-            if plan.training.last(plan.epochs, plan.checker) is not None:
+            if plan.training.last(plan.epochs) is not None:
                 self.close()
                 rebuild_lacking(plan, self._watch(plan))
         except BaseException:
@@ -46,7 +46,7 @@ class AliveTrainer:
     def _standing_for(self, plan: Lineage) -> Trainer:
         identity = plan.training.specification.identity
         stands = self._trainer.position if self._trainer is not None else None
-        expected = plan.training.done(plan.checker) + 1
+        expected = plan.training.done() + 1
         if self._trainer is None or self._identity != identity or stands is None or stands.epoch != expected:
             self.close()
             self._trainer = session.trainer(plan, writing=True, watch=self._watch(plan))
@@ -61,7 +61,7 @@ def rebuild_lacking(plan: Lineage, watch: Callable[[Progress], None] | None = No
         TrainingError: when a rebuilt state is not the recorded one.
     """
     keep_every = plan.experiment.training.keep_every
-    while lacking := plan.training.lacking(keep_every, plan.checker):
+    while lacking := plan.training.lacking(keep_every):
         number = min(lacking)
         trainer = session.trainer(plan, writing=True, watch=watch, until=number)
         try:
@@ -74,7 +74,7 @@ def variables_after(
     plan: Lineage, number: int, watch: Callable[[Progress], None] | None = None
 ) -> dict[str, np.ndarray]:
     """The learner's variables at the end of an epoch that is done; trained again if its state was pruned or damaged."""
-    journal = Journal(plan.training, plan.checker, plan.experiment.training.keep_every)
+    journal = Journal(plan.training, plan.experiment.training.keep_every)
     try:
         return journal.variables(number)
     except ArtifactError:

@@ -80,9 +80,7 @@ class Experiment(Sections, frozen=True, kw_only=True):
         return [Use.of(name).use for name in named if name is not None]
 
 
-def read(
-    file: Path, settings: Mapping[str, Any] | None = None, options: Mapping[str, str] | None = None
-) -> Experiment:
+def read(file: Path, settings: Mapping[str, Any] | None = None, options: Mapping[str, str] | None = None) -> Experiment:
     """The experiment in a TOML file.
 
     Args:

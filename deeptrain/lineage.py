@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ class Lineage:
         training: epochs and states.
         stages: every artifact that is not an epoch or a state, inputs first, by stage.
         left_out: stages that do not apply, with the reason.
-        checker: remembers what is complete.
     """
 
     experiment: Experiment
@@ -43,7 +42,11 @@ class Lineage:
     training: TrainingRun
     stages: Mapping[str, Specification]
     left_out: Mapping[str, str]
-    checker: Checker = field(default_factory=Checker)
+
+    @property
+    def checker(self) -> Checker:
+        """Remembers what is complete."""
+        return self.training.checker
 
     @property
     def epochs(self) -> int:
@@ -74,11 +77,11 @@ class Lineage:
 
         When it is about all, the heavy states that retention keeps must be there too.
         """
-        last = self.training.last(until or self.epochs, self.checker)
+        last = self.training.last(until or self.epochs)
         if last is None:
             return False
         everything = until is None or until == self.epochs
-        return not everything or not self.training.lacking(self.experiment.training.keep_every, self.checker)
+        return not everything or not self.training.lacking(self.experiment.training.keep_every)
 
     def predicted_epoch(self) -> int:
         """The epoch whose model predicts; known once training is done.
@@ -86,16 +89,16 @@ class Lineage:
         Raises:
             ArtifactError: when training is not done, or ended before that epoch.
         """
-        last = self.training.last(self.epochs, self.checker)
+        last = self.training.last(self.epochs)
         if last is None:
             raise ArtifactError(f"{self.training.directory.name}: its {self.epochs} epochs are not trained yet")
         wanted = self.experiment.predictions.epoch
         if wanted == "last":
             return last
         if wanted == "best":
-            return self.training.best(last, self.checker) or last
+            return self.training.best(last) or last
         if wanted > last:
-            reason = self.training.stopped(last, self.checker)
+            reason = self.training.stopped(last)
             raise ArtifactError(f"predictions.epoch = {wanted}: training stopped after epoch {last}: {reason}")
         return wanted
 
@@ -125,7 +128,7 @@ class Lineage:
             return
         sweep.sweep(self.root)
         with contextlib.suppress(DeeptrainError), lock_of(self.root, self.training.directory):
-            self.training.tidy(self.experiment.training.keep_every, self.checker)
+            self.training.tidy(self.experiment.training.keep_every)
 
 
 def read(
@@ -260,6 +263,7 @@ def _training(experiment: Experiment, root: Path, shards: Specification) -> Trai
         shards=shards,
         code=code.digest(experiment.training_code(), experiment.beside),
         seeds={"experiment": seed, "model": seeds.derive("model", seed)},
+        checker=Checker(),
         initial_weights=weights,
     )
 
@@ -268,11 +272,10 @@ def _trained(training: TrainingRun, settings: Mapping[str, Any]) -> Late:
     """Epochs as an input: "the last of eight", or a single one, which does not change when more are trained."""
     wanted = settings.get("of", settings["epoch"])
 
-    def resolve(checker: Checker) -> Specification | None:
-        if "of" in settings:
-            number = training.last(wanted, checker)
-        else:
-            number = wanted if training.done(checker, wanted) == wanted else None
+    def resolve() -> Specification | None:
+        if "of" not in settings:
+            return training.epoch(wanted) if training.done(wanted) == wanted else None
+        number = training.last(wanted)
         return None if number is None else training.epoch(number)
 
     return Late(files.digest_of({"training": training.specification.identity, **settings}), resolve)

@@ -135,7 +135,7 @@ def trainer(
     make_shards(plan)
     opened = open_data(plan)
     settings = plan.experiment.training
-    journal = Journal(plan.training, plan.checker, settings.keep_every)
+    journal = Journal(plan.training, settings.keep_every)
     return _made(opened, journal, watch, until or settings.epochs)
 
 

@@ -21,8 +21,8 @@ def of(plan: Lineage) -> reports.Run:
     Raises:
         ArtifactError: when one of its artifacts is not complete, or damaged.
     """
-    last = plan.training.last(plan.epochs, plan.checker) or 0
-    epochs = [plan.training.published(number, plan.checker) for number in range(1, last + 1)]
+    last = plan.training.last(plan.epochs) or 0
+    epochs = [plan.training.published(number) for number in range(1, last + 1)]
     results = [Results.from_plain(epoch.json(METRICS)) for epoch in epochs]
     made = {stage: plan.artifact(stage) for stage in STAGES if stage in plan.stages}
     told = predictions.index(made["predictions"])
@@ -39,7 +39,7 @@ def of(plan: Lineage) -> reports.Run:
         losses=np.concatenate([_losses(epoch) for epoch in epochs]),
         key_metric="loss" if metric is None else metric.name,
         maximize=metric is not None and metric.maximize,
-        best_epoch=plan.training.best(last, plan.checker) or last,
+        best_epoch=plan.training.best(last) or last,
         used_epoch=told["epoch"],
         model=told["model"]["summary"],
         parameters=told["model"]["parameters"],

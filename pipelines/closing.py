@@ -28,7 +28,7 @@ class Closing:
         if self._plan is None:
             self._plan = plan
             self._there = {stage for stage in plan.stages if plan.complete(stage)}
-            self._there |= {f"epoch {number}" for number in range(1, plan.training.done(plan.checker, plan.epochs) + 1)}
+            self._there |= {f"epoch {number}" for number in range(1, plan.training.done(plan.epochs) + 1)}
 
     def forget(self) -> None:
         """Say nothing at the end."""

@@ -11,6 +11,7 @@ from deeptrain.errors import DeeptrainError, Interrupted
 
 LOGGERS = ("luigi", "luigi-interface", "deeptrain", "py.warnings")
 LUIGI_MISTAKES = frozenset({"luigi.parameter.ParameterException", "luigi.task_register.TaskClassException"})
+PLANNING = re.compile(r"Will not run .* due to error in \w+\(\) method:\n(?P<trace>.*)", re.DOTALL)
 WARNING = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<kind>\w+): (?P<text>.*)", re.DOTALL)
 TEXT_LENGTH = 300
 
@@ -63,6 +64,10 @@ class LogLines(logging.Handler):
             yield from lines if expected or not said else [f"deeptrain: {said}", *lines]
             return
         text = record.getMessage()
+        planning = PLANNING.fullmatch(text)
+        if planning is not None:
+            yield from _planning(planning["trace"], debug=self._debug)
+            return
         if record.name == "py.warnings":
             yield _warning(text)
             return
@@ -129,6 +134,19 @@ def _expected(error: BaseException) -> BaseException | None:
 def _is_luigis(error: BaseException) -> bool:
     # By name, so that commands which need no Luigi do not import it here.
     return any(f"{kind.__module__}.{kind.__qualname__}" in LUIGI_MISTAKES for kind in type(error).__mro__)
+
+
+def _planning(trace: str, *, debug: bool) -> list[str]:
+    # What a plan meets in complete() or requires() Luigi gives as a text, with the error in its last lines.
+    if debug:
+        return trace.rstrip().splitlines()
+    lines = trace.rstrip().splitlines()
+    last = max((number for number, line in enumerate(lines) if line.startswith((" ", "Traceback "))), default=-1) + 1
+    kind, _, text = "\n".join(lines[last:]).partition(": ")
+    if kind.startswith(f"{DeeptrainError.__module__}."):
+        return [f"deeptrain: {line}" for line in text.splitlines()]
+    told = f"unexpected {kind.rpartition('.')[2]} while planning: {_first_line(text)}"
+    return [f"deeptrain: {told} (run again with --debug for the traceback)"]
 
 
 def _warning(text: str) -> str:

@@ -28,7 +28,7 @@ class Epoch(ExperimentTask):
         Raises:
             SettingsError: when it is not.
         """
-        if not 1 <= self.number <= plan.epochs:
+        if self.number is None or not 1 <= self.number <= plan.epochs:
             raise SettingsError(f"--number must be between 1 and training.epochs ({plan.epochs}), got {self.number}")
 
     @property

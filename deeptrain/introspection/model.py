@@ -1,7 +1,10 @@
 """What a model is made of, in words and in numbers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+HEAD = ("layer", "kind", "output", "parameters")
 
 
 @dataclass(frozen=True)
@@ -9,7 +12,7 @@ class ModelDescription:
     """A model as people want to see it.
 
     Attributes:
-        summary: a table of its layers, one a line.
+        summary: a table of its layers, one a line, layers within layers indented.
         parameters: how many numbers its weights have, those that are not trained included.
     """
 
@@ -18,8 +21,34 @@ class ModelDescription:
 
 
 def describe(model: Any) -> ModelDescription:
-    """The description of a built `keras.Model`; the same model gives the same text in any terminal."""
-    lines: list[str] = []
-    model.summary(line_length=88, print_fn=lambda text, **_: lines.append(text))
-    text = "\n".join(line.rstrip() for part in lines for line in part.splitlines())
-    return ModelDescription(text.strip("\n"), int(model.count_params()))
+    """The description of a built `keras.Model`.
+
+    Keras' own `summary` is cut to the width of the terminal that happens to be there; this one is the same everywhere.
+    """
+    rows = [HEAD, *_rows(model, 0)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    lines = [
+        "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1].rjust(widths[-1])]
+        )
+        for row in rows
+    ]
+    total = int(model.count_params())
+    trained = sum(int(weight.size) for weight in model.trainable_weights)
+    lines += ["", f"{total:,} parameters, {trained:,} of them trained"]
+    return ModelDescription("\n".join(lines), total)
+
+
+def _rows(model: Any, depth: int) -> Iterator[tuple[str, str, str, str]]:
+    for layer in model.layers:
+        yield f"{'  ' * depth}{layer.name}", type(layer).__name__, _output_shape(layer), f"{layer.count_params():,}"
+        if hasattr(layer, "layers"):
+            yield from _rows(layer, depth + 1)
+
+
+def _output_shape(layer: Any) -> str:
+    try:
+        shape = layer.output.shape
+    except (AttributeError, ValueError):  # a layer that is called several times, or never by itself
+        return "-"
+    return "(" + ", ".join("None" if size is None else str(size) for size in shape) + ")"

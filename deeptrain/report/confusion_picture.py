@@ -1,5 +1,7 @@
 """What was called what on the test split, at 0.5 and at the chosen threshold, side by side."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
@@ -12,7 +14,7 @@ WIDTH, HEIGHT = 460, 300
 LEFT, TOP, SIDE, GAP = 84, 94, 168, 26
 
 
-def draw(theme: Theme, entries: list[Plain], classes: tuple[str, str]) -> Picture:
+def draw(theme: Theme, entries: Sequence[Plain], classes: tuple[str, str]) -> Picture:
     """One confusion matrix for each of one or two thresholds; call it within `canvas.drawing()`.
 
     Rows are what is true, columns what was said; the shade is the share of the row.

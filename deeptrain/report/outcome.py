@@ -65,6 +65,11 @@ def sentence(run: Run) -> str:
             f"{wording.score(run.threshold['cross_fitted'])} (cross-fitted) at the threshold "
             f"{wording.score(run.threshold['value'])}, against {wording.score(run.threshold['value_at_half'])} at 0.5."
         )
+    elif found := dict(measured(run.evaluation or {})):
+        name = next(iter(found))
+        samples = (run.evaluation or {}).get("samples")
+        where = "the test split" if samples is None else wording.plural(samples, "test sample")
+        parts.append(f"On {where} the {wording.metric_name(name)} is {wording.score(found[name])}.")
     last = run.epochs[-1]["epoch"]
     which = "the best" if run.used_epoch == run.best_epoch else f"where epoch {run.best_epoch} is the best"
     parts.append(f"The model is that of epoch {run.used_epoch} of {last}, {which} by {key_name(run)}.")

@@ -248,7 +248,10 @@ def _scored(run: Run) -> dict[str, Any]:
     evaluation = run.evaluation or {}
     if "at" not in evaluation:
         rows = [Row(wording.metric_name(name), (wording.score(value),)) for name, value in outcome.measured(evaluation)]
-        return {"caption": "The test split, scored once", "names": [], "rows": rows}
+        caption = "The test split, scored once"
+        if "samples" in evaluation:
+            caption += f": {wording.plural(evaluation['samples'], 'sample')}"
+        return {"caption": caption, "names": [], "rows": rows}
     at = list(evaluation["at"])
     rows = [Row("threshold", tuple(wording.score(entry["threshold"]) for entry in at))]
     for name in at[0]["metrics"] if at else ():

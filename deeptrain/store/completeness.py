@@ -52,7 +52,7 @@ class Checker:
                 known[current.identity] = Verdict(None, reason, damaged=present)
                 waiting.pop()
                 continue
-            resolved = (self.resolve(made) for made in current.inputs.values())
+            resolved = (_resolved(made) for made in current.inputs.values())
             below = [
                 made
                 for made in resolved
@@ -83,7 +83,7 @@ class Checker:
         """
         links: dict[str, Link] = {}
         for name, made in specification.inputs.items():
-            resolved = self.resolve(made)
+            resolved = _resolved(made)
             if isinstance(resolved, Source):
                 links[name] = Link(made.identity, resolved.content)
                 continue
@@ -94,10 +94,6 @@ class Checker:
                 raise ArtifactError(f"{specification}: its input {name} is not complete: {verdict.reason}")
             links[name] = verdict.artifact.link
         return links
-
-    def resolve(self, made: Input) -> Specification | Source | None:
-        """The input itself; for a late one the artifact it turned out to be, None while that is open."""
-        return made.resolve(self) if isinstance(made, Late) else made
 
     def forget(self, specification: Specification) -> None:
         """Look at an artifact again the next time: something found it altered."""
@@ -112,7 +108,7 @@ class Checker:
             return Verdict(None, f"{specification.directory}: is another artifact with the same name", damaged=True)
         for name, made in specification.inputs.items():
             recorded = found.manifest.inputs.get(name)
-            resolved = self.resolve(made)
+            resolved = _resolved(made)
             if isinstance(resolved, Source):
                 content = resolved.content
             elif resolved is None:
@@ -127,3 +123,8 @@ class Checker:
                     None, f"{specification}: its input {name} has another content than it was made from", damaged=True
                 )
         return Verdict(found)
+
+
+def _resolved(made: Input) -> Specification | Source | None:
+    """The input itself; for a late one the artifact it turned out to be, None while that is open."""
+    return made.resolve() if isinstance(made, Late) else made

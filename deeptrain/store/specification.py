@@ -4,12 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deeptrain.files import digest_of
-
-if TYPE_CHECKING:
-    from deeptrain.store.completeness import Checker
 
 SHORT = 16
 """Hex digits of an identity in a directory's name; the manifest holds all 64."""
@@ -43,7 +40,7 @@ class Late:
     """
 
     identity: str
-    resolve: "Callable[[Checker], Specification | None]"
+    resolve: "Callable[[], Specification | None]"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import numpy as np
 
 from deeptrain.errors import ArtifactError, TrainingError
 from deeptrain.store import artifact
-from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
 from deeptrain.training import arrays, history
 from deeptrain.training.history import History
@@ -42,10 +41,9 @@ class Checkpoint:
 class Journal:
     """Writes one training into its run's directory, and holds its lock from `open` to `close`."""
 
-    def __init__(self, run: TrainingRun, checker: Checker, keep_every: int = 0) -> None:
+    def __init__(self, run: TrainingRun, keep_every: int = 0) -> None:
         """Name what is written; nothing is touched yet."""
         self.run = run
-        self._checker = checker
         self._keep_every = keep_every
         self._lock = lock_of(run.root, run.directory)
 
@@ -63,7 +61,7 @@ class Journal:
 
     def done(self) -> int:
         """How many epochs in a row are published."""
-        return self.run.done(self._checker)
+        return self.run.done()
 
     def resume(self, until: int) -> Checkpoint | None:
         """The newest checkpoint that verifies and from which epoch `until` can be reached; None to begin at the start.
@@ -91,7 +89,7 @@ class Journal:
 
     def results(self, until: int) -> list[Results]:
         """What the epochs up to `until`, which are done, came to."""
-        published = (self.run.published(number, self._checker) for number in range(1, until + 1))
+        published = (self.run.published(number) for number in range(1, until + 1))
         return [Results.from_plain(found.json(METRICS)) for found in published]
 
     def variables(self, number: int) -> dict[str, np.ndarray]:
@@ -101,7 +99,7 @@ class Journal:
             ArtifactError: when the state is not there, damaged, or not the one the epoch recorded.
         """
         found = artifact.verify(self.run.state(number).directory)
-        recorded = self.run.recorded_state(number, self._checker)
+        recorded = self.run.recorded_state(number)
         if found.manifest.content != recorded:
             raise ArtifactError(f"{found.directory}: is not the state that epoch {number} recorded")
         return arrays.decode(found.verified(STATE), found.directory / STATE)
@@ -132,12 +130,12 @@ class Journal:
         """
         number = results.epoch
         epoch = self.run.epoch(number)
-        again = self._checker.complete(epoch)
-        expected = self.run.recorded_state(number, self._checker) if again else None
-        kept = not again or number in self.run.kept(self._keep_every, self._checker)
+        again = self.run.checker.complete(epoch)
+        expected = self.run.recorded_state(number) if again else None
+        kept = not again or number in self.run.kept(self._keep_every)
         content = self._publish_state(number, checkpoint.variables, expected, publish=kept)
         if not again:
-            with artifact.writing(epoch, self._checker.links(epoch)) as writer:
+            with artifact.writing(epoch, self.run.checker.links(epoch)) as writer:
                 writer.json(PROGRESS, {"state": checkpoint.state.plain(), "state_content": content})
                 writer.json(METRICS, results.plain())
                 writer.write(HISTORY, history.encode(checkpoint.history))
@@ -145,7 +143,7 @@ class Journal:
 
     def tidy(self) -> None:
         """Remove checkpoints of epochs that are done, and states that retention does not keep."""
-        self.run.tidy(self._keep_every, self._checker)
+        self.run.tidy(self._keep_every)
 
     def _publish_state(
         self, number: int, variables: Mapping[str, np.ndarray], expected: str | None, *, publish: bool
@@ -165,7 +163,7 @@ class Journal:
         return content
 
     def _state_after(self, number: int) -> TrainState:
-        return TrainState.from_plain(self.run.published(number, self._checker).json(PROGRESS)["state"])
+        return TrainState.from_plain(self.run.published(number).json(PROGRESS)["state"])
 
     def _unfinished(self) -> list[artifact.Artifact]:
         """Mid-epoch checkpoints whose sizes fit, newest first."""

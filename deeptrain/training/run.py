@@ -36,6 +36,7 @@ class TrainingRun:
         shards: what it trains on.
         code: digest of the user's code, or None.
         seeds: derived seeds by purpose.
+        checker: knows what is complete.
         initial_weights: the content of the weights it starts from, if not from the builder's own.
     """
 
@@ -44,8 +45,10 @@ class TrainingRun:
     shards: Specification
     code: str | None
     seeds: Mapping[str, int]
+    checker: Checker = field(repr=False, compare=False)
     initial_weights: Source | None = None
     _epochs: list[Specification] = field(default_factory=list, repr=False, compare=False)
+    _done: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
 
     @cached_property
     def specification(self) -> Specification:
@@ -91,69 +94,69 @@ class TrainingRun:
         settings = {"iteration": iteration, "of": self.specification.identity}
         return Specification("unfinished", RECIPE, self.directory / "unfinished", settings, name=f"{iteration:09d}")
 
-    def done(self, checker: Checker, most: int | None = None) -> int:
+    def done(self, most: int | None = None) -> int:
         """How many epochs in a row, from the first, are complete; at most `most` are looked for."""
-        number = 0
-        while (most is None or number < most) and checker.complete(self.epoch(number + 1)):
-            number += 1
-        return number
+        # What was found complete stays so for this process: looking again from the first would cost more every epoch.
+        while (most is None or self._done[0] < most) and self.checker.complete(self.epoch(self._done[0] + 1)):
+            self._done[0] += 1
+        return self._done[0] if most is None else min(self._done[0], most)
 
-    def published(self, number: int, checker: Checker) -> Artifact:
+    def published(self, number: int) -> Artifact:
         """The artifact of an epoch that is done.
 
         Raises:
             ArtifactError: when it is not.
         """
-        verdict = checker.check(self.epoch(number))
+        verdict = self.checker.check(self.epoch(number))
         if verdict.artifact is None:
             raise ArtifactError(verdict.reason)
         return verdict.artifact
 
-    def stopped(self, done: int, checker: Checker) -> str | None:
+    def stopped(self, done: int) -> str | None:
         """Why training ended after the epochs that are done, None if it goes on."""
-        return self.published(done, checker).json(METRICS)["stopped"] if done else None
+        return self.published(done).json(METRICS)["stopped"] if done else None
 
-    def last(self, epochs: int, checker: Checker) -> int | None:
+    def last(self, epochs: int) -> int | None:
         """The last epoch there will be when `epochs` are asked for; None while it is not known."""
-        done = self.done(checker, epochs)
-        return done if done == epochs or self.stopped(done, checker) else None
+        done = self.done(epochs)
+        return done if done == epochs or self.stopped(done) else None
 
-    def best(self, number: int, checker: Checker) -> int | None:
+    def best(self, number: int) -> int | None:
         """The best of the first `number` epochs, which are done."""
-        best = self.published(number, checker).json(PROGRESS)["state"]["best"]
+        best = self.published(number).json(PROGRESS)["state"]["best"]
         return None if best is None else int(best["epoch"])
 
-    def recorded_state(self, number: int, checker: Checker) -> str:
+    def recorded_state(self, number: int) -> str:
         """The content that the state of an epoch must have."""
-        return str(self.published(number, checker).json(PROGRESS)["state_content"])
+        return str(self.published(number).json(PROGRESS)["state_content"])
 
-    def kept(self, keep_every: int, checker: Checker) -> frozenset[int]:
+    def kept(self, keep_every: int) -> frozenset[int]:
         """The epochs whose states must be on disk, by what is done."""
-        done = self.done(checker)
-        return retention.kept(range(1, done + 1), self.best(done, checker) if done else None, keep_every)
+        done = self.done()
+        return retention.kept(range(1, done + 1), self.best(done) if done else None, keep_every)
 
-    def lacking(self, keep_every: int, checker: Checker) -> dict[int, str]:
+    def lacking(self, keep_every: int) -> dict[int, str]:
         """Epochs whose state must be on disk and is not, with the reason, ascending."""
         reasons = {}
-        for number in sorted(self.kept(keep_every, checker)):
+        for number in sorted(self.kept(keep_every)):
             try:
                 found = artifact.open(self.state(number).directory)
-                if found.manifest.content != self.recorded_state(number, checker):
+                if found.manifest.content != self.recorded_state(number):
                     reasons[number] = f"{found.directory}: is not the state that epoch {number} recorded"
             except ArtifactError as error:
                 reasons[number] = str(error)
         return reasons
 
-    def tidy(self, keep_every: int, checker: Checker) -> None:
+    def tidy(self, keep_every: int) -> None:
         """Remove checkpoints of epochs that are done, and states that retention does not keep; needs the lock."""
-        done = self.done(checker)
+        done = self.done()
         if not done:
             return
         for directory in self.directory.glob("unfinished/[0-9]*"):
             with contextlib.suppress(ArtifactError, KeyError, TypeError):
                 if artifact.open(directory).json(PROGRESS)["state"]["position"]["epoch"] <= done:
                     artifact.remove(directory)
-        kept = self.kept(keep_every, checker)
+        kept = self.kept(keep_every)
         for directory in self.directory.glob("states/[0-9]*"):
             if directory.name.isdecimal() and int(directory.name) <= done and int(directory.name) not in kept:
                 artifact.remove(directory)

@@ -4,9 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deeptrain.errors import Interrupted
-from deeptrain.training import Trainer
-from deeptrain.training.progress import Progress
 from tests.benchmarks.side_by_side import measured, show
 
 DIGITS = Path("pipelines/experiments/digits.toml").resolve()
@@ -30,6 +27,21 @@ model.optimizer.build(model.trainable_variables)
 float(step(tf.constant(np.zeros((32, 8, 8, 1), "float32")), tf.constant(np.zeros((32, 1), "float32"))))
 """
 
+STOPPED = """
+import sys
+from deeptrain.errors import Interrupted
+from deeptrain.training import Trainer
+def stop(progress):
+    if progress.epoch == 2 and progress.iteration == 7:
+        trainer.interrupt()
+trainer = Trainer.from_experiment(sys.argv[1], store=sys.argv[2], watch=stop)
+trainer._pace.took = lambda *_: None
+try:
+    trainer.train()
+except Interrupted:
+    pass
+"""
+
 RESUMED = """
 import os, sys
 from deeptrain.training import Trainer
@@ -43,20 +55,10 @@ trainer.train()
 
 
 def test_the_first_iteration_after_a_resume(tmp_path: Path) -> None:
-    def stop(progress: Progress) -> None:
-        if progress.epoch == 2 and progress.iteration == 7:
-            trainer.interrupt()
-
-    trainer = Trainer.from_experiment(DIGITS, store=tmp_path, watch=stop)
-    trainer._pace.took = lambda *_: None  # type: ignore[method-assign]
-    try:
-        trainer.train()
-    except Interrupted:
-        trainer.close()
-
     def run(code: str) -> None:
         subprocess.run([sys.executable, "-c", code, DIGITS, tmp_path], check=True, capture_output=True)
 
+    run(STOPPED)
     contestants = {
         "resumed, to its first iteration": lambda: run(RESUMED),
         "import + build + trace alone": lambda: run(ALONE),

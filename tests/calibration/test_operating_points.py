@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain.calibration import operating_points
@@ -18,6 +18,7 @@ def arrays(samples):
     return np.array(labels), np.array(scores)
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_each_point_is_what_its_threshold_counts(samples):
     labels, scores = arrays(samples)
@@ -31,6 +32,7 @@ def test_each_point_is_what_its_threshold_counts(samples):
         assert counts.counted(labels, scores >= points.upper[point]) == found
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_a_threshold_is_no_score_so_that_more_and_at_least_agree(samples):
     labels, scores = arrays(samples)
@@ -42,6 +44,7 @@ def test_a_threshold_is_no_score_so_that_more_and_at_least_agree(samples):
             np.testing.assert_array_equal(scores > threshold, scores >= threshold)
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.randoms(use_true_random=False))
 def test_the_order_of_samples_does_not_matter(samples, random):
     shuffled = list(samples)
@@ -52,6 +55,7 @@ def test_the_order_of_samples_does_not_matter(samples, random):
         np.testing.assert_array_equal(one, other)
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_sorting_keeps_every_sample(samples):
     labels, scores = arrays(samples)

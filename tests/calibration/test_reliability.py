@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -19,6 +19,7 @@ def arrays(samples):
     return np.array(labels), np.array(twentieths) / 20
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.integers(1, 12))
 def test_every_sample_is_in_the_bin_that_holds_its_score(samples, bins):
     labels, scores = arrays(samples)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deeptrain.calibration import ratio_search, subset, swap_search, threshold
@@ -65,6 +65,7 @@ def check_threshold(found, name, labels, scores, sets):
 EVERY_DECISION = [-0.5, *(sixth / 6 + 1 / 12 for sixth in range(6)), 1.5]
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(RATIOS), st.integers(1, 6), st.sampled_from([0.0, 0.25, 0.5, 0.7, 1.0]))
 def test_no_sets_are_better_at_a_given_threshold(samples, name, size, at):
     labels, scores, sets = columns(samples)
@@ -76,6 +77,7 @@ def test_no_sets_are_better_at_a_given_threshold(samples, name, size, at):
     assert found.value == brute_force(name, labels, scores, sets, size, [at])
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(RATIOS), st.integers(1, 6))
 def test_no_sets_and_threshold_are_better_together(samples, name, size):
     labels, scores, sets = columns(samples)
@@ -87,6 +89,7 @@ def test_no_sets_and_threshold_are_better_together(samples, name, size):
     check_threshold(found, name, labels, scores, sets)
 
 
+@settings(deadline=None, max_examples=50)
 @given(SAMPLES, st.sampled_from(OTHERS), st.integers(1, 6), st.sampled_from([None, 0.25, 0.5]))
 def test_what_swapping_finds_is_never_above_the_best_and_no_swap_is_better(samples, name, size, at):
     labels, scores, sets = columns(samples)
@@ -111,7 +114,7 @@ def test_what_swapping_finds_is_never_above_the_best_and_no_swap_is_better(sampl
 @pytest.mark.parametrize("at", [None, 0.5])
 def test_swapping_finds_the_best_of_nine_sets_nearly_always(name, at):
     reached = 0
-    for seed in range(10):
+    for seed in range(6):
         generator = np.random.Generator(np.random.Philox(seed))
         sets = np.repeat(np.arange(9), 10)
         labels = generator.random(90) < 0.3
@@ -119,9 +122,10 @@ def test_swapping_finds_the_best_of_nine_sets_nearly_always(name, at):
         found = subset.best(labels, scores, sets, 4, name, threshold=at)
         best = brute_force(name, labels, scores, sets, 4, EVERY_DECISION if at is None else [at])
         reached += found.value >= best - 1e-12
-    assert reached >= 9
+    assert reached >= 5
 
 
+@settings(deadline=None, max_examples=50)
 @given(SAMPLES, st.sampled_from(["f1_score", "mcc"]), st.randoms(use_true_random=False))
 def test_the_order_of_samples_changes_nothing(samples, name, random):
     labels, scores, sets = columns(samples)
@@ -134,6 +138,7 @@ def test_the_order_of_samples_changes_nothing(samples, name, random):
     assert one.plain() == subset.best(labels[order], scores[order], sets[order], 2, name).plain()
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(RATIOS))
 def test_all_sets_have_the_threshold_of_all_samples(samples, name):
     labels, scores, sets = columns(samples)
@@ -195,6 +200,7 @@ def test_looking_block_by_block_changes_nothing(monkeypatch):
         assert [subset.best(labels, scores, sets, 5, name).plain() for name in ("f1_score", "mcc")] == whole
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.lists(st.floats(-1, 2), min_size=1, max_size=5))
 def test_the_counts_of_sets_are_those_of_their_samples(samples, thresholds):
     labels, scores, sets = (np.array(column) for column in zip(*samples, strict=True))
@@ -234,6 +240,7 @@ def test_a_metric_without_a_threshold_is_refused():
         subset.best([0, 1], [0.1, 0.9], [1, 2], 1, "log_loss")
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_a_subset_comes_back_from_its_plain_values(samples):
     found = subset.best(*columns(samples), 1)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deeptrain.calibration import cross_fitting, operating_points, threshold
@@ -32,6 +32,7 @@ def every_threshold(scores):
     return distinct + [(low + high) / 2 for low, high in itertools.pairwise(distinct)]
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METRICS))
 def test_no_threshold_is_better(samples, name):
     labels, scores = both_classes(samples)
@@ -44,6 +45,7 @@ def test_no_threshold_is_better(samples, name):
     assert (found.positives, found.samples) == (labels.sum(), len(labels))
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METRICS))
 def test_the_plateau_is_exactly_where_the_value_holds(samples, name):
     labels, scores = both_classes(samples)
@@ -58,6 +60,7 @@ def test_the_plateau_is_exactly_where_the_value_holds(samples, name):
             assert float(at(*counts.counted(labels, scores > outside))) != found.in_sample
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METRICS))
 def test_no_plateau_of_best_values_is_nearer_to_a_half(samples, name):
     labels, scores = both_classes(samples)
@@ -71,6 +74,7 @@ def test_no_plateau_of_best_values_is_nearer_to_a_half(samples, name):
             assert abs(t - 0.5) >= distance
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.randoms(use_true_random=False), st.integers(2, 6))
 def test_the_order_of_samples_changes_nothing(samples, random, folds):
     labels, scores = both_classes(samples)
@@ -80,12 +84,14 @@ def test_the_order_of_samples_changes_nothing(samples, random, folds):
     assert one.plain() == other.plain()
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METRICS))
 def test_a_threshold_comes_back_from_its_plain_values(samples, name):
     found = threshold.choose(*both_classes(samples), name)
     assert threshold.Threshold.from_plain(found.plain()).plain() == found.plain()
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METRICS))
 def test_the_curve_is_the_metric_at_every_threshold(samples, name):
     labels, scores = both_classes(samples)
@@ -128,6 +134,7 @@ def test_cross_fitting_is_a_function_of_seed_and_folds():
     assert len(set(values.values())) > 3
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.integers(2, 20), st.integers(0, 3))
 def test_a_decision_is_by_a_threshold_of_other_samples(samples, folds, seed):
     """With as many folds as samples, the decision about each is by the best threshold of all the others."""

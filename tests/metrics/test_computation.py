@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import sklearn.metrics as peer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
@@ -16,6 +16,7 @@ from deeptrain.metrics import names
 SAMPLES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8)), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_binary_metrics_agree_with_scikit_learn(samples):
     labels, eighths = np.array(samples).T
@@ -33,6 +34,7 @@ def test_binary_metrics_agree_with_scikit_learn(samples):
         )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.tuples(*[st.integers(1, 9)] * 3)), min_size=1, max_size=20))
 def test_class_metrics_agree_with_scikit_learn(samples):
     labels = np.array([label for label, _ in samples])
@@ -43,6 +45,7 @@ def test_class_metrics_agree_with_scikit_learn(samples):
     assert names.get("log_loss")(labels, outputs) == pytest.approx(expected, rel=1e-5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=20))
 def test_errors_of_values_agree_with_scikit_learn(pairs):
     labels, outputs = np.array(pairs).T

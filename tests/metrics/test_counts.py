@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sklearn.metrics as peer
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError, SettingsError
@@ -79,6 +79,7 @@ def test_f_beta_refuses_a_beta_that_weighs_nothing(beta):
         counts.f_beta(1, 1, 1, 1, beta=beta)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30))
 def test_every_metric_agrees_with_scikit_learn(pairs):
     labels, decisions = np.array(pairs).T
@@ -89,6 +90,7 @@ def test_every_metric_agrees_with_scikit_learn(pairs):
         assert function(*found) == pytest.approx(PEERS[name](labels, decisions), abs=1e-12), name
 
 
+@settings(deadline=None)
 @given(st.lists(CONFUSION, min_size=1, max_size=8))
 def test_arrays_give_what_the_single_counts_give(confusions):
     columns = np.array(confusions).T
@@ -104,6 +106,7 @@ def test_counts_broadcast():
     assert counts.precision(np.arange(3), 1, 1, 7).shape == (3,)
 
 
+@settings(deadline=None)
 @given(CONFUSION)
 def test_with_both_classes_every_metric_is_a_number(confusion):
     tp, fp, fn, tn = confusion
@@ -135,6 +138,7 @@ def test_f1_of_no_positives_is_undefined_only_if_none_is_predicted():
     assert counts.f1_score(0, 1, 0, 3) == 0
 
 
+@settings(deadline=None)
 @given(CONFUSION, st.integers(1, 1000))
 def test_equal_fractions_are_equal_floats(confusion, factor):
     many = tuple(factor * count for count in confusion)
@@ -143,6 +147,7 @@ def test_equal_fractions_are_equal_floats(confusion, factor):
             np.testing.assert_array_equal(function(*confusion), function(*many), err_msg=name)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 30), st.integers(1, 30))
 def test_a_better_decision_never_makes_a_metric_worse_where_it_is_of_use(tp, fp, more_positives, more_negatives):
     fn, tn = more_positives, more_negatives
@@ -153,6 +158,7 @@ def test_a_better_decision_never_makes_a_metric_worse_where_it_is_of_use(tp, fp,
                 assert function(tp, fp - 1, fn, tn + 1) >= value - 1e-12, name
 
 
+@settings(deadline=None)
 @given(CONFUSION)
 def test_the_coefficients_of_a_ratio_give_the_metric(confusion):
     for metric in names.of_counts():

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,9 @@ from deeptrain.report.run import Run, Scores
 def assert_nothing_overlaps(figure: Figure) -> None:
     """Legends lie off all axes, all text is inside the figure, and no two pieces of text cover one another."""
     assert isinstance(figure.canvas, FigureCanvasAgg)
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
+    agg: Any = figure.canvas
+    agg.draw()
+    renderer = agg.get_renderer()
     texts = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
     for axes in figure.axes:
         legend = axes.get_legend()
@@ -183,7 +185,9 @@ def test_confusion_counts_stand_in_their_cells(counts: tuple[int, ...], classes:
 @pytest.mark.parametrize("sets", [1, 10, 24, 25, 400])
 def test_every_set_has_its_bar_and_the_chosen_ones_are_marked(sets: int) -> None:
     values = [number / sets for number in range(sets)]
-    per_set = [{"number": 100 + n, "samples": 9, "positives": 1, "value": v} for n, v in enumerate(values)]
+    per_set: list[dict[str, Any]] = [
+        {"number": 100 + n, "samples": 9, "positives": 1, "value": v} for n, v in enumerate(values)
+    ]
     per_set[0]["value"] = "nan"
     subset = {"sets": [100], "threshold": 0.4, "value": 0.9, "metric": "mcc", "per_set": per_set, "all_sets": "nan"}
     with canvas.drawing():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,13 +78,14 @@ def test_nothing_of_the_place_gets_in(made: dict[str, bytes]) -> None:
 
 def test_there_is_a_picture_of_what_applies(make_run: Callable[..., Run]) -> None:
     base = make_run()
-    for changes, names in (
+    cases: list[tuple[dict[str, Any], set[str]]] = [
         ({}, {"history", "threshold", "reliability", "confusion", "subset"}),
         ({"subset": None}, {"history", "threshold", "reliability", "confusion"}),
         ({"evaluation": None, "test": None}, {"history", "threshold", "reliability", "subset"}),
         ({"calibration": None, "threshold": None, "subset": None}, {"history", "reliability", "confusion"}),
         ({"calibration": None, "threshold": None, "subset": None, "evaluation": None, "test": None}, {"history"}),
-    ):
+    ]
+    for changes, names in cases:
         assert {"history", *rendering.applicable(dataclasses.replace(base, **changes))} == names
 
 
