@@ -1,5 +1,6 @@
 """What a model is made of, in words and in numbers."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ def describe(model: Any) -> ModelDescription:
         for row in rows
     ]
     total = int(model.count_params())
-    trained = sum(int(weight.size) for weight in model.trainable_weights)
+    trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     lines += ["", f"{total:,} parameters, {trained:,} of them trained"]
     return ModelDescription("\n".join(lines), total)
 

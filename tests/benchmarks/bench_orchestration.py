@@ -12,7 +12,7 @@ import pytest
 
 import pipelines
 from deeptrain.store import artifact
-from deeptrain.training.keras_learner import KerasLearner
+from deeptrain.training.trainer import Trainer
 from tests.conftest import TOML, write_experiment
 
 EPOCHS = 500
@@ -36,8 +36,8 @@ class Stopwatch:
 
 def test_the_cost_of_an_epoch_is_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Stopwatch()
-    monkeypatch.setattr(KerasLearner, "fit", watch.around(KerasLearner.fit))
-    monkeypatch.setattr(KerasLearner, "evaluate", watch.around(KerasLearner.evaluate))
+    for name in ("_group", "_validate"):
+        monkeypatch.setattr(Trainer, name, watch.around(getattr(Trainer, name)))
     writing = artifact.writing
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 
 def measured(contestants: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:
-    """Median seconds of each, taken in turn so that a change of the machine's speed hits all alike; one round before."""
+    """Median seconds of each, taken in turn so that the machine's moods hit all alike, after one round to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
         for name, run in contestants.items():
