@@ -1,5 +1,7 @@
 """Errors a user can read: one line that names the thing, the rule and the value, and says what to do."""
 
+from pathlib import Path
+
 
 class DeeptrainError(Exception):
     """A mistake or a damage that its text explains completely; commands print the text and no traceback."""
@@ -15,6 +17,19 @@ class DataError(DeeptrainError):
 
 class ArtifactError(DeeptrainError):
     """An artifact in the store is missing, incomplete, damaged or from another version."""
+
+
+class AlteredError(ArtifactError):
+    """A file of an artifact does not have the recorded bytes.
+
+    Attributes:
+        directory: the artifact.
+    """
+
+    def __init__(self, message: str, directory: Path) -> None:
+        """Keep the message to print and the artifact to set aside."""
+        super().__init__(message)
+        self.directory = directory
 
 
 class LockedError(DeeptrainError):

@@ -218,6 +218,15 @@ def read_json(path: Path, limit: int = 64 << 20) -> Any:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
     if len(data) > limit:
         raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
+    return parse_json(data, path)
+
+
+def parse_json(data: bytes, path: Path) -> Any:
+    """The value in the bytes of a JSON file.
+
+    Raises:
+        ArtifactError: when it is no JSON, naming the file.
+    """
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:

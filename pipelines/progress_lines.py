@@ -62,20 +62,19 @@ def moving(progress: Progress, width: int, *, ascii_only: bool) -> tuple[Line, L
 
 
 def epoch_end(progress: Progress, epoch: int, width: int | None = None) -> Line:
-    """One line about an epoch that is finished: its losses, and the key metric when it is the latest.
+    """One line about an epoch that is finished: its losses and its key metric.
 
     What does not fit into `width` columns is left out, the least needed first; None leaves nothing out.
     """
     parts = [_stage(progress.stage), Part(_epoch(epoch, progress.epochs))]
     values = [("loss", progress.losses, 5), ("val_loss", progress.validation_losses, 7)]
+    if progress.key_metric not in ("loss", "val_loss"):
+        values.append((printable(progress.key_metric), progress.key_values, 8))
     parts += [
         Part(f"{name} {in_digits(of[epoch - 1])}", "" if math.isfinite(of[epoch - 1]) else "bad", weight)
         for name, of, weight in values
         if len(of) >= epoch
     ]
-    value = progress.metrics.get(progress.key_metric)
-    if value is not None and epoch == progress.finished and progress.key_metric not in ("loss", "val_loss"):
-        parts.append(Part(f"{printable(progress.key_metric)} {in_digits(value)}", "", 8))
     if progress.best_epoch == epoch:
         parts.append(Part("best so far", "good", 6))
     return _spaced(parts if width is None else _fitting(parts, width))

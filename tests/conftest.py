@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# Time is no property of the code under test: machines that run tests are busy.
+settings.register_profile("deeptrain", deadline=None)
+settings.load_profile("deeptrain")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")

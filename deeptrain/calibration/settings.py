@@ -24,6 +24,11 @@ class CalibrationSettings(Section, frozen=True):
     folds: Annotated[int, Meta(ge=2)] = 5
     seed: Annotated[int, Meta(ge=0)] = 0
 
+    def relevant(self) -> dict[str, Any]:
+        """With the metric by its own name, so that two spellings of one question have one identity."""
+        metric = names.find(self.metric)
+        return {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
+
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """A metric that is unknown, or that no threshold changes."""
         metric = names.find(self.metric)

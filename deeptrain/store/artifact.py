@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import AlteredError, ArtifactError
 from deeptrain.files import FileDigest, HashingFile
 from deeptrain.store import manifest as manifests
 from deeptrain.store.manifest import Link, Manifest
@@ -45,21 +45,39 @@ class Artifact:
         return self.directory / name
 
     def json(self, name: str) -> Any:
-        """The value in one of its JSON files."""
-        return files.read_json(self.path(name))
+        """The value in one of its JSON files, whose bytes are compared first: see `verified`."""
+        return files.parse_json(self.verified(name), self.directory / name)
 
     def verified(self, name: str) -> bytes:
         """The bytes of one of its files, compared with the recorded sha256 before anybody parses them.
 
         Raises:
-            ArtifactError: when they differ.
+            AlteredError: when they differ.
+            ArtifactError: when there is no such file, or it cannot be read.
         """
         path = self.path(name)
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
         recorded = next(file for file in self.manifest.files if file.name == name)
-        if hashlib.sha256(data).hexdigest() != recorded.sha256:
-            raise ArtifactError(f"{path}: its bytes do not have the recorded sha256 {recorded.sha256[:12]}...")
+        self._compare(path, hashlib.sha256(data).hexdigest(), recorded.sha256)
         return data
+
+    def verify(self) -> None:
+        """Compare every byte with the recorded sha256.
+
+        Raises:
+            AlteredError: naming the first file that differs.
+        """
+        for file in self.manifest.files:
+            path = self.directory / file.name
+            self._compare(path, files.sha256_of(path), file.sha256)
+
+    def _compare(self, path: Path, digest: str, recorded: str) -> None:
+        if digest != recorded:
+            told = f"its sha256 is {digest[:12]}..., the manifest records {recorded[:12]}..."
+            raise AlteredError(f"{path}: altered: {told}", self.directory)
 
     @property
     def link(self) -> Link:
@@ -112,16 +130,11 @@ def verify(directory: Path) -> Artifact:
     """The artifact in a directory, after comparing every byte with the recorded sha256.
 
     Raises:
-        ArtifactError: naming the first file that differs.
+        AlteredError: naming the first file that differs.
+        ArtifactError: when the artifact is absent or a file is missing.
     """
     artifact = open(directory)
-    for file in artifact.manifest.files:
-        path = directory / file.name
-        digest = files.sha256_of(path)
-        if digest != file.sha256:
-            raise ArtifactError(
-                f"{path}: altered: its sha256 is {digest[:12]}..., the manifest records {file.sha256[:12]}..."
-            )
+    artifact.verify()
     return artifact
 
 

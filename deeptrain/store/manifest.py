@@ -3,7 +3,8 @@
 `manifest.json` holds: `format` (of this file), `stage`, `recipe` (the stage's integer, raised when our own code
 changes its bytes), `identity` and `content` (hex sha256), `settings` and `seeds` that made the artifact, `inputs` (name
 -> identity and content of each when it was made), `code` (digest of the user's code, or null), `versions` of the
-libraries (told, never a cause) and `files` (name, bytes and sha256 of each). Nothing in it depends on time or place.
+libraries (told, never a cause), `files` (name, bytes and sha256 of each) and `sha256`, the digest of all the rest as
+canonical JSON, so that no flipped bit of the manifest passes either. Nothing in it depends on time or place.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deeptrain.errors import ArtifactError
-from deeptrain.files import FileDigest, canonical_json, read_json
+from deeptrain.files import FileDigest, canonical_json, digest_of, read_json
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -46,7 +47,7 @@ class Manifest:
 
     def plain(self) -> dict[str, Any]:
         """The manifest as JSON holds it."""
-        return {
+        told = {
             "format": FORMAT,
             "stage": self.stage,
             "recipe": self.recipe,
@@ -61,6 +62,7 @@ class Manifest:
             "versions": dict(self.versions),
             "files": [{"name": file.name, "bytes": file.bytes, "sha256": file.sha256} for file in self.files],
         }
+        return {**told, "sha256": digest_of(told)}
 
 
 def content_of(files: tuple[FileDigest, ...]) -> str:
@@ -104,6 +106,8 @@ def read(directory: Path) -> Manifest:
         raise ArtifactError(f"{path}: not a manifest: {type(error).__name__}: {error}") from error
     if content_of(manifest.files) != manifest.content:
         raise ArtifactError(f"{path}: its content digest does not fit its list of files")
+    if manifest.plain() != value:
+        raise ArtifactError(f"{path}: altered: what it tells does not have the sha256 it records")
     return manifest
 
 

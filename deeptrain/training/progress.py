@@ -34,6 +34,7 @@ class Progress:
         best_epoch: the epoch, from 1, that reached it.
         losses: training loss of each finished epoch, from epoch 1; the same tuple until another one is finished.
         validation_losses: likewise; may be shorter, or empty when nothing is validated.
+        key_values: the key metric of each finished epoch, likewise.
     """
 
     phase: Phase
@@ -53,6 +54,7 @@ class Progress:
     best_epoch: int | None = None
     losses: tuple[float, ...] = ()
     validation_losses: tuple[float, ...] = ()
+    key_values: tuple[float, ...] = ()
 
     @property
     def finished(self) -> int:

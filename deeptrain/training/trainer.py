@@ -98,7 +98,7 @@ class Trainer:
         self._meter = Meter(clock)
         self._history: list[History] = []
         self._saved_at = clock()
-        self._curves: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+        self._curves: dict[str, Any] = {}
         self._signal: int | None = None
         self._save_asked = False
         self._stop_reason: str | None = None
@@ -194,11 +194,11 @@ class Trainer:
 
     def _remember(self, results: Sequence[Results]) -> None:
         self.results.extend(results)
-        train, validation = self._curves
-        self._curves = (
-            (*train, *(result.train["loss"] for result in results)),
-            (*validation, *(result.validation["loss"] for result in results if result.validation)),
-        )
+        self._curves = {
+            "losses": tuple(result.train["loss"] for result in self.results),
+            "validation_losses": tuple(result.validation["loss"] for result in self.results if result.validation),
+            "key_values": tuple(result.key_value for result in self.results),
+        }
 
     def _epoch(self, last: int) -> None:
         batches = len(self.train_data)
@@ -346,7 +346,6 @@ class Trainer:
                 key_metric=self.key_metric,
                 best=None if best is None else best.value,
                 best_epoch=None if best is None else best.epoch,
-                losses=self._curves[0],
-                validation_losses=self._curves[1],
+                **self._curves,
             )
         )

@@ -44,12 +44,12 @@ def epochs(count, *, iterations=3):
         for iteration in range(iterations + 1):
             yield progress(
                 epoch=epoch, epochs=count, iteration=iteration, iterations=iterations, losses=done,
-                validation_losses=done, metrics={"f1": epoch / 10}, best_epoch=epoch - 1,
+                validation_losses=done, key_values=tuple(number / 10 for number in range(1, epoch)), best_epoch=epoch - 1,
             )  # fmt: skip
     done = tuple(1 / number for number in range(1, count + 1))
     yield progress(
         phase="done", epoch=count, epochs=count, iteration=iterations, iterations=iterations, losses=done,
-        validation_losses=done, metrics={"f1": count / 10}, best_epoch=count,
+        validation_losses=done, key_values=tuple(number / 10 for number in range(1, count + 1)), best_epoch=count,
     )  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def test_a_log_gets_a_line_an_epoch_and_one_every_ten_seconds():
     assert [line[:66].rstrip() for line in lines] == [
         "training     epoch 1 of 2  iteration 20 of 50  batch b0412 (37 set",
         "training     epoch 1 of 2  iteration 40 of 50  batch b0412 (37 set",
-        "training     epoch 1 of 2  loss 1.000  val_loss 1.000  f1 0.2000",
+        "training     epoch 1 of 2  loss 1.000  val_loss 1.000  f1 0.1000",
         "training     epoch 2 of 2  iteration 20 of 50  batch b0412 (37 set",
         "training     epoch 2 of 2  iteration 40 of 50  batch b0412 (37 set",
         "training     epoch 2 of 2  loss 0.5000  val_loss 0.5000  f1 0.2000",
