@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deeptrain import session
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import AlteredError, ArtifactError
 from deeptrain.lineage import Lineage
 from deeptrain.training.journal import Journal
 from deeptrain.training.progress import Progress
@@ -26,13 +26,16 @@ class AliveTrainer:
         self._identity = ""
 
     def reach(self, plan: Lineage, until: int) -> None:
-        """Train so that the epochs up to `until` are done and every state that must be there is."""
+        """Train so that the epochs up to `until` are done and every state that must be there is.
+
+        An epoch that is found altered is set aside and trained again.
+        """
         try:
-            if plan.training.last(until) is None:
-                self._standing_for(plan).train(until)
-            if plan.training.last(plan.epochs) is not None:
-                self.close()
-                rebuild_lacking(plan, self._watch(plan))
+            self._reach(plan, until)
+        except AlteredError as error:
+            self.close()
+            plan.set_aside(error)
+            self.reach(plan, until)
         except BaseException:
             self.close()
             raise
@@ -42,6 +45,13 @@ class AliveTrainer:
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
+
+    def _reach(self, plan: Lineage, until: int) -> None:
+        if plan.training.last(until) is None:
+            self._standing_for(plan).train(until)
+        if plan.training.last(plan.epochs) is not None:
+            self.close()
+            rebuild_lacking(plan, self._watch(plan))
 
     def _standing_for(self, plan: Lineage) -> Trainer:
         identity = plan.training.specification.identity

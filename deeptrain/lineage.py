@@ -1,6 +1,7 @@
 """What an experiment leads to: every artifact of a run by its specification, before any of it exists."""
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +9,18 @@ from typing import Any
 
 from deeptrain import experiment as experiments
 from deeptrain import files, seeds
-from deeptrain.errors import ArtifactError, DeeptrainError
+from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError
 from deeptrain.experiment import Experiment
 from deeptrain.metrics.metric import Kind
 from deeptrain.shards import sources
-from deeptrain.store import code, fingerprints, sweep
+from deeptrain.store import artifact, code, fingerprints, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
 from deeptrain.store.specification import Input, Late, Source, Specification
 from deeptrain.training.run import TrainingRun
+
+log = logging.getLogger("deeptrain")
 
 STORE = "runs"
 LATEST = "latest.json"
@@ -112,6 +115,13 @@ class Lineage:
         if verdict.artifact is None:
             raise ArtifactError(verdict.reason)
         return verdict.artifact
+
+    def set_aside(self, error: AlteredError) -> None:
+        """Move what was found altered out of the way, with a warning; it counts as not made then."""
+        if error.directory.exists():
+            log.warning("%s; it is set aside in %s", error, artifact.set_aside(error.directory).parent)
+        self.checker.forget()
+        self.training.forget()
 
     def remember(self) -> None:
         """Note in `live/` which artifacts the newest finished job is made of; `deeptrain.load` looks there."""

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from deeptrain.errors import ArtifactError, DataError, UserCodeError
+from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.formats import raw
 from deeptrain.lineage import LATEST
 from deeptrain.loading.batches import Batch
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
-from deeptrain.shards import reading
+from deeptrain.shards import layout, reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
@@ -104,6 +104,13 @@ class Predictor:
 
 def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -> Predictor:
     """The predictor of a run: see `deeptrain.load`."""
+    try:
+        return _open(run, epoch, experiment)
+    except AlteredError as error:
+        raise ArtifactError(f"{error}; delete {error.directory} and run TrainModel to make it again") from error
+
+
+def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     root, names = _names(run)
     training = root / names["training"]
     last = _last(training, names.get("epochs"))
@@ -119,6 +126,7 @@ def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
     beside = None if experiment is None else _checked(read(experiment), root).beside
     shards = artifact.open(_shards(root, shards_identity))
+    shards.verified(layout.NAME)
     data = reading.open(shards.directory).info
     runtime.start(settings.threads, settings.deterministic)
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain import lineage
-from deeptrain.errors import ArtifactError, DataError
+from deeptrain.errors import AlteredError, DataError
 from deeptrain.lineage import Lineage
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
@@ -34,10 +34,11 @@ from deeptrain.training.trainer import Trainer
 def make_shards(plan: Lineage) -> Artifact:
     """The shards of an experiment, converted if they are not there."""
     specification = plan.stages["shards"]
-    with lock_of(plan.root, specification.directory):
-        if not plan.complete("shards"):
-            with artifact.writing(specification, plan.checker.links(specification)) as writer:
-                conversion.convert(plan.experiment.data, plan.experiment.beside, writer)
+    if not plan.complete("shards"):
+        with lock_of(plan.root, specification.directory):
+            if not plan.complete("shards"):
+                with artifact.writing(specification, plan.checker.links(specification)) as writer:
+                    conversion.convert(plan.experiment.data, plan.experiment.beside, writer)
     return plan.artifact("shards")
 
 
@@ -83,20 +84,16 @@ class Opened:
 
 
 def open_data(plan: Lineage) -> Opened:
-    """The shards of a run, every byte compared with its digest, and the preprocessors.
+    """The shards of a run, made if they are not there, every byte compared with its digest, and the preprocessors.
 
-    Raises:
-        ArtifactError: when a shard is damaged; it is set aside, and the next run makes it again.
+    Shards that are altered are set aside and made again.
     """
-    directory = plan.stages["shards"].directory
     try:
-        artifact.verify(directory)
-    except ArtifactError as error:
-        plan.checker.forget(plan.stages["shards"])
-        if directory.exists():
-            artifact.set_aside(directory)
-        raise ArtifactError(f"{error}; the shards are set aside: run again and they are made anew") from error
-    shards = reading.open(directory)
+        make_shards(plan).verify()
+    except AlteredError as error:
+        plan.set_aside(error)
+        make_shards(plan).verify()
+    shards = reading.open(plan.stages["shards"].directory)
     settings = plan.experiment.training
     made = preprocessors(settings.preprocessors, shards.info, plan.experiment.beside)
     return Opened(plan, shards, made)
@@ -132,7 +129,6 @@ def trainer(
     """
     if not writing:
         return _without_store(plan, watch)
-    make_shards(plan)
     opened = open_data(plan)
     settings = plan.experiment.training
     journal = Journal(plan.training, settings.keep_every)
@@ -176,7 +172,6 @@ def _without_store(plan: Lineage, watch: Callable[[Progress], None] | None) -> T
     directory = tempfile.mkdtemp(prefix="deeptrain-")
     try:
         local = lineage.of(plan.experiment, Path(directory))
-        make_shards(local)
         made = _made(open_data(local), None, watch, local.epochs)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)

@@ -14,7 +14,7 @@ import luigi
 from luigi.freezing import recursively_unfreeze
 
 from deeptrain import lineage
-from deeptrain.errors import SettingsError
+from deeptrain.errors import AlteredError, ArtifactError, SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Writer
@@ -118,8 +118,17 @@ class ExperimentTask(luigi.Task):
         return self.plan.stages[self.stage]
 
     def complete(self) -> bool:
+        """Whether it is done; what is found altered on the way is set aside, and so is not."""
+        plan = self.plan
+        while True:
+            try:
+                return self.done(plan)
+            except AlteredError as error:
+                plan.set_aside(error)
+
+    def done(self, plan: Lineage) -> bool:
         """Whether the artifact is whole, and all it was made from."""
-        return self.plan.complete(self.stage)
+        return plan.complete(self.stage)
 
     def output(self) -> luigi.LocalTarget:
         """The artifact's directory."""
@@ -135,6 +144,10 @@ class ExperimentTask(luigi.Task):
         begun = time.monotonic()
         try:
             self.make(plan)
+        except AlteredError as error:
+            plan.set_aside(error)
+            self._log(events, "failed", begun, str(error))
+            raise ArtifactError(f"{error.directory}: run the same command again, and it is made anew") from error
         except BaseException as error:
             said = next(iter(str(error).splitlines()), type(error).__name__)
             self._log(events, "failed", begun, said)

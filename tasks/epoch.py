@@ -46,9 +46,9 @@ class Epoch(ExperimentTask):
         before = numbers(self.plan, self.number - 1)
         return self.other(Epoch, number=before[-1]) if before else self.other(Shards)
 
-    def complete(self) -> bool:
+    def done(self, plan: Lineage) -> bool:
         """Whether its epochs are done, or training stopped before; the last one also needs the states kept on disk."""
-        return self.plan.trained(self.number)
+        return plan.trained(self.number)
 
     def make(self, plan: Lineage) -> None:
         """Train. A child process trains all epochs at once: its trainer could not stay alive for the next task."""

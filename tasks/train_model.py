@@ -2,6 +2,7 @@
 
 from luigi import WrapperTask
 
+from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
 from tasks.epoch import Epoch
 from tasks.report import Report
@@ -16,9 +17,9 @@ class TrainModel(ExperimentTask, WrapperTask):
         """The report, which needs all the rest, and the training with the states that must stay."""
         return [self.other(Epoch, number=self.plan.epochs), self.other(Report)]
 
-    def complete(self) -> bool:
+    def done(self, plan: Lineage) -> bool:
         """Whether the report is there with all it was made from, and the states that must stay."""
-        return self.plan.complete("report") and self.plan.trained()
+        return plan.complete("report") and plan.trained()
 
     def run(self) -> None:
         """Nothing is left to do when all it requires is there."""

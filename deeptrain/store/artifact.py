@@ -8,6 +8,7 @@ litter that the next run sweeps.
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -23,6 +24,8 @@ from deeptrain.files import FileDigest, HashingFile
 from deeptrain.store import manifest as manifests
 from deeptrain.store.manifest import Link, Manifest
 from deeptrain.store.specification import Specification
+
+log = logging.getLogger("deeptrain")
 
 LIBRARIES = ("deeptrain", "numpy", "keras", "tensorflow", "pyarrow", "safetensors", "scikit-learn", "matplotlib")
 
@@ -176,12 +179,21 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
                 files.sync_directory(directory.parent)
         files.sync_directory(hidden)
         if final.exists():
-            set_aside(final)
+            reason = _reason(final)
+            log.warning("%s; it was made again, the old one is set aside in %s", reason, set_aside(final).parent)
         os.rename(hidden, final)  # noqa: PTH104 - beside os.replace, which would hide that nothing is replaced
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
     files.sync_directory(final.parent)
+
+
+def _reason(directory: Path) -> str:
+    try:
+        open(directory)
+    except ArtifactError as error:
+        return str(error)
+    return f"{directory}: was made from an input that has another content now"
 
 
 def content_of_bytes(payload: Mapping[str, bytes]) -> str:

@@ -95,9 +95,9 @@ class Checker:
             links[name] = verdict.artifact.link
         return links
 
-    def forget(self, specification: Specification) -> None:
-        """Look at an artifact again the next time: something found it altered."""
-        self._complete.pop(specification.identity, None)
+    def forget(self) -> None:
+        """Look at every artifact again the next time: something was found altered."""
+        self._complete.clear()
 
     def _own(self, specification: Specification, known: Mapping[str, Verdict]) -> Verdict:
         try:

@@ -67,6 +67,9 @@ class Journal:
         """The newest checkpoint that verifies and from which epoch `until` can be reached; None to begin at the start.
 
         What does not verify is set aside with a warning.
+
+        Raises:
+            AlteredError: when what an epoch recorded is altered.
         """
         done = self.done()
         if until > done:
@@ -83,8 +86,9 @@ class Journal:
         for number in range(min(until, done), 0, -1):
             if not self.run.state(number).directory.exists():
                 continue
+            state = self._state_after(number)
             with self._set_aside_if_damaged(self.run.state(number).directory):
-                return Checkpoint(self._state_after(number), self.variables(number), History.empty())
+                return Checkpoint(state, self.variables(number), History.empty())
         return None
 
     def results(self, until: int) -> list[Results]:

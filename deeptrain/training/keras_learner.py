@@ -42,7 +42,9 @@ class KerasLearner:
         self._fits: dict[tuple[Any, ...], Any] = {}
         self._runs: dict[tuple[Any, ...], Any] = {}
         self._named = named_variables(model, optimizer, self._global_seeds)
-        self._recurrent = [variable for name, variable in self._named.items() if name.startswith("recurrent/")]
+        # What a forward pass may change: a recurrent layer with dropout draws masks even when it is not training.
+        moving = ("seeds/", "recurrent/")
+        self._moving = [variable for name, variable in self._named.items() if name.startswith(moving)]
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fit `len(x)` batches in one call: see `Learner.fit`."""
@@ -59,7 +61,7 @@ class KerasLearner:
         key = ("evaluate", x.shape, x.dtype, y.shape, y.dtype)
         if key not in self._runs:
             self._runs[key] = self._compile_run(x, y)
-        with self._recurrent_states_kept():
+        with self._moving_kept():
             loss, outputs = self._runs[key](self._tf.constant(x), self._tf.constant(y))
         return float(loss.numpy()), outputs.numpy()
 
@@ -68,7 +70,7 @@ class KerasLearner:
         key = ("predict", x.shape, x.dtype)
         if key not in self._runs:
             self._runs[key] = self._compile_run(x, None)
-        with self._recurrent_states_kept():
+        with self._moving_kept():
             return np.asarray(self._runs[key](self._tf.constant(x)).numpy())
 
     def variables(self) -> dict[str, np.ndarray]:
@@ -175,11 +177,14 @@ class KerasLearner:
         return y.astype(np.float32)[..., None] if self._output_rank == 2 else y.astype(np.float32)
 
     @contextlib.contextmanager
-    def _recurrent_states_kept(self) -> Iterator[None]:
-        kept = [np.array(snapshot(variable)) for variable in self._recurrent]
-        yield
-        for variable, value in zip(self._recurrent, kept, strict=True):
-            variable.assign(value)
+    def _moving_kept(self) -> Iterator[None]:
+        kept = [np.array(snapshot(variable)) for variable in self._moving]
+        try:
+            yield
+        finally:
+            for variable, value in zip(self._moving, kept, strict=True):
+                if not np.array_equal(snapshot(variable), value):
+                    variable.assign(value)
 
 
 _HIDDEN_RANDOMNESS = frozenset(

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import AlteredError, ArtifactError
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
@@ -101,6 +101,10 @@ class TrainingRun:
             self._done[0] += 1
         return self._done[0] if most is None else min(self._done[0], most)
 
+    def forget(self) -> None:
+        """Look at every epoch again the next time; the checker must, too."""
+        self._done[0] = 0
+
     def published(self, number: int) -> Artifact:
         """The artifact of an epoch that is done.
 
@@ -136,13 +140,19 @@ class TrainingRun:
         return retention.kept(range(1, done + 1), self.best(done) if done else None, keep_every)
 
     def lacking(self, keep_every: int) -> dict[int, str]:
-        """Epochs whose state must be on disk and is not, with the reason, ascending."""
+        """Epochs whose state must be on disk and is not, with the reason, ascending.
+
+        Raises:
+            AlteredError: when what an epoch recorded of its state is altered.
+        """
         reasons = {}
         for number in sorted(self.kept(keep_every)):
             try:
                 found = artifact.open(self.state(number).directory)
                 if found.manifest.content != self.recorded_state(number):
                     reasons[number] = f"{found.directory}: is not the state that epoch {number} recorded"
+            except AlteredError:
+                raise  # of the epoch, which must be trained again with its state
             except ArtifactError as error:
                 reasons[number] = str(error)
         return reasons

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deeptrain import files
 from deeptrain.errors import ArtifactError
-from deeptrain.store import artifact, manifest
+from deeptrain.store import artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Source, Specification
 
