@@ -12,7 +12,7 @@ from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeErr
 from deeptrain.experiment import Experiment, read
 from deeptrain.formats import raw
 from deeptrain.lineage import LATEST
-from deeptrain.loading.batches import Batch
+from deeptrain.loading.batch import Batch
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
 from deeptrain.shards import layout, reading
 from deeptrain.shards.info import DataInfo

@@ -1,15 +1,12 @@
 """Inputs with mean 0 and standard deviation 1 over the training split, as the shards' statistics give them."""
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deeptrain.errors import DataError
+from deeptrain.loading.batch import Batch
 from deeptrain.shards.info import DataInfo
-
-if TYPE_CHECKING:
-    from deeptrain.loading.batches import Batch
 
 
 class Normalise:
@@ -31,7 +28,7 @@ class Normalise:
         self.mean = float(np.float32(data.statistics.mean))
         self.scale = float(np.float32(1.0 / data.statistics.std))
 
-    def process(self, batch: "Batch", rng: np.random.Generator | None) -> "Batch":  # noqa: ARG002 - the protocol's
+    def process(self, batch: Batch, rng: np.random.Generator | None) -> Batch:  # noqa: ARG002 - the protocol's
         """The batch with float32 inputs."""
         return dataclasses.replace(
             batch, x=(batch.x.astype(np.float32) - np.float32(self.mean)) * np.float32(self.scale)

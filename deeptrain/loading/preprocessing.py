@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from deeptrain import user_code
 from deeptrain.errors import UserCodeError
+from deeptrain.loading.batch import Batch
 from deeptrain.loading.normalise import Normalise
 from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
-
-if TYPE_CHECKING:
-    from deeptrain.loading.batches import Batch
 
 READY = {"normalise": Normalise}
 
@@ -21,7 +19,7 @@ READY = {"normalise": Normalise}
 class Preprocessor(Protocol):
     """Changes a batch; keeps nothing between calls."""
 
-    def process(self, batch: "Batch", rng: np.random.Generator | None) -> "Batch":
+    def process(self, batch: Batch, rng: np.random.Generator | None) -> Batch:
         """The batch as it is fed, with as many samples.
 
         Args:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from deeptrain import lineage, seeds, session
 from deeptrain.errors import ArtifactError, DataError
-from deeptrain.loading.batches import Batches, name_of
+from deeptrain.loading.batch import name_of
+from deeptrain.loading.batches import Batches
 from deeptrain.loading.order import order
 from deeptrain.loading.position import Position
 from deeptrain.shards import reading

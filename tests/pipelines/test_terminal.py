@@ -44,7 +44,8 @@ def epochs(count, *, iterations=3):
         for iteration in range(iterations + 1):
             yield progress(
                 epoch=epoch, epochs=count, iteration=iteration, iterations=iterations, losses=done,
-                validation_losses=done, key_values=tuple(number / 10 for number in range(1, epoch)), best_epoch=epoch - 1,
+                validation_losses=done, best_epoch=epoch - 1,
+                key_values=tuple(number / 10 for number in range(1, epoch)),
             )  # fmt: skip
     done = tuple(1 / number for number in range(1, count + 1))
     yield progress(
