@@ -75,7 +75,7 @@ def epoch_end(progress: Progress, epoch: int, width: int | None = None) -> Line:
         for name, of, weight in values
         if len(of) >= epoch
     ]
-    if progress.best_epoch == epoch:
+    if progress.was_best(epoch):
         parts.append(Part("best so far", "good", 6))
     return _spaced(parts if width is None else _fitting(parts, width))
 

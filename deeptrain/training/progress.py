@@ -35,6 +35,7 @@ class Progress:
         losses: training loss of each finished epoch, from epoch 1; the same tuple until another one is finished.
         validation_losses: likewise; may be shorter, or empty when nothing is validated.
         key_values: the key metric of each finished epoch, likewise.
+        maximize: whether more of it is better.
     """
 
     phase: Phase
@@ -55,11 +56,19 @@ class Progress:
     losses: tuple[float, ...] = ()
     validation_losses: tuple[float, ...] = ()
     key_values: tuple[float, ...] = ()
+    maximize: bool = True
 
     @property
     def finished(self) -> int:
         """How many epochs are behind us; an epoch that was stopped in its middle does not count."""
         return self.epoch if self.phase == "done" and self.iteration >= self.iterations else self.epoch - 1
+
+    def was_best(self, epoch: int) -> bool:
+        """Whether a finished epoch was better than all before it."""
+        sign = 1.0 if self.maximize else -1.0
+        values = [sign * value for value in self.key_values[:epoch]]
+        before = [value for value in values[:-1] if not math.isnan(value)]
+        return len(values) == epoch and not math.isnan(values[-1]) and values[-1] > max(before, default=-math.inf)
 
     @property
     def fraction(self) -> float:

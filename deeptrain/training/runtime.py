@@ -1,8 +1,12 @@
 """TensorFlow, started once a process in the way an experiment asks for, and imported nowhere before it is needed."""
 
+import contextlib
 import logging
 import os
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from deeptrain.errors import TrainingError
@@ -26,9 +30,11 @@ def start(threads: int, deterministic: bool) -> Any:
     global _started
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _chatter_kept_back():
         warnings.simplefilter("ignore")
         import tensorflow as tf
+
+        tf.config.list_physical_devices()
     if _started is None:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         try:
@@ -51,3 +57,21 @@ def start(threads: int, deterministic: bool) -> Any:
             f"the experiment asks for {threads} and {deterministic}: use a fresh process"
         )
     return tf
+
+
+@contextlib.contextmanager
+def _chatter_kept_back() -> Iterator[None]:
+    """What TensorFlow's libraries write past Python while they are loaded is shown only when loading fails."""
+    with tempfile.TemporaryFile() as said:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(stderr, said.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

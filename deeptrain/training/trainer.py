@@ -347,5 +347,6 @@ class Trainer:
                 best=None if best is None else best.value,
                 best_epoch=None if best is None else best.epoch,
                 **self._curves,
+                maximize=self.maximize,
             )
         )
