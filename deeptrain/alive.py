@@ -59,7 +59,9 @@ class AliveTrainer:
         expected = plan.training.done() + 1
         if self._trainer is None or self._identity != identity or stands is None or stands.epoch != expected:
             self.close()
-            self._trainer = session.trainer(plan, writing=True, watch=self._watch(plan))
+            watch = self._watch(plan)
+            watch(Progress(phase="build", epoch=expected, epochs=plan.epochs))
+            self._trainer = session.trainer(plan, writing=True, watch=watch)
             self._identity = identity
         return self._trainer
 

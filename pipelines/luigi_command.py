@@ -118,8 +118,8 @@ def _choose_scheduler(terminal: Terminal) -> None:
     except (OSError, ValueError):
         config.set("core", "local_scheduler", "true")
         terminal.say(
-            f"no central scheduler at {host}:{port}: going on with the local one "
-            f"(for the web page start luigid --address 127.0.0.1 --port {port}, then open http://{host}:{port})"
+            f"no central scheduler at {host}:{port}, so the local one is used "
+            f"(web page: luigid --address 127.0.0.1 --port {port})"
         )
 
 
