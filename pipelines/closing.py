@@ -1,13 +1,13 @@
 """What a command says at its end: what each stage did, and where the report is."""
 
 import os
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from deeptrain.errors import DeeptrainError
 from deeptrain.lineage import Lineage
 from deeptrain.store import events
-from pipelines.closing_table import Row
+from pipelines.closing_table import Row, State
 from pipelines.terminal import Terminal
 from tasks import base, watching
 
@@ -20,15 +20,13 @@ class Closing:
         self._terminal = terminal
         self._plan: Lineage | None = None
         self._process = os.getpid()
-        self._there: set[str] = set()
-        self._begun = time.monotonic()
+        self._trained = 0
 
     def begin(self, plan: Lineage) -> None:
-        """Note what is complete before anything runs; the first plan of a command is the one that was asked for."""
+        """Note what is trained before anything runs; the first plan of a command is the one that was asked for."""
         if self._plan is None:
             self._plan = plan
-            self._there = {stage for stage in plan.stages if plan.complete(stage)}
-            self._there |= {f"epoch {number}" for number in range(1, plan.training.done(plan.epochs) + 1)}
+            self._trained = plan.training.done(plan.epochs)
 
     def forget(self) -> None:
         """Say nothing at the end."""
@@ -69,27 +67,33 @@ class Closing:
         for stage, made in plan.stages.items():
             if stage == "predictions":
                 rows += self._epochs(plan, ran)
-            rows += self._row(stage, made.directory, ran)
+            otherwise: State | None = "was there" if plan.complete(stage) else None
+            rows += _row(stage, made.directory, ran, otherwise)
         rows += [Row(stage, "left out", None, reason) for stage, reason in plan.left_out.items()]
         return rows
 
-    def _row(self, stage: str, directory: Path, ran: dict[str, dict[str, object]]) -> list[Row]:
-        event = ran.get(stage)
-        if event is not None:
-            seconds = float(str(event["seconds"]))
-            if event["outcome"] == "ran":
-                return [Row(stage, "ran", seconds, _shown(directory))]
-            return [Row(stage, "failed", seconds, str(event["said"]))]
-        return [Row(stage, "was there", None, _shown(directory))] if stage in self._there else []
-
     def _epochs(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
         step = plan.experiment.training.task_epochs
+        done = plan.training.done(plan.epochs)
         rows = []
         for last in [*range(step, plan.epochs, step), plan.epochs]:
-            found = self._row(f"epoch {last}", plan.training.epoch(last).directory, ran)
             first = last - (last - 1) % step
-            rows += [row._replace(epochs=(first, last)) for row in found]
+            # Training may stop within a task, and a task in a child process trains what others were to train.
+            until = min(last, max(first, done))
+            otherwise: State | None = None if done < until else "was there" if until <= self._trained else "ran"
+            found = _row(f"epoch {last}", plan.training.epoch(until).directory, ran, otherwise)
+            rows += [row._replace(epochs=(first, until)) for row in found]
         return rows
+
+
+def _row(label: str, directory: Path, ran: Mapping[str, Mapping[str, object]], otherwise: State | None) -> list[Row]:
+    event = ran.get(label)
+    if event is None:
+        return [] if otherwise is None else [Row(label, otherwise, None, _shown(directory))]
+    seconds = float(str(event["seconds"]))
+    if event["outcome"] == "ran":
+        return [Row(label, "ran", seconds, _shown(directory))]
+    return [Row(label, "failed", seconds, str(event["said"]))]
 
 
 def _shown(path: Path) -> str:
