@@ -16,7 +16,7 @@ from deeptrain.errors import AlteredError, DataError
 from deeptrain.lineage import Lineage
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
-from deeptrain.metrics import names
+from deeptrain.metrics import checks, names
 from deeptrain.metrics.metric import Metric
 from deeptrain.shards import conversion, reading
 from deeptrain.shards.reading import Shards
@@ -94,9 +94,33 @@ def open_data(plan: Lineage) -> Opened:
         plan.set_aside(error)
         make_shards(plan).verify()
     shards = reading.open(plan.stages["shards"].directory)
-    settings = plan.experiment.training
-    made = preprocessors(settings.preprocessors, shards.info, plan.experiment.beside)
-    return Opened(plan, shards, made)
+    opened = Opened(
+        plan, shards, preprocessors(plan.experiment.training.preprocessors, shards.info, plan.experiment.beside)
+    )
+    _refuse_early(opened)
+    return opened
+
+
+def _refuse_early(opened: Opened) -> None:
+    """What the settings ask of the data and the data do not give, before hours are spent on training."""
+    plan, shards = opened.plan, opened.shards
+    names.checked(plan.experiment.training.metrics, shards.info.kind)
+    samples, batch_size = len(shards.split("train")), plan.experiment.training.batch_size
+    if batch_size > samples:
+        raise DataError(
+            f"training.batch_size must be at most the {samples} samples of the train split, got {batch_size}"
+        )
+    split = shards.split(plan.calibration_split)
+    if "threshold" in plan.stages:
+        checks.both_classes(split.labels > 0)
+    if "subset" in plan.stages:
+        sets, size = len(np.unique(split.sets)), plan.experiment.calibration.subset_size
+        if size > sets:
+            per_set = plan.experiment.data.samples_per_set
+            raise DataError(
+                f"calibration.subset_size must be at most the number of sets of the {split.name} split, which has "
+                f"{sets} ({len(split)} samples in sets of {per_set}), got {size}; lower it, or data.samples_per_set"
+            )
 
 
 def from_experiment(
@@ -142,11 +166,6 @@ def _made(
     until: int,
 ) -> Trainer:
     settings = opened.plan.experiment.training
-    if len(opened.shards.split("train")) < settings.batch_size:
-        raise DataError(
-            f"training.batch_size must be at most the {len(opened.shards.split('train'))} samples of the train split, "
-            f"got {settings.batch_size}"
-        )
     return Trainer(
         opened.learner(),
         opened.batches("train", training=True),

@@ -20,7 +20,7 @@ class CalibrationSettings(Section, frozen=True):
     """
 
     metric: str = "f1_score"
-    subset_size: Annotated[int, Meta(ge=0)] = 3
+    subset_size: Annotated[int, Meta(ge=0)] = 0
     folds: Annotated[int, Meta(ge=2)] = 5
     seed: Annotated[int, Meta(ge=0)] = 0
 

