@@ -5,11 +5,13 @@ Luigi imports `pipelines` before it reads its own settings, so what is set here 
 
 import argparse
 import atexit
+import multiprocessing
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,8 +73,14 @@ def take_part() -> None:
     watching.displays.append(lambda: terminal)
     _tell_stages(terminal)
     _choose_scheduler(terminal)
+    signal.signal(signal.SIGTERM, _stop)
     atexit.register(closing.close)
     sys.excepthook = _ending(terminal, lines, closing)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C; while a training runs, its own handler stands here."""
+    raise Interrupted("", number)
 
 
 def _on_plan(plan: Lineage, closing: Closing) -> None:
@@ -129,6 +137,9 @@ def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         del kind, trace
         if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for child in multiprocessing.active_children():
+                child.join()  # Luigi has asked it to stop, and it is writing its checkpoint
             watching.close()
             for line in explain(error) if str(error) else ["deeptrain: stopped; run the same command to go on"]:
                 terminal.complain(line)

@@ -14,13 +14,14 @@ import luigi
 from luigi.freezing import recursively_unfreeze
 
 from deeptrain import lineage
-from deeptrain.errors import AlteredError, ArtifactError, SettingsError
+from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Writer
 from deeptrain.store.events import EventLog
 from deeptrain.store.locks import lock_of
 from deeptrain.store.specification import Specification
+from tasks import children
 
 RUN = uuid.uuid4().hex
 """This run of a command and its child processes, in the event log."""
@@ -139,19 +140,18 @@ class ExperimentTask(luigi.Task):
         plan = self.plan
         if self.complete():
             return
+        children.follow_parent()
         _tidy(plan)
         events = EventLog(plan.live / "events.jsonl")
         begun = time.monotonic()
         try:
             self.make(plan)
-        except AlteredError as error:
-            plan.set_aside(error)
-            self._log(events, "failed", begun, str(error))
-            raise ArtifactError(f"{error.directory}: run the same command again, and it is made anew") from error
         except BaseException as error:
-            said = next(iter(str(error).splitlines()), type(error).__name__)
-            self._log(events, "failed", begun, said)
-            raise
+            told = _told(error, plan)
+            self._log(events, "failed", begun, next(iter(str(told).splitlines()), type(told).__name__))
+            if told is error:
+                raise
+            raise told from error
         self._log(events, "ran", begun)
 
     def _log(self, events: EventLog, outcome: str, begun: float, said: str = "") -> None:
@@ -183,6 +183,18 @@ class ExperimentTask(luigi.Task):
         """Another task of the same experiment; parameters are handed on, never taken from the command line."""
         mine = {name: getattr(self, name) for name in ("experiment", "store", "epochs", "seed", "settings")}
         return cls(**mine, **parameters)
+
+
+def _told(error: BaseException, plan: Lineage) -> BaseException:
+    """What a task raises for an error, so that it is told in a line that says what to do."""
+    if isinstance(error, AlteredError):
+        plan.set_aside(error)
+        return ArtifactError(f"{error}; run the same command again and it is made anew")
+    if isinstance(error, KeyboardInterrupt) and children.is_child():
+        # Luigi ends a run on a KeyboardInterrupt in its own process; in a child it would be a traceback.
+        children.ignore_stops()
+        return DeeptrainError(str(error) or "stopped; run the same command to go on")
+    return error
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,13 +1,12 @@
 """An epoch is a task, and its artifact is a checkpoint."""
 
 import functools
-import multiprocessing
 from typing import TYPE_CHECKING
 
 from deeptrain.errors import SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store.specification import Specification
-from tasks import watching
+from tasks import children, watching
 from tasks.base import ExperimentTask, WholeNumber
 from tasks.shards import Shards
 
@@ -52,7 +51,7 @@ class Epoch(ExperimentTask):
 
     def make(self, plan: Lineage) -> None:
         """Train. A child process trains all epochs at once: its trainer could not stay alive for the next task."""
-        in_child = multiprocessing.parent_process() is not None
+        in_child = children.is_child()
         until = plan.epochs if in_child else self.number
         watching.running(plan, self)
         try:

@@ -13,25 +13,29 @@ _SEED_GENERATOR = "global_seed_generator"
 
 @contextlib.contextmanager
 def fresh_names_and_seeds(seed: int) -> Iterator[None]:
-    """Build a model as the first of a process: names counted from one, unseeded layers seeded from `seed`.
+    """Build a model as the first of a process that has no configuration of its own.
 
-    The generators of `random` and NumPy and Keras' counters are the user's: they are put back afterwards.
+    Names are counted from one, unseeded layers seeded from `seed`, and floats, epsilon and axes are Keras' defaults
+    whatever `~/.keras/keras.json` or the session says: none of that is in an identity. The generators of `random` and
+    NumPy and Keras' counters are the user's: they are put back afterwards.
     """
     import keras
-    from keras.src.backend.common import global_state  # Keras has no public door to its name counters
 
-    kept = {name: global_state.get_global_attribute(name) for name in (_NAME_COUNTERS, _SEED_GENERATOR)}
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - kept for the user, not drawn from
-    for name in kept:
-        global_state.set_global_attribute(name, None)
     try:
-        keras.utils.set_random_seed(seed % 2**32)
-        yield
+        with _attributes({_NAME_COUNTERS: None, _SEED_GENERATOR: None}), _default_configuration():
+            keras.utils.set_random_seed(seed % 2**32)
+            yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-        for name, value in kept.items():
-            global_state.set_global_attribute(name, value)
+
+
+@contextlib.contextmanager
+def as_when_built(seeds: Any) -> Iterator[None]:
+    """Trace with a learner's own generator and configuration: another model may have been built meanwhile."""
+    with _attributes({_SEED_GENERATOR: seeds}), _default_configuration():
+        yield
 
 
 def global_seed_generator() -> Any:
@@ -42,13 +46,32 @@ def global_seed_generator() -> Any:
 
 
 @contextlib.contextmanager
-def global_seeds_are(generator: Any) -> Iterator[None]:
-    """Trace with a learner's own generator: another model may have been built meanwhile."""
-    from keras.src.backend.common import global_state
+def _attributes(values: dict[str, Any]) -> Iterator[None]:
+    from keras.src.backend.common import global_state  # Keras has no public door to these
 
-    kept = global_state.get_global_attribute(_SEED_GENERATOR)
-    global_state.set_global_attribute(_SEED_GENERATOR, generator)
+    kept = {name: global_state.get_global_attribute(name) for name in values}
+    for name, value in values.items():
+        global_state.set_global_attribute(name, value)
     try:
         yield
     finally:
-        global_state.set_global_attribute(_SEED_GENERATOR, kept)
+        for name, value in kept.items():
+            global_state.set_global_attribute(name, value)
+
+
+@contextlib.contextmanager
+def _default_configuration() -> Iterator[None]:
+    from keras import config
+
+    kept = config.floatx(), config.epsilon(), config.image_data_format(), config.dtype_policy()
+    config.set_floatx("float32")
+    config.set_epsilon(1e-7)
+    config.set_image_data_format("channels_last")
+    config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        config.set_floatx(kept[0])
+        config.set_epsilon(kept[1])
+        config.set_image_data_format(kept[2])
+        config.set_dtype_policy(kept[3])

@@ -8,7 +8,8 @@ import numpy as np
 
 from deeptrain.errors import TrainingError
 from deeptrain.metrics.metric import Kind
-from deeptrain.training.keras_globals import global_seed_generator, global_seeds_are
+from deeptrain.training.keras_globals import as_when_built, global_seed_generator
+from deeptrain.training.keras_graph import check_resumable, writes_variables
 from deeptrain.training.keras_variables import check_fit, named_variables, snapshot
 
 
@@ -42,9 +43,8 @@ class KerasLearner:
         self._fits: dict[tuple[Any, ...], Any] = {}
         self._runs: dict[tuple[Any, ...], Any] = {}
         self._named = named_variables(model, optimizer, self._global_seeds)
-        # What a forward pass may change: a recurrent layer with dropout draws masks even when it is not training.
-        moving = ("seeds/", "recurrent/")
-        self._moving = [variable for name, variable in self._named.items() if name.startswith(moving)]
+        trained = {id(variable) for variable in [*model.trainable_variables, *optimizer.variables]}
+        self._moving = [variable for variable in self._named.values() if id(variable) not in trained]
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fit `len(x)` batches in one call: see `Learner.fit`."""
@@ -61,7 +61,7 @@ class KerasLearner:
         key = ("evaluate", x.shape, x.dtype, y.shape, y.dtype)
         if key not in self._runs:
             self._runs[key] = self._compile_run(x, y)
-        with self._moving_kept():
+        with self._moving_kept(self._runs[key]):
             loss, outputs = self._runs[key](self._tf.constant(x), self._tf.constant(y))
         return float(loss.numpy()), outputs.numpy()
 
@@ -70,7 +70,7 @@ class KerasLearner:
         key = ("predict", x.shape, x.dtype)
         if key not in self._runs:
             self._runs[key] = self._compile_run(x, None)
-        with self._moving_kept():
+        with self._moving_kept(self._runs[key]):
             return np.asarray(self._runs[key](self._tf.constant(x)).numpy())
 
     def variables(self) -> dict[str, np.ndarray]:
@@ -151,9 +151,9 @@ class KerasLearner:
             )
             return losses.stack(), outputs.stack()
 
-        with global_seeds_are(self._global_seeds):
+        with as_when_built(self._global_seeds):
             compiled = fit.get_concrete_function()
-        _refuse_hidden_randomness(compiled.graph)
+        check_resumable(compiled, self._named)
         return compiled
 
     def _compile_run(self, x: np.ndarray, y: np.ndarray | None) -> Any:
@@ -168,7 +168,7 @@ class KerasLearner:
 
         signature = [tf.TensorSpec(part.shape, part.dtype) for part in (x, y) if part is not None]
         run = tf.function(predict if y is None else evaluate, autograph=False, input_signature=signature)
-        with global_seeds_are(self._global_seeds):
+        with as_when_built(self._global_seeds):
             return run.get_concrete_function()
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
@@ -177,7 +177,11 @@ class KerasLearner:
         return y.astype(np.float32)[..., None] if self._output_rank == 2 else y.astype(np.float32)
 
     @contextlib.contextmanager
-    def _moving_kept(self) -> Iterator[None]:
+    def _moving_kept(self, run: Any) -> Iterator[None]:
+        """Put back what a forward pass changed: a recurrent layer with dropout draws even when it is not training."""
+        if not writes_variables(run):
+            yield
+            return
         kept = [np.array(snapshot(variable)) for variable in self._moving]
         try:
             yield
@@ -185,21 +189,3 @@ class KerasLearner:
             for variable, value in zip(self._moving, kept, strict=True):
                 if not np.array_equal(snapshot(variable), value):
                     variable.assign(value)
-
-
-_HIDDEN_RANDOMNESS = frozenset(
-    {"RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomUniformInt", "RandomShuffle", "Multinomial",
-     "RandomGamma", "ParameterizedTruncatedNormal", "RandomPoissonV2"}
-)  # fmt: skip
-
-
-def _refuse_hidden_randomness(graph: Any) -> None:
-    """Operations that keep their generator inside the kernel cannot be checkpointed, so no resume could be exact."""
-    definition = graph.as_graph_def()
-    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
-    hidden = sorted({node.op for node in nodes if node.op in _HIDDEN_RANDOMNESS})
-    if hidden:
-        raise TrainingError(
-            f"the model draws random numbers that no checkpoint can hold ({', '.join(hidden)}): "
-            "use keras.random with a keras.random.SeedGenerator instead of tf.random"
-        )

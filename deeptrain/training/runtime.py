@@ -32,9 +32,12 @@ def start(threads: int, deterministic: bool) -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with warnings.catch_warnings(), _chatter_kept_back():
         warnings.simplefilter("ignore")
+        import keras  # noqa: F401 - its first import is part of the start
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    if keras_backend() != "tensorflow":
+        raise TrainingError(f"deeptrain trains on Keras' tensorflow backend, this process uses {keras_backend()}")
     if _started is None:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         try:
@@ -57,6 +60,13 @@ def start(threads: int, deterministic: bool) -> Any:
             f"the experiment asks for {threads} and {deterministic}: use a fresh process"
         )
     return tf
+
+
+def keras_backend() -> str:
+    """The backend Keras was loaded with."""
+    import keras
+
+    return str(keras.config.backend())
 
 
 @contextlib.contextmanager
