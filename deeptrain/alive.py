@@ -23,7 +23,7 @@ class AliveTrainer:
         """
         self._watch = watch
         self._trainer: Trainer | None = None
-        self._identity = ""
+        self._stands_for: tuple[object, ...] = ()
 
     def reach(self, plan: Lineage, until: int) -> None:
         """Train so that the epochs up to `until` are done and every state that must be there is.
@@ -47,22 +47,24 @@ class AliveTrainer:
             self._trainer = None
 
     def _reach(self, plan: Lineage, until: int) -> None:
-        if plan.training.last(until) is None:
-            self._standing_for(plan).train(until)
+        while plan.training.last(until) is None:
+            # One epoch at a time: behind a missing one there may be others that are done.
+            self._standing_for(plan).train(plan.training.done() + 1)
         if plan.training.last(plan.epochs) is not None:
             self.close()
             rebuild_lacking(plan, self._watch(plan))
 
     def _standing_for(self, plan: Lineage) -> Trainer:
-        identity = plan.training.specification.identity
-        stands = self._trainer.position if self._trainer is not None else None
+        settings = plan.experiment.training
+        stands_for = (plan.training.directory.resolve(), settings.keep_every, settings.autosave_seconds)
+        stands = self._trainer.position.epoch if self._trainer is not None else None
         expected = plan.training.done() + 1
-        if self._trainer is None or self._identity != identity or stands is None or stands.epoch != expected:
+        if self._trainer is None or self._stands_for != stands_for or stands != expected:
             self.close()
             watch = self._watch(plan)
             watch(Progress(phase="build", epoch=expected, epochs=plan.epochs))
             self._trainer = session.trainer(plan, writing=True, watch=watch)
-            self._identity = identity
+            self._stands_for = stands_for
         return self._trainer
 
 
@@ -88,11 +90,13 @@ def variables_after(
     """The learner's variables at the end of an epoch that is done; trained again if its state was pruned or damaged."""
     journal = Journal(plan.training, plan.experiment.training.keep_every)
     try:
-        return journal.variables(number)
+        variables = journal.variables(number)
     except ArtifactError:
         trainer = session.trainer(plan, writing=True, watch=watch, until=number)
         try:
             trainer.train(number)
-            return {name: np.array(value) for name, value in trainer.learner.variables().items()}
+            variables = {name: np.array(value) for name, value in trainer.learner.variables().items()}
         finally:
             trainer.close()
+    plan.tidy(rebuilt=True)
+    return variables

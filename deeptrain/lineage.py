@@ -117,9 +117,15 @@ class Lineage:
         return verdict.artifact
 
     def set_aside(self, error: AlteredError) -> None:
-        """Move what was found altered out of the way, with a warning; it counts as not made then."""
-        if error.directory.exists():
-            log.warning("%s; it is set aside in %s", error, artifact.set_aside(error.directory).parent)
+        """Move what was found altered out of the way, with a warning; it counts as not made then.
+
+        Raises:
+            LockedError: when another process is writing it.
+        """
+        inside = error.directory.is_relative_to(self.training.directory)
+        with lock_of(self.root, self.training.directory if inside else error.directory):
+            if error.directory.exists():
+                log.warning("%s; it is set aside in %s", error, artifact.set_aside(error.directory).parent)
         self.checker.forget()
         self.training.forget()
 
@@ -129,16 +135,23 @@ class Lineage:
         data = files.canonical_json({**names, "training": self.training.directory.name, "epochs": self.epochs})
         path = self.live / LATEST
         if not path.is_file() or path.read_bytes() != data:
-            self.live.mkdir(parents=True, exist_ok=True)
+            files.make_directories(self.live)
             files.write_loose(path, data)
 
-    def tidy(self) -> None:
-        """Remove the litter of killed runs and what training no longer needs; what another process writes stays."""
+    def tidy(self, *, rebuilt: bool = False) -> None:
+        """Remove the litter of killed runs and what training no longer needs; what another process writes stays.
+
+        Args:
+            rebuilt: whether no state has to be rebuilt any more; until then the checkpoints of a rebuild stay.
+        """
         if not self.root.is_dir():
             return
         sweep.sweep(self.root)
+        keep_every = self.experiment.training.keep_every
         with contextlib.suppress(DeeptrainError), lock_of(self.root, self.training.directory):
-            self.training.tidy(self.experiment.training.keep_every)
+            trained = self.training.last(self.epochs) is not None
+            pending = trained and (bool(self.training.lacking(keep_every)) or not self.complete("predictions"))
+            self.training.tidy(keep_every, unfinished=rebuilt or not pending)
 
 
 def read(

@@ -1,6 +1,7 @@
 """A lineage brought to life: data opened, model built, trainer standing where the run on disk stands."""
 
 import functools
+import hashlib
 import shutil
 import tempfile
 import weakref
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain import lineage
-from deeptrain.errors import AlteredError, DataError
+from deeptrain.errors import AlteredError, ArtifactError, DataError
 from deeptrain.lineage import Lineage
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
@@ -78,9 +79,16 @@ class Opened:
         if variables is not None:
             learner.restore(variables)
         elif experiment.model.initial_weights is not None:
-            path = experiment.beside / experiment.model.initial_weights
-            learner.restore_weights(arrays.decode(path.read_bytes(), path))
+            learner.restore_weights(self._initial_weights(experiment.beside / experiment.model.initial_weights))
         return learner
+
+    def _initial_weights(self, path: Path) -> dict[str, np.ndarray]:
+        """The weights that the plan was made for: the file may have changed since."""
+        data = path.read_bytes()
+        source = self.plan.training.initial_weights
+        if source is None or hashlib.sha256(data).hexdigest() not in source.files.values():
+            raise ArtifactError(f"{path}: changed since this run was planned; run the same command again")
+        return arrays.decode(data, path)
 
 
 def open_data(plan: Lineage) -> Opened:
@@ -153,10 +161,15 @@ def trainer(
     """
     if not writing:
         return _without_store(plan, watch)
+    plan.tidy()
     opened = open_data(plan)
     settings = plan.experiment.training
-    journal = Journal(plan.training, settings.keep_every)
-    return _made(opened, journal, watch, until or settings.epochs)
+    while True:
+        journal = Journal(plan.training, settings.keep_every)
+        try:
+            return _made(opened, journal, watch, until or settings.epochs)
+        except AlteredError as error:
+            plan.set_aside(error)
 
 
 def _made(

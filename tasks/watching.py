@@ -45,7 +45,7 @@ def watch(plan: Lineage) -> Callable[[Progress], None]:
     from deeptrain.training.live_page import LivePage
     from deeptrain.training.reporter import Reporter
 
-    key = plan.training.specification.identity
+    key = str(plan.training.directory.resolve())
     if key not in _reporters:
         status = _scheduler.setdefault(key, SchedulerStatus())
         page = LivePage(plan.training.directory / "live" / "index.html", plan.experiment.name)
@@ -55,7 +55,7 @@ def watch(plan: Lineage) -> Callable[[Progress], None]:
 
 def running(plan: Lineage, task: "luigi.Task | None") -> None:
     """Say which task of a run is being worked on; None when none is."""
-    _scheduler.setdefault(plan.training.specification.identity, SchedulerStatus()).task = task
+    _scheduler.setdefault(str(plan.training.directory.resolve()), SchedulerStatus()).task = task
 
 
 def close() -> None:

@@ -1,13 +1,15 @@
 """What acts between epochs: the protocol of callbacks, and how an experiment names them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deeptrain import user_code
+from deeptrain import files, user_code
 from deeptrain.errors import UserCodeError
 from deeptrain.settings import Use
 from deeptrain.training.early_stopping import EarlyStopping
+from deeptrain.training.state import numbers
 
 if TYPE_CHECKING:
     from deeptrain.training.results import Results
@@ -28,12 +30,39 @@ class Callback(Protocol):
         ...
 
     def state(self) -> Mapping[str, Any]:
-        """What it remembers: text, numbers, lists and mappings of them."""
+        """What it remembers, as JSON keeps it: text, numbers (also nan and inf), lists, and mappings with text keys."""
         ...
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Remember again what `state` gave."""
         ...
+
+
+def memory_of(name: str, callback: Callback) -> dict[str, Any]:
+    """What a callback remembers, as it will come back from a checkpoint.
+
+    Raises:
+        UserCodeError: when it would come back as something else, such as a tuple as a list.
+    """
+    kept = callback.state()
+    try:
+        again = numbers(json.loads(files.canonical_json(kept)))
+    except (TypeError, ValueError) as error:
+        raise UserCodeError(f"{name}: its state() cannot be kept in JSON: {error}") from error
+    if not _same(kept, again):
+        raise UserCodeError(
+            f"{name}: its state() does not survive JSON: {kept!r:.120} would come back as {again!r:.120}; "
+            "use text, numbers, lists, and mappings with text keys"
+        )
+    return dict(again)
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, Mapping):
+        return isinstance(two, dict) and one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
+    if isinstance(one, list):
+        return isinstance(two, list) and len(one) == len(two) and all(map(_same, one, two))
+    return type(one) is type(two) and (one == two or (one != one and two != two))
 
 
 def callbacks(names: Sequence[str | Use], beside: Path | None) -> dict[str, Callback]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deeptrain import files
 from deeptrain.errors import ArtifactError, TrainingError
 from deeptrain.store import artifact
 from deeptrain.store.locks import lock_of
@@ -39,7 +40,10 @@ class Checkpoint:
 
 
 class Journal:
-    """Writes one training into its run's directory, and holds its lock from `open` to `close`."""
+    """Writes one training into its run's directory, and holds its lock from `open` to `close`.
+
+    Its directory is made durably when the lock is taken: what is published below it must not hang in the air.
+    """
 
     def __init__(self, run: TrainingRun, keep_every: int = 0) -> None:
         """Name what is written; nothing is touched yet."""
@@ -54,6 +58,7 @@ class Journal:
             LockedError: when another process is.
         """
         self._lock.acquire()
+        files.make_directories(self.run.directory)
 
     def close(self) -> None:
         """Let another process write."""
@@ -72,23 +77,22 @@ class Journal:
             AlteredError: when what an epoch recorded is altered.
         """
         done = self.done()
-        if until > done:
-            for found in self._unfinished():
-                with self._set_aside_if_damaged(found.directory):
-                    state = TrainState.from_plain(found.json(PROGRESS)["state"])
-                    if state.position.epoch == done + 1:
-                        artifact.verify(found.directory)
-                        return Checkpoint(
-                            state,
-                            arrays.decode(found.verified(STATE), found.directory / STATE),
-                            history.decode(found.verified(HISTORY), found.directory / HISTORY),
-                        )
-        for number in range(min(until, done), 0, -1):
-            if not self.run.state(number).directory.exists():
-                continue
-            state = self._state_after(number)
-            with self._set_aside_if_damaged(self.run.state(number).directory):
-                return Checkpoint(state, self.variables(number), History.empty())
+        reached = max((number for number in range(1, min(until, done) + 1) if self._has_state(number)), default=0)
+        for found in self._unfinished():
+            with self._set_aside_if_damaged(found.directory):
+                state = TrainState.from_plain(found.json(PROGRESS)["state"])
+                if reached < state.position.epoch <= min(until, done + 1) and self._belongs(found, state):
+                    found.verify()
+                    return Checkpoint(
+                        state,
+                        arrays.decode(found.verified(STATE), found.directory / STATE),
+                        history.decode(found.verified(HISTORY), found.directory / HISTORY),
+                    )
+        for number in range(reached, 0, -1):
+            if self._has_state(number):
+                state = self._state_after(number)
+                with self._set_aside_if_damaged(self.run.state(number).directory):
+                    return Checkpoint(state, self.variables(number), History.empty())
         return None
 
     def results(self, until: int) -> list[Results]:
@@ -109,25 +113,35 @@ class Journal:
         return arrays.decode(found.verified(STATE), found.directory / STATE)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a mid-epoch checkpoint and let the oldest go."""
-        position = checkpoint.state.position
-        if position.batch == 0 or position.epoch <= self.done():
-            return  # where an epoch begins, and while one is trained again, the state before it is checkpoint enough
-        specification = self.run.unfinished(position.iteration)
-        if _is_whole(specification.directory):
-            return  # asked for again where nothing was fit since, as during a validation
-        with artifact.writing(specification, {}) as writer:
+        """Write a checkpoint before an epoch's end, and let go those that are older than the one before it.
+
+        Where an epoch begins and the state of the one before is there, nothing is written: that is checkpoint enough.
+        """
+        at = checkpoint.state.position
+        if at.batch == 0 and (at.epoch == 1 or self._has_state(at.epoch - 1)):
+            return
+        specification = self.run.unfinished(at.epoch, at.batch)
+        # What is further on, or was made from something else, belongs to a past that was trained again.
+        for found in self._unfinished():
+            state = TrainState.from_plain(found.json(PROGRESS)["state"])
+            place = (state.position.epoch, state.position.batch)
+            if place >= (at.epoch, at.batch) or not self._belongs(found, state):
+                artifact.remove(found.directory)
+        with artifact.writing(specification, self.run.checker.links(specification)) as writer:
             writer.write(STATE, arrays.encode(checkpoint.variables))
             writer.write(HISTORY, history.encode(checkpoint.history))
             writer.json(PROGRESS, {"state": checkpoint.state.plain()})
         for old in self._unfinished()[GENERATIONS:]:
             artifact.remove(old.directory)
 
-    def publish(self, checkpoint: Checkpoint, results: Results) -> None:
+    def publish(self, checkpoint: Checkpoint, results: Results) -> bool:
         """Publish the epoch that has just ended and its state, then let go what retention no longer keeps.
 
         An epoch that is there already, because it was trained again to rebuild its state, is left as it is; the
         rebuilt state must be the recorded one.
+
+        Returns:
+            Whether the epoch's state is on disk now, so that training can go on from it.
 
         Raises:
             TrainingError: when an epoch trained again does not come out as recorded.
@@ -144,6 +158,7 @@ class Journal:
                 writer.json(METRICS, results.plain())
                 writer.write(HISTORY, history.encode(checkpoint.history))
             self.tidy()
+        return kept
 
     def tidy(self) -> None:
         """Remove checkpoints of epochs that are done, and states that retention does not keep."""
@@ -168,6 +183,16 @@ class Journal:
 
     def _state_after(self, number: int) -> TrainState:
         return TrainState.from_plain(self.run.published(number).json(PROGRESS)["state"])
+
+    def _has_state(self, number: int) -> bool:
+        return self.run.state(number).directory.is_dir()
+
+    def _belongs(self, found: artifact.Artifact, state: TrainState) -> bool:
+        """Whether a checkpoint was made from what its epoch is made from now."""
+        at = state.position
+        specification = self.run.unfinished(at.epoch, at.batch)
+        same = found.manifest.identity == specification.identity
+        return same and dict(found.manifest.inputs) == self.run.checker.links(specification)
 
     def _unfinished(self) -> list[artifact.Artifact]:
         """Mid-epoch checkpoints whose sizes fit, newest first."""

@@ -4,7 +4,6 @@
 (manifest, `state.safetensors`), `unfinished/` (the newest mid-epoch checkpoints) and `live/`.
 """
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,10 +88,12 @@ class TrainingRun:
         settings = {"epoch": number, "of": self.epoch(number).identity}
         return Specification("state", RECIPE, self.directory / "states", settings, name=f"{number:04d}")
 
-    def unfinished(self, iteration: int) -> Specification:
-        """A checkpoint in the middle of an epoch, after `iteration` iterations of the training."""
-        settings = {"iteration": iteration, "of": self.specification.identity}
-        return Specification("unfinished", RECIPE, self.directory / "unfinished", settings, name=f"{iteration:09d}")
+    def unfinished(self, epoch: int, batch: int) -> Specification:
+        """A checkpoint before an epoch's end, after `batch` of its batches; made from what the epoch is made from."""
+        made = self.epoch(epoch)
+        settings = {"batch": batch, "of": made.identity}
+        name = f"{epoch:05d}.{batch:08d}"
+        return Specification("unfinished", RECIPE, self.directory / "unfinished", settings, made.inputs, name=name)
 
     def done(self, most: int | None = None) -> int:
         """How many epochs in a row, from the first, are complete; at most `most` are looked for."""
@@ -157,15 +158,19 @@ class TrainingRun:
                 reasons[number] = str(error)
         return reasons
 
-    def tidy(self, keep_every: int) -> None:
-        """Remove checkpoints of epochs that are done, and states that retention does not keep; needs the lock."""
+    def tidy(self, keep_every: int, *, unfinished: bool = True) -> None:
+        """Remove states that retention does not keep, and checkpoints of epochs that are done; needs the lock.
+
+        Args:
+            keep_every: see `retention.kept`.
+            unfinished: whether such checkpoints go; those of a rebuild are still needed.
+        """
         done = self.done()
         if not done:
             return
-        for directory in self.directory.glob("unfinished/[0-9]*"):
-            with contextlib.suppress(ArtifactError, KeyError, TypeError):
-                if artifact.open(directory).json(PROGRESS)["state"]["position"]["epoch"] <= done:
-                    artifact.remove(directory)
+        for directory in self.directory.glob("unfinished/[0-9]*") if unfinished else ():
+            if directory.name.partition(".")[0].isdecimal() and int(directory.name.partition(".")[0]) <= done:
+                artifact.remove(directory)
         kept = self.kept(keep_every)
         for directory in self.directory.glob("states/[0-9]*"):
             if directory.name.isdecimal() and int(directory.name) <= done and int(directory.name) not in kept:

@@ -63,7 +63,16 @@ class TrainState:
                 tally=Tally.from_plain(value["tally"]),
                 best=None if best is None else Best(int(best["epoch"]), float(best["value"])),
                 stopped=None if value["stopped"] is None else str(value["stopped"]),
-                callbacks={str(name): dict(kept) for name, kept in value["callbacks"].items()},
+                callbacks={str(name): dict(numbers(kept)) for name, kept in value["callbacks"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"not a train state: {type(error).__name__}: {error}") from error
+
+
+def numbers(value: Any) -> Any:
+    """A value from JSON with "nan", "inf" and "-inf" as the numbers they were written for."""
+    if isinstance(value, dict):
+        return {key: numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [numbers(item) for item in value]
+    return float(value) if value in ("nan", "inf", "-inf") else value

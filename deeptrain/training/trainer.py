@@ -13,7 +13,7 @@ from deeptrain.loading.batches import Batches
 from deeptrain.loading.position import Position
 from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.training import signals
-from deeptrain.training.callbacks import Callback
+from deeptrain.training.callbacks import Callback, memory_of
 from deeptrain.training.history import History
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.learner import Learner
@@ -93,6 +93,7 @@ class Trainer:
         self.results: list[Results] = []
         self.state = TrainState()
         self._journal = journal
+        self._rebuilding = False
         self._watch = watch
         self._clock = clock
         self._meter = Meter(clock)
@@ -104,9 +105,15 @@ class Trainer:
         self._stop_reason: str | None = None
         first = train_data.indices(1, 0)[:1]
         self._pace = Pace(int(train_data.split.take(first).nbytes) * train_data.batch_size)
+        self._failed = False
         if journal is not None:
             journal.open()
-            self._resume(journal, epochs)
+            try:
+                self._rebuilding = epochs <= journal.done()
+                self._resume(journal, epochs)
+            except BaseException:
+                journal.close()
+                raise
 
     @classmethod
     def from_experiment(
@@ -153,12 +160,26 @@ class Trainer:
 
         Raises:
             Interrupted: when it was asked to stop.
-            TrainingError: when the loss is not finite.
+            TrainingError: when the loss is not finite, or this trainer failed before.
         """
+        if self._failed:
+            raise TrainingError(
+                "this trainer failed, and may stand in the middle of an iteration: make a new one, "
+                "which goes on from the last checkpoint"
+            )
         last = self.epochs if until is None else until
-        with signals.handled(self.interrupt, self.save_soon):
-            while self.position.epoch <= last and self.state.stopped is None:
-                self._epoch(last)
+        try:
+            with signals.handled(self.interrupt, self.save_soon):
+                while self.position.epoch <= last and self.state.stopped is None:
+                    self._epoch(last)
+                    self._skip_what_is_done(last)
+                self._between()
+        except Interrupted:
+            raise
+        except BaseException:
+            self._failed = True
+            self.close()
+            raise
         if self.position.epoch > self.epochs or self.state.stopped is not None:
             self._tell("done", last)
         return self.state
@@ -180,10 +201,22 @@ class Trainer:
         if self._journal is not None:
             self._journal.close()
 
+    def _skip_what_is_done(self, last: int) -> None:
+        """Go to the end of epochs that are done already: one before them was missing, and came out the same."""
+        journal = self._journal
+        if journal is None or self._rebuilding or not journal.done() >= self.position.epoch <= last:
+            return
+        checkpoint = journal.resume(last)
+        if checkpoint is not None and checkpoint.state.position.epoch > self.position.epoch:
+            self._stand_at(checkpoint, journal)
+
     def _resume(self, journal: Journal, until: int) -> None:
         checkpoint = journal.resume(until)
-        if checkpoint is None:
-            return
+        if checkpoint is not None:
+            self._stand_at(checkpoint, journal)
+
+    def _stand_at(self, checkpoint: Checkpoint, journal: Journal) -> None:
+        self.results.clear()
         self.learner.restore(checkpoint.variables)
         self.state = checkpoint.state
         self._history = [checkpoint.history]
@@ -256,14 +289,13 @@ class Trainer:
             self._between()
         found = {"loss": float(np.average(losses, weights=sizes))}
         probabilities = interpret(np.concatenate(outputs), self.kind, self.outputs)
-        labels = self.val_data.split.labels
-        if np.isfinite(probabilities).all():
-            found |= {metric.name: metric(labels, probabilities) for metric in self.metrics}
-        else:
+        if not (np.isfinite(probabilities).all() and np.isfinite(found["loss"])):
             raise TrainingError(
-                f"the model's outputs for the validation split are not finite after epoch {self.position.epoch}: "
-                "training stops and the last good checkpoint stays"
+                f"the model's outputs for the validation split, or its loss, are not finite after epoch "
+                f"{self.position.epoch}: training stops and the last good checkpoint stays"
             )
+        labels = self.val_data.split.labels
+        found |= {metric.name: metric(labels, probabilities) for metric in self.metrics}
         self._tell("checkpoint", last)
         return found
 
@@ -289,15 +321,17 @@ class Trainer:
             tally=Tally(),
             best=best,
             stopped=self._stop_reason,
-            callbacks={name: dict(callback.state()) for name, callback in self.callbacks.items()},
+            callbacks={name: memory_of(name, callback) for name, callback in self.callbacks.items()},
         )
+        durable = True
         if self._journal is not None:
-            checkpoint = Checkpoint(state, self.learner.variables(), History.joined([History.empty(), *self._history]))
-            self._journal.publish(checkpoint, results)
+            history = History.joined([History.empty(), *self._history])
+            durable = self._journal.publish(Checkpoint(state, self._finite_variables(), history), results)
         self._remember([results])
         self._history = []
         self.state = state
-        self._saved_at = self._clock()
+        if durable:
+            self._saved_at = self._clock()
         self._tell("checkpoint", self.epochs)
 
     def _between(self) -> None:
@@ -309,10 +343,13 @@ class Trainer:
         if self._signal is not None:
             number, self._signal = self._signal, None
             at = self.position
+            told = (
+                "a checkpoint holds everything: run the same command to go on"
+                if self._journal is not None
+                else "nothing is on disk: call train() again to go on"
+            )
             raise Interrupted(
-                f"stopped in epoch {at.epoch} after {at.batch} of {len(self.train_data)} iterations; "
-                "a checkpoint holds everything: run the same command to go on",
-                number,
+                f"stopped in epoch {at.epoch} after {at.batch} of {len(self.train_data)} iterations; {told}", number
             )
 
     def _save(self) -> None:
@@ -320,7 +357,20 @@ class Trainer:
         self._saved_at = self._clock()
         if self._journal is not None:
             history = History.joined([History.empty(), *self._history])
-            self._journal.save(Checkpoint(self.state, self.learner.variables(), history))
+            self._journal.save(Checkpoint(self.state, self._finite_variables(), history))
+
+    def _finite_variables(self) -> dict[str, np.ndarray]:
+        """The learner's variables for a checkpoint; one that is not finite would only be found out much later."""
+        variables = self.learner.variables()
+        for name, value in variables.items():
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                at = self.position
+                raise TrainingError(
+                    f"{name} holds a number that is not finite in epoch {at.epoch} after {at.batch} iterations: "
+                    "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping "
+                    "may help"
+                )
+        return variables
 
     def _tell(self, phase: Phase, last: int, batch: str = "", loss: float | None = None) -> None:
         if self._watch is None:
