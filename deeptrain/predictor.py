@@ -8,21 +8,25 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
+from deeptrain.errors import ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.formats import raw
 from deeptrain.lineage import LATEST
 from deeptrain.loading.batch import Batch
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
-from deeptrain.shards import layout, reading
+from deeptrain.settings import Use
+from deeptrain.shards import reading
 from deeptrain.shards.info import DataInfo
-from deeptrain.store import artifact
+from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
-from deeptrain.training import arrays, building, exporting, runtime
+from deeptrain.training import arrays, building, exporting, predictions, runtime
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind, interpret
 from deeptrain.training.run import PROGRESS, STATE
 from deeptrain.training.settings import ModelSettings, TrainingSettings
+
+READY_EXPERIMENTS = "pipelines.experiments"
+"""The package whose builders may be named by a run alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +108,10 @@ class Predictor:
 
 def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -> Predictor:
     """The predictor of a run: see `deeptrain.load`."""
-    try:
-        return _open(run, epoch, experiment)
-    except AlteredError as error:
-        raise ArtifactError(f"{error}; delete {error.directory} and run TrainModel to make it again") from error
-
-
-def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     root, names = _names(run)
     training = root / names["training"]
     last = _last(training, names.get("epochs"))
-    published = artifact.open(training / "epochs" / f"{last:04d}")
-    number = _number(epoch, last, published)
+    number = _number(epoch, last, artifact.open(training / "epochs" / f"{last:04d}"))
     found = artifact.open(training / "epochs" / f"{number:04d}")
     try:
         told = found.manifest.settings
@@ -124,24 +120,49 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
         shards_identity = found.manifest.inputs["shards"].identity
     except (KeyError, msgspec.ValidationError) as error:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
-    beside = None if experiment is None else _checked(read(experiment), root).beside
-    shards = artifact.open(_shards(root, shards_identity))
-    shards.verified(layout.NAME)
-    data = reading.open(shards.directory).info
+    beside = _trusted(found, model, settings, None if experiment is None else _checked(read(experiment), root))
+    data = reading.open(artifact.open(_shards(root, shards_identity)).directory).info
     runtime.start(settings.threads, settings.deterministic)
-    try:
-        learner = building.learner(model, settings, data, int(found.manifest.seeds["model"]), beside)
-        made = preprocessors(settings.preprocessors, data, beside)
-    except UserCodeError as error:
-        if beside is not None:
-            raise
-        raise UserCodeError(
-            f"{error}; code beside an experiment's file is found when the file is named: "
-            'deeptrain.load(RUN, experiment="my.toml"), or --experiment my.toml'
-        ) from error
-    learner.restore(_variables(training, number, found))
-    threshold, source = _threshold(root, names, data)
+    # Optimizer, loss and schedule are of no use here, so none of the run's is made.
+    plain = TrainingSettings(epochs=last, batch_size=settings.batch_size)
+    learner = building.learner(model, plain, data, int(found.manifest.seeds["model"]), beside)
+    learner.restore_weights(_variables(training, number, found))
+    threshold, source = _threshold(root, names, data, number)
+    made = preprocessors(settings.preprocessors, data, beside)
     return Predictor(data, learner.model, number, threshold, source, made, model.outputs, learner, settings.batch_size)
+
+
+def _trusted(epoch: Artifact, model: ModelSettings, settings: TrainingSettings, experiment: Experiment | None) -> Path:
+    """Where the code of a run is taken from, after checking that it is code this user trusts, and the run's.
+
+    A run's directory may be a stranger's, and so may every name in it: only what the experiment's own file names, or,
+    without one, what the ready experiments name, is ever imported.
+    """
+    named = [Use.of(one).use for one in (model.use, *settings.preprocessors)]
+    own = [name for name in named if ":" in name]
+    if experiment is not None:
+        beside, allowed = experiment.beside, set(experiment.training_code())
+        strange = [name for name in own if name not in allowed]
+        if strange:
+            raise UserCodeError(f"{strange[0]}: named by {epoch.directory} and not by {experiment.file.name}")
+    else:
+        strange = [name for name in own if not name.startswith(f"{READY_EXPERIMENTS}.")]
+        if strange:
+            raise UserCodeError(
+                f"{strange[0]}: code of one's own is only taken from an experiment that is named: "
+                'deeptrain.load(RUN, experiment="my.toml"), or --experiment my.toml'
+            )
+        place = code.locate(own[0].partition(":")[0], Path()) if own else None
+        beside = Path() if place is None else place.parent
+    used = msgspec.structs.asdict(settings)
+    everything = [model.use, *(used[key] for key in ("optimizer", "schedule", "loss") if used[key] is not None)]
+    everything += [*settings.callbacks, *settings.preprocessors]
+    if code.digest([Use.of(one).use for one in everything], beside) != epoch.manifest.code:
+        raise UserCodeError(
+            f"{beside}: the code of {', '.join(own)} is not what {epoch.directory} was made with; "
+            "put it back as it was, or run TrainModel for what it is now"
+        )
+    return beside
 
 
 def samples(predictor: Predictor, path: Path, format: str | None = None) -> np.ndarray:
@@ -235,14 +256,16 @@ def _shards(root: Path, identity: str) -> Path:
     return directory
 
 
-def _threshold(root: Path, names: dict[str, Any], data: DataInfo) -> tuple[float | None, str]:
+def _threshold(root: Path, names: dict[str, Any], data: DataInfo, number: int) -> tuple[float | None, str]:
     if data.kind != "binary":
         return None, f"labels of kind {data.kind} have no threshold"
-    name = names.get("threshold")
-    if name is None:
-        return 0.5, "0.5, since no threshold was chosen"
-    found = artifact.open(root / name)
-    return float(json.loads(found.verified("threshold.json"))["value"]), name
+    if "threshold" not in names:
+        return 0.5, f"0.5, since no finished job in {root.name} chose one for this training"
+    told = predictions.index(artifact.open(root / names["predictions"]))
+    if told["epoch"] != number:
+        return 0.5, f"0.5, since the chosen threshold is for epoch {told['epoch']}"
+    found = artifact.open(root / names["threshold"])
+    return float(json.loads(found.verified("threshold.json"))["value"]), str(names["threshold"])
 
 
 def _checked(experiment: Experiment, root: Path) -> Experiment:

@@ -88,9 +88,6 @@ def _lineage(plan: Lineage, made: dict[str, Artifact], epochs: list[Artifact]) -
 
 
 def _command(plan: Lineage) -> str:
-    """How to get the same run; the file by its name, since where it lies is in no artifact."""
-    experiment = plan.experiment
-    return (
-        f"luigi --module pipelines TrainModel --experiment {experiment.file.name} "
-        f"--epochs {plan.epochs} --seed {experiment.experiment.seed}"
-    )
+    """How to get the same run, from the file whose settings the report tells; where it lies is in no artifact."""
+    seed = plan.experiment.experiment.seed
+    return f"luigi --module pipelines TrainModel --experiment FILE.toml --epochs {plan.epochs} --seed {seed}"

@@ -1,11 +1,13 @@
 """The callables an experiment names: found beside its file or installed, and called with its arguments."""
 
+import contextlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from deeptrain import files
 from deeptrain.errors import DeeptrainError, UserCodeError
 from deeptrain.settings import Use
 from deeptrain.store import code
@@ -55,18 +57,70 @@ def call(use: Use, found: Callable[..., Any], *positional: Any) -> Any:
 
 
 def _import(name: str, path: Path | None, beside: Path | None) -> Any:
-    # Two experiments may each have a model.py beside them: what is loaded must be the file that was digested.
-    loaded = sys.modules.get(name)
-    if loaded is not None and path is not None:
-        origin = getattr(loaded, "__file__", None)
-        if origin is None or Path(origin).resolve() != path.resolve():
-            for module in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
-                del sys.modules[module]
     if beside is None or path is None or not path.resolve().is_relative_to(beside.resolve()):
         return importlib.import_module(name)
+    _forget_what_differs(beside)
+    with _importing_from(beside.resolve()):
+        module = importlib.import_module(name)
+    _remember(beside.resolve())
+    return module
+
+
+_loaded: dict[str, tuple[Path, str]] = {}
+"""Modules beside experiments that this process imported: their file and the sha256 of its source then."""
+
+_places: list[Path] = []
+"""Directories of experiments; the last is on `sys.path`: functions may import neighbours when they are called."""
+
+
+def _forget_what_differs(beside: Path) -> None:
+    """Drop all modules of experiments if one of them is not what was digested.
+
+    Two experiments may each have a `model.py`, and a file may be edited in a session; whatever imported it holds it.
+    """
+    if all(_is_as_digested(name, beside) for name in _modules_of_experiments()):
+        return
+    for name in _modules_of_experiments():
+        _loaded.pop(name, None)
+        sys.modules.pop(name, None)
+
+
+def _modules_of_experiments() -> list[str]:
+    found = []
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if isinstance(origin, str) and any(Path(origin).resolve().is_relative_to(place) for place in _places):
+            found.append(name)
+    return found
+
+
+def _is_as_digested(name: str, beside: Path) -> bool:
+    path, digest = _loaded.get(name, (None, ""))
+    found = code.locate(name, beside)
+    return path is not None and found is not None and found.resolve() == path and files.sha256_of(path) == digest
+
+
+@contextlib.contextmanager
+def _importing_from(beside: Path) -> Iterator[None]:
+    """Import from source only.
+
+    Python takes byte code for current when a file changed within a second and kept its size.
+    """
+    if _places and str(_places[-1]) in sys.path:
+        sys.path.remove(str(_places[-1]))
+    _places[:] = [*(place for place in _places if place != beside), beside]
     sys.path.insert(0, str(beside))
+    kept = sys.dont_write_bytecode, sys.pycache_prefix
+    sys.dont_write_bytecode, sys.pycache_prefix = True, str(beside / ".no-byte-code")
+    importlib.invalidate_caches()
     try:
-        importlib.invalidate_caches()
-        return importlib.import_module(name)
+        yield
     finally:
-        sys.path.remove(str(beside))
+        sys.dont_write_bytecode, sys.pycache_prefix = kept
+
+
+def _remember(beside: Path) -> None:
+    for name in _modules_of_experiments():
+        path = Path(str(sys.modules[name].__file__)).resolve()
+        if name not in _loaded and path.is_relative_to(beside) and path.is_file():
+            _loaded[name] = (path, files.sha256_of(path))

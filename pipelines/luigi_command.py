@@ -3,24 +3,25 @@
 Luigi imports `pipelines` before it reads its own settings, so what is set here counts unless the user set it.
 """
 
-import argparse
 import atexit
 import multiprocessing
 import os
 import signal
 import socket
 import sys
+import warnings
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import luigi
 from luigi.configuration import get_config
+from luigi.parameter import UnconsumedParameterWarning
 
 import tasks
 from deeptrain.errors import Interrupted
 from deeptrain.lineage import Lineage
+from pipelines import scheduler
 from pipelines.closing import Closing
 from pipelines.log_lines import LogLines, attach, explain
 from pipelines.terminal import Terminal
@@ -42,7 +43,13 @@ DEFAULTS = {
     # What failed is not tried again by itself: our errors are mistakes to mend, not accidents of a cluster.
     "scheduler": {"retry_count": "1", "stable_done_cooldown_secs": "0"},
     # Locks of the kernel, one an artifact, are finer than one lock a command line.
-    "core": {"no_lock": "true", "no_configure_logging": "true"},
+    "core": {
+        "no_lock": "true",
+        "no_configure_logging": "true",
+        # A central scheduler that is gone is not waited for: the local one takes over.
+        "rpc_connect_timeout": "5",
+        "rpc_retry_wait": "1",
+    },
 }
 
 
@@ -68,13 +75,19 @@ def take_part() -> None:
     debug = "--debug" in sys.argv
     lines = LogLines(terminal.complain, debug=debug)
     attach(lines)
+    absence = scheduler.Absence()
+    lines.addFilter(absence)
     closing = Closing(terminal)
     base.on_plan.append(lambda plan: _on_plan(plan, closing))
     watching.displays.append(lambda: terminal)
     _tell_stages(terminal)
-    _choose_scheduler(terminal)
+    # Luigi reads these two where it does not look for them, and warns of it.
+    warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
+    scheduler.choose(terminal)
     signal.signal(signal.SIGTERM, _stop)
-    atexit.register(closing.close)
+    atexit.register(_end, terminal, closing, absence)
+    # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     sys.excepthook = _ending(terminal, lines, closing)
 
 
@@ -107,28 +120,12 @@ def _tell_stages(terminal: Terminal) -> None:
             terminal.stage(task.label, f"made in {seconds:.1f} s")
 
 
-def _choose_scheduler(terminal: Terminal) -> None:
-    """Go on with the local scheduler when none answers at the configured address."""
-    config = get_config()
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--local-scheduler", action="store_true")
-    parser.add_argument("--scheduler-url", default=config.get("core", "default-scheduler-url", ""))
-    parser.add_argument("--scheduler-host", default=config.get("core", "default-scheduler-host", "localhost"))
-    parser.add_argument("--scheduler-port", default=config.get("core", "default-scheduler-port", "8082"))
-    asked = parser.parse_known_args(sys.argv[1:])[0]
-    if asked.local_scheduler or config.getboolean("core", "local_scheduler", False):
-        return
-    url = urlsplit(asked.scheduler_url) if asked.scheduler_url else None
-    host = (url.hostname if url else asked.scheduler_host) or "localhost"
-    port = (url.port or 8082) if url else asked.scheduler_port
-    try:
-        socket.create_connection((host, int(port)), timeout=0.5).close()
-    except (OSError, ValueError):
-        config.set("core", "local_scheduler", "true")
-        terminal.say(
-            f"no central scheduler at {host}:{port}, so the local one is used "
-            f"(web page: luigid --address 127.0.0.1 --port {port})"
-        )
+def _end(terminal: Terminal, closing: Closing, absence: scheduler.Absence) -> None:
+    if absence.noticed and multiprocessing.parent_process() is None:
+        closing.forget()
+        watching.close()
+        scheduler.go_on_without(terminal)
+    closing.close()
 
 
 def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:

@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,10 @@ class ExperimentTask(luigi.Task):
         events = EventLog(plan.live / "events.jsonl")
         begun = time.monotonic()
         try:
-            self.make(plan)
+            with self.alone(plan):
+                # Another process may have made it between the look above and the lock.
+                if not self.done(plan):
+                    self.make(plan)
         except BaseException as error:
             told = _told(error, plan)
             self._log(events, "failed", begun, next(iter(str(told).splitlines()), type(told).__name__))
@@ -153,6 +156,10 @@ class ExperimentTask(luigi.Task):
                 raise
             raise told from error
         self._log(events, "ran", begun)
+
+    def alone(self, plan: Lineage) -> AbstractContextManager[object]:
+        """Being the artifact's one writer while it is made."""
+        return lock_of(plan.root, self.specification.directory)
 
     def _log(self, events: EventLog, outcome: str, begun: float, said: str = "") -> None:
         seconds = round(time.monotonic() - begun, 3)
@@ -173,10 +180,10 @@ class ExperimentTask(luigi.Task):
 
     @contextmanager
     def writing(self, plan: Lineage) -> Iterator[Writer]:
-        """Publish the artifact with what the block writes; this process is its only writer meanwhile."""
+        """Publish the artifact with what the block writes."""
         specification = self.specification
         links = plan.checker.links(specification)
-        with lock_of(plan.root, specification.directory), artifact.writing(specification, links) as writer:
+        with artifact.writing(specification, links) as writer:
             yield writer
 
     def other(self, cls: type["ExperimentTask"], **parameters: Any) -> "ExperimentTask":

@@ -1,6 +1,7 @@
 """An epoch is a task, and its artifact is a checkpoint."""
 
 import functools
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from deeptrain.errors import SettingsError
@@ -48,6 +49,10 @@ class Epoch(ExperimentTask):
     def done(self, plan: Lineage) -> bool:
         """Whether its epochs are done, or training stopped before; the last one also needs the states kept on disk."""
         return plan.trained(self.number)
+
+    def alone(self, plan: Lineage) -> AbstractContextManager[object]:  # noqa: ARG002 - the base class's
+        """The trainer holds the training's lock, from epoch to epoch."""
+        return nullcontext()
 
     def make(self, plan: Lineage) -> None:
         """Train. A child process trains all epochs at once: its trainer could not stay alive for the next task."""

@@ -174,9 +174,9 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
             files=digests,
         )
         files.write_file(hidden / manifests.NAME, files.readable_json(manifest.plain()))
-        for directory in sorted({hidden / file.name for file in digests}, key=str):
-            if directory.parent != hidden:
-                files.sync_directory(directory.parent)
+        inside = {directory for file in digests for directory in Path(file.name).parents}
+        for directory in sorted(inside, key=lambda path: -len(path.parts)):
+            files.sync_directory(hidden / directory)
         files.sync_directory(hidden)
         if final.exists():
             reason = _reason(final)

@@ -2,7 +2,8 @@
 
 The digest covers the named function or class and what it statically reaches in files beside the experiment: other
 definitions, constants, imports of neighbouring modules. Comments, layout and docstrings do not count. Statements that
-run at import count always. A module that looks names up dynamically counts whole. Installed packages are versions:
+run at import count always, also those of neighbours that are only imported. A module that looks names up dynamically
+counts whole, and one that imports dynamically counts with everything beside it. Installed packages are versions:
 recorded elsewhere, and never in a digest.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from deeptrain.errors import UserCodeError
 from deeptrain.files import digest_of
 
-_DYNAMIC = frozenset({"getattr", "setattr", "globals", "locals", "vars", "eval", "exec", "__import__", "importlib"})
+_DYNAMIC = frozenset({"getattr", "setattr", "globals", "locals", "vars", "eval", "exec"})
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -89,7 +90,10 @@ class _Module:
         for statement in self.tree.body:
             self._sort(statement)
         used = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
-        self.whole = bool(used & _DYNAMIC) or "*" in self.imports
+        imported = set(_imports_within(self.tree).values())
+        modules = {module.partition(".")[0] for module, _ in imported} | (used & {"__import__"})
+        self.dynamic_imports = bool(modules & {"importlib", "runpy", "__import__"})
+        self.whole = bool(used & _DYNAMIC) or self.dynamic_imports or "*" in {name for _, name in imported}
 
     def _sort(self, statement: ast.stmt) -> None:
         if isinstance(statement, _Definition):
@@ -142,7 +146,19 @@ class _Module:
             imports.update(self.imports)
         for used, (module, attribute) in sorted(imports.items()):
             found += self._imported(used, module, attribute, statements, beside)
+        if name == "import":
+            # A neighbour that is imported runs, also when no name of it is used.
+            found += [(path, "import") for path in self._imported_files(beside)]
+        if self.dynamic_imports:
+            found += [(path, "*") for path in sorted(beside.rglob("*.py")) if _is_beside(path, beside)]
         return found
+
+    def _imported_files(self, beside: Path) -> list[Path]:
+        files = []
+        for module, attribute in self.imports.values():
+            names = [module, f"{module}{'' if module.endswith('.') else '.'}{attribute}"] if attribute else [module]
+            files += [path for name in names if (path := self._neighbour(name, beside)) is not None]
+        return files
 
     def _imported(
         self, used: str, module: str, attribute: str | None, statements: list[ast.stmt], beside: Path
@@ -212,7 +228,7 @@ def _targets(statement: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
     return statement.targets if isinstance(statement, ast.Assign) else [statement.target]
 
 
-def _imports_within(part: ast.stmt) -> dict[str, tuple[str, str | None]]:
+def _imports_within(part: ast.AST) -> dict[str, tuple[str, str | None]]:
     found: dict[str, tuple[str, str | None]] = {}
     for node in ast.walk(part):
         if isinstance(node, ast.Import):

@@ -66,7 +66,7 @@ class EventLog:
         return line
 
     def _write(self, line: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_directories(self.path.parent)
         with self._opened() as descriptor:
             size = os.fstat(descriptor).st_size
             if size == 0 or size + len(line) <= self._rotate_bytes or not self._rotated(descriptor):

@@ -45,7 +45,7 @@ def fingerprint(raw: Iterable[Path], base: Path, memory: Path, clock: Callable[[
         if max(status.st_mtime, status.st_ctime) < clock() - SETTLED_SECONDS:
             fresh[place] = [*key, digest]
     if any(remembered.get(place) != known for place, known in fresh.items()):
-        memory.parent.mkdir(parents=True, exist_ok=True)
+        files.make_directories(memory.parent)
         files.write_loose(memory, json.dumps({**remembered, **fresh}, sort_keys=True).encode())
     return Source(files.digest_of(digests), digests)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deeptrain import files
 from deeptrain.errors import LockedError
 
 
@@ -30,8 +31,9 @@ class Lock:
         """
         if self._descriptor >= 0:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        files.make_directories(self._path.parent)
+        # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

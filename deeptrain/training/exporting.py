@@ -14,6 +14,7 @@ from deeptrain import files
 from deeptrain.loading.normalise import Normalise
 from deeptrain.loading.preprocessing import Preprocessor
 from deeptrain.shards.info import DataInfo
+from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.outputs import OutputKind
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -48,8 +49,9 @@ def export(
 
     own = [part for part in preprocessors if not isinstance(part, Normalise)]
     # Only what comes before any preprocessing of the user's own can be put in front of the model.
-    layers = [] if own else [_layer(part) for part in preprocessors if isinstance(part, Normalise)]
-    whole = keras.Sequential([keras.Input(data.shape), *layers, model], name="exported")
+    with fresh_names_and_seeds(0):
+        layers = [] if own else [_layer(part) for part in preprocessors if isinstance(part, Normalise)]
+        whole = keras.Sequential([keras.Input(data.shape, name="samples"), *layers, model], name="exported")
     files.make_directories(directory)
     kept = files.write_file(directory / "model.keras", _fixed_dates(_saved(whole)))
     saved = directory / "saved_model"

@@ -59,6 +59,7 @@ class Journal:
         """
         self._lock.acquire()
         files.make_directories(self.run.directory)
+        files.sync_directory(self.run.root)  # a display may have made it a moment ago
 
     def close(self) -> None:
         """Let another process write."""

@@ -105,7 +105,7 @@ class LivePage:
 
     def _write(self, progress: Progress, *, running: bool) -> None:
         self._written_at = self._clock()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_directories(self.path.parent)
         page = render(progress, self._name, self._now(), running=running)
         files.write_loose(self.path, page.encode("utf-8", "replace"))
 

@@ -133,3 +133,15 @@ def test_what_is_not_there_is_named(beside: Path) -> None:
     (beside / "broken.py").write_text("def build(:\n")
     with pytest.raises(UserCodeError, match=r"broken.py: cannot be read as Python"):
         code.digest(["broken:build"], beside)
+
+
+def test_a_neighbour_that_is_imported_and_never_named_counts_for_what_runs_at_its_import(beside: Path) -> None:
+    (beside / "patches.py").write_text("import math\n\nmath.e\n")
+    (beside / "model.py").write_text("import patches\n\ndef build(data):\n    return 1\n")
+    assert changed(beside, "patches.py", "math.e", "math.pi")
+
+
+@pytest.mark.parametrize("line", ["import importlib", "from importlib import import_module"])
+def test_a_module_that_imports_dynamically_counts_with_everything_beside_it(beside: Path, line: str) -> None:
+    (beside / "model.py").write_text(f"{line}\n\ndef build(data):\n    return 1\n")
+    assert changed(beside, "helper.py", "return 0", "return 7")

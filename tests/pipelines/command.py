@@ -1,0 +1,198 @@
+"""The command as a user runs it: a process of its own, with no terminal, in any directory."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.conftest import BUILDER, TOML, tree
+
+ROOT = Path(__file__).parents[2]
+JOB = ("--module", "pipelines", "TrainModel", "--experiment", "tiny.toml", "--local-scheduler")
+PATIENCE = 300
+
+SLOW_BUILDER = (
+    BUILDER
+    + '''
+
+class Slow:
+    """Takes its time, so that a signal finds the training at work; changes nothing."""
+
+    def __init__(self, data, seconds):
+        self.seconds = seconds
+
+    def process(self, batch, rng):
+        import time
+
+        time.sleep(self.seconds if rng else 0)
+        return batch
+'''
+)
+SLOW_TOML = (
+    TOML.replace("epochs = 3", "epochs = 6\nautosave_seconds = 0.1")
+    .replace("batch_size = 16", "batch_size = 4")
+    .replace('["normalise"]', '["normalise", { use = "my_model:Slow", arguments = { seconds = 0.03 } }]')
+)
+"""Six epochs of 18 iterations, together at least 3.2 s, with a checkpoint after every three."""
+
+
+class Finished(NamedTuple):
+    """What a command left: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    """A plain environment: nothing of the test's own gets into the command but where the sources are."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {**kept, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def start(*arguments: str, cwd: Path, module: str = "luigi", **more: str) -> "subprocess.Popen[str]":
+    """Start `python -m luigi ARGUMENTS` (or another module) as the leader of a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        env=environment(**more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end(process: "subprocess.Popen[str]", seconds: float = PATIENCE) -> Finished:
+    """Wait for a process; one that hangs is killed with its children, and fails the test."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        kill_group(process)
+        raise
+    return Finished(process.returncode, out, err)
+
+
+def kill_group(process: "subprocess.Popen[str]") -> Finished:
+    """Kill a process and all its children at once, as a power cut would."""
+    os.killpg(process.pid, signal.SIGKILL)
+    out, err = process.communicate()
+    return Finished(process.returncode, out, err)
+
+
+def run(*arguments: str, cwd: Path, module: str = "luigi", **more: str) -> Finished:
+    """Run it to its end."""
+    return end(start(*arguments, cwd=cwd, module=module, **more))
+
+
+def job(*arguments: str, cwd: Path, **more: str) -> Finished:
+    """Run the job of `tiny.toml` in a directory to its end."""
+    return run(*JOB, *arguments, cwd=cwd, **more)
+
+
+def wait_until(holds: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    """Look until a condition holds; fails when the process ends before."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert process.poll() is None, f"it ended too early: {process.communicate()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class Warm:
+    """Runs the command in forks of a process that has imported TensorFlow already and run none of it.
+
+    Importing takes most of a short job's time. What a fork writes is byte-equal to what a fresh process writes; tests
+    of signals, of imports and of several processes take fresh ones.
+    """
+
+    def __init__(self) -> None:
+        """Start importing."""
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            cwd="/",
+            env=environment(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, cwd: Path) -> Finished:
+        """Run `python -m luigi ARGUMENTS` in a directory to its end."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps({"arguments": arguments, "cwd": str(cwd)}) + "\n")
+        self._server.stdin.flush()
+        return Finished(*json.loads(self._server.stdout.readline()))
+
+    def job(self, *arguments: str, cwd: Path) -> Finished:
+        """Run the job of `tiny.toml` in a directory to its end."""
+        return self(*JOB, *arguments, cwd=cwd)
+
+    def close(self) -> None:
+        """End it."""
+        self._server.communicate()
+
+
+SERVER = """
+import json, os, runpy, sys, tempfile
+import tensorflow, keras, matplotlib.figure, matplotlib.backends.backend_agg, sklearn, pyarrow.csv, pyarrow.parquet
+
+for line in iter(sys.stdin.readline, ""):
+    asked = json.loads(line)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        pid = os.fork()
+        if pid == 0:
+            os.chdir(asked["cwd"])
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            for number, descriptor in enumerate((nothing, out.fileno(), err.fileno())):
+                os.dup2(descriptor, number)
+            sys.argv = ["luigi", *asked["arguments"]]
+            sys.path[0] = ""
+            runpy.run_module("luigi", run_name="__main__", alter_sys=True)
+            sys.exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        told = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
+    sys.stdout.write(json.dumps([code, *told]) + chr(10))
+    sys.stdout.flush()
+"""
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    """What two stores must have in common: all files but those in `live/` and what was set aside as damaged."""
+    return {name: data for name, data in tree(store).items() if "quarantine" not in name}
+
+
+def litter(store: Path) -> list[str]:
+    """Whatever a killed run may have left: hidden files, and checkpoints of epochs that are done."""
+    left = [*store.rglob(".*"), *store.glob("*/training-*/unfinished/*")]
+    return sorted(str(path.relative_to(store)) for path in left if "live" not in path.relative_to(store).parts)
+
+
+def trained(store: Path) -> tuple[int, list[str]]:
+    """How many epochs of the one training are published, and its mid-epoch checkpoints."""
+    checkpoints = sorted(path.name for path in store.glob("*/training-*/unfinished/[0-9]*"))
+    return len(list(store.glob("*/training-*/epochs/[0-9]*"))), checkpoints
+
+
+def stages(store: Path, outcome: str = "ran") -> list[str]:
+    """The tasks of all commands so far with an outcome, in their order."""
+    lines = (store / "tiny/live/events.jsonl").read_text().splitlines()
+    return [event["stage"] for event in map(json.loads, lines) if event.get("outcome") == outcome]
+
+
+def copied(experiment: Path, to: Path) -> Path:
+    """A copy of an experiment's directory with its runs."""
+    return Path(shutil.copytree(experiment, to))
+
+
+def lines_of(text: str) -> Sequence[str]:
+    """The lines of an output, without empty ones."""
+    return [line for line in text.splitlines() if line.strip()]

@@ -1,0 +1,47 @@
+"""Finished runs to share, since a run takes seconds: tests copy them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conftest import write_experiment
+from tests.pipelines import command
+from tests.pipelines.command import Finished, Warm
+
+
+class Trained(NamedTuple):
+    """A finished job.
+
+    Attributes:
+        directory: of the experiment, with its runs.
+        finished: what the command left.
+        contents: the bytes of the runs.
+    """
+
+    directory: Path
+    finished: Finished
+    contents: dict[str, bytes]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The tiny experiment after its complete job."""
+    directory = write_experiment(tmp_path_factory.mktemp("trained") / "here").parent
+    finished = command.job(cwd=directory)
+    return Trained(directory, finished, command.contents(directory / "runs"))
+
+
+@pytest.fixture
+def here(trained: Trained, tmp_path: Path) -> Path:
+    """A copy of the trained experiment's directory, of one's own."""
+    return command.copied(trained.directory, tmp_path / "here")
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Runs commands fast."""
+    runner = Warm()
+    yield runner
+    runner.close()

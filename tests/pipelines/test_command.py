@@ -1,0 +1,186 @@
+"""`luigi --module pipelines TrainModel`, as a user runs it."""
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TOML, write_experiment
+from tests.pipelines import command
+from tests.pipelines.command import JOB, lines_of, run
+from tests.pipelines.conftest import Trained
+
+STAGES = ["shards", "predictions", "threshold", "subset", "evaluation", "report"]
+HEAVY = {"tensorflow", "keras", "numpy", "pandas", "matplotlib", "sklearn", "scipy", "pyarrow", "rich", "jinja2"}
+
+
+def test_the_complete_job_makes_every_artifact_and_says_where_the_report_is(trained: Trained) -> None:
+    assert trained.finished.code == 0
+    assert trained.finished.err == ""
+    run_directory = trained.directory / "runs/tiny"
+    for stage in [*STAGES, "training"]:
+        assert len(list(run_directory.glob(f"{stage}-*"))) == 1, stage
+    assert sorted(path.name for path in run_directory.glob("training-*/epochs/*")) == ["0001", "0002", "0003"]
+    assert command.litter(trained.directory / "runs") == []
+    *_, last = lines_of(trained.finished.out)
+    report = re.fullmatch(r"report +(runs/tiny/report-[0-9a-f]{16}/index\.html)", last)
+    assert report is not None
+    assert (trained.directory / report[1]).read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_closing_table_has_a_line_for_each_stage(trained: Trained) -> None:
+    *_, table, _ = trained.finished.out.split("\n\n")
+    head, *rows = lines_of(table)
+    assert head.split() == ["stage", "state", "seconds", "artifact"]
+    assert [row.split()[0] for row in rows] == ["shards", "epochs", *STAGES[1:]]
+    assert all(" ran " in row for row in rows)
+    assert re.search(r"^epochs 1-3 +3 ran +[0-9.]+ +runs/tiny/training-[0-9a-f]{16}/epochs$", table, re.MULTILINE)
+
+
+def test_a_second_run_has_nothing_to_do_says_so_and_imports_nothing_heavy(here: Path) -> None:
+    before = command.contents(here / "runs")
+    again = command.job(cwd=here, PYTHONPROFILEIMPORTTIME="1")
+    assert again.code == 0
+    first, last = lines_of(again.out)
+    assert first == "tiny: everything is there already, nothing to do"
+    assert last.endswith("/index.html")
+    assert command.contents(here / "runs") == before
+    assert len(command.stages(here / "runs")) == len(STAGES) + 3
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in again.err.splitlines()}
+    assert "luigi" in imported
+    assert imported & HEAVY == set()
+    assert [line for line in again.err.splitlines() if not line.startswith("import time:")] == []
+
+
+def test_two_fresh_runs_in_two_places_are_byte_equal(trained: Trained, tmp_path: Path) -> None:
+    file = write_experiment(tmp_path / "another plâce" / "é")
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    (home / ".keras").mkdir(parents=True)
+    (home / ".keras/keras.json").write_text(
+        '{"floatx": "float64", "epsilon": 0.01, "image_data_format": "channels_first"}'
+    )
+    elsewhere.mkdir()
+    (elsewhere / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 7\nsavefig.facecolor: red\n")
+    finished = run(
+        *("--module", "pipelines", "TrainModel", "--local-scheduler"),
+        *("--experiment", str(file), "--store", str(tmp_path / "the störe")),
+        cwd=elsewhere,
+        **{"TZ": "Asia/Kolkata", "LANG": "C", "LC_ALL": "C", "PYTHONHASHSEED": "7", "HOME": str(home)},
+        **{"COLUMNS": "200", "TERM": "dumb", "PYTHONIOENCODING": "ascii"},
+    )
+    assert (finished.code, finished.err) == (0, "")
+    assert command.contents(tmp_path / "the störe") == trained.contents
+    assert [path.name for path in elsewhere.iterdir()] == ["matplotlibrc"]
+
+
+def test_artifacts_hold_no_time_no_place_and_no_process(trained: Trained) -> None:
+    secrets = [str(trained.directory).encode(), socket.gethostname().encode() + b'"', b"2026-", b"/tmp/", b"\\u002f"]
+    texts = {name: data for name, data in trained.contents.items() if name.endswith((".json", ".html", ".parquet"))}
+    for name, data in texts.items():
+        assert not [secret for secret in secrets if secret in data], name
+
+
+def test_without_a_central_scheduler_one_line_says_how_to_have_one(here: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = [argument for argument in JOB if argument != "--local-scheduler"]
+    finished = run(*arguments, "--scheduler-port", str(port), cwd=here)
+    assert (finished.code, finished.err) == (0, "")
+    assert lines_of(finished.out)[0] == (
+        f"no central scheduler at localhost:{port}, so the local one is used "
+        f"(web page: luigid --address 127.0.0.1 --port {port})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--settings", "{"], "--settings: expected a JSON object, got '{': Expecting property name enclosed in double "
+         "quotes: line 1 column 2 (char 1)"),
+        (["--settings", "[1]"], '--settings: expected a JSON object such as {"training.batch_size": 64}, got \'[1]\''),
+        (["--settings", '{"training.bach_size": 8}'], "--settings: training.bach_size: unknown key; did you mean "
+         "batch_size?"),
+        (["--epochs", "x"], "--epochs: expected an integer, got 'x'"),
+        (["--epochs", "１２"], "--epochs: expected an integer, got '１２'"),
+        (["--epochs", "0"], "--epochs: training.epochs: expected int >= 1, got 0"),
+        (["--seed", "-1"], "--seed: experiment.seed: expected int >= 0, got -1"),
+        (["--seed", "1.5"], "--seed: expected an integer, got '1.5'"),
+        (["--experiment", "gone.toml"], "gone.toml: cannot be read: No such file or directory"),
+        (["--experiment", "."], ".: cannot be read: Is a directory"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_arguments_is_one_line(arguments: list[str], line: str, experiment: Path) -> None:
+    finished = command.job(*arguments, cwd=experiment.parent)
+    assert (finished.out, finished.err) == ("", f"deeptrain: {line}\n")
+    assert finished.code == 40
+    assert not (experiment.parent / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        (["TrainModle"], "No task TrainModle. Did you mean: TrainModel"),
+        (["Epoch", "--number", "4"], "--number must be between 1 and training.epochs (3), got 4"),
+        (["Epoch", "--number", "0"], "--number must be between 1 and training.epochs (3), got 0"),
+        (["Epoch", "--number", "two"], "--number: expected an integer, got 'two'"),
+        (["Epoch"], "--number must be between 1 and training.epochs (3), got None"),
+    ],
+)
+def test_a_mistake_in_the_task_is_one_line(task: list[str], line: str, experiment: Path) -> None:
+    arguments = ("--module", "pipelines", *task, "--experiment", "tiny.toml", "--local-scheduler")
+    finished = run(*arguments, cwd=experiment.parent)
+    assert lines_of(finished.err) == [f"deeptrain: {line}"]
+    assert finished.code == 40
+
+
+def test_a_failed_task_has_an_exit_code_of_its_own(experiment: Path) -> None:
+    (experiment.parent / "raw/part-2.csv").write_text("a,b,c,d,y\n")
+    finished = command.job(cwd=experiment.parent)
+    assert finished.code == 30
+    assert (
+        finished.err == f"deeptrain: {experiment.parent / 'raw/part-2.csv'}: no samples: it has a header and no rows\n"
+    )
+
+
+UNEXPECTED = """
+import json
+
+def build(data):
+    import keras
+    return keras.Sequential([keras.Input(data.shape), keras.layers.Dense(1, activation="sigmoid")])
+
+class Broken:
+    def __init__(self, data):
+        pass
+
+    def process(self, batch, rng):
+        return {}["no such key"]
+"""
+
+
+def test_debug_shows_the_traceback_of_what_was_not_expected(tmp_path: Path, warm: command.Warm) -> None:
+    toml = TOML.replace('["normalise"]', '["my_model:Broken"]')
+    here = write_experiment(tmp_path, toml=toml, builder=UNEXPECTED).parent
+    short = warm.job(cwd=here)
+    assert short.code == 30
+    assert re.fullmatch(
+        r"deeptrain: unexpected KeyError at \S*my_model\.py:13: 'no such key' "
+        r"\(run again with --debug for the traceback\)\n",
+        short.err,
+    )
+    whole = warm.job("--debug", cwd=here)
+    assert whole.code == 30
+    assert "Traceback (most recent call last)" in whole.err
+    assert 'return {}["no such key"]' in whole.err
+
+
+def test_the_event_log_tells_what_ran_and_for_how_long(trained: Trained) -> None:
+    lines = (trained.directory / "runs/tiny/live/events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [event["stage"] for event in events if event["kind"] == "task"][:4] == [
+        "shards", "epoch 1", "epoch 2", "epoch 3",
+    ]  # fmt: skip
+    assert all(event["outcome"] == "ran" and event["seconds"] >= 0 for event in events)

@@ -1,0 +1,53 @@
+"""The code that runs is the code that was digested."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from deeptrain import user_code
+from deeptrain.errors import UserCodeError
+
+
+def write(directory: Path, factor: int) -> Path:
+    directory.mkdir(exist_ok=True)
+    (directory / "their_helper.py").write_text(f"FACTOR = {factor}\n")
+    (directory / "their_model.py").write_text(
+        "from their_helper import FACTOR\n\ndef now():\n    return FACTOR\n\ndef later():\n"
+        "    import their_late\n    return their_late.FACTOR\n"
+    )
+    (directory / "their_late.py").write_text(f"FACTOR = {10 * factor}\n")
+    return directory
+
+
+def test_two_experiments_with_modules_of_the_same_names_each_get_their_own(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one", 1), write(tmp_path / "two", 2)
+    for beside, factor in [(one, 1), (two, 2), (one, 1)]:
+        assert user_code.find("their_model:now", beside)() == factor
+        assert user_code.find("their_model:later", beside)() == 10 * factor
+
+
+def test_a_file_that_was_edited_within_a_second_is_taken_as_it_is_now(tmp_path: Path) -> None:
+    for factor in (3, 4, 5):
+        assert user_code.find("their_model:now", write(tmp_path / "edited", factor))() == factor
+
+
+def test_importing_leaves_nothing_beside_the_users_files(tmp_path: Path) -> None:
+    before = sys.pycache_prefix, sys.dont_write_bytecode
+    user_code.find("their_model:now", write(tmp_path / "clean", 1))
+    assert {path.name for path in (tmp_path / "clean").iterdir()} == {
+        "their_helper.py", "their_late.py", "their_model.py"
+    }  # fmt: skip
+    assert (sys.pycache_prefix, sys.dont_write_bytecode) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere:build", "nowhere:build: no module nowhere beside the experiment"),
+        ("their_model:nothing", "their_model:nothing: their_model defines no nothing; it defines FACTOR, later, now"),
+    ],
+)
+def test_what_is_not_there_is_told(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserCodeError, match=message):
+        user_code.find(name, write(tmp_path / "there", 1))
