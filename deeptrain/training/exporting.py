@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -53,7 +54,7 @@ def export(
         layers = [] if own else [_layer(part) for part in preprocessors if isinstance(part, Normalise)]
         whole = keras.Sequential([keras.Input(data.shape, name="samples"), *layers, model], name="exported")
     files.make_directories(directory)
-    kept = files.write_file(directory / "model.keras", _fixed_dates(_saved(whole)))
+    kept = files.write_file(directory / "model.keras", _the_same_again(_saved(whole)))
     saved = directory / "saved_model"
     hidden = files.unique_sibling(saved)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -90,15 +91,26 @@ def _saved(model: Any) -> bytes:
         return path.read_bytes()
 
 
-def _fixed_dates(data: bytes) -> bytes:
-    """The same `.keras` file without the time and place it was written at."""
+def _the_same_again(data: bytes) -> bytes:
+    """A `.keras` file without what differs from one writing to the next: dates, and addresses of shared objects."""
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(result, "w") as target:
         for name in sorted(source.namelist()):
             content = source.read(name)
             if name == "metadata.json":
-                content = json.dumps(
-                    {**json.loads(content), "date_saved": "1980-01-01@00:00:00"}, sort_keys=True
-                ).encode()
+                told = {**json.loads(content), "date_saved": "1980-01-01@00:00:00"}
+                content = json.dumps(told, sort_keys=True).encode()
+            elif name == "config.json":
+                content = _numbered_from_zero(content)
             target.writestr(zipfile.ZipInfo(name, EARLIEST), content)
     return result.getvalue()
+
+
+def _numbered_from_zero(config: bytes) -> bytes:
+    """Keras tells shared objects apart by their address; numbers in order of appearance do as well."""
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'"shared_object_id": (\d+)',
+        lambda found: b'"shared_object_id": %d' % numbers.setdefault(found[1], len(numbers)),
+        config,
+    )

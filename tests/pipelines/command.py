@@ -70,21 +70,28 @@ def start(*arguments: str, cwd: Path, module: str = "luigi", **more: str) -> "su
     )
 
 
-def end(process: "subprocess.Popen[str]", seconds: float = PATIENCE) -> Finished:
+def end(process: "subprocess.Popen[str] | Fork", seconds: float = PATIENCE) -> Finished:
     """Wait for a process; one that hangs is killed with its children, and fails the test."""
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         kill_group(process)
         raise
-    return Finished(process.returncode, out, err)
+    return Finished(code_of(process), out, err)
 
 
-def kill_group(process: "subprocess.Popen[str]") -> Finished:
+def code_of(process: "subprocess.Popen[str] | Fork") -> int:
+    """The exit code of a process that has ended."""
+    code = process.poll()
+    assert code is not None
+    return code
+
+
+def kill_group(process: "subprocess.Popen[str] | Fork") -> Finished:
     """Kill a process and all its children at once, as a power cut would."""
     os.killpg(process.pid, signal.SIGKILL)
     out, err = process.communicate()
-    return Finished(process.returncode, out, err)
+    return Finished(code_of(process), out, err)
 
 
 def run(*arguments: str, cwd: Path, module: str = "luigi", **more: str) -> Finished:
@@ -97,11 +104,20 @@ def job(*arguments: str, cwd: Path, **more: str) -> Finished:
     return run(*JOB, *arguments, cwd=cwd, **more)
 
 
-def wait_until(holds: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+def group_lives(process: "subprocess.Popen[str] | Fork") -> bool:
+    """Whether a process or one of its children is there."""
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(holds: Callable[[], object], process: "subprocess.Popen[str] | Fork | None" = None) -> None:
     """Look until a condition holds; fails when the process ends before."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
-        assert process.poll() is None, f"it ended too early: {process.communicate()}"
+        assert process is None or process.poll() is None, f"it ended too early: {process.communicate()}"
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
@@ -110,11 +126,12 @@ class Warm:
     """Runs the command in forks of a process that has imported TensorFlow already and run none of it.
 
     Importing takes most of a short job's time. What a fork writes is byte-equal to what a fresh process writes; tests
-    of signals, of imports and of several processes take fresh ones.
+    of imports, of the command's whole duration and of several processes take fresh ones.
     """
 
-    def __init__(self) -> None:
-        """Start importing."""
+    def __init__(self, directory: Path) -> None:
+        """Start importing; the directory is for what the commands write."""
+        self._directory = directory
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER],
             cwd="/",
@@ -124,13 +141,19 @@ class Warm:
             text=True,
         )
 
-    def __call__(self, *arguments: str, cwd: Path) -> Finished:
-        """Run `python -m luigi ARGUMENTS` in a directory to its end."""
+    def start(self, *arguments: str, cwd: Path) -> "Fork":
+        """Start `python -m luigi ARGUMENTS` in a directory; one at a time."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps({"arguments": arguments, "cwd": str(cwd)}) + "\n")
+        written = self._directory / os.urandom(8).hex()
+        asked = {"arguments": arguments, "cwd": str(cwd), "written": str(written)}
+        self._server.stdin.write(json.dumps(asked) + "\n")
         self._server.stdin.flush()
-        return Finished(*json.loads(self._server.stdout.readline()))
+        return Fork(int(self._server.stdout.readline()), written)
+
+    def __call__(self, *arguments: str, cwd: Path) -> Finished:
+        """Run `python -m luigi ARGUMENTS` in a directory to its end."""
+        return end(self.start(*arguments, cwd=cwd))
 
     def job(self, *arguments: str, cwd: Path) -> Finished:
         """Run the job of `tiny.toml` in a directory to its end."""
@@ -141,27 +164,64 @@ class Warm:
         self._server.communicate()
 
 
+class Fork:
+    """A command that runs in a fork, used as a `Popen`.
+
+    Attributes:
+        pid: of the process, which leads a process group of its own.
+        returncode: its exit code, or minus the signal that ended it; None while it runs.
+    """
+
+    def __init__(self, pid: int, written: Path) -> None:
+        """Name what runs and where its exit code and outputs will be."""
+        self.pid = pid
+        self.returncode: int | None = None
+        self._written = written
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs."""
+        code = self._written.with_suffix(".code")
+        if self.returncode is None and code.exists():
+            self.returncode = int(code.read_text())
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it has ended."""
+        deadline = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("luigi", timeout)
+            time.sleep(0.002)
+        return code
+
+    def communicate(self, timeout: float = PATIENCE) -> tuple[str, str]:
+        """Wait until it has ended, and return what it wrote."""
+        self.wait(timeout)
+        out, err = (self._written.with_suffix(suffix).read_text() for suffix in (".out", ".err"))
+        return out, err
+
+
 SERVER = """
-import json, os, runpy, sys, tempfile
+import json, os, runpy, sys
 import tensorflow, keras, matplotlib.figure, matplotlib.backends.backend_agg, sklearn, pyarrow.csv, pyarrow.parquet
 
 for line in iter(sys.stdin.readline, ""):
     asked = json.loads(line)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        pid = os.fork()
-        if pid == 0:
-            os.chdir(asked["cwd"])
-            nothing = os.open(os.devnull, os.O_RDONLY)
-            for number, descriptor in enumerate((nothing, out.fileno(), err.fileno())):
-                os.dup2(descriptor, number)
-            sys.argv = ["luigi", *asked["arguments"]]
-            sys.path[0] = ""
-            runpy.run_module("luigi", run_name="__main__", alter_sys=True)
-            sys.exit(0)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        told = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
-    sys.stdout.write(json.dumps([code, *told]) + chr(10))
-    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        os.chdir(asked["cwd"])
+        for number, name in enumerate((os.devnull, asked["written"] + ".out", asked["written"] + ".err")):
+            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
+        sys.argv = ["luigi", *asked["arguments"]]
+        sys.path[0] = ""
+        runpy.run_module("luigi", run_name="__main__", alter_sys=True)
+        sys.exit(0)
+    print(pid, flush=True)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with open(asked["written"] + ".part", "w") as file:
+        file.write(str(code))
+    os.rename(asked["written"] + ".part", asked["written"] + ".code")
 """
 
 

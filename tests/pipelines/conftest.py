@@ -1,5 +1,6 @@
 """Finished runs to share, since a run takes seconds: tests copy them."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,19 +19,22 @@ class Trained(NamedTuple):
         directory: of the experiment, with its runs.
         finished: what the command left.
         contents: the bytes of the runs.
+        seconds: how long it took.
     """
 
     directory: Path
     finished: Finished
     contents: dict[str, bytes]
+    seconds: float
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The tiny experiment after its complete job."""
     directory = write_experiment(tmp_path_factory.mktemp("trained") / "here").parent
+    begun = time.monotonic()
     finished = command.job(cwd=directory)
-    return Trained(directory, finished, command.contents(directory / "runs"))
+    return Trained(directory, finished, command.contents(directory / "runs"), time.monotonic() - begun)
 
 
 @pytest.fixture
@@ -40,8 +44,8 @@ def here(trained: Trained, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     """Runs commands fast."""
-    runner = Warm()
+    runner = Warm(tmp_path_factory.mktemp("warm"))
     yield runner
     runner.close()

@@ -67,9 +67,9 @@ def test_two_fresh_runs_in_two_places_are_byte_equal(trained: Trained, tmp_path:
         *("--module", "pipelines", "TrainModel", "--local-scheduler"),
         *("--experiment", str(file), "--store", str(tmp_path / "the störe")),
         cwd=elsewhere,
-        **{"TZ": "Asia/Kolkata", "LANG": "C", "LC_ALL": "C", "PYTHONHASHSEED": "7", "HOME": str(home)},
-        **{"COLUMNS": "200", "TERM": "dumb", "PYTHONIOENCODING": "ascii"},
-    )
+        HOME=str(home), TZ="Asia/Kolkata", LANG="C", LC_ALL="C", PYTHONHASHSEED="7", PYTHONIOENCODING="ascii",
+        COLUMNS="200", TERM="dumb",
+    )  # fmt: skip
     assert (finished.code, finished.err) == (0, "")
     assert command.contents(tmp_path / "the störe") == trained.contents
     assert [path.name for path in elsewhere.iterdir()] == ["matplotlibrc"]
@@ -104,7 +104,7 @@ def test_without_a_central_scheduler_one_line_says_how_to_have_one(here: Path) -
         (["--settings", '{"training.bach_size": 8}'], "--settings: training.bach_size: unknown key; did you mean "
          "batch_size?"),
         (["--epochs", "x"], "--epochs: expected an integer, got 'x'"),
-        (["--epochs", "１２"], "--epochs: expected an integer, got '１２'"),
+        (["--epochs", "\uff11"], "--epochs: expected an integer, got '\uff11'"),
         (["--epochs", "0"], "--epochs: training.epochs: expected int >= 1, got 0"),
         (["--seed", "-1"], "--seed: experiment.seed: expected int >= 0, got -1"),
         (["--seed", "1.5"], "--seed: expected an integer, got '1.5'"),

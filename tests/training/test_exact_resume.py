@@ -1,12 +1,14 @@
 """Law 6: stopping changes nothing, wherever a training is cut."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from deeptrain import alive, lineage
+from deeptrain import alive, files, lineage
 from deeptrain.errors import Interrupted, TrainingError
 from deeptrain.training import Trainer
 from deeptrain.training.progress import Progress
@@ -238,3 +240,131 @@ def test_layers_that_draw_from_the_global_generator_resume_exactly(
     trainer.train()
     trainer.close()
     assert tree(two.parent / "runs") == tree(one.parent / "runs")
+
+
+@pytest.mark.parametrize("at", range(1, 80, 8))
+def test_a_training_that_dies_in_any_durable_operation_ends_in_the_same_bytes(
+    at: int, experiment: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between state and epoch, between epoch and tidying up, inside a checkpoint: everywhere a directory is written."""
+    store = experiment.parent / "runs"
+    settings = {"training.autosave_seconds": 1e-9}
+    trainer = Trainer.from_experiment(experiment, store=store, settings=settings)
+    trainer._pace.took = lambda *_: None
+    count = 0
+
+    def dying(real: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            nonlocal count
+            count += 1
+            if count == at:
+                raise Cut
+            real(*arguments)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync_directory", dying(files.sync_directory))
+        patch.setattr(os, "rename", dying(os.rename))
+        with pytest.raises(Cut):
+            trainer.train()
+    trainer.close()
+    trainer = Trainer.from_experiment(experiment, store=store)
+    trainer.train()
+    trainer.close()
+    assert tree(store) == undisturbed
+
+
+def test_a_damaged_epoch_in_the_middle_is_made_again_and_the_ones_behind_it_are_not_trained(experiment: Path) -> None:
+    store, settings = experiment.parent / "runs", {"training.keep_every": 1}
+    trainer = Trainer.from_experiment(experiment, store=store, settings=settings)
+    trainer.train()
+    trainer.close()
+    before = tree(store)
+    plan = lineage.read(experiment, store=store)
+    (plan.training.epoch(2).directory / "metrics.json").write_bytes(b"{}")
+    fitted: set[int] = set()
+
+    def watch(progress: Progress) -> None:
+        if progress.phase == "fit":
+            fitted.add(progress.epoch)
+
+    trainer = Trainer.from_experiment(experiment, store=store, settings=settings, watch=watch)
+    trainer.train()
+    trainer.close()
+    assert {name: data for name, data in tree(store).items() if "quarantine" not in name} == before
+    assert fitted == {2}
+    assert trainer.position.epoch == 4
+
+
+def test_checkpoints_of_a_past_that_was_trained_again_are_not_gone_on_from(
+    experiment: Path, undisturbed: dict[str, bytes]
+) -> None:
+    """Stopped in epoch 3, then epoch 1 is lost: what is saved from there on must not be thrown away for being older."""
+    store = experiment.parent / "runs"
+
+    def stop_in(epoch: int, iteration: int) -> Trainer:
+        def watch(progress: Progress) -> None:
+            if (progress.epoch, progress.iteration) == (epoch, iteration):
+                trainer.interrupt()
+
+        trainer = Trainer.from_experiment(experiment, store=store, watch=watch)
+        trainer._pace.took = lambda *_: None
+        with pytest.raises(Interrupted):
+            trainer.train()
+        trainer.close()
+        return trainer
+
+    stop_in(3, 2)
+    plan = lineage.read(experiment, store=store)
+    (plan.training.epoch(1).directory / "metrics.json").unlink()
+    for state in (plan.training.directory / "states").iterdir():
+        shutil.rmtree(state)
+    stop_in(1, 3)
+    trainer = Trainer.from_experiment(experiment, store=store)
+    assert (trainer.position.epoch, trainer.position.batch) == (1, 3)
+    trainer.train()
+    trainer.close()
+    assert {name: data for name, data in tree(store).items() if "quarantine" not in name} == undisturbed
+
+
+def test_a_rebuild_that_is_stopped_goes_on_where_it_stopped(experiment: Path) -> None:
+    store = experiment.parent / "runs"
+    trainer = Trainer.from_experiment(experiment, store=store, epochs=6)
+    trainer.train()
+    trainer.close()
+    before = tree(store)
+    plan = lineage.read(experiment, store=store, epochs=6, settings={"training.autosave_seconds": 1e-9})
+    kept = {int(path.name) for path in (plan.training.directory / "states").iterdir()}
+    pruned = max(set(range(1, 7)) - kept)
+
+    def stop(progress: Progress) -> None:
+        if progress.epoch == pruned and progress.iteration:
+            raise Cut
+
+    with pytest.raises(Cut):
+        alive.variables_after(plan, pruned, stop)
+    begun: list[tuple[int, int]] = []
+    plan = lineage.read(experiment, store=store, epochs=6)
+    alive.variables_after(plan, pruned, lambda progress: begun.append((progress.epoch, progress.iteration)))
+    assert begun[0][0] == pruned
+    assert tree(store) == before
+
+
+def test_a_trainer_that_failed_trains_no_more(experiment: Path, undisturbed: dict[str, bytes]) -> None:
+    store = experiment.parent / "runs"
+
+    def fail(progress: Progress) -> None:
+        if progress.iteration == 3:
+            raise Cut
+
+    trainer = Trainer.from_experiment(experiment, store=store, watch=fail)
+    trainer._pace.took = lambda *_: None
+    with pytest.raises(Cut):
+        trainer.train()
+    with pytest.raises(TrainingError, match="this trainer failed, and may stand in the middle of an iteration"):
+        trainer.train()
+    trainer = Trainer.from_experiment(experiment, store=store)
+    trainer.train()
+    trainer.close()
+    assert tree(store) == undisturbed

@@ -168,3 +168,65 @@ def test_the_same_arrays_give_the_same_bytes_whatever_their_order() -> None:
 def test_threads_cannot_change_within_a_process() -> None:
     with pytest.raises(TrainingError, match=r"runs TensorFlow with threads = 1, .* asks for 3 and True: use a fresh"):
         runtime.start(3, True)
+
+
+def counting() -> Any:
+    import keras
+
+    class Counter(keras.layers.Layer):
+        """Counts how often it is called, in training or not."""
+
+        def build(self, _: Any) -> None:
+            self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False, name="calls")
+
+        def call(self, x: Any) -> Any:
+            self.calls.assign_add(1.0)
+            return x + 0.001 * self.calls
+
+    return keras.Sequential(
+        [keras.Input((6, 6, 1)), Counter(), keras.layers.Flatten(), keras.layers.Dense(1, activation="sigmoid")]
+    )
+
+
+def test_a_layer_that_moves_in_every_call_is_put_back_after_evaluating() -> None:
+    x, y = data(3)
+    made = learner(counting)
+    made.fit(x, y)
+    before = copied(made)
+    assert next(value for name, value in before.items() if name.endswith("calls")) == 3
+    made.evaluate(x[0], y[0])
+    made.predict(x[1])
+    assert_same(before, copied(made))
+
+
+def test_a_variable_that_no_checkpoint_holds_is_refused() -> None:
+    import keras
+
+    class NoisyLoss(keras.losses.Loss):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seeds = keras.random.SeedGenerator(3)
+
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return keras.ops.mean((y_true - y_pred + keras.random.normal((), seed=self.seeds)) ** 2)
+
+    with fresh_names_and_seeds(1):
+        made = KerasLearner(convolutional(), keras.optimizers.SGD(), NoisyLoss(), "binary")
+    x, y = data(1)
+    with pytest.raises(TrainingError, match=r"depends on variables that no checkpoint holds \(seed_generator"):
+        made.fit(x, y)
+
+
+def test_the_configuration_of_the_session_is_in_no_model() -> None:
+    import keras
+
+    expected = copied(learner())
+    kept = keras.config.floatx(), keras.config.epsilon()
+    keras.config.set_floatx("float64")
+    keras.config.set_epsilon(1e-2)
+    try:
+        assert_same(expected, copied(learner()))
+        assert (keras.config.floatx(), keras.config.epsilon()) == ("float64", 1e-2)
+    finally:
+        keras.config.set_floatx(kept[0])
+        keras.config.set_epsilon(kept[1])

@@ -10,6 +10,7 @@ from deeptrain import lineage
 from deeptrain.errors import DataError, LockedError, TrainingError, UserCodeError
 from deeptrain.metrics import names
 from deeptrain.training import Trainer, history
+from deeptrain.training.callbacks import memory_of
 from deeptrain.training.early_stopping import EarlyStopping
 from deeptrain.training.outputs import interpret
 from deeptrain.training.state import TrainState
@@ -227,3 +228,45 @@ def test_logits_become_probabilities_without_overflow() -> None:
     logits = np.array([[-1e4], [-1.0], [0.0], [1e4]], np.float32)
     np.testing.assert_allclose(interpret(logits, "binary", "logits"), [0, 1 / (1 + np.e), 0.5, 1])
     np.testing.assert_allclose(interpret(np.array([[1e4, 0.0]]), "classes", "logits"), [[1, 0]])
+
+
+class Remembering:
+    def __init__(self, kept: object) -> None:
+        self.kept = kept
+
+    def epoch_end(self, *_: object) -> None: ...
+
+    def state(self) -> object:
+        return self.kept
+
+    def restore(self, _: object) -> None: ...
+
+
+@pytest.mark.parametrize("kept", [{"a": [1, 2.5, float("inf"), None]}, {"nested": {"x": float("nan")}}, {}])
+def test_what_json_keeps_a_callback_may_remember(kept: dict[str, object]) -> None:
+    again = memory_of("mine", Remembering(kept))  # type: ignore[arg-type]
+    assert repr(again) == repr(kept)
+    assert repr(TrainState.from_plain(TrainState(callbacks={"mine": again}).plain()).callbacks["mine"]) == repr(kept)
+
+
+@pytest.mark.parametrize("kept", [{"a": (1, 2)}, {1: 2}, {"a": "nan"}, {"a": {"b": {3: 4}}}, {"a": object()}, [1]])
+def test_what_json_does_not_keep_is_told_at_once(kept: object) -> None:
+    with pytest.raises(UserCodeError, match=r"mine: its state\(\) (does not survive|cannot be kept in) JSON"):
+        memory_of("mine", Remembering(kept))  # type: ignore[arg-type]
+
+
+def test_weights_that_are_not_finite_are_in_no_checkpoint(experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from deeptrain.training.keras_learner import KerasLearner
+
+    trainer = Trainer.from_experiment(experiment, store=experiment.parent / "runs")
+    variables = KerasLearner.variables
+
+    def spoilt(self: KerasLearner) -> dict[str, np.ndarray]:
+        found = variables(self)
+        name = next(iter(found))
+        return {**found, name: np.full_like(found[name], np.nan)}
+
+    monkeypatch.setattr(KerasLearner, "variables", spoilt)
+    with pytest.raises(TrainingError, match=r"model/0000/.* holds a number that is not finite in epoch 1 after 5"):
+        trainer.train()
+    assert not list((experiment.parent / "runs").rglob("state.safetensors"))
