@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,12 +87,10 @@ def _forget_what_differs(beside: Path) -> None:
 
 
 def _modules_of_experiments() -> list[str]:
-    found = []
-    for name, module in list(sys.modules.items()):
-        origin = getattr(module, "__file__", None)
-        if isinstance(origin, str) and any(Path(origin).resolve().is_relative_to(place) for place in _places):
-            found.append(name)
-    return found
+    # Texts are compared, not resolved paths: a process with TensorFlow has thousands of modules.
+    below = tuple(f"{place}{os.sep}" for place in _places)
+    files_of = ((name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items()))
+    return [name for name, origin in files_of if isinstance(origin, str) and origin.startswith(below)]
 
 
 def _is_as_digested(name: str, beside: Path) -> bool:
