@@ -49,7 +49,7 @@ def memory_of(name: str, callback: Callback) -> dict[str, Any]:
         again = numbers(json.loads(files.canonical_json(kept)))
     except (TypeError, ValueError) as error:
         raise UserCodeError(f"{name}: its state() cannot be kept in JSON: {error}") from error
-    if not _same(kept, again):
+    if not isinstance(kept, Mapping) or not _same(kept, again):
         raise UserCodeError(
             f"{name}: its state() does not survive JSON: {kept!r:.120} would come back as {again!r:.120}; "
             "use text, numbers, lists, and mappings with text keys"

@@ -1,0 +1,94 @@
+"""Several worker processes, and a central scheduler that is there, or dies."""
+
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conftest import write_experiment
+from tests.pipelines import command
+from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Warm, start
+from tests.pipelines.conftest import Trained
+
+ASKED = ("--module", "pipelines", "TrainModel", "--experiment", "tiny.toml")
+
+
+class Scheduler(NamedTuple):
+    """A `luigid` on 127.0.0.1."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (*ASKED, "--scheduler-host", "127.0.0.1", "--scheduler-port", str(self.port))
+
+
+@pytest.fixture
+def luigid(tmp_path: Path) -> Iterator[Scheduler]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "from luigi.cmdline import luigid; luigid()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "--address", "127.0.0.1", "--port", str(port), "--state-path", "state.pickle"],
+        cwd=tmp_path,
+        env=command.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    command.wait_until(lambda: answers(port))
+    yield Scheduler(process, port)
+    process.kill()
+    process.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(trained: Trained, tmp_path: Path) -> None:
+    here = write_experiment(tmp_path).parent
+    finished = command.job("--workers", "2", cwd=here)
+    assert (finished.code, finished.err) == (0, "")
+    assert command.contents(here / "runs") == trained.contents
+    stages = command.stages(here / "runs")
+    assert stages[:3] == ["shards", "epoch 1", "predictions"]
+    assert re.search(r"^epochs 1-3 +3 ran ", finished.out, re.MULTILINE)
+    assert command.job("--workers", "2", cwd=here).out.startswith("tiny: everything is there already")
+
+
+def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_once(
+    luigid: Scheduler, tmp_path: Path, warm: Warm
+) -> None:
+    here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
+    killed = warm.start(*luigid.arguments, cwd=here)
+    command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, killed)
+    command.kill_group(killed)
+    finished = warm(*luigid.arguments, cwd=here)
+    assert (finished.code, finished.err) == (0, "")
+    assert "no central scheduler" not in finished.out
+    assert command.stages(here / "runs")[-9:-5] == ["epoch 3", "epoch 4", "epoch 5", "epoch 6"]
+
+
+def test_training_does_not_notice_when_the_central_scheduler_dies(
+    luigid: Scheduler, tmp_path: Path, trained: Trained
+) -> None:
+    """Luigi itself cannot go on without it: the same command goes on by itself with the local scheduler."""
+    here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
+    process = start(*luigid.arguments, cwd=here)
+    command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, process)
+    luigid.process.kill()
+    finished = command.end(process)
+    assert (finished.code, finished.err) == (0, "")
+    assert "the central scheduler does not answer any more: going on with the local one" in finished.out
+    assert command.trained(here / "runs") == (6, [])
+    assert len(list(here.glob("runs/tiny/report-*/index.html"))) == 1
+    epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
+    assert epochs == [f"epoch {number}" for number in range(1, 7)]
