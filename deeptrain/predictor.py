@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from deeptrain.errors import ArtifactError, DataError, UserCodeError
+from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.formats import raw
 from deeptrain.lineage import LATEST
 from deeptrain.loading.batch import Batch
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
 from deeptrain.settings import Use
-from deeptrain.shards import reading
+from deeptrain.shards import layout, reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
@@ -108,6 +108,13 @@ class Predictor:
 
 def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -> Predictor:
     """The predictor of a run: see `deeptrain.load`."""
+    try:
+        return _open(run, epoch, experiment)
+    except AlteredError as error:
+        raise ArtifactError(f"{error}; delete {error.directory} and run TrainModel to have it made again") from error
+
+
+def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     root, names = _names(run)
     training = root / names["training"]
     last = _last(training, names.get("epochs"))
@@ -121,7 +128,9 @@ def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -
     except (KeyError, msgspec.ValidationError) as error:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
     beside = _trusted(found, model, settings, None if experiment is None else _checked(read(experiment), root))
-    data = reading.open(artifact.open(_shards(root, shards_identity)).directory).info
+    shards = artifact.open(_shards(root, shards_identity))
+    shards.verified(layout.NAME)
+    data = reading.open(shards.directory).info
     runtime.start(settings.threads, settings.deterministic)
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
     plain = TrainingSettings(epochs=last, batch_size=settings.batch_size)

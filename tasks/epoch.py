@@ -43,8 +43,9 @@ class Epoch(ExperimentTask):
 
     def requires(self) -> ExperimentTask:
         """The task before it, or the shards."""
-        before = numbers(self.plan, self.number - 1)
-        return self.other(Epoch, number=before[-1]) if before else self.other(Shards)
+        step = self.plan.experiment.training.task_epochs
+        before = (self.number - 1) // step * step
+        return self.other(Epoch, number=before) if before else self.other(Shards)
 
     def done(self, plan: Lineage) -> bool:
         """Whether its epochs are done, or training stopped before; the last one also needs the states kept on disk."""
@@ -65,12 +66,6 @@ class Epoch(ExperimentTask):
             watching.running(plan, None)
             if in_child or until == plan.epochs:
                 watching.close()
-
-
-def numbers(plan: Lineage, until: int) -> list[int]:
-    """The last epochs of the tasks that train the first `until` epochs of a run."""
-    step = plan.experiment.training.task_epochs
-    return [*range(step, until, step), until] if until > 0 else []
 
 
 @functools.cache

@@ -44,9 +44,8 @@ def test_five_epochs_after_three_train_two_and_three_again_train_none(
     epoch(5, at_once, warm)
     whole = command.contents(at_once / "runs")
     assert {name: data for name, data in command.contents(here / "runs").items() if name in whole} == whole
-    assert [path.name for path in (here / "runs").glob("tiny/training-*/states/*")].sort() == [
-        path.name for path in (at_once / "runs").glob("tiny/training-*/states/*")
-    ].sort()
+    states = [sorted(path.name for path in place.glob("runs/tiny/training-*/states/*")) for place in (here, at_once)]
+    assert states[0] == states[1]
 
     assert ran(here, warm, "--epochs", "3") == set()
     assert ran(here, warm, "--epochs", "4") == set(AFTER_TRAINING)
@@ -79,15 +78,10 @@ def test_epochs_of_one_task_are_trained_together_to_the_same_bytes(
     trained: Trained, tmp_path: Path, warm: Warm
 ) -> None:
     here = write_experiment(tmp_path, toml=TOML.replace("epochs = 3", "epochs = 3\nepochs_per_task = 2")).parent
-    assert ran_first(here, warm) == ["shards", "epoch 2", "epoch 3", *AFTER_TRAINING]
-    assert command.contents(here / "runs") == trained.contents
-
-
-def ran_first(here: Path, warm: Warm) -> list[str]:
     finished = warm.job(cwd=here)
     assert (finished.code, finished.err) == (0, "")
-    *first, predictions, one, other, evaluation, report = command.stages(here / "runs")
-    return [*first, predictions, *sorted((one, other), reverse=True), evaluation, report]
+    assert command.stages(here / "runs")[:3] == ["shards", "epoch 2", "epoch 3"]
+    assert command.contents(here / "runs") == trained.contents
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,8 @@ def test_a_saved_prediction_of_the_run_is_predicted_again_from_its_raw_files(
     ("arguments", "line"),
     [
         (["predict", RUN, "few.csv", *BESIDE], "few.csv: lacks 2 of the 4 columns: c, d"),
-        (["predict", "runs/tinny", "raw", *BESIDE], "runs/tinny: no such run; a run is a directory such as runs/digits"),
-        (["predict", RUN, "raw", *BESIDE, "--epoch", "9"], 'epoch must be "best", "last" or a number from 1 to 3, got 9'),
+        (["predict", "runs/tiny2", "raw", *BESIDE], "runs/tiny2: no such run; a run is a directory such as runs/digits"),
+        (["predict", RUN, "raw", "--epoch", "9"], 'epoch must be "best", "last" or a number from 1 to 3, got 9'),
         (["predict", RUN, "raw", *BESIDE, "--epoch", "1"],
          "runs/tiny/TRAINING/states/0001: the state of epoch 1 is not kept (kept: 0002, 0003); run TrainModel with "
          """--settings '{"training.keep_every": 1}' to have every epoch's state made again"""),
@@ -113,14 +113,16 @@ def test_an_altered_artifact_predicts_nothing(here: Path) -> None:
     assert (finished.code, finished.out) == (1, "")
     directory = threshold.parent.relative_to(here)
     assert finished.err.startswith(f"deeptrain: {directory}/threshold.json: altered: its sha256 is ")
-    assert finished.err.endswith(f"; delete {directory} and run TrainModel to make it again\n")
+    assert finished.err.endswith(f"; delete {directory} and run TrainModel to have it made again\n")
     assert finished.err.count("\n") == 1
 
 
 def test_code_beside_the_experiment_needs_the_experiment_named(trained: Trained, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     shutil.copytree(trained.directory / "runs", alone / "runs")
-    with pytest.raises(UserCodeError, match=r'deeptrain\.load\(RUN, experiment="my\.toml"\), or --experiment my\.toml'):
+    with pytest.raises(
+        UserCodeError, match=r'experiment that is named: deeptrain\.load\(RUN, experiment="my\.toml"\), or --experiment'
+    ):
         deeptrain.load(alone / RUN)
     assert deeptrain.load(alone / RUN, experiment=trained.directory / "tiny.toml").epoch == 3
 

@@ -77,9 +77,7 @@ def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_
     assert command.stages(here / "runs")[-9:-5] == ["epoch 3", "epoch 4", "epoch 5", "epoch 6"]
 
 
-def test_training_does_not_notice_when_the_central_scheduler_dies(
-    luigid: Scheduler, tmp_path: Path, trained: Trained
-) -> None:
+def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Scheduler, tmp_path: Path) -> None:
     """Luigi itself cannot go on without it: the same command goes on by itself with the local scheduler."""
     here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
     process = start(*luigid.arguments, cwd=here)
