@@ -3,6 +3,12 @@
 from pathlib import Path
 
 
+def in_one_line(error: BaseException, length: int = 300) -> str:
+    """Type and text of somebody else's error, on one line, to be told within one of ours."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text if len(text) <= length else f'{text[:length]} ...'}"
+
+
 class DeeptrainError(Exception):
     """A mistake or a damage that its text explains completely; commands print the text and no traceback."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
-from deeptrain.errors import DeeptrainError, UserCodeError
+from deeptrain.errors import DeeptrainError, UserCodeError, in_one_line
 from deeptrain.settings import Use
 from deeptrain.store import code
 
@@ -33,7 +33,7 @@ def find(name: str, beside: Path | None) -> Any:
     except DeeptrainError:
         raise
     except Exception as error:
-        raise UserCodeError(f"{name}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+        raise UserCodeError(f"{name}: importing {module_name} failed: {in_one_line(error)}") from error
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -54,7 +54,7 @@ def call(use: Use, found: Callable[..., Any], *positional: Any) -> Any:
     except DeeptrainError:
         raise
     except Exception as error:
-        raise UserCodeError(f"{use.use}: raised {type(error).__name__}: {error}") from error
+        raise UserCodeError(f"{use.use}: raised {in_one_line(error)}") from error
 
 
 def _import(name: str, path: Path | None, beside: Path | None) -> Any:

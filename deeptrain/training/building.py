@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import user_code
-from deeptrain.errors import UserCodeError
+from deeptrain.errors import UserCodeError, in_one_line
 from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
 from deeptrain.training.keras_globals import fresh_names_and_seeds
@@ -50,7 +50,7 @@ def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:
             built.build((None, *data.shape))
         except Exception as error:
             raise UserCodeError(
-                f"{use.use}: its model cannot be built for samples of {list(data.shape)}: {error}"
+                f"{use.use}: its model cannot be built for samples of {list(data.shape)}: {in_one_line(error)}"
             ) from error
     try:
         shape = built.compute_output_shape((None, *data.shape))

@@ -3,6 +3,14 @@
 import pytest
 
 from deeptrain.introspection.model import describe
+from deeptrain.training import runtime
+
+
+@pytest.fixture(autouse=True)
+def tensorflow() -> None:
+    """As all tests of a process start it: it cannot be started twice in different ways."""
+    runtime.start(1, True)
+
 
 TABLE = """\
 layer      kind        output     parameters

@@ -15,6 +15,7 @@ from tests.conftest import BUILDER, TOML, tree
 
 ROOT = Path(__file__).parents[2]
 JOB = ("--module", "pipelines", "TrainModel", "--experiment", "tiny.toml", "--local-scheduler")
+TRAINING = ("--module", "pipelines", "Epoch", "--experiment", "tiny.toml", "--local-scheduler", "--number")
 PATIENCE = 300
 
 SLOW_BUILDER = (
@@ -141,23 +142,27 @@ class Warm:
             text=True,
         )
 
-    def start(self, *arguments: str, cwd: Path) -> "Fork":
-        """Start `python -m luigi ARGUMENTS` in a directory; one at a time."""
+    def start(self, *arguments: str, cwd: Path, module: str = "luigi") -> "Fork":
+        """Start `python -m luigi ARGUMENTS` (or another module) in a directory."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         written = self._directory / os.urandom(8).hex()
-        asked = {"arguments": arguments, "cwd": str(cwd), "written": str(written)}
+        asked = {"module": module, "arguments": arguments, "cwd": str(cwd), "written": str(written)}
         self._server.stdin.write(json.dumps(asked) + "\n")
         self._server.stdin.flush()
         return Fork(int(self._server.stdout.readline()), written)
 
-    def __call__(self, *arguments: str, cwd: Path) -> Finished:
-        """Run `python -m luigi ARGUMENTS` in a directory to its end."""
-        return end(self.start(*arguments, cwd=cwd))
+    def __call__(self, *arguments: str, cwd: Path, module: str = "luigi") -> Finished:
+        """Run `python -m luigi ARGUMENTS` (or another module) in a directory to its end."""
+        return end(self.start(*arguments, cwd=cwd, module=module))
 
     def job(self, *arguments: str, cwd: Path) -> Finished:
         """Run the job of `tiny.toml` in a directory to its end."""
         return self(*JOB, *arguments, cwd=cwd)
+
+    def train(self, epoch: int, *arguments: str, cwd: Path) -> Finished:
+        """Train `tiny.toml` up to an epoch and do nothing with it."""
+        return self(*TRAINING, str(epoch), *arguments, cwd=cwd)
 
     def close(self) -> None:
         """End it."""
@@ -205,24 +210,36 @@ SERVER = """
 import json, os, runpy, sys
 import tensorflow, keras, matplotlib.figure, matplotlib.backends.backend_agg, sklearn, pyarrow.csv, pyarrow.parquet
 
-for line in iter(sys.stdin.readline, ""):
-    asked = json.loads(line)
+def serve(asked):
     pid = os.fork()
     if pid == 0:
         os.setsid()
         os.chdir(asked["cwd"])
         for number, name in enumerate((os.devnull, asked["written"] + ".out", asked["written"] + ".err")):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
-        sys.argv = ["luigi", *asked["arguments"]]
+        sys.argv = ["", *asked["arguments"]]
         sys.path[0] = ""
-        runpy.run_module("luigi", run_name="__main__", alter_sys=True)
+        runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         sys.exit(0)
     print(pid, flush=True)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     with open(asked["written"] + ".part", "w") as file:
         file.write(str(code))
     os.rename(asked["written"] + ".part", asked["written"] + ".code")
+    os._exit(0)
+
+keepers = set()
+for line in iter(sys.stdin.readline, ""):
+    keeper = os.fork()
+    if keeper == 0:
+        serve(json.loads(line))
+    keepers = {other for other in keepers | {keeper} if os.waitpid(other, os.WNOHANG)[0] == 0}
 """
+
+
+def of_training(contents: dict[str, bytes]) -> dict[str, bytes]:
+    """What of it is there when nothing was done with the trained epochs."""
+    return {name: data for name, data in contents.items() if "/shards-" in name or "/training-" in name}
 
 
 def contents(store: Path) -> dict[str, bytes]:

@@ -21,13 +21,6 @@ def ran(here: Path, warm: Warm, *arguments: str) -> set[str]:
     return set(command.stages(here / "runs")[len(before) :])
 
 
-def epoch(number: int, here: Path, warm: Warm, *arguments: str) -> None:
-    """Train up to an epoch and do nothing with it."""
-    task = ("Epoch", "--experiment", "tiny.toml", "--number", str(number), "--local-scheduler")
-    finished = warm("--module", "pipelines", *task, *arguments, cwd=here)
-    assert (finished.code, finished.err) == (0, "")
-
-
 def directories(here: Path, stage: str) -> list[Path]:
     return sorted((here / "runs/tiny").glob(f"{stage}-*"), key=lambda path: path.stat().st_mtime_ns)
 
@@ -41,7 +34,7 @@ def test_five_epochs_after_three_train_two_and_three_again_train_none(
 ) -> None:
     assert ran(here, warm, "--epochs", "5") == {"epoch 4", "epoch 5", *AFTER_TRAINING}
     at_once = write_experiment(tmp_path / "at once", toml=TOML.replace("epochs = 3", "epochs = 5")).parent
-    epoch(5, at_once, warm)
+    assert warm.train(5, cwd=at_once).err == ""
     whole = command.contents(at_once / "runs")
     assert {name: data for name, data in command.contents(here / "runs").items() if name in whole} == whole
     states = [sorted(path.name for path in place.glob("runs/tiny/training-*/states/*")) for place in (here, at_once)]
@@ -70,7 +63,7 @@ def test_after_early_stopping_the_later_epochs_count_as_complete(tmp_path: Path,
     assert command.trained(here / "runs")[0] == 2
     assert "epochs 1-2   2 ran" in finished.out
     assert ran(here, warm) == set()
-    assert ran(here, warm, "--epochs", "2") == set(AFTER_TRAINING)
+    assert warm.train(5, cwd=here).code == 0
     assert command.trained(here / "runs")[0] == 2
 
 
@@ -96,7 +89,7 @@ def test_epochs_of_one_task_are_trained_together_to_the_same_bytes(
 def test_another_setting_makes_again_what_depends_on_it_and_leaves_the_first_as_it_was(
     arguments: list[str], new: set[str], here: Path, trained: Trained, warm: Warm
 ) -> None:
-    epoch(1, here, warm, *arguments)
+    assert warm.train(1, *arguments, cwd=here).err == ""
     for stage in ("shards", "training"):
         assert len(directories(here, stage)) == (2 if stage in new else 1), stage
     now = command.contents(here / "runs")
@@ -113,10 +106,10 @@ def test_a_calibration_setting_leaves_shards_epochs_and_predictions(here: Path, 
 def test_a_pruned_state_that_is_asked_for_later_is_trained_again(here: Path, trained: Trained, warm: Warm) -> None:
     (training,) = directories(here, "training")
     assert sorted(path.name for path in training.glob("states/*")) == ["0002", "0003"]
-    epoch(3, here, warm, "--settings", '{"training.keep_every": 1}')
+    assert warm.train(3, "--settings", '{"training.keep_every": 1}', cwd=here).code == 0
     assert sorted(path.name for path in training.glob("states/*")) == ["0001", "0002", "0003"]
     recorded = json.loads((training / "epochs/0001/progress.json").read_bytes())["state_content"]
     assert json.loads((training / "states/0001/manifest.json").read_bytes())["content"] == recorded
-    epoch(3, here, warm)
+    assert warm.train(3, cwd=here).err == ""
     assert sorted(path.name for path in training.glob("states/*")) == ["0001", "0002", "0003"]
     assert {name: command.contents(here / "runs")[name] for name in trained.contents} == trained.contents

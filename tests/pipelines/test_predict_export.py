@@ -84,7 +84,8 @@ def test_a_saved_prediction_of_the_run_is_predicted_again_from_its_raw_files(
     ("arguments", "line"),
     [
         (["predict", RUN, "few.csv", *BESIDE], "few.csv: lacks 2 of the 4 columns: c, d"),
-        (["predict", "runs/tiny2", "raw", *BESIDE], "runs/tiny2: no such run; a run is a directory such as runs/digits"),
+        (["predict", "runs/tiny2", "raw", *BESIDE], "runs/tiny2: no such run; a run is a directory such as "
+         "runs/digits"),
         (["predict", RUN, "raw", "--epoch", "9"], 'epoch must be "best", "last" or a number from 1 to 3, got 9'),
         (["predict", RUN, "raw", *BESIDE, "--epoch", "1"],
          "runs/tiny/TRAINING/states/0001: the state of epoch 1 is not kept (kept: 0002, 0003); run TrainModel with "

@@ -6,6 +6,7 @@ import io
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -329,7 +330,7 @@ sys.exit(7 if "rich" in sys.modules else 0)
 
 
 def test_a_pipe_that_is_closed_early_leaves_no_traceback():
-    command = f'{sys.executable} -c "$SCRIPT" | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    command = f'{shlex.quote(sys.executable)} -c "$SCRIPT" | head -n 1; echo "${{PIPESTATUS[0]}}"'
     done = subprocess.run(
         ["bash", "-c", command], env=os.environ | {"SCRIPT": SCRIPT}, capture_output=True, text=True, check=True
     )

@@ -36,7 +36,7 @@ def test_what_is_left_out_has_its_default(tools):
             {"splits": {"train": 5, "val": 5, "group": "label"}},
             "data.splits.group: must be another column than labels.column",
         ),
-        ({"dtype": "object"}, "enum value 'object'"),
+        ({"dtype": "object"}, 'expected "float32" or "float64"'),
         ({"shape": [8, 0]}, "data.shape: expected int >= 1"),
         ({"samples_per_set": 0}, "data.samples_per_set: expected int >= 1, got 0"),
         ({"path": ""}, "data.path: expected str of length >= 1"),
