@@ -272,7 +272,7 @@ def test_a_run_that_has_nothing_to_do_says_so():
 @pytest.mark.parametrize("width", [20, 80, 300])
 def test_the_path_of_the_report_is_whole(width):
     out, _, _, terminal = plain(COLUMNS=str(width))
-    path = "/work/somewhere/quite/deep/in/a/directory with spaces/runs/digits/report-fedcba9876543210/index.html"
+    path = "/home/some-one/quite/deep/in/a/directory with spaces/runs/digits/report-fedcba9876543210/index.html"
     terminal.report_line(path)
     assert out.getvalue().splitlines() == (["", f"report       {path}"] if width == 300 else ["", "report", path])
 
