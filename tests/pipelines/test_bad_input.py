@@ -1,5 +1,6 @@
 """A user's mistakes: one line for each, nothing published, and after repair the job completes."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,3 +196,36 @@ def test_a_model_that_cannot_be_trained_is_one_line_and_trained_after_its_repair
         name for name in trained.contents if "0001" in name and "/epochs/" in name
     }
     assert all(trained.contents[name] == data for name, data in now.items() if "states" not in name)
+
+
+DIVERGING = TOML.replace(
+    "[training]",
+    '[training]\nautosave_seconds = 1e-6\noptimizer = { use = "my_model:Exploding", arguments = { at = 7 } }',
+)
+EXPLODING_BUILDER = (
+    BUILDER
+    + '''
+
+def Exploding(at):
+    """Plain descent whose learning rate becomes absurd with one iteration."""
+    import keras
+
+    return keras.optimizers.SGD(keras.optimizers.schedules.PiecewiseConstantDecay([at], [0.01, 1e38]))
+'''
+)
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_last_good_checkpoint_stays(tmp_path: Path, warm: Warm) -> None:
+    here = write_experiment(tmp_path, toml=DIVERGING, builder=EXPLODING_BUILDER).parent
+    finished = warm.train(3, cwd=here)
+    assert finished.code == 30
+    assert re.fullmatch(
+        r"deeptrain: the loss became (nan|inf) in epoch 2, iteration [89] \(counted from 0\), batch \S+ \(\d+ sets\), "
+        r"sets [\d, ]+: training stops and the last good checkpoint stays; a lower learning rate or gradient clipping "
+        r"may help\n",
+        finished.err,
+    )
+    epochs, checkpoints = command.trained(here / "runs")
+    assert epochs == 1
+    assert len(checkpoints) == 2
+    assert warm.train(3, cwd=here).err == finished.err

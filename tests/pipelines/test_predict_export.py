@@ -1,11 +1,13 @@
 """Using a result: `python -m pipelines predict` and `export`, and `deeptrain.load`."""
 
 import csv
+import functools
 import io
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import deeptrain
 from deeptrain.errors import UserCodeError
 from deeptrain.predictor import Predictor
 from tests.pipelines import command
-from tests.pipelines.command import Finished
+from tests.pipelines.command import Finished, Warm
 from tests.pipelines.conftest import Trained
 
 RUN = "runs/tiny"
@@ -32,8 +34,9 @@ def unseen() -> np.ndarray:
     return np.random.Generator(np.random.Philox(99)).normal(size=(37, 4)).round(4)
 
 
-def pipelines(*arguments: str, cwd: Path) -> Finished:
-    return command.run(*arguments, cwd=cwd, module="pipelines")
+@pytest.fixture
+def pipelines(warm: Warm) -> Callable[..., Finished]:
+    return functools.partial(warm, module="pipelines")
 
 
 def write_csv(path: Path, x: np.ndarray, columns: str = "abcd") -> Path:
@@ -43,7 +46,7 @@ def write_csv(path: Path, x: np.ndarray, columns: str = "abcd") -> Path:
 
 
 def test_predict_says_of_unseen_files_what_the_loaded_model_says(
-    trained: Trained, loaded: Predictor, unseen: np.ndarray, tmp_path: Path
+    trained: Trained, loaded: Predictor, unseen: np.ndarray, tmp_path: Path, pipelines: Callable[..., Finished]
 ) -> None:
     # Columns in another order, and one that the model does not know.
     write_csv(tmp_path / "new.csv", np.column_stack([unseen[:, ::-1], np.arange(37)]), "dcbay")
@@ -97,7 +100,9 @@ def test_a_saved_prediction_of_the_run_is_predicted_again_from_its_raw_files(
         (["export", "raw"], "raw: holds no training; name one of them, or run TrainModel"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_told_in_a_line(arguments: list[str], line: str, here: Path) -> None:
+def test_what_cannot_be_used_is_told_in_a_line(
+    arguments: list[str], line: str, here: Path, pipelines: Callable[..., Finished]
+) -> None:
     (training,) = here.glob("runs/tiny/training-*")
     write_csv(here / "few.csv", np.ones((3, 2)), "ab")
     finished = pipelines(*arguments, cwd=here)
@@ -105,7 +110,7 @@ def test_what_cannot_be_used_is_told_in_a_line(arguments: list[str], line: str, 
     assert (finished.code, finished.out) == (1, "")
 
 
-def test_an_altered_artifact_predicts_nothing(here: Path) -> None:
+def test_an_altered_artifact_predicts_nothing(here: Path, pipelines: Callable[..., Finished]) -> None:
     (threshold,) = here.glob("runs/tiny/threshold-*/threshold.json")
     data = bytearray(threshold.read_bytes())
     data[data.index(b'"value"') + 11] ^= 1
@@ -142,7 +147,7 @@ print(json.dumps([part.tolist() for part in said]))
 
 
 def test_an_exported_model_is_the_same_twice_and_predicts_the_same_without_deeptrain(
-    trained: Trained, loaded: Predictor, unseen: np.ndarray, tmp_path: Path
+    trained: Trained, loaded: Predictor, unseen: np.ndarray, tmp_path: Path, pipelines: Callable[..., Finished]
 ) -> None:
     for name in ("export", "again"):
         finished = pipelines("export", RUN, *BESIDE, "--out", str(tmp_path / name), cwd=trained.directory)
