@@ -1,8 +1,11 @@
 """Who watches a training in this process: displays that the command adds, the live page, and Luigi's scheduler."""
 
+import contextlib
 import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from luigi.rpc import RPCError
 
 from deeptrain.lineage import Lineage
 from deeptrain.training.progress import Progress, in_digits
@@ -27,14 +30,18 @@ class SchedulerStatus:
         self.task: luigi.Task | None = None
 
     def show(self, progress: Progress) -> None:
-        """Send one line and a percentage. The page shows the line as HTML, so what comes from data is escaped."""
+        """Send one line and a percentage. The page shows the line as HTML, so what comes from data is escaped.
+
+        A scheduler that does not answer is left alone: Luigi asks it too, and the command tells what follows.
+        """
         task = self.task
         if task is None or task.set_status_message is None or task.set_progress_percentage is None:
             return
         loss = "" if progress.loss is None else f", loss {in_digits(progress.loss)}"
         text = f"epoch {progress.epoch} of {progress.epochs}, iteration {progress.iteration} of {progress.iterations}"
-        task.set_status_message(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
-        task.set_progress_percentage(round(100 * progress.fraction))
+        with contextlib.suppress(RPCError):
+            task.set_status_message(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
+            task.set_progress_percentage(round(100 * progress.fraction))
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -36,7 +36,8 @@ class EventLog:
     - and the event's values, as `files.plain` writes them; one that is called like a key above gets a `_` behind it.
 
     A line is one `write` to a file opened for appending, so several processes may write at once. A line that a killed
-    process left torn is ended before the next. Values longer than 64 KiB in all are replaced by their size. Before
+    process left torn is ended before the next; one that looks torn because it is just being written costs an empty
+    line, which readers skip. Values longer than 64 KiB in all are replaced by their size. Before
     the file would grow over 8 MiB it is renamed to `events.jsonl.1`, replacing the previous one.
     """
 
