@@ -123,11 +123,13 @@ def test_a_flipped_bit_in_what_a_finished_task_left_fails_one_run_and_no_more(
 @pytest.fixture(scope="session")
 def stopped(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A slow job that was killed when it had two checkpoints in the middle of its second epoch."""
-    here = write_experiment(tmp_path_factory.mktemp("stopped"), toml=SLOW_TOML, builder=SLOW_BUILDER).parent
-    process = warm.start(*JOB, cwd=here)
-    command.wait_until(functools.partial(has_two_checkpoints, here), process)
-    command.kill_group(process)
-    return here
+    while True:
+        here = write_experiment(tmp_path_factory.mktemp("stopped"), toml=SLOW_TOML, builder=SLOW_BUILDER).parent
+        process = warm.start(*JOB, cwd=here)
+        command.wait_until(functools.partial(has_two_checkpoints, here), process)
+        command.kill_group(process)
+        if has_two_checkpoints(here):  # it went on training between the look and the kill
+            return here
 
 
 def has_two_checkpoints(here: Path) -> bool:
