@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Column:
         checks: NDArray[np.uint64],
         sizes: Integers | None,
         compression: Compression | None,
+        told: Callable[[int], str],
     ) -> None:
         """Lay out what is told; no file is opened.
 
@@ -67,6 +68,7 @@ class Column:
             checks: (blocks,) checksums.
             sizes: (blocks,) bytes as stored, when compressed.
             compression: of the blocks.
+            told: what a block holds, in words, for messages.
         """
         self.stored = stored
         self.dtype = np.dtype(stored.dtype).newbyteorder("<")
@@ -79,6 +81,7 @@ class Column:
         self._first_block: Integers = np.searchsorted(firsts, edges)
         self._checks = checks
         self._compression = compression
+        self._told = told
         raw = np.diff(self.rows) * self.row_bytes
         self.stored_bytes: Integers = raw if sizes is None else sizes
         ends = np.concatenate([[0], np.cumsum(self.stored_bytes)])
@@ -158,11 +161,15 @@ class Column:
             AlteredError: as `read`.
         """
         rows = self._map(shard)
-        for number in numbers[~self._checked[numbers]].tolist():
+        for number in self.unchecked(numbers).tolist():
             begin, end = (int(self.rows[one]) - int(self._first_row[shard]) for one in (number, number + 1))
             self._compare(number, shard, rows[begin:end].reshape(-1).view(np.uint8))
             self._checked[number] = True
         return rows
+
+    def unchecked(self, numbers: Integers) -> Integers:
+        """Those of these blocks that `mapped` has not compared yet."""
+        return numbers[~self._checked[numbers]]
 
     def take_rows(self, rows: Integers, out: NDArray[Any]) -> None:
         """Copy any rows in any order: out[i] = row rows[i], its block compared; out is (len(rows), *shape)."""
@@ -197,8 +204,8 @@ class Column:
             path = self._files[shard].path
             block = number - int(self._first_block[shard])
             raise AlteredError(
-                f"{path}: altered: block {block} (counted from 0) has the xxh3 {found:016x}, {recorded:016x} is "
-                f"recorded; restore the file or make the shards again",
+                f"{path}: altered: block {block} (counted from 0; {self._told(number)}) has the xxh3 {found:016x}, "
+                f"{recorded:016x} is recorded; restore the file or make the shards again",
                 path.parent,
             )
 
