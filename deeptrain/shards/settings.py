@@ -99,7 +99,11 @@ class SplitSettings(Section, frozen=True):
         if self.paths and sizes:
             yield next(iter(sizes)), "expected a path, as the other splits have", next(iter(sizes.values()))
         if self.paths and self.group is not None:
-            yield "group", "keeps people apart when sizes are given; splits from paths are taken as they are", self.group
+            yield (
+                "group",
+                "keeps people apart when sizes are given; splits from paths are taken as they are",
+                self.group,
+            )
 
     def relevant(self) -> dict[str, Any]:
         """Without the places of raw data: its content is an input, told by its fingerprint."""
@@ -107,6 +111,30 @@ class SplitSettings(Section, frozen=True):
 
     def _all(self) -> dict[str, int | float | str]:
         return {"train": self.train, "val": self.val, "calibration": self.calibration, "test": self.test}
+
+
+class ReadingSettings(Section, frozen=True):
+    """`[data.reading]`: what is said of the raw files instead of being inferred; see `deeptrain.formats.discovery`.
+
+    Attributes:
+        inputs: names of the arrays, keys or columns that are inputs; by default all that are nothing else.
+        ignored: columns or keys that are left out.
+        rows: whether the first axis of an array in one file counts "samples" or "sets" of samples.
+        keys: whether the arrays of one file are the "inputs" of a sample, or "sets".
+        set_number: which run of digits in a name is the set number, 1 the first; "none": names have none.
+        label_names: in a table of labels, the column that names the file of a sample.
+        features: number of columns of svmlight files.
+        mode: of images, into which all are converted ("RGB", "L").
+    """
+
+    inputs: tuple[Text, ...] | None = None
+    ignored: tuple[Text, ...] = ()
+    rows: Literal["samples", "sets"] | None = None
+    keys: Literal["inputs", "sets"] | None = None
+    set_number: Positive | Literal["none"] | None = None
+    label_names: Text | None = None
+    features: Positive | None = None
+    mode: Text | None = None
 
 
 class DataSettings(Section, frozen=True):
@@ -117,6 +145,7 @@ class DataSettings(Section, frozen=True):
         path: raw file or directory of raw files, relative to the TOML file; absent where splits have paths.
         format: such as "csv" or "npy"; told by the extensions if absent.
         loader: "module:function" that reads files of a kind of one's own; see `deeptrain.formats`.
+        reading: see `ReadingSettings`.
         labels: see `LabelSettings`; or "input": y is x itself, as an autoencoder wants it.
         weights: column with the weight of each sample, at least 0; it is no feature.
         shape: of one sample, its product the number of its values; if absent, as the files have it, or one axis of all
@@ -138,6 +167,7 @@ class DataSettings(Section, frozen=True):
     path: Text | None = None
     format: Text | None = None
     loader: Text | None = None
+    reading: ReadingSettings = ReadingSettings()
     labels: LabelSettings | Literal["input"] = LabelSettings()
     weights: Text | None = None
     shape: tuple[Positive, ...] | None = None
