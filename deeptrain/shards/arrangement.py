@@ -1,4 +1,4 @@
-"""Where each sample goes: its split, its place there, its set and its shard; a pure function of settings and samples."""
+"""Where each sample goes: split, place in it, set and shard; a pure function of the settings and the samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,23 +122,23 @@ def _sizes(samples: Samples, settings: DataSettings, numbers: Indices | None) ->
     wanted = splits.sizes(settings.splits.asked(), count)
     stratify = settings.splits.stratify and samples.described.classes and samples.labels is not None
     classes = samples.labels.astype(np.int64) if stratify and samples.labels is not None else None
-    together = samples.groups if numbers is None else np.unique(numbers, return_inverse=True)[1]
-    if numbers is not None and samples.groups is not None:
-        together = _connected(together, samples.groups)
-    groups = None if together is None else together.astype(np.int64)
+    groups = None if samples.groups is None else samples.groups.astype(np.int64)
+    if numbers is not None:
+        sets = np.unique(numbers, return_inverse=True)[1]
+        groups = sets if groups is None else _connected(sets, groups)
     return splits.split(wanted, count, settings.seed, classes, groups)
 
 
-def _connected(sets: Indices, groups: NDArray[np.int32]) -> NDArray[np.int32]:
+def _connected(sets: Indices, groups: Indices) -> Indices:
     """Numbers of what must stay together: sets that share a group, groups that share a set."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     shape = (int(sets.max()) + 1, int(groups.max()) + 1)
     size = sum(shape)
-    graph = coo_matrix((np.ones(len(sets), bool), (sets, groups.astype(np.int64) + shape[0])), (size, size))
+    graph = coo_matrix((np.ones(len(sets), bool), (sets, groups + shape[0])), (size, size))
     labels: NDArray[np.int32] = connected_components(graph, directed=False)[1]
-    return np.unique(labels[sets], return_inverse=True)[1].astype(np.int32)
+    return np.unique(labels[sets], return_inverse=True)[1]
 
 
 def _filled(order: Indices, per_set: int, split: str, settings: DataSettings) -> Indices:

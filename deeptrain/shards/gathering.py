@@ -16,7 +16,7 @@ SCRATCH_BYTES = 1 << 20  # stays in the processor's cache between reading and pu
 
 
 class Gatherer:
-    """Gives samples by their numbers. Files are read in ascending order within each call, whatever order is asked for."""
+    """Gives samples by their numbers, in any order; within each call files are read from beginning to end."""
 
     def __init__(self, samples: Samples, raw: Callable[[], Mapping[str, RawData]]) -> None:
         """Prepare to read.
@@ -92,9 +92,7 @@ class Gatherer:
         start = 0
         for raw, end, stop in zip(self._raw, self._ends.tolist(), cuts, strict=True):
             if start < stop:
-                into = {
-                    one.name: out[one.name][start:stop].reshape(stop - start, *one.raw) for one in self._inputs
-                }
+                into = {one.name: out[one.name][start:stop].reshape(stop - start, *one.raw) for one in self._inputs}
                 raw.take(ascending[start:stop] - (end - (raw.samples or 0)), into)
             start = stop
 

@@ -173,7 +173,8 @@ def _single(cells: NDArray[Any], source: str) -> NDArray[Any]:
             f"{source}: has {flat.shape[1]:,} numbers a sample that are not one 1 among zeros; "
             f"give each sample one label, a number or a word"
         )
-    return one_hot.argmax(axis=1)
+    classes: NDArray[np.intp] = one_hot.argmax(axis=1)
+    return classes
 
 
 def _plain(value: Any) -> int | float:

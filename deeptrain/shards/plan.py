@@ -30,6 +30,7 @@ class Conversion:
         settings: `[data]`.
         base: the directory that the settings' paths are relative to.
         root: the directory that holds the artifacts and their locks.
+        memory: the file that remembers fingerprints of raw files.
         raw: content of the raw files by name: "raw" or a split, and "... labels" where they are apart.
         samples: stage 1.
         parts: stage 2.
@@ -39,6 +40,7 @@ class Conversion:
     settings: DataSettings
     base: Path
     root: Path
+    memory: Path
     raw: Mapping[str, Source]
     samples: Specification
     parts: tuple[Specification, ...]
@@ -97,7 +99,7 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversi
     )
     made |= {part_name(number): part for number, part in enumerate(placed, 1)}
     whole = replace(whole, root=directory, inputs=made, name="whole")
-    return Conversion(settings, base, root, raw, samples, placed, whole)
+    return Conversion(settings, base, root, memory, raw, samples, placed, whole)
 
 
 def fingerprinted(found: Mapping[str, sources.Source], memory: Path) -> dict[str, Source]:

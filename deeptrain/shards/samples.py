@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -233,9 +234,7 @@ class _Known:
         self._origins: list[NDArray[Any]] = []
         counts = [len(one.files) for one in raw.values()]
         self._first = dict(zip(raw, np.cumsum([0, *counts]).tolist(), strict=False))
-        self._numbers = {
-            name: np.array([one.number or 0 for one in of.sets], np.int64) for name, of in raw.items()
-        }
+        self._numbers = {name: np.array([one.number or 0 for one in of.sets], np.int64) for name, of in raw.items()}
 
     def __len__(self) -> int:
         return sum(self.samples.values())
@@ -270,12 +269,8 @@ class _Known:
 
     def place(self, index: int) -> str:
         """Where sample `index` of all is, for messages."""
-        for name, count in self.samples.items():
-            if index < count:
-                break
-            index -= count
-        before = sum(self.samples[one] for one in list(self.raw)[: list(self.raw).index(name)])
-        _, file, row = self.origin()[before + index].tolist()
+        _, file, row = self.origin()[index].tolist()
+        name = max((first, name) for name, first in self._first.items() if first <= file)[1]
         return self.raw[name].place(file - self._first[name], row)
 
     def _check_finite(self, name: str, cells: Sequence[str] | NDArray[Any], at: NDArray[np.int64]) -> None:
@@ -343,7 +338,7 @@ def row_checks(data: memoryview, edges: NDArray[np.int64]) -> NDArray[np.uint64]
     """xxh3 of the bytes of each sample, which lie between one edge and the next."""
     at = edges.tolist()
     digest = xxhash.xxh3_64_intdigest
-    return np.array([digest(data[start:stop]) for start, stop in zip(at[:-1], at[1:], strict=True)], np.uint64)
+    return np.array([digest(data[start:stop]) for start, stop in pairwise(at)], np.uint64)
 
 
 def _write_known(
@@ -414,7 +409,7 @@ def _labels(raw: Mapping[str, RawData], settings: DataSettings, known: _Known) -
     for one in raw.values():
         if one.labels.kind in ("none", "input"):
             raise DataError(
-                f"{one.path}: no labels were found; name labels.column or labels.path, or set labels = \"input\" "
+                f'{one.path}: no labels were found; name labels.column or labels.path, or set labels = "input" '
                 f"for samples that are their own labels"
             )
     if len(known.cells) != len(known):
@@ -462,7 +457,9 @@ def _fields(raw: Mapping[str, RawData], settings: DataSettings) -> tuple[Field, 
                 )
         here, there = ([(field.name, field.shape) for field in of.inputs] for of in (one, first))
         if here != there or one.columns != first.columns:
-            raise DataError(f"{one.path}: has the inputs {_told(one)}, {first.path} has {_told(first)}; give all the same")
+            raise DataError(
+                f"{one.path}: has the inputs {_told(one)}, {first.path} has {_told(first)}; give all the same"
+            )
     if not first.inputs:
         raise DataError(f"{first.path}: no features: nothing is left for samples beside labels and groups")
     if settings.shape is not None and len(first.inputs) > 1:
@@ -479,16 +476,16 @@ def _told(raw: RawData) -> str:
 def _shape(field: Field, settings: DataSettings, raw: RawData | None = None) -> Shape:
     """Of a sample in shards."""
     own = field.shape or (1,)
-    if settings.shape is None or raw is None and field.is_sequence:
+    if settings.shape is None or (raw is None and field.is_sequence):
         return own
     size = math.prod(settings.shape)
     if field.is_sequence and raw is not None:
-        raise DataError(f"{raw.path}: data.shape {list(settings.shape)} is for samples of one size, these are sequences")
+        raise DataError(
+            f"{raw.path}: data.shape {list(settings.shape)} is for samples of one size, these are sequences"
+        )
     if size != math.prod(field.step) and raw is not None:
         has = f"{len(raw.columns):,} feature columns: {listed(raw.columns)}" if raw.columns else f"shape {list(own)}"
-        raise DataError(
-            f"{raw.path}: data.shape {list(settings.shape)} takes {size:,} values, a sample has {has}"
-        )
+        raise DataError(f"{raw.path}: data.shape {list(settings.shape)} takes {size:,} values, a sample has {has}")
     return settings.shape
 
 
