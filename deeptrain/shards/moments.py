@@ -7,7 +7,7 @@ order in which parts are made, changes a bit. Squares are summed about each run'
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from deeptrain.shards.info import Statistics
 
+Floats = NDArray[np.float64]
+
 RUN = 1 << 16  # values
+LEAST_ROWS = 256  # of a run, however many columns are told apart
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +50,7 @@ class Moments:
             columns: values of a row that are told apart; None takes all values together.
         """
         self._columns = 1 if columns is None else columns
-        self._rows = max(1, RUN // self._columns)
+        self._rows = RUN if columns is None else max(RUN // columns, LEAST_ROWS)
         self._pending: NDArray[Any] | None = None
         self._runs: list[NDArray[np.float64]] = []  # (5, columns) each: count, total, squares, min, max
 
@@ -72,8 +75,8 @@ class Moments:
         if self._pending is not None:
             self._take(self._pending)
             self._pending = None
-        runs = np.stack(self._runs)
-        return tuple(joined(_sums(run) for run in runs[:, :, column]) for column in range(self._columns))
+        runs = np.stack(self._runs, axis=1)
+        return tuple(_joined(*runs[:, :, column]) for column in range(self._columns))
 
     def _take(self, run: NDArray[Any]) -> None:
         values = run.astype(np.float64)
@@ -86,20 +89,8 @@ class Moments:
 
 def joined(parts: Iterable[Sums]) -> Sums:
     """The sums of all values of several; at least one."""
-    found = list(parts)
-    count = sum(one.count for one in found)
-    total = math.fsum(one.total for one in found)
-    mean = total / count
-    squares = math.fsum(
-        term for one in found for term in (one.squares, one.count * (one.total / one.count - mean) ** 2)
-    )
-    return Sums(
-        count=count,
-        total=total,
-        squares=squares,
-        min=min(one.min for one in found),
-        max=max(one.max for one in found),
-    )
+    table = np.array([[one.count, one.total, one.squares, one.min, one.max] for one in parts], np.float64)
+    return _joined(*table.T)
 
 
 def statistics(sums: Sums) -> Statistics:
@@ -113,6 +104,13 @@ def statistics(sums: Sums) -> Statistics:
     )
 
 
-def _sums(run: Sequence[Any] | NDArray[np.float64]) -> Sums:
-    count, total, squares, least, most = (float(value) for value in run)
-    return Sums(count=int(count), total=total, squares=squares, min=least, max=most)
+def _joined(counts: Floats, totals: Floats, squares: Floats, least: Floats, most: Floats) -> Sums:
+    count, total = int(counts.sum()), math.fsum(totals)
+    about_mean = counts * (totals / counts - total / count) ** 2
+    return Sums(
+        count=count,
+        total=total,
+        squares=math.fsum(np.concatenate([squares, about_mean])),
+        min=float(least.min()),
+        max=float(most.max()),
+    )

@@ -31,7 +31,7 @@ from deeptrain.store.artifact import Artifact
 
 NAME = "part.json"
 VERSION = 1
-MOST_FEATURES = 4096  # columns whose statistics are told apart
+MOST_FEATURES = 1024  # columns whose statistics are told apart
 LEAST_SET = 256 << 10  # bytes of a set whose first sample begins a block
 
 
