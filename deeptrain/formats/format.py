@@ -56,6 +56,8 @@ class Chunk:
             after the other, (steps, *shape[1:]). Nobody else writes to them.
         text: of each field of words its stripped cells, one a sample.
         lengths: of each sequence (samples,) int64, the steps of each sample.
+        table: of a tabular format (samples, fields) in C order, the fields of numbers that are scalars side by side in
+            the order asked for, if all are of one dtype; `arrays` has its columns.
     """
 
     first: int
@@ -63,6 +65,7 @@ class Chunk:
     arrays: "Mapping[str, NDArray[Any]]"
     text: Mapping[str, Sequence[str]]
     lengths: "Mapping[str, NDArray[np.int64]]"
+    table: "NDArray[Any] | None" = None
 
 
 class Format(Protocol):
