@@ -271,7 +271,9 @@ class _Known:
         """Where sample `index` of all is, for messages."""
         _, file, row = self.origin()[index].tolist()
         name = max((first, name) for name, first in self._first.items() if first <= file)[1]
-        return self.raw[name].place(file - self._first[name], row)
+        one = self.raw[name]
+        place = one.place(file - self._first[name], row)
+        return f"{listed([str(path) for path in one.labels.files], 1)}: for {place}" if one.labels.files else place
 
     def _check_finite(self, name: str, cells: Sequence[str] | NDArray[Any], at: NDArray[np.int64]) -> None:
         if isinstance(cells, np.ndarray) and cells.dtype.kind == "f" and not np.isfinite(cells).all():
