@@ -21,7 +21,7 @@ from tests.conftest import write_experiment
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
     plan = lineage.read(write_experiment(tmp_path_factory.mktemp("data")), store=tmp_path_factory.mktemp("store"))
-    return reading.open(session.make_shards(plan).directory).split("train")
+    return reading.open(session.make_shards(plan).directory.parent).split("train")
 
 
 @given(st.integers(1, 70), st.integers(0, 2**63 - 1), st.integers(1, 10**6))
