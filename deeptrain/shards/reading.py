@@ -80,6 +80,7 @@ class Split:
                 self._array(f"{stored.name}.xxh3"),
                 None if layout.compression is None else self._integers(f"{stored.name}.sizes"),
                 layout.compression,
+                self._sets_of,
             )
 
     def __len__(self) -> int:
@@ -157,6 +158,11 @@ class Split:
         """Where a sample comes from: name of the raw file, relative to the raw data, and row in it (from 0)."""
         _, file, row = self.origin[index].tolist()
         return self._raw[file], row
+
+    def _sets_of(self, block: int) -> str:
+        """Which sets a block holds, for messages."""
+        sets = np.unique(self.sets[self.blocks[block] : self.blocks[block + 1]])
+        return f"set {sets[0]}" if len(sets) == 1 else f"sets {sets[0]} to {sets[-1]}"
 
     def _indices(self, indices: NDArray[np.integer[Any]]) -> Integers:
         indices = np.asarray(indices)
