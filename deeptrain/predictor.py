@@ -75,7 +75,7 @@ class Predictor:
         shaped = self._shaped(np.asarray(x))
         for first in range(0, len(shaped), self._batch_size):
             fed = self.preprocess(shaped[first : first + self._batch_size])
-            parts.append(interpret(self._learner.predict(fed), self.data.kind, self.outputs))
+            parts.append(interpret(np.asarray(self._learner.predict(fed)), self.data.kind, self.outputs))
         if not parts:
             raise DataError("there are no samples to predict for: expected at least 1, got 0")
         return np.concatenate(parts)
