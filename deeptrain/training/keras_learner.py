@@ -2,6 +2,8 @@
 
 import contextlib
 import inspect
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -208,7 +210,11 @@ class KerasLearner:
         mask = given["mask"]
         if isinstance(given["x"], Mapping):
             mask = {name: mask.get(name) for name in given["x"]}
-        outputs = self.model(given["x"], training=training, mask=mask)
+        with warnings.catch_warnings():
+            # The model as a whole hands the mask to its layers; only a layer that cannot take one deserves the warning.
+            whole = rf"Layer '{re.escape(self.model.name)}' .* was passed an input with a mask"
+            warnings.filterwarnings("ignore", whole, UserWarning)
+            outputs = self.model(given["x"], training=training, mask=mask)
         # Without the mask that Keras hangs on them: padding is in the weights already, and would count twice.
         return self._tf.nest.map_structure(self._tf.identity, outputs)
 
