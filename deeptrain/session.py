@@ -67,8 +67,8 @@ class Opened:
             opened,
             size,
             seed=self.plan.experiment.experiment.seed,
-            kind=settings.order if training else "none",
             preprocessors=() if settings.windows else self.preprocessors,
+            order=settings.order if training else "none",
             augment=training,
         )
         class_weights = weights.of_classes(settings.class_weights, self.shards.info) if training else None
@@ -82,6 +82,7 @@ class Opened:
             augment=training,
             training=training,
             class_weights=class_weights,
+            labels_are_input=self.shards.info.labels_are_input,
         )
 
     def after(self, epoch: int) -> "Opened":

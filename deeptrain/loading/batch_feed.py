@@ -79,8 +79,10 @@ class BatchFeed:
 
     @property
     def labels(self) -> NDArray[Any]:
-        """(samples, ...) labels of the split."""
-        return self.split.labels
+        """(samples, ...) labels of the split; where they are the inputs, as they are fed."""
+        if not self.split.info.labels_are_input:
+            return self.split.labels
+        return np.concatenate([np.asarray(batch.y) for batch in self.batches])
 
     @property
     def label_sets(self) -> NDArray[np.int64]:
@@ -88,13 +90,16 @@ class BatchFeed:
         return self.split.sets
 
     def _group(self, epoch: int, numbers: range) -> Group:
-        found = [self.batches.batch(epoch, number) for number in numbers]
-        given = [weights.of_samples(batch.y, None, self._class_weights) for batch in found]
-        return Group(
-            x=stacked([batch.x for batch in found]),
-            y=stacked([batch.y for batch in found]),
-            weights=None if given[0] is None else np.stack([one for one in given if one is not None]),
-            real=None,
-            mask=None,
-            begins=np.ones(len(found), bool),
-        )
+        weight = None
+        if self._class_weights is None and self.split.weights is None:
+            x, y = self.batches.stack(epoch, numbers.start, len(numbers))
+        else:
+            found = [self.batches.batch(epoch, number) for number in numbers]
+            x, y = stacked([batch.x for batch in found]), stacked([batch.y for batch in found])
+            labels = [self.split.labels[batch.indices] if self._class_weights is not None else None for batch in found]
+            given = [
+                weights.of_samples(labels_, batch.weights, self._class_weights)
+                for labels_, batch in zip(labels, found, strict=True)
+            ]
+            weight = np.stack([one for one in given if one is not None])
+        return Group(x=x, y=y, weights=weight, real=None, mask=None, begins=np.ones(len(numbers), bool))

@@ -35,12 +35,16 @@ def fed(info: DataInfo, feed: Feed) -> FedInfo:
     x: Any = next(feed.judged(0)).x
     for name, one in remembering(feed.preprocessors).items():
         one.restore(kept[name])
+    given = x if isinstance(x, dict) else {info.inputs[0].name: x}
+    inputs = tuple(
+        msgspec.structs.replace(
+            one, shape=tuple(given[one.name].shape[2:]), dtype=np.dtype(given[one.name].dtype).name, lengths=None
+        )
+        for one in info.inputs
+    )
+    rows = next(iter(given.values())).shape[1]
     return FedInfo(
-        **{
-            **msgspec.structs.asdict(info),
-            "shape": tuple(x.shape[2:]),
-            "dtype": np.dtype(x.dtype).name,
-        },
-        batch_size=int(x.shape[1]) if isinstance(feed, WindowFeed) else None,
+        **{**msgspec.structs.asdict(info), "inputs": inputs},
+        batch_size=int(rows) if isinstance(feed, WindowFeed) else None,
         per_step=isinstance(feed, WindowFeed) and feed.per_step,
     )

@@ -47,19 +47,19 @@ def of_classes(given: str | Mapping[str, float] | None, data: DataInfo) -> NDArr
 
 
 def of_samples(
-    labels: NDArray[Any], own: NDArray[np.floating[Any]] | None, classes: NDArray[np.float32] | None
+    labels: NDArray[Any] | None, own: NDArray[np.floating[Any]] | None, classes: NDArray[np.float32] | None
 ) -> NDArray[np.float32] | None:
     """The product of class weights and samples' own weights, float32; None where there are neither.
 
     Args:
-        labels: (samples,) or (samples, steps) class numbers, when there are class weights.
+        labels: (samples,) or (samples, steps) class numbers; only needed with class weights.
         own: (samples,) weights from the data.
         classes: (classes,) by class number.
     """
+    if classes is None or labels is None:
+        return None if own is None else own.astype(np.float32)
+    by_class: NDArray[np.float32] = classes[labels.astype(np.int64)]
     if own is None:
-        return None if classes is None else classes[labels.astype(np.int64)]
+        return by_class
     product = own.astype(np.float32)
-    if classes is None:
-        return product
-    by_class = classes[labels.astype(np.int64)]
     return np.asarray(by_class * product.reshape(-1, *[1] * (by_class.ndim - 1)), np.float32)

@@ -191,7 +191,7 @@ class WindowFeed:
     def _weights(
         self, cut: Cut, indices: NDArray[np.int64], window: int, real: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        labels = self._labels_of(cut, indices, window) if self._class_weights is not None else indices
+        labels = None if self._class_weights is None else self._labels_of(cut, indices, window)
         given = weights.of_samples(labels, _own_weights(self.split, indices), self._class_weights)
         of_window = cut.weights(self._settings.weights if self._training else None, window)
         product: NDArray[np.float64] = real * of_window.reshape(-1, *[1] * (real.ndim - 1))
