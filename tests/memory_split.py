@@ -24,6 +24,9 @@ class MemorySplit:
         self.labels = labels
         self.weights = weights
         self.sets = np.arange(self._count, dtype=np.int64)
+        self.bytes = 1
+        self.columns: dict[str, Any] = {}
+        self.blocks = np.arange(self._count + 1)
         self.lengths = {
             name: np.array([len(one) for one in part], np.int64)
             for name, part in parts.items()

@@ -27,7 +27,7 @@ def feed(
     settings = arguments.pop("settings", None) or WindowSettings(size=arguments.pop("size", 4))
     labels = np.arange(len(lengths)) % 2 if labels is None else labels
     split: Any = MemorySplit(series(lengths), labels, weights=arguments.pop("weights", None))
-    batches = Batches(split, min(batch_size, len(lengths)), seed=3, kind=order)
+    batches = Batches(split, min(batch_size, len(lengths)), seed=3, order=order)
     return WindowFeed(batches, settings, batch_size, **arguments)
 
 
