@@ -24,13 +24,13 @@ class KerasLearner:
     any k, so the grouping changes no bit (without XLA), and one trace serves every k.
     """
 
-    def __init__(self, model: Any, optimizer: Any, loss: Callable[..., Any], kind: Kind) -> None:
+    def __init__(self, model: Any, optimizer: Any, loss: Callable[..., Any] | Mapping[str, Any], kind: Kind) -> None:
         """Take a model that was built within `fresh_names_and_seeds`, and is taken within it too.
 
         Args:
             model: a built `keras.Model`; several inputs or outputs go by name.
             optimizer: a `keras.optimizers.Optimizer`, not yet built.
-            loss: a `keras.losses.Loss`.
+            loss: a `keras.losses.Loss`; of several outputs one for all, or one for each by its name.
             kind: of the task; labels that are no class numbers are fed as floats of the output's shape.
         """
         import tensorflow as tf
@@ -40,14 +40,17 @@ class KerasLearner:
         self.optimizer = optimizer
         # Created before any trace: a layer that draws from it would otherwise keep its seed inside the graph.
         self._global_seeds = global_seed_generator()
-        self.model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+        single = None if isinstance(loss, Mapping) else loss
+        self.model.compile(optimizer=optimizer, loss=single, jit_compile=False)
         self.optimizer.build(model.trainable_variables)
         self._kind = kind
+        self._given_loss = loss
         self._fits: dict[tuple[Any, ...], Any] = {}
         self._runs: dict[tuple[Any, ...], Any] = {}
         self._named = named_variables(model, optimizer, self._global_seeds)
         self._recurrent = [variable for name, variable in self._named.items() if name.startswith("recurrent/")]
         self._following = False
+        self._shapes: Any = None
         trained = {id(variable) for variable in [*model.trainable_variables, *optimizer.variables]}
         self._moving = [variable for variable in self._named.values() if id(variable) not in trained]
 
@@ -62,7 +65,7 @@ class KerasLearner:
     ) -> tuple[np.ndarray, Arrays]:
         """Fit batches in one call: see `Learner.fit`."""
         begins = begins if self._recurrent else None
-        parts = _present(x=x, y=self._targets(y, 1), weights=weights, mask=mask, begins=begins)
+        parts = _present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
         key = _signature(parts, 1)
         if key not in self._fits:
             self._fits[key] = self._compile_fit(parts)
@@ -73,7 +76,7 @@ class KerasLearner:
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
     ) -> tuple[float, Arrays]:
         """Loss and outputs of a batch: see `Learner.evaluate`."""
-        loss, outputs = self._run(_present(x=x, y=self._targets(y, 0), weights=weights, mask=mask))
+        loss, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
         return float(loss.numpy()), mapped(np.asarray, outputs)
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:
@@ -219,26 +222,45 @@ class KerasLearner:
         return self._tf.nest.map_structure(self._tf.identity, outputs)
 
     def _loss(self, given: Mapping[str, Any], outputs: Any, *, training: bool) -> Any:
+        if isinstance(outputs, Mapping):
+            # Not by Keras: it keeps means of several losses in variables that no checkpoint holds.
+            parts = [
+                self._loss_of(name)(given["y"][name], outputs[name], sample_weight=given.get("weights"))
+                for name in sorted(outputs)
+            ]
+            return self._tf.add_n([*parts, *map(self._tf.reduce_sum, self.model.losses)])
         return self.model.compute_loss(
             x=given["x"], y=given["y"], y_pred=outputs, sample_weight=given.get("weights"), training=training
         )
 
+    def _loss_of(self, output: str) -> Any:
+        import keras
+
+        loss = self._given_loss.get(output) if isinstance(self._given_loss, Mapping) else self._given_loss
+        if not isinstance(loss, keras.losses.Loss):
+            raise TrainingError(
+                f"output {output} of several needs a loss that is a keras.losses.Loss, got {loss!r:.80}"
+            )
+        return loss
+
     def _tensors(self, parts: Mapping[str, Any]) -> Any:
         return _map(self._tf.constant, parts)
 
-    def _targets(self, y: Arrays, leading: int) -> Arrays:
+    def _targets(self, x: Arrays, y: Arrays, leading: int) -> Arrays:
         """Labels as the loss takes them: floats unless they are class numbers, with the output's last axis of one.
 
         Args:
+            x: inputs.
             y: labels.
             leading: axes before the batch's.
         """
-        ranks = self.model.output_shape
+        if self._shapes is None:
+            self._shapes = self.model.compute_output_shape(_map(lambda part: part.shape[leading:], x))
         if isinstance(y, Mapping):
-            return {name: _with_last_axis(part, leading + len(ranks[name])) for name, part in y.items()}
+            return {name: _with_last_axis(part, leading + len(self._shapes[name])) for name, part in y.items()}
         if self._kind == "classes":
             return y
-        return _with_last_axis(y.astype(np.float32), leading + len(ranks))
+        return _with_last_axis(y.astype(np.float32), leading + len(self._shapes))
 
     @contextlib.contextmanager
     def _moving_kept(self, run: Any) -> Iterator[None]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 def build(data: "FedInfo", units: int, dropout: float) -> "keras.Model":
     """A stateful LSTM, ending in a probability for each exercise.
 
+    Accelerometer and gyroscope have scales of their own: batch normalisation brings each number to one scale.
+
     Args:
         data: shapes and classes of the data as it is fed; windows are (steps, 6), `batch_size` of them at once.
         units: of the LSTM.
@@ -20,6 +22,6 @@ def build(data: "FedInfo", units: int, dropout: float) -> "keras.Model":
     from keras import layers
 
     inputs = keras.Input(batch_shape=(data.batch_size, *data.shape))
-    followed = layers.LSTM(units, stateful=True)(inputs)
+    followed = layers.LSTM(units, stateful=True)(layers.BatchNormalization()(inputs))
     outputs = layers.Dense(data.outputs, activation="softmax")(layers.Dropout(dropout)(followed))
     return keras.Model(inputs, outputs, name="movements")

@@ -1,5 +1,6 @@
 """Laws 5 and 6 on windows of sequences: every cut, in the middle of a batch's windows too, gives the same bytes."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,19 @@ def stateful() -> Any:
 
 
 def learner() -> KerasLearner:
+    """As a new process has it: all variables as they were made. Compiled once, since that is most of the time."""
+    made, initial = compiled()
+    made.restore(initial)
+    return made
+
+
+@functools.cache
+def compiled() -> tuple[KerasLearner, dict[str, np.ndarray]]:
+    made = fresh()
+    return made, {name: np.array(value) for name, value in made.variables().items()}
+
+
+def fresh() -> KerasLearner:
     import keras
 
     runtime.start(1, True)
@@ -150,7 +164,7 @@ def test_every_cut_in_the_middle_of_a_batchs_windows_gives_the_same_bytes(
         assert tree(store) == expected, f"cut after {cut} groups"
 
 
-@pytest.mark.parametrize("iteration", [1, 2, 5])
+@pytest.mark.parametrize("iteration", [1, 4])
 def test_an_interrupted_window_goes_on_in_the_same_process_and_in_another(
     iteration: int, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int]
 ) -> None:
@@ -167,6 +181,7 @@ def test_an_interrupted_window_goes_on_in_the_same_process_and_in_another(
     with pytest.raises(Interrupted, match=rf"stopped in epoch 2 after {iteration} of \d+ iterations"):
         made.train()
     made.close()
+    compiled.cache_clear()  # nothing of this process is left
     again = trainer(tmp_path)
     assert (again.position.epoch, again.train_data.done(again.position)) == (2, iteration)
     again.train()
@@ -174,7 +189,7 @@ def test_an_interrupted_window_goes_on_in_the_same_process_and_in_another(
     assert tree(tmp_path) == undisturbed[0]
 
 
-@pytest.mark.parametrize("size", [2, 3, 100])
+@pytest.mark.parametrize("size", [2, 100])
 def test_how_many_windows_are_fused_changes_no_byte(
     size: int, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int]
 ) -> None:
@@ -201,15 +216,16 @@ def test_a_preprocessor_that_was_forgotten_would_be_noticed(
 
 
 def test_validating_changes_no_byte_of_training_on_windows(tmp_path: Path) -> None:
-    with_validation, without = trainer(tmp_path / "a"), trainer(tmp_path / "b")
-    without.val_data = None
-    for made in (with_validation, without):
+    found = []
+    for validated in (True, False):
+        made = trainer(tmp_path / str(validated))
+        made.val_data = made.val_data if validated else None
         made.train()
         made.close()
-    expected = with_validation.learner.variables()
-    for name, value in without.learner.variables().items():
-        np.testing.assert_array_equal(value, expected[name], err_msg=name)
-    assert with_validation.state.preprocessors == without.state.preprocessors
+        found.append({name: np.array(value) for name, value in made.learner.variables().items()})
+        found[-1] |= {key: np.array(value) for key, value in made.state.preprocessors["0:RunningMean"].items()}
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(value, found[1][name], err_msg=name)
 
 
 def test_states_go_on_from_window_to_window_and_begin_anew_with_a_batch_of_sequences() -> None:
