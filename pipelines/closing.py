@@ -78,12 +78,14 @@ class Closing:
     def _epochs(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
         step = plan.experiment.training.task_epochs
         done = plan.training.done(plan.epochs)
+        # Epochs are also there again when only their shards were repaired.
+        trained = self._trained if any(label.startswith("epoch ") for label in ran) else done
         rows = []
         for last in [*range(step, plan.epochs, step), plan.epochs]:
             first = last - (last - 1) % step
             # Training may stop within a task, and a task in a child process trains what others were to train.
             until = min(last, max(first, done))
-            otherwise: State | None = None if done < until else "was there" if until <= self._trained else "ran"
+            otherwise: State | None = None if done < until else "was there" if until <= trained else "ran"
             found = _row(f"epoch {last}", plan.training.epoch(until).directory, ran, otherwise)
             rows += [row._replace(epochs=(first, until)) for row in found]
         return rows

@@ -86,7 +86,7 @@ def make(
         LockedError: when another process is making an artifact of it.
     """
     if not checker.complete(made.whole):
-        make_samples(made, checker, watch)
+        make_samples(made, checker, memory, watch)
         missing = [number for number, part in enumerate(made.parts, 1) if not checker.complete(part)]
         if processes > 1 and len(missing) > 1:
             _make_in_processes(made, missing, min(processes, len(missing)), memory, watch)
@@ -97,7 +97,7 @@ def make(
     return _artifact(made.whole, checker)
 
 
-def make_samples(made: Conversion, checker: Checker, watch: Watch = nobody) -> None:
+def make_samples(made: Conversion, checker: Checker, memory: int = MEMORY, watch: Watch = nobody) -> None:
     """The first stage, unless it is complete."""
     with lock_of(made.root, made.samples.directory):
         if checker.complete(made.samples):
@@ -107,6 +107,7 @@ def make_samples(made: Conversion, checker: Checker, watch: Watch = nobody) -> N
                 writer,
                 made.settings,
                 made.base,
+                memory,
                 lambda done, of: watch(Progress("samples", 0, len(made.parts), done, of)),
             )
             _check_unchanged(made)

@@ -187,15 +187,16 @@ def open(artifact: Artifact) -> Samples:
     return Samples(artifact, described)
 
 
-def write(writer: Writer, settings: DataSettings, base: Path, watch: Callable[[int, int | None], None]) -> None:
+def write(
+    writer: Writer, settings: DataSettings, base: Path, memory: int, watch: Callable[[int, int | None], None]
+) -> None:
     """Read all raw files that the settings name and write what is known of each sample.
-
-    Holds a few chunks of 8 MiB of values, and some tens of bytes a sample.
 
     Args:
         writer: takes the files.
         settings: `[data]`.
         base: directory of the TOML file.
+        memory: bytes of values that may be held at once; some tens of bytes a sample come on top.
         watch: is told how many samples were read, and of how many if that is known.
 
     Raises:
@@ -210,7 +211,7 @@ def write(writer: Writer, settings: DataSettings, base: Path, watch: Callable[[i
     if staged:
         with _Values(writer, fields, raw, settings) as values:
             for name, one in raw.items():
-                for chunk in one.chunks(_rows(fields, settings.dtype), settings.dtype):
+                for chunk in one.chunks(_rows(fields, settings.dtype, memory), settings.dtype):
                     values.add(chunk)
                     known.add(name, chunk.labels, chunk.groups, chunk.origin)
                     watch(len(known), None)
@@ -271,7 +272,9 @@ class _Known:
         """Where sample `index` of all is, for messages."""
         _, file, row = self.origin()[index].tolist()
         name = max((first, name) for name, first in self._first.items() if first <= file)[1]
-        return self.raw[name].place(file - self._first[name], row)
+        one = self.raw[name]
+        place = one.place(file - self._first[name], row)
+        return f"{listed([str(path) for path in one.labels.files], 1)}: for {place}" if one.labels.files else place
 
     def _check_finite(self, name: str, cells: Sequence[str] | NDArray[Any], at: NDArray[np.int64]) -> None:
         if isinstance(cells, np.ndarray) and cells.dtype.kind == "f" and not np.isfinite(cells).all():
@@ -489,10 +492,13 @@ def _shape(field: Field, settings: DataSettings, raw: RawData | None = None) -> 
     return settings.shape
 
 
-def _rows(fields: Sequence[Field], dtype: str) -> int:
+def _rows(fields: Sequence[Field], dtype: str, memory: int) -> int:
     if any(field.is_sequence for field in fields):
         return SEQUENCES_AT_ONCE
-    return max(1, CHUNK_BYTES // sum(math.prod(field.step) * np.dtype(dtype).itemsize for field in fields))
+    # of this size, one is read, one is cast, one is written, and MOST_WAITING wait; the rest is the reader's
+    return max(
+        1, min(CHUNK_BYTES, memory // 16) // sum(math.prod(field.step) * np.dtype(dtype).itemsize for field in fields)
+    )
 
 
 def _origin(raw: RawData) -> NDArray[np.int64]:

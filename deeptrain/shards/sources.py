@@ -1,13 +1,19 @@
 """The raw data that `[data]` reads: what a plan fingerprints before anything is opened, and how it is opened."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deeptrain.errors import DataError
 from deeptrain.formats import discovery
 from deeptrain.formats.data import RawData
 from deeptrain.shards.settings import DataSettings
+
+KEYS = {"label_column": "labels.column", " group '": " splits.group '"}
+KEYS |= {name: f"reading.{name}" for name in ("label_names", "set_number")}
+"""What `discovery.open` calls its arguments, and what a TOML file calls them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ def open(settings: DataSettings, base: Path) -> dict[str, RawData]:
     Raises:
         DataError: for whatever headers show to be wrong.
     """
-    return {name: _opened(settings, base, path, settings.weights) for name, path in settings.raw.items()}
+    with _in_words_of_settings():
+        return {name: _opened(settings, base, path, settings.weights) for name, path in settings.raw.items()}
 
 
 def weights(settings: DataSettings, base: Path) -> dict[str, RawData]:
@@ -88,6 +95,18 @@ def _opened(settings: DataSettings, base: Path, path: str, weights: str | None) 
         features=reading.features,
         mode=reading.mode,
     )
+
+
+@contextlib.contextmanager
+def _in_words_of_settings() -> Iterator[None]:
+    """Name settings by their keys in errors."""
+    try:
+        yield
+    except DataError as error:
+        told = str(error)
+        for theirs, ours in KEYS.items():
+            told = told.replace(theirs, ours)
+        raise DataError(told) from error
 
 
 def _where(settings: DataSettings, base: Path) -> Mapping[str, Any]:
