@@ -20,11 +20,14 @@ from deeptrain.errors import DataError
 from deeptrain.shards import blocks, reading
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.column import Column
-from deeptrain.shards.memory import Pool, aligned
+from deeptrain.shards.memory import POOL, aligned
 from deeptrain.shards.reading import Split
 
 READ_BYTES = 4 << 20
-THREADS = 6
+THREADS = 8
+TASKS = 16
+"""A window's reads are handed to the threads in about so many tasks."""
+
 ALIGN_BYTES = 256 << 10
 """The most that is left free between blocks so that the second begins at a page and is read straight to its place."""
 
@@ -32,20 +35,35 @@ Way = Literal["held", "windows", "mapped"]
 
 
 @dataclass(frozen=True, eq=False)
-class Slice:
-    """Samples of a stream, read.
+class Window:
+    """Samples of a split that are being read.
 
     Attributes:
-        first: place in the stream of the first one.
-        last: place after the last one.
-        indices: (samples,) int64 in the split.
-        x: by input: an array (samples, *shape), or a list of arrays (steps, *shape).
+        indices: (samples,) int64 in the split, in the order they are wanted.
+        ordered: whether they lie in memory as they are wanted, so that to take them costs nothing.
     """
 
-    first: int
-    last: int
     indices: Integers
-    x: dict[str, Any]
+    ordered: bool
+    reader: "Reader"
+    pending: Sequence[Future[Any]]
+    places: dict[str, "_Place | None"]
+
+    def wait(self) -> None:
+        """Until everything is read.
+
+        Raises:
+            AlteredError: naming shard, block and sets.
+        """
+        for one in self.pending:
+            one.result()
+
+    def take(self, first: int, last: int) -> dict[str, Any]:
+        """Some of the samples, once they are read: by input (samples, *shape), or a list of arrays (steps, *shape)."""
+        return {
+            name: self.reader.samples(self.reader.split.columns[name], self.indices[first:last], place)
+            for name, place in self.places.items()
+        }
 
 
 class Reader:
@@ -69,22 +87,29 @@ class Reader:
                 f"compressed samples in an order across the whole split must be held in memory: {split.name} needs "
                 f'{split.bytes:,} bytes, superbatch_bytes allows {memory_bytes:,}; raise it, or take order = "blocks"'
             )
-        self._pool = Pool(memory_bytes)
         self._held = {name: _Held(column) for name, column in split.columns.items()} if self.way == "held" else {}
 
     def read(self, indices: Integers) -> dict[str, Any]:
-        """Samples by their index, at once and without threads of its own: by input, as `Slice.x`."""
-        return self.start(indices, None)()
+        """Samples by their index, at once and without threads of its own: by input, as `Window.take`."""
+        window = self.start(indices, None)
+        window.wait()
+        return window.take(0, len(indices))
 
-    def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Callable[[], dict[str, Any]]:
-        """Begin to read samples; the function returned waits for the reads and puts the samples in order.
-
-        Raises (the function returned):
-            AlteredError: naming shard, block and sets.
-        """
+    def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Window:
+        """Begin to read samples."""
         numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
         begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
-        return lambda: {name: self._end(self.split.columns[name], indices, *begun[name]) for name in begun}
+        pending = [one for futures, _ in begun.values() for one in futures]
+        ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
+        return Window(indices, ordered, self, pending, {name: place for name, (_, place) in begun.items()})
+
+    def samples(self, column: Column, indices: Integers, place: "_Place | None") -> Any:
+        """Samples that are read: an array, or a list of sequences."""
+        rows = indices if column.starts is None else reading.steps_of(column.starts, indices)
+        found = self._rows(column, rows, place)
+        if column.starts is None:
+            return found
+        return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
 
     def _begin(
         self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
@@ -100,35 +125,31 @@ class Reader:
             held = self._held[column.stored.name]
             place, numbers = held.place, held.missing(numbers)
         else:
-            place = _packed(column, numbers, self._pool)
-        pending = []
-        for first, last in column.runs(numbers, READ_BYTES):
-            pending.append(_submit(threads, self._read, column, first, last, place))
+            place = _packed(column, numbers)
+        runs = column.runs(numbers, READ_BYTES)
+        # Small reads are handed to a thread several at a time: to wake one costs as much as half a read
+        together = max(1, len(runs) // TASKS)
+        pending = [
+            _submit(threads, self._read, column, runs[at : at + together], place)
+            for at in range(0, len(runs), together)
+        ]
         return pending, place
 
-    def _read(self, column: Column, first: int, last: int, place: "_Place") -> None:
-        start = place.row(first) * column.row_bytes
-        size = int(column.rows[last] - column.rows[first]) * column.row_bytes
-        column.read(first, last, place.data[start : start + size])
-        if self._held:
-            self._held[column.stored.name].there[first:last] = True
-
-    def _end(self, column: Column, indices: Integers, pending: "Sequence[Future[Any]]", place: "_Place | None") -> Any:
-        for one in pending:
-            one.result()
-        rows = indices if column.starts is None else reading.steps_of(column.starts, indices)
-        found = self._rows(column, rows, place)
-        if column.starts is None:
-            return found
-        return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
+    def _read(self, column: Column, runs: Sequence[tuple[int, int]], place: "_Place") -> None:
+        for first, last in runs:
+            start = place.row(first) * column.row_bytes
+            size = int(column.rows[last] - column.rows[first]) * column.row_bytes
+            column.read(first, last, place.data[start : start + size])
+            if self._held:
+                self._held[column.stored.name].there[first:last] = True
 
     def _rows(self, column: Column, rows: Integers, place: "_Place | None") -> NDArray[Any]:
         """Rows that are there, in their order: a view where they lie so, else in recycled memory."""
         shape = (len(rows), *column.stored.shape)
         dtype = np.dtype(column.stored.dtype)
         if place is None:
-            out = self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
-            column.take_rows(rows, out)
+            out, scratch = (POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape) for _ in range(2))
+            column.take_rows(rows, out, scratch)
             return out
         data = place.data[: len(place.data) // column.row_bytes * column.row_bytes].view(dtype)
         data = data.reshape(-1, *column.stored.shape)
@@ -137,7 +158,7 @@ class Reader:
             view = data[int(local[0]) : int(local[0]) + len(local)]
             view.setflags(write=not self._held)
             return view
-        out = self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
+        out = POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
         # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
         np.take(data, local, axis=0, out=out, mode="clip")
         return out
@@ -175,7 +196,7 @@ class _Held:
         return numbers[~self.there[numbers]]
 
 
-def _packed(column: Column, numbers: Integers, pool: Pool) -> _Place:
+def _packed(column: Column, numbers: Integers) -> _Place:
     """Memory for blocks one after the other, in which blocks begin at pages where that costs little."""
     sizes = column.rows[numbers + 1] - column.rows[numbers]
     step = PAGE // int(np.gcd(PAGE, column.row_bytes))
@@ -189,7 +210,7 @@ def _packed(column: Column, numbers: Integers, pool: Pool) -> _Place:
             ) != column.shard_of(int(numbers[number + 1]))
         sizes = np.where(last_of_run, -(-sizes // step) * step, sizes)
     firsts = np.concatenate([[0], np.cumsum(sizes)])
-    return _Place(pool.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
+    return _Place(POOL.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
 
 
 def _unique(numbers: Integers) -> Integers:
