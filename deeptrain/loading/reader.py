@@ -3,7 +3,8 @@
 Three ways, chosen by size and order:
 
 - *held*: the whole split fits into the memory given. Blocks are read and compared once, when first touched, and stay.
-- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there.
+- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there; those that the
+  page cache holds, and that are wanted as they are stored, are used where they lie.
 - *mapped*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
   when first touched (see `Column.mapped`), and samples are copied from there.
 """
@@ -98,9 +99,9 @@ class Reader:
     def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Window:
         """Begin to read samples."""
         numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
-        begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
-        pending = [one for futures, _ in begun.values() for one in futures]
         ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
+        begun = {name: self._begin(column, numbers, threads, ordered) for name, column in self.split.columns.items()}
+        pending = [one for futures, _ in begun.values() for one in futures]
         return Window(indices, ordered, self, pending, {name: place for name, (_, place) in begun.items()})
 
     def samples(self, column: Column, indices: Integers, place: "_Place | None") -> Any:
@@ -112,15 +113,21 @@ class Reader:
         return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
 
     def _begin(
-        self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
+        self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None, ordered: bool
     ) -> "tuple[Sequence[Future[Any]], _Place | None]":
         place: _Place | None
-        if self.way == "mapped":
+        there = self.way == "windows" and ordered and column.cached(int(numbers[0]), int(numbers[-1]) + 1)
+        if self.way == "mapped" or there:
+            place = None
+            if there:  # first of all: if the file changed, none of its blocks counts as compared any more
+                rows = column.mapped(column.shard_of(int(numbers[0])), numbers[:0])
+                row = column.row_in_shard(int(numbers[0]))
+                place = _Place(rows.reshape(-1).view(np.uint8), numbers[:1], np.array([row]))
             pending = [
                 _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last))
                 for first, last in column.runs(column.unchecked(numbers), READ_BYTES)
             ]
-            return pending, None
+            return pending, place
         if self.way == "held":
             held = self._held[column.stored.name]
             place, numbers = held.place, held.missing(numbers)
@@ -156,7 +163,8 @@ class Reader:
         local = place.rows_of(column, rows)
         if len(local) and int(local[-1]) - int(local[0]) + 1 == len(local) and bool((np.diff(local) == 1).all()):
             view = data[int(local[0]) : int(local[0]) + len(local)]
-            view.setflags(write=not self._held)
+            if self._held:
+                view.setflags(write=False)
             return view
         out = POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
         # mode="clip" lets NumPy write into `out` without a second buffer; the range is right

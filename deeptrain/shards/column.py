@@ -35,8 +35,14 @@ PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 class ShardFile:
     """The file of one shard of an input."""
 
-    path: Path
+    directory: Path
+    name: str
     samples: int
+
+    @property
+    def path(self) -> Path:
+        """Made when it is needed: there may be many shards."""
+        return self.directory / self.name
 
 
 class Column:
@@ -155,6 +161,18 @@ class Column:
                     self._unpack(number, shard, piece, out[row:stop])
         except OSError as error:
             raise AlteredError(f"{file.path}: cannot be read: {error.strerror}", file.path.parent) from error
+
+    def cached(self, first: int, last: int) -> bool:
+        """Whether the page cache holds the blocks `first` to `last` - 1 of one shard as they are in memory."""
+        if not self.mappable or last > self._first_block[self.shard_of(first) + 1]:
+            return False
+        shard = self.shard_of(first)
+        offset = int(self._offset[first] - self._offset[self._first_block[shard]]) + npy.OFFSET
+        return page_cache.holds(self._file(shard).plain, offset, int(self._offset[last] - self._offset[first]))
+
+    def row_in_shard(self, block: int) -> int:
+        """Where a block begins in its shard."""
+        return int(self.rows[block] - self._first_row[self.shard_of(block)])
 
     def mapped(self, shard: int, numbers: Integers) -> NDArray[Any]:
         """A shard's rows in the page cache, with these blocks of it compared: (rows, *shape), read-only.

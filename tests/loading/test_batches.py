@@ -1,5 +1,6 @@
 """Batches: every sample once an epoch, in an order that is a pure function of seed and epoch, from any place on."""
 
+import contextlib
 import dataclasses
 import gc
 import os
@@ -341,6 +342,33 @@ def test_a_damaged_block_is_named_with_shard_and_sets_where_its_batch_would_come
     with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block 5 "):
         [batches.batch(1, number) for number in range(len(batches))]
     assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_file_that_changes_between_epochs_is_noticed(tmp_path: Path, order: Any) -> None:
+    split = shard_files.split(tmp_path, X, LABELS, set_sizes=SETS, samples_per_shard=33, block_bytes=100)
+    batches = Batches(split, 4, order=order, superbatch_bytes=0)
+    list(batches.prefetch(1))
+    path = tmp_path / "parts/0001/train-00002.x.npy"
+    with path.open("r+b") as file:
+        file.seek(4096 + 24 * 20)
+        file.write(b"\x7f")
+    with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block 5 "):
+        list(batches.prefetch(2))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_file_replaced_while_it_is_read_is_noticed_or_goes_on_as_it_was(tmp_path: Path, order: Any) -> None:
+    """Either the old file is still held, and its samples come, or the new one is compared."""
+    split = shard_files.split(tmp_path, X, LABELS, set_sizes=SETS, samples_per_shard=33, block_bytes=100)
+    batches = Batches(split, 4, order=order, superbatch_bytes=0)
+    path = tmp_path / "parts/0001/train-00002.x.npy"
+    data = path.read_bytes()
+    with contextlib.suppress(AlteredError):
+        for batch in batches.prefetch(1):
+            np.testing.assert_array_equal(batch.x, X[batch.indices])
+            path.with_name("new").write_bytes(data[:4096] + bytes(len(data) - 4096))
+            path.with_name("new").replace(path)
 
 
 def test_nothing_is_left_over_after_a_thousand_epochs(split: Split) -> None:
