@@ -73,7 +73,9 @@ def _check_output(name: str, shape: Any, data: DataInfo) -> None:
     fitting = [[data.outputs]] if data.kind == "classes" else [[1], []]
     what = f"{len(data.classes)} classes" if data.kind == "classes" else f"{data.kind} labels"
     what += ", one a sample"
-    if isinstance(data, FedInfo) and data.per_step:
+    if data.labels_are_input:
+        fitting, what = [list(data.shape)], "labels that are the input"
+    elif isinstance(data, FedInfo) and data.per_step:
         fitting = [[*data.shape[:1], *one] for one in fitting]
         what = what.replace("a sample", "a step")
     if given not in fitting:

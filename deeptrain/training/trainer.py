@@ -318,14 +318,16 @@ class Trainer:
             return {}
         loss, outputs = judging.evaluate(self.learner, self.val_data, self._between_validating)
         found = {"loss": loss}
-        labels = self.val_data.labels
-        probabilities = as_labels(interpret(outputs, self.kind, self.outputs), labels, self.kind)
+        probabilities = interpret(outputs, self.kind, self.outputs)
         if not (np.isfinite(probabilities).all() and np.isfinite(found["loss"])):
             raise TrainingError(
                 f"the model's outputs for the validation split, or its loss, are not finite after epoch "
                 f"{self.position.epoch}: training stops and the last good checkpoint stays"
             )
-        found |= {metric.name: metric(labels, probabilities) for metric in self.metrics}
+        if self.metrics:
+            labels = self.val_data.labels
+            said = as_labels(probabilities, labels, self.kind)
+            found |= {metric.name: metric(labels, said) for metric in self.metrics}
         self._remember_preprocessing()  # what validation showed them is not theirs to keep
         self._tell("checkpoint", last)
         return found
