@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from deeptrain.loading.settings import WindowSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section, Use
 
@@ -59,7 +60,10 @@ class TrainingSettings(Section, frozen=True):
             they are made of counts.
         key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
         callbacks: what acts between epochs, such as "early_stopping".
-        preprocessors: what is done to every batch, such as "normalise".
+        preprocessors: what is done to every batch or window, one after the other, such as "normalise".
+        windows: how sequences are cut along time; without it every sample is fed whole.
+        class_weights: what a sample of each class counts for in the training loss: "balanced", so that all classes
+            count alike, or weights by the names of the classes, 1 for those that are not named.
         order: the order of samples in an epoch.
         threads: of TensorFlow within one operation; convolutions change bits with it.
         deterministic: whether TensorFlow is held to operations that give the same bits on every run.
@@ -81,6 +85,8 @@ class TrainingSettings(Section, frozen=True):
     key_metric: str = "loss"
     callbacks: tuple[str | Use, ...] = ()
     preprocessors: tuple[str | Use, ...] = ()
+    windows: WindowSettings | None = None
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Meta(ge=0)]] | None = None
     order: Literal["samples", "none"] = "samples"
     threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     deterministic: bool = True

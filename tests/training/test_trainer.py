@@ -69,7 +69,7 @@ def test_validation_metrics_are_those_of_the_whole_split(experiment: Path) -> No
     trainer = Trainer.from_experiment(experiment, epochs=1)
     trainer.train()
     assert trainer.val_data is not None
-    outputs = np.concatenate([trainer.learner.predict(batch.x) for batch in trainer.val_data])
+    outputs = np.concatenate([trainer.learner.predict(batch.x) for batch in trainer.val_data.batches])
     probabilities = interpret(outputs, "binary", "probabilities")
     for name in ("f1_score", "accuracy"):
         value = names.get(name)(trainer.val_data.split.labels, probabilities)
@@ -162,7 +162,11 @@ def test_a_second_writer_is_refused_while_the_first_lives(experiment: Path) -> N
         ("batch_size = 16", "batch_size = 71", "batch_size must be (at most|between 1 and) the 70 samples"),
         ("threads = 1", 'threads = 1\ncallbacks = ["nothing"]', r"callback nothing: not ready-made \(early_stopping\)"),
         ("threads = 1", 'threads = 1\ncallbacks = ["my_model:build"]', "my_model:build: raised TypeError"),
-        ('["normalise"]', '["nothing"]', r"preprocessor nothing: not ready-made \(normalise\)"),
+        (
+            '["normalise"]',
+            '["nothing"]',
+            r"preprocessor nothing: not ready-made \(noise, normalise, one_hot, random_crop, random_flip\)",
+        ),
         ('["normalise"]', '["my_model:nothing"]', "my_model:nothing|defines no nothing"),
         (
             "threads = 1",
