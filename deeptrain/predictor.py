@@ -67,7 +67,8 @@ class Predictor:
         batch = Batch(shaped, nothing, np.arange(len(shaped)), nothing, 0)
         for preprocessor in self.preprocessors:
             batch = preprocessor.process(batch, None)
-        return batch.x
+        preprocessed: np.ndarray = batch.x
+        return preprocessed
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values."""

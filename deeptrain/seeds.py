@@ -35,8 +35,14 @@ def permutation(length: int, *purpose: int | str) -> "NDArray[np.int64]":
     """
     import numpy as np
 
-    words = np.random.Philox(key=_key(purpose)).random_raw(length)
-    return np.argsort(words, kind="stable").astype(np.int64, copy=False)
+    return np.argsort(words(length, *purpose), kind="stable").astype(np.int64, copy=False)
+
+
+def words(length: int, *purpose: int | str) -> "NDArray[np.uint64]":
+    """Raw numbers of 64 bits of the generator that belongs to a purpose: (length,) uint64, the same for ever."""
+    import numpy as np
+
+    return np.random.Philox(key=_key(purpose)).random_raw(length)
 
 
 def _key(purpose: tuple[int | str, ...]) -> int:

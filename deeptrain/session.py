@@ -60,7 +60,7 @@ class Opened:
             opened,
             size,
             seed=self.plan.experiment.experiment.seed,
-            kind=settings.order if training else "none",
+            order=settings.order if training else "none",
             preprocessors=self.preprocessors,
             augment=training,
         )

@@ -1,32 +1,39 @@
 """A batch: what is fed at once, knowing its samples, its sets and its name."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What is fed at once.
 
     Attributes:
-        x: (samples, *shape) inputs.
-        y: (samples,) or (samples, outputs) labels.
+        x: (samples, *shape) inputs; a list of arrays (steps, *shape) where samples are sequences; a dictionary of these
+            by input where there are several. Not to be changed in place.
+        y: (samples,) or (samples, outputs) labels; `x` itself where the input is the label.
         indices: (samples,) int64, each sample's index in its split.
         sets: (samples,) int64, each sample's set number.
         number: the batch's index in its epoch, from 0.
+        weights: (samples,) float32, or None where samples have none.
+        named: gives the batch's name, when it is made by `Batches`.
     """
 
-    x: np.ndarray
-    y: np.ndarray
+    x: Any
+    y: Any
     indices: np.ndarray
     sets: np.ndarray
     number: int
+    weights: np.ndarray | None = None
+    named: Callable[[], str] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
-        """Set numbers when they are few, "12" or "12+13", else the batch's number and how many sets it mixes."""
-        return name_of(self.number, self.sets)
+        """Set numbers when they are few, else the batch's number and how many sets it mixes: see `name_of`."""
+        return name_of(self.number, self.sets) if self.named is None else self.named()
 
 
 def name_of(number: int, sets: np.ndarray) -> str:
@@ -35,3 +42,13 @@ def name_of(number: int, sets: np.ndarray) -> str:
     if len(numbers) <= 2:
         return "+".join(str(number) for number in numbers)
     return f"b{number:04d} ({len(numbers)} sets)"
+
+
+def letters(part: int) -> str:
+    """Which part of a set, from 0: "a" to "z", then "aa", "ab" and on."""
+    found = ""
+    part += 1
+    while part:
+        part, letter = divmod(part - 1, 26)
+        found = chr(ord("a") + letter) + found
+    return found

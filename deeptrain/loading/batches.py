@@ -2,21 +2,36 @@
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from deeptrain import seeds
 from deeptrain.errors import DataError
-from deeptrain.loading.batch import Batch, name_of
-from deeptrain.loading.order import Order, order
+from deeptrain.loading.batch import Batch, letters, name_of
+from deeptrain.loading.cursor import Cursor, Part, joined, part_of
+from deeptrain.loading.order import WINDOW_BLOCKS, Order, Sampling, Stream, stream
 from deeptrain.loading.preprocessing import Preprocessor
+from deeptrain.loading.reader import Reader
+from deeptrain.shards.blocks import Integers
 from deeptrain.shards.reading import Split
+
+Last = Literal["keep", "drop", "fill"]
+"""The last batch when samples are left over: `keep` it short, `drop` it, `fill` it with the epoch's first samples."""
+
+SUPERBATCH_BYTES = 512 << 20
+SLICES = 4
+"""Slices in memory besides those being read: put in order from and to, waiting, and being consumed."""
+
+MOST_AHEAD = 4
+"""More reads at once than these gain nothing."""
 
 
 class Batches:
-    """The batches of a split, by epoch and number; nothing is kept between calls but the current epoch's order.
+    """The batches of a split, by epoch and number.
 
-    The last batch of an epoch holds what is left over; no sample is dropped or fed twice.
+    Everything about a batch follows from epoch and number, so that training goes on from any of them; what is kept
+    between calls (samples held or read ahead) changes how fast a batch comes and nothing else.
     """
 
     def __init__(
@@ -25,82 +40,236 @@ class Batches:
         batch_size: int,
         *,
         seed: int = 0,
-        kind: Order = "none",
+        order: Order = "none",
+        sets: Sequence[int] | None = None,
+        last: Last = "keep",
+        sampling: Sampling | None = None,
+        superbatch_bytes: int = SUPERBATCH_BYTES,
         preprocessors: Sequence[Preprocessor] = (),
         augment: bool = False,
     ) -> None:
-        """Cut a split into batches.
+        """Cut a split into batches; nothing is read.
 
         Args:
             split: the samples.
-            batch_size: samples in each batch but the last.
-            seed: what the order and the preprocessors' generators follow from.
-            kind: the order of samples in an epoch.
+            batch_size: samples in each batch but maybe the last.
+            seed: what order, sampling and the preprocessors' generators follow from.
+            order: of the samples in an epoch.
+            sets: numbers of the sets that take part; by default all.
+            last: what becomes of the last batch when samples are left over.
+            sampling: draws samples instead of taking each once; needs `order="samples"`.
+            superbatch_bytes: what may be held in memory. A split that fits is held as a whole once it is read;
+                of others so much is read ahead, but at least five windows (of 64 blocks).
             preprocessors: applied to every batch, one after the other.
             augment: whether preprocessors get a generator, and so may change samples at random.
 
         Raises:
-            DataError: when the split is smaller than one batch.
+            DataError: when a batch does not fit, a set is not there, or order and sampling do not fit.
         """
-        if not 1 <= batch_size <= len(split):
-            raise DataError(
-                f"batch_size must be between 1 and the {len(split)} samples of the {split.name} split, got {batch_size}"
-            )
         self.split = split
         self.batch_size = batch_size
         self.seed = seed
-        self._kind: Order = kind
+        self.order: Order = order
+        self.last: Last = last
+        self._chosen = None if sets is None else _chosen(split, sets)
+        self._sampling = sampling
+        self.samples = len(split) if self._chosen is None else len(self._chosen)
+        if not 1 <= batch_size <= self.samples:
+            part = "" if sets is None else " in the chosen sets"
+            raise DataError(
+                f"batch_size must be between 1 and the {self.samples} samples of the {split.name} split{part}, "
+                f"got {batch_size}"
+            )
         self._preprocessors = tuple(preprocessors)
         self._augment = augment
-        self._order = functools.lru_cache(maxsize=2)(self._order_of)
+        self._superbatch = superbatch_bytes
+        self._reader = Reader(split, superbatch_bytes, scattered=order == "samples")
+        self._stream = functools.lru_cache(maxsize=2)(
+            functools.partial(_stream, order, split, seed, self._chosen, sampling)
+        )
+        self._running: Cursor | None = None
+        self._next: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self.split) // self.batch_size)
+        whole, rest = divmod(self.samples, self.batch_size)
+        return whole + (rest > 0 and self.last != "drop")
 
     def size(self, number: int) -> int:
         """Samples in a batch of any epoch."""
-        return min(self.batch_size, len(self.split) - number * self.batch_size)
+        if self.last == "fill":
+            return self.batch_size
+        return min(self.batch_size, self.samples - number * self.batch_size)
 
     def indices(self, epoch: int, number: int, count: int = 1) -> np.ndarray:
         """Indices in the split of the samples of `count` batches in a row: (samples,) int64."""
-        first = number * self.batch_size
-        return self._order(epoch)[first : first + count * self.batch_size]
+        stream = self._stream(epoch)
+        first, last = number * self.batch_size, (number + count) * self.batch_size
+        found = stream.indices(first, last)
+        if self.last == "fill" and last > self.samples:
+            found = np.concatenate([found, stream.indices(0, last - self.samples)])
+        elif self.last == "drop":
+            found = found[: max(len(self) * self.batch_size - first, 0)]
+        return found
 
     def name(self, epoch: int, number: int) -> str:
-        """What a batch is called, without reading it."""
-        return name_of(number, self.split.sets[self.indices(epoch, number)])
+        """What a batch is called, without reading it.
+
+        "12" is a whole set, "12-a", "12-b", ... its parts in the order they come, "12+13-a" a set and the first part of
+        another, "b0412 (37 sets)" batch 412 of more than two sets. Orders that mix the samples of sets tell no parts.
+        """
+        sets = self.split.sets[self.indices(epoch, number)]
+        found, firsts, counts = np.unique(sets, return_index=True, return_counts=True)
+        if len(found) > 2 or self.order not in {"none", "sets"}:
+            return name_of(number, sets)
+        indices = self.indices(epoch, number)
+        names = []
+        for one in np.argsort(firsts):
+            begin, end = np.searchsorted(self.split.sets, [found[one], found[one] + 1])
+            name = str(found[one])
+            if counts[one] < end - begin:
+                # Where in the stream the set began, and so which batch held its first sample
+                place = number * self.batch_size + int(firsts[one]) - int(indices[firsts[one]] - begin)
+                name += f"-{letters(number - max(place, 0) // self.batch_size)}"
+            names.append(name)
+        return "+".join(names)
 
     def sets(self, epoch: int, number: int) -> list[int]:
         """The set numbers a batch holds, ascending."""
         return [int(part) for part in np.unique(self.split.sets[self.indices(epoch, number)])]
 
     def batch(self, epoch: int, number: int) -> Batch:
-        """One batch, read and preprocessed."""
-        indices = self.indices(epoch, number)
-        batch = Batch(self.split.take(indices), self.split.labels[indices], indices, self.split.sets[indices], number)
-        for place, preprocessor in enumerate(self._preprocessors):
-            rng = seeds.generator("preprocessor", self.seed, place, epoch, number) if self._augment else None
-            batch = preprocessor.process(batch, rng)
-            if len(batch.x) != len(indices) or len(batch.y) != len(indices):
-                raise DataError(
-                    f"{type(preprocessor).__name__}.process must return as many samples as it got: "
-                    f"expected {len(indices)}, got {len(batch.x)} inputs and {len(batch.y)} labels"
-                )
-        return batch
+        """One batch, read and preprocessed. Asked for one after the other, they are read ahead.
 
-    def stack(self, epoch: int, number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        Raises:
+            AlteredError: when bytes of it are not those that were written, naming shard, block and sets.
+            DataError: when a preprocessor loses samples.
+        """
+        return self._batch(epoch, number, self._part(epoch, number, 1))
+
+    def stack(self, epoch: int, number: int, count: int) -> tuple[Any, Any]:
         """`count` batches of equal size in a row, for a group of fused iterations.
 
         Returns:
-            x: (count, batch, *shape) and y: (count, batch, ...), in memory of their own.
+            x: (count, batch, *shape), by input where there are several, and y: (count, batch, ...). Not to be changed
+            in place.
         """
-        batches = [self.batch(epoch, number + offset) for offset in range(count)]
-        return np.stack([batch.x for batch in batches]), np.stack([batch.y for batch in batches])
+        if self._preprocessors:
+            batches = [self.batch(epoch, number + offset) for offset in range(count)]
+            return _stacked([batch.x for batch in batches]), _stacked([batch.y for batch in batches])
+        part = self._part(epoch, number, count)
+        x = {name: array.reshape(count, -1, *array.shape[1:]) for name, array in part.x.items()}
+        y = _single(x) if part.y is None else part.y.reshape(count, -1, *part.y.shape[1:])
+        return _single(x), y
+
+    def prefetch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from number `start` on, read ahead in the background.
+
+        Closing the iterator, or losing it, ends the reading.
+
+        Raises:
+            AlteredError: as `batch`.
+        """
+        cursor = self._cursor(epoch, start)
+        try:
+            for number in range(start, len(self)):
+                yield self._batch(epoch, number, self._taken(cursor, epoch, number, 1))
+        finally:
+            cursor.close()
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the first epoch; for splits that are not shuffled, of any."""
-        return (self.batch(1, number) for number in range(len(self)))
+        return self.prefetch(1)
 
-    def _order_of(self, epoch: int) -> np.ndarray:
-        return order(self._kind, len(self.split), self.seed, epoch)
+    def close(self) -> None:
+        """End reading ahead; a batch that is asked for later begins it again."""
+        if self._running is not None:
+            self._running.close()
+        self._running = self._next = None
+
+    def _part(self, epoch: int, number: int, count: int) -> Part:
+        """The samples of `count` batches: from what is read ahead, if it goes on there.
+
+        A cursor is begun at the first batch of an epoch, at the very first one asked for, and at one that follows the
+        one before; a batch out of order is read by itself.
+        """
+        expected, self._next = self._next, (epoch, number + count)
+        if self._running is not None and expected != (epoch, number):
+            self._running.close()
+            self._running = None
+        if self._running is None and (number == 0 or expected in {None, (epoch, number)}):
+            self._running = self._cursor(epoch, number)
+        if self._running is None:
+            indices = self.indices(epoch, number, count)
+            return part_of(self.split, indices, self._reader.read(indices))
+        try:
+            part = self._taken(self._running, epoch, number, count)
+        except BaseException:
+            self.close()
+            raise
+        if number + count >= len(self):
+            self._running.close()
+            self._running = None
+        return part
+
+    def _cursor(self, epoch: int, number: int) -> Cursor:
+        window = max(1, self.split.bytes * WINDOW_BLOCKS // (len(self.split.blocks) - 1))
+        ahead = min(max(self._superbatch // window - SLICES, 1), MOST_AHEAD)
+        return Cursor(self.split, self._reader, self._stream(epoch), number * self.batch_size, ahead)
+
+    def _taken(self, cursor: Cursor, epoch: int, number: int, count: int) -> Part:
+        """The cursor's next `count` batches, the last one filled if it is to be."""
+        wanted = count * self.batch_size
+        left = self.samples - number * self.batch_size
+        part = cursor.take(min(wanted, left))
+        if wanted <= left or self.last != "fill":
+            return part
+        first = self._stream(epoch).indices(0, wanted - left)
+        return joined([part, part_of(self.split, first, self._reader.read(first))])
+
+    def _batch(self, epoch: int, number: int, part: Part) -> Batch:
+        x = _single(part.x)
+        named = functools.partial(self.name, epoch, number)
+        batch = Batch(x, x if part.y is None else part.y, part.indices, part.sets, number, part.weights, named)
+        for place, preprocessor in enumerate(self._preprocessors):
+            rng = seeds.generator("preprocessor", self.seed, place, epoch, number) if self._augment else None
+            batch = preprocessor.process(batch, rng)
+            if _samples(batch.x) != len(part.indices) or _samples(batch.y) != len(part.indices):
+                raise DataError(
+                    f"{type(preprocessor).__name__}.process must return as many samples as it got: expected "
+                    f"{len(part.indices)}, got {_samples(batch.x)} inputs and {_samples(batch.y)} labels"
+                )
+        return batch
+
+
+def _stream(
+    order: Order, split: Split, seed: int, chosen: Integers | None, sampling: Sampling | None, epoch: int
+) -> Stream:
+    return stream(order, split, seed, epoch, chosen, sampling)
+
+
+def _chosen(split: Split, sets: Sequence[int]) -> Integers:
+    """Indices of the samples of these sets, ascending."""
+    wanted = np.unique(np.asarray(sets, np.int64))
+    missing = wanted[~np.isin(wanted, split.sets)]
+    if len(missing):
+        there = np.unique(split.sets)
+        raise DataError(
+            f"set {missing[0]} is not in the {split.name} split, which has {len(there)} sets, {there[0]} to {there[-1]}"
+        )
+    return np.flatnonzero(np.isin(split.sets, wanted))
+
+
+def _single(x: dict[str, Any]) -> Any:
+    """The one input, or all of several by name."""
+    return x if len(x) > 1 else next(iter(x.values()))
+
+
+def _stacked(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], dict):
+        return {name: np.stack([value[name] for value in values]) for name in values[0]}
+    return np.stack(values)
+
+
+def _samples(x: Any) -> int:
+    return len(next(iter(x.values()))) if isinstance(x, dict) else len(x)

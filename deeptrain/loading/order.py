@@ -1,20 +1,236 @@
-"""The order of samples in an epoch: nobody keeps it, it is a pure function of seed and epoch."""
+"""The order of samples in an epoch: nobody keeps it, it is a pure function of seed and epoch.
 
-from typing import Literal
+The stream of an epoch's samples is defined without batches: a batch is a slice of it, whatever its size.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeptrain import seeds
+from deeptrain.errors import DataError
+from deeptrain.shards.reading import Split
 
-Order = Literal["samples", "none"]
-"""`samples`: every sample across the whole data set, each exactly once an epoch. `none`: as they are stored."""
+Integers = NDArray[np.int64]
+
+Order = Literal["none", "sets", "blocks", "samples"]
+"""Each sample once an epoch. `none`: as they are stored. `sets`: sets permuted, samples in a set as they are stored.
+`blocks`: blocks permuted over the whole split, then samples within each window of 64 blocks. `samples`: every sample
+across the whole split."""
+
+Sampling = Literal["balanced", "weighted"]
+"""`balanced`: each class equally often (the samples of a class come round after round, each round in another order).
+`weighted`: each draw takes a sample with the probability of its weight, with replacement. As many as samples."""
+
+WINDOW_BLOCKS = 64
+"""Blocks whose samples are permuted together. Part of the order `blocks`: another number would be another order."""
+
+GATHER_BLOCKS = 16
+"""Of samples from everywhere, as many are gathered at once as so many blocks hold."""
+
+RAMP = 32
+"""Samples of the first read where reads may be of any size; each next one is twice as large: a batch is soon there."""
 
 
-def order(kind: Order, samples: int, seed: int, epoch: int) -> np.ndarray:
-    """Indices of all samples in the order of one epoch: (samples,) int64.
+class Stream:
+    """All samples of one epoch in their order; indices are made when they are asked for.
 
-    Memory: 16 bytes a sample while it is made, 8 while it is used.
+    Memory: for `none` and `blocks` a few bytes a block and the last two windows; for `sets` some a set; for `samples`
+    and with sampling 8 bytes a sample, 16 while it is made.
     """
+
+    def __init__(self, length: int, indices: Callable[[int, int], Integers], reads: Integers | int) -> None:
+        """Keep what was made by `stream`.
+
+        Args:
+            length: samples in the epoch.
+            indices: of the samples from one place in the stream to another.
+            reads: where the reads begin and the last one ends; or their largest number of samples, when they may begin
+                anywhere.
+        """
+        self._length = length
+        self._indices = indices
+        self._reads = reads
+
+    def __len__(self) -> int:
+        """Samples in the epoch."""
+        return self._length
+
+    def indices(self, first: int, last: int) -> Integers:
+        """Indices in the split of the samples `first` to `last` - 1 of the stream: int64."""
+        return self._indices(max(first, 0), min(last, self._length))
+
+    def reads(self, start: int) -> Iterator[tuple[int, int]]:
+        """Slices of the stream, from `start` to its end, each to be read at once."""
+        if isinstance(self._reads, int):
+            size = min(RAMP, self._reads)
+            while start < self._length:
+                yield start, min(start + size, self._length)
+                start, size = start + size, min(2 * size, self._reads)
+            return
+        number = int(np.searchsorted(self._reads, start, side="right")) - 1
+        for end in self._reads[number + 1 :].tolist():
+            if start < end:
+                yield start, end
+            start = end
+
+
+def stream(
+    kind: Order,
+    split: Split,
+    seed: int,
+    epoch: int,
+    chosen: Integers | None = None,
+    sampling: Sampling | None = None,
+) -> Stream:
+    """The samples of one epoch in their order.
+
+    Args:
+        kind: see `Order`.
+        split: whose samples.
+        seed: of all epochs.
+        epoch: from 1; seed and epoch are hashed, not added.
+        chosen: ascending indices of the samples that take part; by default all.
+        sampling: see `Sampling`; needs the order `samples`.
+
+    Raises:
+        DataError: for a sampling that order, labels or weights do not allow.
+    """
+    gathered = max(1, len(split) * GATHER_BLOCKS // (len(split.blocks) - 1))
+    count = len(split) if chosen is None else len(chosen)
+    if sampling is not None:
+        if kind != "samples":
+            raise DataError(f'sampling {sampling} draws single samples: it needs order = "samples", got "{kind}"')
+        drawn = _balanced if sampling == "balanced" else _weighted
+        members = np.arange(len(split)) if chosen is None else chosen
+        order = members[drawn(split, members, seed, epoch)]
+        return Stream(count, lambda first, last: order[first:last], gathered)
+    if kind == "samples":
+        order = samples(count, seed, epoch)
+        if chosen is not None:
+            order = chosen[order]
+        return Stream(count, lambda first, last: order[first:last], gathered)
     if kind == "none":
-        return np.arange(samples, dtype=np.int64)
-    return seeds.permutation(samples, "epoch", seed, epoch)
+        return _stored(split, chosen)
+    if kind == "sets":
+        return _sets(split, seed, epoch, chosen)
+    return _blocks(split, seed, epoch, chosen)
+
+
+def samples(count: int, seed: int, epoch: int) -> Integers:
+    """All of `count` samples, each once, in the order of an epoch: (count,) int64."""
+    return seeds.permutation(count, "epoch", seed, epoch)
+
+
+def _stored(split: Split, chosen: Integers | None) -> Stream:
+    """As they are stored; reads grow from 1 block to 64."""
+    blocks = len(split.blocks) - 1
+    edges = split.blocks[[min(step, blocks) for step in _doubling(WINDOW_BLOCKS, blocks)]]
+    if chosen is None:
+        return Stream(len(split), lambda first, last: np.arange(first, last), edges)
+    return Stream(len(chosen), lambda first, last: chosen[first:last], np.unique(np.searchsorted(chosen, edges)))
+
+
+def _sets(split: Split, seed: int, epoch: int, chosen: Integers | None) -> Stream:
+    """Sets permuted; reads of about 64 blocks that end with a set where one ends near by."""
+    numbers, firsts, sizes = np.unique(split.sets, return_index=True, return_counts=True)
+    if chosen is not None:
+        there = np.isin(numbers, split.sets[chosen])
+        firsts, sizes = firsts[there], sizes[there]
+    order = seeds.permutation(len(firsts), "sets", seed, epoch)
+    firsts, sizes = firsts[order].astype(np.int64), sizes[order].astype(np.int64)
+    ends = np.cumsum(sizes)
+    length = int(ends[-1])
+
+    def indices(first: int, last: int) -> Integers:
+        if first >= last:
+            return np.empty(0, np.int64)
+        low, high = np.searchsorted(ends, [first, last - 1], side="right")
+        runs = slice(int(low), int(high) + 1)
+        shifts = firsts[runs] - (ends[runs] - sizes[runs])
+        counts = np.diff(np.concatenate([[first], np.minimum(ends[runs], last)]))
+        places: Integers = np.arange(first, last) + np.repeat(shifts, counts)
+        return places
+
+    most = max(1, len(split) * WINDOW_BLOCKS // (len(split.blocks) - 1))
+    cuts = np.arange(0, length, most)
+    next_end = ends[np.minimum(np.searchsorted(ends, cuts), len(ends) - 1)]
+    cuts = np.where((cuts > 0) & (next_end - cuts <= most // 4), next_end, cuts)
+    return Stream(length, indices, np.unique([*cuts, length]))
+
+
+def _blocks(split: Split, seed: int, epoch: int, chosen: Integers | None) -> Stream:
+    """Blocks permuted, then samples within each window of them."""
+    firsts, sizes = split.blocks[:-1], np.diff(split.blocks)
+    if chosen is not None:
+        firsts, ends = np.searchsorted(chosen, split.blocks[:-1]), np.searchsorted(chosen, split.blocks[1:])
+        firsts, sizes = firsts[ends > firsts], (ends - firsts)[ends > firsts]
+    order = seeds.permutation(len(firsts), "blocks", seed, epoch)
+    firsts, sizes = firsts[order], sizes[order]
+    ends = np.cumsum(sizes)
+    edges = np.concatenate([[0], ends[WINDOW_BLOCKS - 1 :: WINDOW_BLOCKS], ends[-1:]])
+    edges = np.unique(edges)
+
+    @functools.lru_cache(maxsize=3)
+    def window(number: int) -> Integers:
+        part = slice(number * WINDOW_BLOCKS, (number + 1) * WINDOW_BLOCKS)
+        held = sizes[part]
+        within = np.arange(int(held.sum()))
+        places = within + np.repeat(firsts[part] - (np.cumsum(held) - held), held)
+        places = places[seeds.permutation(len(places), "window", seed, epoch, number)]
+        found: Integers = places if chosen is None else chosen[places]
+        return found
+
+    def indices(first: int, last: int) -> Integers:
+        if first >= last:
+            return np.empty(0, np.int64)
+        low, high = (np.searchsorted(edges, [first, last - 1], side="right") - 1).tolist()
+        parts = [window(number) for number in range(low, high + 1)]
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        start = int(edges[low])
+        return whole[first - start : last - start]
+
+    return Stream(int(ends[-1]), indices, edges)
+
+
+def _doubling(most: int, end: int) -> Iterator[int]:
+    """0, 1, 3, 7, ...: steps that double up to `most`, to `end`."""
+    at, step = 0, 1
+    while at < end:
+        yield at
+        at, step = at + step, min(2 * step, most)
+    yield end
+
+
+def _balanced(split: Split, members: Integers, seed: int, epoch: int) -> Integers:
+    labels = split.labels[members]
+    if split.info.kind == "values" or labels.ndim != 1:
+        raise DataError('sampling = "balanced" needs labels that are classes; for values use sampling = "weighted"')
+    classes = np.unique(labels)
+    # What is left over by the division goes to other classes in other epochs
+    shares = np.full(len(classes), len(members) // len(classes))
+    shares[seeds.permutation(len(classes), "balance", seed, epoch)[: len(members) % len(classes)]] += 1
+    drawn = []
+    for label, share in zip(classes.tolist(), shares.tolist(), strict=True):
+        own = np.flatnonzero(labels == label)
+        rounds = -(-share // len(own))
+        turns = [own[seeds.permutation(len(own), "round", seed, epoch, label, turn)] for turn in range(rounds)]
+        drawn.append(np.concatenate(turns)[:share] if turns else own[:0])
+    return np.concatenate(drawn)[samples(len(members), seed, epoch)]
+
+
+def _weighted(split: Split, members: Integers, seed: int, epoch: int) -> Integers:
+    if split.weights is None:
+        raise DataError('sampling = "weighted" needs samples with weights: name their column as weights')
+    ends = np.cumsum(split.weights[members], dtype=np.float64)
+    if not np.isfinite(ends[-1]) or ends[-1] <= 0 or float(split.weights[members].min()) < 0:
+        raise DataError(f"weights must be at least 0 and not all 0, their sum over {split.name} is {ends[-1]}")
+    # NumPy promises the raw words of a bit generator, not what its distributions make of them
+    words: NDArray[Any] = seeds.words(len(members), "weighted", seed, epoch)
+    draws = (words >> np.uint64(11)) * 2.0**-53 * ends[-1]
+    last = np.searchsorted(ends, ends[-1])
+    drawn: Integers = np.minimum(np.searchsorted(ends, draws, side="right"), last).astype(np.int64)
+    return drawn

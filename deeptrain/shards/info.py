@@ -1,15 +1,18 @@
 """What is known of data without opening it: what a model's builder receives."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
 from deeptrain.errors import DataError
 from deeptrain.shards.settings import SPLITS, Dtype
 
+Shape = tuple[int | None, ...]
+ValueT = TypeVar("ValueT")
+
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Over all values (every feature of every sample) of the train split, computed in float64.
+    """Over values of the train split, computed in float64.
 
     Attributes:
         count: how many values, NaN not included.
@@ -28,30 +31,38 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     nan: int = 0
 
 
-class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a user's `builder(data, **arguments)` receives: everything of the data but the data.
-
-    For digits, "is it an eight?": `shape` (8, 8, 1), `kind` "binary", `classes` ("other", "8"), `outputs` 1.
+class Lengths(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Over the sequences of the train split, in steps.
 
     Attributes:
-        shape: of one sample, without the batch axis: `keras.Input(data.shape)`.
-        dtype: of the samples in a batch, such as "float32".
-        kind: of the labels: "binary" (0 or 1), "classes" (0 to len(classes) - 1) or "values" (any number).
-        classes: what each label stands for, by its number; empty for values.
-        samples: number of samples of "train", "val", "calibration" and "test"; 0 where there is no such split.
-        label_counts: for each split the number of samples of each class, in the order of `classes`; empty for values.
-        columns: names of the features in the raw files, in the order of a sample's values (C order of `shape`).
-        statistics: of the values of the train split, for normalisation.
+        min: of the shortest.
+        max: of the longest.
+        mean: of all.
     """
 
-    shape: tuple[int, ...]
+    min: int
+    max: int
+    mean: float
+
+
+class InputInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of the arrays a sample is made of.
+
+    Attributes:
+        name: "x" where there is one only.
+        shape: of one sample, without the batch axis; a sequence has None as its first axis, the steps.
+        dtype: in a batch, such as "float32".
+        statistics: of all its values in the train split.
+        features: the same of each column, where the raw data is a table; else empty.
+        lengths: of its sequences; None where every sample has the same shape.
+    """
+
+    name: str
+    shape: Shape
     dtype: Dtype
-    kind: Literal["binary", "classes", "values"]
-    classes: tuple[str, ...]
-    samples: dict[str, int]
-    label_counts: dict[str, tuple[int, ...]]
-    columns: tuple[str, ...]
     statistics: Statistics
+    features: tuple[Statistics, ...] = ()
+    lengths: Lengths | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together.
@@ -59,8 +70,56 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             ValueError: naming what does not.
         """
-        if not self.shape or min(self.shape) < 1:
+        if not self.name.isidentifier():
+            raise ValueError(f"an input's name must be letters, digits and _, got {self.name!r}")
+        sequence = self.shape[:1] == (None,)
+        if not self.shape or any(axis is None or axis < 1 for axis in self.shape[sequence:]):
             raise ValueError(f"shape must have axes of at least 1, got {list(self.shape)}")
+        if sequence != (self.lengths is not None):
+            raise ValueError(f"{self.name}: lengths are told of sequences, whose first axis is None, and only of them")
+
+    @property
+    def sequence(self) -> bool:
+        """Whether the number of steps differs from sample to sample."""
+        return self.shape[0] is None
+
+
+class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a user's `builder(data, **arguments)` receives: everything of the data but the data.
+
+    For digits, "is it an eight?": `shape` (8, 8, 1), `kind` "binary", `classes` ("other", "8"), `outputs` 1.
+
+    Attributes:
+        inputs: the arrays a sample is made of, in their order; most data has one.
+        kind: of the labels: "binary" (0 or 1), "classes" (0 to len(classes) - 1) or "values" (any number).
+        classes: what each label stands for, by its number; empty for values.
+        samples: number of samples of "train", "val", "calibration" and "test"; 0 where there is no such split.
+        label_counts: for each split the number of samples of each class, in the order of `classes`; empty for values.
+        columns: names of the features in the raw files, in the order of a sample's values (C order of `shape`).
+        labels_are_input: whether y is x itself, as an autoencoder wants it; `kind` is "values" then.
+        weighted: whether each sample has a weight of its own.
+        numbered: whether the raw files are numbered sets and keep their numbers, samples in their own order.
+    """
+
+    inputs: tuple[InputInfo, ...]
+    kind: Literal["binary", "classes", "values"]
+    classes: tuple[str, ...]
+    samples: dict[str, int]
+    label_counts: dict[str, tuple[int, ...]]
+    columns: tuple[str, ...] = ()
+    labels_are_input: bool = False
+    weighted: bool = False
+    numbered: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together.
+
+        Raises:
+            ValueError: naming what does not.
+        """
+        names = [one.name for one in self.inputs]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"inputs must have different names, at least one, got {names}")
         if set(self.samples) != set(SPLITS) or set(self.label_counts) != set(SPLITS):
             raise ValueError(f"samples and label_counts must be given for {', '.join(SPLITS)}")
         # JSON with sorted keys forgets the order of the splits
@@ -68,10 +127,37 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         msgspec.structs.force_setattr(self, "label_counts", {name: self.label_counts[name] for name in SPLITS})
         if (self.kind == "values") != (not self.classes) or (self.kind == "binary" and len(self.classes) != 2):
             raise ValueError(f"{len(self.classes)} classes do not fit labels of kind {self.kind}")
+        if self.labels_are_input and self.kind != "values":
+            raise ValueError(f"labels that are the input have the kind values, got {self.kind}")
         for split, counts in self.label_counts.items():
             wanted = self.samples[split] if self.classes else 0
             if len(counts) != len(self.classes) or sum(counts) != wanted or min(counts, default=0) < 0:
                 raise ValueError(f"label_counts of {split} do not add up to its {self.samples[split]} samples")
+
+    @property
+    def shape(self) -> Any:
+        """Of one sample: a tuple, `keras.Input(data.shape)`; a mapping by input where there are several."""
+        return self._by_input({one.name: one.shape for one in self.inputs})
+
+    @property
+    def dtype(self) -> Any:
+        """Of samples in a batch, such as "float32"; a mapping by input where there are several."""
+        return self._by_input({one.name: one.dtype for one in self.inputs})
+
+    @property
+    def statistics(self) -> Any:
+        """`Statistics` of the train split's values, for normalisation; a mapping by input where there are several."""
+        return self._by_input({one.name: one.statistics for one in self.inputs})
+
+    @property
+    def lengths(self) -> Any:
+        """`Lengths` of the train split's sequences, None if they are none; a mapping where there are several inputs."""
+        return self._by_input({one.name: one.lengths for one in self.inputs})
+
+    @property
+    def sequences(self) -> bool:
+        """Whether an input's number of steps differs from sample to sample."""
+        return any(one.sequence for one in self.inputs)
 
     @property
     def outputs(self) -> int:
@@ -99,3 +185,6 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return msgspec.convert(value, cls, strict=True)
         except msgspec.ValidationError as error:
             raise DataError(f"{source}: {error}; the file is damaged or from another version") from error
+
+    def _by_input(self, values: dict[str, ValueT]) -> ValueT | dict[str, ValueT]:
+        return values if len(values) > 1 else next(iter(values.values()))

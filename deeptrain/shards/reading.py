@@ -1,125 +1,257 @@
-"""Reading shards: samples by index, mapped into memory, each with its label, set number and origin."""
+"""Reading shards: samples by index, each with its label, set number and origin, every byte compared before it is used.
 
+The small arrays of a split are compared with the checksums in `data.json` when they are read, a block of samples with
+its own when it is read: see `column`. A sample taken by its index stays in the page cache, mapped, and its block is
+compared once, or again if the file changes.
+"""
+
+import stat
+from collections.abc import Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeptrain.errors import DataError
-from deeptrain.shards import npy
+from deeptrain.errors import AlteredError, DataError
+from deeptrain.shards import blocks, npy
+from deeptrain.shards import layout as layouts
+from deeptrain.shards.blocks import Integers
+from deeptrain.shards.column import Column, ShardFile
 from deeptrain.shards.info import DataInfo
-from deeptrain.shards.layout import Layout, SplitLayout
+from deeptrain.shards.layout import InputLayout, Layout
+
+Samples = Any
+"""What `take` gives: an array (samples, *shape); a list of arrays (steps, *shape) where samples are sequences; a
+dictionary of these by input where there are several."""
 
 
 class Split:
-    """The samples of one split, by index 0 to len - 1. Sizes and headers of all files are checked when it is made.
+    """The samples of one split, by index 0 to len - 1. Its small arrays are read when it is made.
 
     Attributes:
         name: "train", "val", "calibration" or "test".
         info: of the whole data.
-        labels: (samples,) uint8 for binary labels, int64 for classes, float32 for values; read-only.
-        rows: (samples, 3) int64, read-only: set number, raw file number, row in the raw file.
+        inputs: how each input is stored.
+        origin: (samples, 3) unsigned, read-only: set number, raw file number, row in the raw file.
+        weights: (samples,) float32, read-only; None where samples have none.
+        lengths: by input that is a sequence, (samples,) int64 steps of each sample; read-only.
+        blocks: (blocks + 1,) int64 first sample of each block, and at the end the number of samples; read-only.
+        columns: the inputs on disk, by name; for readers that read blocks themselves.
     """
 
     def __init__(self, directory: Path, name: str, layout: Layout) -> None:
-        """Check the files of a split and read all but the samples.
+        """Read all of a split but its samples.
 
         Raises:
-            DataError: naming the first file that is missing, too short, too long, or of another shape.
+            AlteredError: naming a small array that is missing or does not have the recorded bytes.
+            DataError: when the arrays do not fit together.
         """
         self.name = name
         self.info = layout.info
+        self.inputs = layout.inputs
         self._raw = layout.raw
-        self._shards: list[NDArray[Any]] = []
+        self._whole = directory / layouts.WHOLE
+        self._layout = layout
         described = layout.splits[name]
-        labels, rows = [], []
-        for shard in described.shards:
-            shape = (shard.rows, *self.info.shape)
-            self._shards.append(npy.mapped(directory / f"{shard.name}.x.npy", np.dtype(self.info.dtype), shape))
-            labels.append(npy.loaded(directory / f"{shard.name}.y.npy", np.dtype(self.info.label_dtype), shape[:1]))
-            rows.append(npy.loaded(directory / f"{shard.name}.rows.npy", np.dtype(np.int64), (shard.rows, 3)))
-        self._starts = np.cumsum([0, *(shard.rows for shard in described.shards)])
-        self.labels: NDArray[Any] = np.concatenate(labels)
-        self.rows: NDArray[np.int64] = np.concatenate(rows)
-        self.labels.setflags(write=False)
-        self.rows.setflags(write=False)
-        self._check(directory, described)
+        self._labels = None if self.info.labels_are_input else self._array("labels")
+        self.origin: NDArray[np.unsignedinteger[Any]] = self._array("origin")
+        self.weights: NDArray[np.float32] | None = self._array("weights") if self.info.weighted else None
+        self.blocks: Integers = self._integers("blocks")
+        self.lengths: dict[str, Integers] = {
+            stored.name: self._integers(f"{stored.name}.lengths") for stored in self.inputs if stored.sequence
+        }
+        self._check(described.samples)
+        self.columns: dict[str, Column] = {}
+        for stored in self.inputs:
+            files = [
+                ShardFile(
+                    directory / layouts.PARTS / shard.part / stored.file(shard.name, layout.compression), shard.samples
+                )
+                for shard in described.shards
+            ]
+            self.columns[stored.name] = Column(
+                stored,
+                files,
+                self.blocks,
+                blocks.offsets(self.lengths[stored.name]) if stored.sequence else None,
+                self._array(f"{stored.name}.xxh3"),
+                None if layout.compression is None else self._integers(f"{stored.name}.sizes"),
+                layout.compression,
+                self._sets_of,
+            )
 
     def __len__(self) -> int:
         """Number of samples."""
-        return int(self._starts[-1])
+        return int(self.blocks[-1])
 
     @property
-    def sets(self) -> NDArray[np.int64]:
-        """(samples,) the set number of each sample; a set's samples are next to each other."""
-        return self.rows[:, 0]
+    def labels(self) -> NDArray[Any]:
+        """(samples,) or (samples, outputs): uint8 for binary labels, int64 for classes, float32 for values; read-only.
+
+        Raises:
+            DataError: when each sample is its own label.
+        """
+        if self._labels is None:
+            raise DataError(
+                f"{self.name}: has no labels apart from its samples: each is its own (labels are the input)"
+            )
+        return self._labels
+
+    @cached_property
+    def sets(self) -> Integers:
+        """(samples,) int64 the set number of each sample; a set's samples are next to each other. Read-only."""
+        sets: Integers = self.origin[:, 0].astype(np.int64)
+        sets.setflags(write=False)
+        return sets
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+    def shape(self) -> Any:
+        """Of one sample; of several inputs by name."""
         return self.info.shape
 
     @cached_property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the samples."""
-        return np.dtype(self.info.dtype)
+    def dtype(self) -> Any:
+        """Of the samples; of several inputs by name."""
+        found = {stored.name: np.dtype(stored.dtype) for stored in self.inputs}
+        return found if len(found) > 1 else next(iter(found.values()))
 
-    def take(self, indices: NDArray[np.integer[Any]], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """The samples at `indices`, in their order: (len(indices), *shape).
+    @property
+    def bytes(self) -> int:
+        """Of all samples, in memory."""
+        return sum(column.bytes for column in self.columns.values())
+
+    def take(self, indices: NDArray[np.integer[Any]], out: NDArray[Any] | None = None) -> Samples:
+        """The samples at `indices`, in their order: see `Samples`.
 
         Args:
             indices: (n,) whole numbers from 0 to len - 1; repeated ones are repeated.
-            out: an array of that shape and the split's dtype, C order, to be filled and returned.
+            out: where there is one input that is no sequence, an array (n, *shape) of the split's dtype, in C order, to
+                be filled and returned.
 
         Raises:
             IndexError: for an index that is out of range.
             TypeError: for indices that are no whole numbers.
             ValueError: for an `out` of another shape, dtype or order.
+            AlteredError: when a block of them does not have its checksum.
         """
-        indices = np.asarray(indices)
-        if indices.ndim != 1 or indices.dtype.kind not in "iu":
-            raise TypeError(f"indices must be whole numbers on one axis, got {indices.dtype} {indices.shape}")
-        wanted = (len(indices), *self.shape)
-        if out is None:
-            out = np.empty(wanted, self.dtype)
-        elif out.shape != wanted or out.dtype != self.dtype or not out.flags.c_contiguous:
-            raise ValueError(f"out must be a C array of {wanted} {self.dtype}, got {out.shape} {out.dtype}")
-        if not len(indices):
-            return out
-        low, high = int(indices.min()), int(indices.max())
-        if low < 0 or high >= len(self):
-            raise IndexError(f"{self.name} has samples 0 to {len(self) - 1}, asked for {low if low < 0 else high}")
-        # mode="clip" lets NumPy write into `out` without a second buffer; the range was checked above
-        first, last = np.searchsorted(self._starts, [low, high], side="right") - 1
-        if first == last:
-            return np.take(self._shards[first], indices - self._starts[first], axis=0, out=out, mode="clip")
-        shard_of = np.searchsorted(self._starts, indices, side="right") - 1
-        for number in range(first, last + 1):
-            chosen = np.flatnonzero(shard_of == number)
-            if chosen.size:
-                out[chosen] = self._shards[number][indices[chosen] - self._starts[number]]
-        return out
+        indices = self._indices(indices)
+        found = {}
+        for stored in self.inputs:
+            if out is not None and (len(self.inputs) > 1 or stored.sequence):
+                raise ValueError("out is for one input of one shape; sequences and several inputs come in new arrays")
+            found[stored.name] = self._take(self.columns[stored.name], indices, out)
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    def read_block(self, number: int) -> Samples:
+        """The samples of a block, read and compared just now: see `Samples`."""
+        first, last = self.blocks[number : number + 2].tolist()
+        found: dict[str, Any] = {}
+        for name, column in self.columns.items():
+            rows = column.block(number)
+            found[name] = rows if column.starts is None else cut(rows, column.starts[first : last + 1])
+        return found if len(found) > 1 else next(iter(found.values()))
 
     def raw(self, index: int) -> tuple[str, int]:
         """Where a sample comes from: name of the raw file, relative to the raw data, and row in it (from 0)."""
-        _, file, row = self.rows[index].tolist()
+        _, file, row = self.origin[index].tolist()
         return self._raw[file], row
 
-    def _check(self, directory: Path, described: SplitLayout) -> None:
-        """Labels and rows must agree with `data.json`."""
+    def _sets_of(self, block: int) -> str:
+        """Which sets a block holds, for messages."""
+        sets = np.unique(self.sets[self.blocks[block] : self.blocks[block + 1]])
+        return f"set {sets[0]}" if len(sets) == 1 else f"sets {sets[0]} to {sets[-1]}"
+
+    def _indices(self, indices: NDArray[np.integer[Any]]) -> Integers:
+        indices = np.asarray(indices)
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise TypeError(f"indices must be whole numbers on one axis, got {indices.dtype} {indices.shape}")
+        low, high = int(indices.min(initial=0)), int(indices.max(initial=0))
+        if low < 0 or high >= len(self):
+            raise IndexError(f"{self.name} has samples 0 to {len(self) - 1}, asked for {low if low < 0 else high}")
+        return indices.astype(np.int64, copy=False)
+
+    def _take(self, column: Column, indices: Integers, out: NDArray[Any] | None) -> Any:
+        rows = indices if column.starts is None else steps_of(column.starts, indices)
+        wanted = (len(rows), *column.stored.shape)
+        dtype = np.dtype(column.stored.dtype)
+        if out is None:
+            out = np.empty(wanted, dtype)
+        elif out.shape != wanted or out.dtype != dtype or not out.flags.c_contiguous:
+            raise ValueError(f"out must be a C array of {wanted} {dtype}, got {out.shape} {out.dtype}")
+        if len(rows):
+            column.take_rows(rows, out)
+        if column.starts is None:
+            return out
+        return cut(out, blocks.offsets(np.diff(column.starts)[indices]))
+
+    def _array(self, name: str) -> NDArray[Any]:
+        """A small array of the split, compared with its checksum; read-only."""
+        name = f"{self.name}.{name}"
+        path = self._whole / f"{name}.npy"
+        told = self._layout.arrays.get(name)
+        if told is None:
+            raise DataError(f"{self._whole / layouts.NAME}: tells of no array {name}; make the shards again")
+        try:
+            array = npy.loaded(path, np.dtype(told.dtype), told.shape)
+        except DataError as error:
+            raise AlteredError(str(error), self._whole) from error
+        found = f"{blocks.checksum(array.reshape(-1).view(np.uint8).data):016x}"
+        if found != told.xxh3:
+            raise AlteredError(
+                f"{path}: altered: its xxh3 is {found}, {told.xxh3} is recorded; restore it or make the shards again",
+                self._whole,
+            )
+        array.setflags(write=False)
+        return array
+
+    def _integers(self, name: str) -> Integers:
+        array: Integers = self._array(name).astype(np.int64, copy=False)
+        array.setflags(write=False)
+        return array
+
+    def _check(self, samples: int) -> None:
+        """The arrays agree with `data.json` and with each other."""
+        described = self._layout.splits[self.name]
+
+        def refuse(what: str) -> DataError:
+            return DataError(f"{self._whole}: {what} of {self.name} are not those of data.json; make the shards again")
+
+        of_samples: Mapping[str, NDArray[Any] | None] = {
+            "labels": self._labels, "origin": self.origin, "weights": self.weights, **self.lengths
+        }  # fmt: skip
+        for what, array in of_samples.items():
+            if array is not None and len(array) != samples:
+                raise refuse(f"the {len(array):,} rows of {what}")
         sets = np.concatenate(
             [np.repeat(np.arange(run.first, run.first + run.count), run.samples) for run in described.sets]
         )
-        if not np.array_equal(sets, self.sets):
-            raise DataError(f"{directory}: the set numbers of {self.name} are not those of data.json; make it again")
-        files = self.rows[:, 1]
-        if files.min() < 0 or files.max() >= len(self._raw) or self.rows[:, 2].min() < 0:
-            raise DataError(f"{directory}: {self.name} names raw files that are not in data.json; make it again")
+        if self.origin.shape != (samples, 3) or not np.array_equal(sets, self.sets):
+            raise refuse("the set numbers")
+        if int(self.origin[:, 1].max(initial=0)) >= max(len(self._raw), 1):
+            raise refuse("the raw files")
         counts = self.info.label_counts[self.name]
-        if counts and not np.array_equal(_counts(self.labels, len(counts)), counts):
-            raise DataError(f"{directory}: the labels of {self.name} are not those counted in data.json; make it again")
+        if counts and self._labels is not None and not np.array_equal(_counts(self._labels, len(counts)), counts):
+            raise refuse("the labels")
+        edges = np.cumsum([0, *(shard.samples for shard in described.shards)])
+        found = self.blocks
+        if (
+            found.ndim != 1
+            or found[:1].tolist() != [0]
+            or (np.diff(found) < 1).any()
+            or int(found[-1]) != samples
+            or not np.isin(edges, found).all()
+        ):
+            raise refuse("the blocks")
+        for stored in self.inputs:
+            for what in ("xxh3", *(["sizes"] if self._layout.compression else [])):
+                told = self._layout.arrays.get(f"{self.name}.{stored.name}.{what}")
+                if told is None or told.shape != (len(found) - 1,):
+                    raise refuse(f"the {what} of {stored.name}")
+            if stored.sequence and int(self.lengths[stored.name].min()) < 1:
+                raise refuse(f"the lengths of {stored.name}")
 
 
 class Shards:
@@ -129,9 +261,15 @@ class Shards:
         """Read `data.json`."""
         self.directory = directory
         self._layout = Layout.read(directory)
-        parts = directory / "parts"
-        if parts.resolve() != directory.resolve() / "parts":
-            raise DataError(f"{parts}: is a link to {parts.resolve()}; shards must lie in their directory")
+        parts = {shard.part for split in self._layout.splits.values() for shard in split.shards}
+        for name in (layouts.WHOLE, layouts.PARTS, *(f"{layouts.PARTS}/{part}" for part in sorted(parts))):
+            place = directory / name
+            try:
+                status = place.lstat()
+            except OSError as error:
+                raise DataError(f"{place}: cannot be read: {error.strerror}; make the shards again") from error
+            if not stat.S_ISDIR(status.st_mode):
+                raise DataError(f"{place}: is a link or a file; shards must lie in their directory")
         self._splits: dict[str, Split] = {}
 
     @property
@@ -140,15 +278,26 @@ class Shards:
         return self._layout.info
 
     @property
+    def inputs(self) -> tuple[InputLayout, ...]:
+        """How each input is stored."""
+        return self._layout.inputs
+
+    @property
     def raw_names(self) -> tuple[str, ...]:
         """Names of the raw files, by raw file number."""
         return self._layout.raw
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that have samples."""
+        return tuple(self._layout.splits)
 
     def split(self, name: str) -> Split:
         """The samples of "train", "val", "calibration" or "test".
 
         Raises:
-            DataError: when there is no such split, or a file of it is damaged.
+            DataError: when there is no such split, or its small arrays do not fit together.
+            AlteredError: when one of them is damaged.
         """
         if name not in self._splits:
             if name not in self._layout.splits:
@@ -159,7 +308,7 @@ class Shards:
 
 
 def open(directory: Path) -> Shards:
-    """The shards in a directory that `conversion.convert` wrote.
+    """The shards in a directory: `whole/` and `parts/`.
 
     Raises:
         DataError: when `data.json` breaks a rule.
@@ -168,7 +317,22 @@ def open(directory: Path) -> Shards:
     return Shards(directory)
 
 
+def cut(rows: NDArray[Any], starts: Integers) -> list[NDArray[Any]]:
+    """Flat steps as a list of sequences, views: `starts` (samples + 1,) is where each begins and the last one ends."""
+    edges = (starts - starts[0]).tolist()
+    return [rows[begin:end] for begin, end in pairwise(edges)]
+
+
+def steps_of(starts: Integers, indices: Integers) -> Integers:
+    """The flat steps of the sequences at `indices`, one after the other: int64."""
+    lengths = (starts[1:] - starts[:-1])[indices]
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    steps: Integers = np.arange(total, dtype=np.int64) + np.repeat(starts[:-1][indices] - (ends - lengths), lengths)
+    return steps
+
+
 def _counts(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
     if labels.min() < 0 or labels.max() >= classes:
         return np.empty(0, np.int64)
-    return np.bincount(labels, minlength=classes)
+    return np.bincount(labels.reshape(-1), minlength=classes)

@@ -1,0 +1,155 @@
+"""Reading ahead in the background: slices of a stream come in order, a bounded number of them held.
+
+Threads are enough, no processes: reads, checksums and copies let other Python threads run. An error in the background
+is raised where the slice it belongs to would have come. Closing ends and joins every thread.
+"""
+
+import contextlib
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from deeptrain.loading.order import Stream
+from deeptrain.loading.reader import THREADS, Reader, Slice
+
+log = logging.getLogger("deeptrain")
+
+STUCK_SECONDS = 60.0
+POLL_SECONDS = 0.05
+
+
+class Prefetch:
+    """The slices of a stream from a place to its end, read ahead by threads; an iterator to be closed.
+
+    Memory: at most `ahead` slices being read, one being put in order, one waiting, and what the consumer holds.
+    """
+
+    def __init__(self, reader: Reader, stream: Stream, start: int, ahead: int) -> None:
+        """Begin to read.
+
+        Args:
+            reader: of the split.
+            stream: its samples' order.
+            start: place in the stream where to begin.
+            ahead: slices being read at once, at least 1.
+        """
+        self._found: queue.Queue[Slice | BaseException | None] = queue.Queue(1)
+        self._closing = threading.Event()
+        self._ended = False
+        self._place = start
+        # The thread knows what it needs and not this object, which can so be collected, and closes then.
+        self._thread = threading.Thread(
+            target=_serve,
+            args=(reader, stream, start, ahead, self._found, self._closing),
+            name="deeptrain read ahead",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Slice]:
+        """The iterator itself."""
+        return self
+
+    def __next__(self) -> Slice:
+        """The next slice.
+
+        Raises:
+            AlteredError: when bytes of it are not those that were written, naming shard, block and sets.
+        """
+        if self._ended:
+            raise StopIteration
+        found = self._wait()
+        if isinstance(found, Slice):
+            self._place = found.last
+            return found
+        self.close()
+        if found is None:
+            raise StopIteration
+        raise found
+
+    def close(self) -> None:
+        """End and join the threads; calling it again does nothing."""
+        self._ended = True
+        self._closing.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._found.get_nowait()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        """Read within a block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close."""
+        self.close()
+
+    def __del__(self) -> None:
+        """Close what nobody reads any more."""
+        if hasattr(self, "_thread"):
+            self.close()
+
+    def _wait(self) -> Slice | BaseException | None:
+        waited = 0.0
+        while True:
+            try:
+                return self._found.get(timeout=STUCK_SECONDS)
+            except queue.Empty:
+                waited += STUCK_SECONDS
+                if not self._thread.is_alive():
+                    return RuntimeError(f"the thread that reads ahead ended at sample {self._place} of the epoch")
+                log.warning(
+                    "waiting for data since %.0f s, from sample %d of the epoch on: is the disk still there?",
+                    waited,
+                    self._place,
+                )
+
+
+def _serve(
+    reader: Reader,
+    stream: Stream,
+    start: int,
+    ahead: int,
+    found: "queue.Queue[Slice | BaseException | None]",
+    closing: threading.Event,
+) -> None:
+    """The producer: begins reads `ahead` of the one it puts in order, and hands slices over one by one."""
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="deeptrain read")
+    try:
+        reads = stream.reads(start)
+        pending: deque[tuple[int, int, Any, Callable[[], dict[str, Any]]]] = deque()
+        while not closing.is_set():
+            while len(pending) < ahead and (read := next(reads, None)) is not None:
+                indices = stream.indices(*read)
+                pending.append((*read, indices, reader.start(indices, threads)))
+            if not pending:
+                _hand(None, found, closing)
+                return
+            first, last, indices, finish = pending.popleft()
+            slice_ = Slice(first, last, indices, finish())
+            del finish
+            _hand(slice_, found, closing)
+            del slice_
+    except BaseException as error:  # noqa: BLE001 - raised where the consumer waits
+        _hand(error, found, closing)
+    finally:
+        threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _hand(
+    value: Slice | BaseException | None,
+    found: "queue.Queue[Slice | BaseException | None]",
+    closing: threading.Event,
+) -> None:
+    while not closing.is_set():
+        try:
+            found.put(value, timeout=POLL_SECONDS)
+        except queue.Full:
+            continue
+        return

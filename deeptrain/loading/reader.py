@@ -1,0 +1,208 @@
+"""Reading slices of a stream of samples: the blocks they touch in large reads by threads, then the samples in order.
+
+Three ways, chosen by size and order:
+
+- *held*: the whole split fits into the memory given. Blocks are read and compared once, when first touched, and stay.
+- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there.
+- *mapped*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
+  when first touched (see `Column.mapped`), and samples are copied from there.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeptrain.errors import DataError
+from deeptrain.shards import blocks, reading
+from deeptrain.shards.blocks import PAGE, Integers
+from deeptrain.shards.column import Column
+from deeptrain.shards.memory import Pool, aligned
+from deeptrain.shards.reading import Split
+
+READ_BYTES = 4 << 20
+THREADS = 6
+ALIGN_BYTES = 256 << 10
+"""The most that is left free between blocks so that the second begins at a page and is read straight to its place."""
+
+Way = Literal["held", "windows", "mapped"]
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Samples of a stream, read.
+
+    Attributes:
+        first: place in the stream of the first one.
+        last: place after the last one.
+        indices: (samples,) int64 in the split.
+        x: by input: an array (samples, *shape), or a list of arrays (steps, *shape).
+    """
+
+    first: int
+    last: int
+    indices: Integers
+    x: dict[str, Any]
+
+
+class Reader:
+    """Reads samples of a split; what it holds in memory lives as long as it does."""
+
+    def __init__(self, split: Split, memory_bytes: int, *, scattered: bool = False) -> None:
+        """Choose the way of reading; nothing is read.
+
+        Args:
+            split: whose samples.
+            memory_bytes: what may be held: the whole split if it fits, otherwise what is read ahead.
+            scattered: whether samples next to each other in the stream come from everywhere in the split.
+
+        Raises:
+            DataError: for compressed samples from everywhere that do not fit.
+        """
+        self.split = split
+        self.way: Way = "held" if split.bytes <= memory_bytes else "mapped" if scattered else "windows"
+        if self.way == "mapped" and not all(column.mappable for column in split.columns.values()):
+            raise DataError(
+                f"compressed samples in an order across the whole split must be held in memory: {split.name} needs "
+                f'{split.bytes:,} bytes, superbatch_bytes allows {memory_bytes:,}; raise it, or take order = "blocks"'
+            )
+        self._pool = Pool(memory_bytes)
+        self._held = {name: _Held(column) for name, column in split.columns.items()} if self.way == "held" else {}
+
+    def read(self, indices: Integers) -> dict[str, Any]:
+        """Samples by their index, at once and without threads of its own: by input, as `Slice.x`."""
+        return self.start(indices, None)()
+
+    def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Callable[[], dict[str, Any]]:
+        """Begin to read samples; the function returned waits for the reads and puts the samples in order.
+
+        Raises (the function returned):
+            AlteredError: naming shard, block and sets.
+        """
+        numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
+        begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
+        return lambda: {name: self._end(self.split.columns[name], indices, *begun[name]) for name in begun}
+
+    def _begin(
+        self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
+    ) -> "tuple[Sequence[Future[Any]], _Place | None]":
+        place: _Place | None
+        if self.way == "mapped":
+            pending = [
+                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last))
+                for first, last in column.runs(column.unchecked(numbers), READ_BYTES)
+            ]
+            return pending, None
+        if self.way == "held":
+            held = self._held[column.stored.name]
+            place, numbers = held.place, held.missing(numbers)
+        else:
+            place = _packed(column, numbers, self._pool)
+        pending = []
+        for first, last in column.runs(numbers, READ_BYTES):
+            pending.append(_submit(threads, self._read, column, first, last, place))
+        return pending, place
+
+    def _read(self, column: Column, first: int, last: int, place: "_Place") -> None:
+        start = place.row(first) * column.row_bytes
+        size = int(column.rows[last] - column.rows[first]) * column.row_bytes
+        column.read(first, last, place.data[start : start + size])
+        if self._held:
+            self._held[column.stored.name].there[first:last] = True
+
+    def _end(self, column: Column, indices: Integers, pending: "Sequence[Future[Any]]", place: "_Place | None") -> Any:
+        for one in pending:
+            one.result()
+        rows = indices if column.starts is None else reading.steps_of(column.starts, indices)
+        found = self._rows(column, rows, place)
+        if column.starts is None:
+            return found
+        return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
+
+    def _rows(self, column: Column, rows: Integers, place: "_Place | None") -> NDArray[Any]:
+        """Rows that are there, in their order: a view where they lie so, else in recycled memory."""
+        shape = (len(rows), *column.stored.shape)
+        dtype = np.dtype(column.stored.dtype)
+        if place is None:
+            out = self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
+            column.take_rows(rows, out)
+            return out
+        data = place.data[: len(place.data) // column.row_bytes * column.row_bytes].view(dtype)
+        data = data.reshape(-1, *column.stored.shape)
+        local = place.rows_of(column, rows)
+        if len(local) and int(local[-1]) - int(local[0]) + 1 == len(local) and bool((np.diff(local) == 1).all()):
+            view = data[int(local[0]) : int(local[0]) + len(local)]
+            view.setflags(write=not self._held)
+            return view
+        out = self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
+        # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
+        np.take(data, local, axis=0, out=out, mode="clip")
+        return out
+
+
+class _Place:
+    """Where blocks lie in memory: block `numbers[i]` begins at row `firsts[i]` of `data`."""
+
+    def __init__(self, data: NDArray[np.uint8], numbers: Integers | None, firsts: Integers) -> None:
+        self.data = data
+        self._numbers = numbers
+        self._firsts = firsts
+
+    def row(self, number: int) -> int:
+        at = number if self._numbers is None else int(np.searchsorted(self._numbers, number))
+        return int(self._firsts[at])
+
+    def rows_of(self, column: Column, rows: Integers) -> Integers:
+        if self._numbers is None:
+            return rows
+        shifts = self._firsts - column.rows[self._numbers]
+        if bool((shifts == shifts[0]).all()):
+            return rows + int(shifts[0])
+        return rows + shifts[np.searchsorted(column.rows[self._numbers], rows, side="right") - 1]
+
+
+class _Held:
+    """All rows of an input in memory, each block read once."""
+
+    def __init__(self, column: Column) -> None:
+        self.place = _Place(aligned(column.bytes), None, column.rows)
+        self.there = np.zeros(len(column.rows) - 1, bool)
+
+    def missing(self, numbers: Integers) -> Integers:
+        return numbers[~self.there[numbers]]
+
+
+def _packed(column: Column, numbers: Integers, pool: Pool) -> _Place:
+    """Memory for blocks one after the other, in which blocks begin at pages where that costs little."""
+    sizes = column.rows[numbers + 1] - column.rows[numbers]
+    step = PAGE // int(np.gcd(PAGE, column.row_bytes))
+    if step * column.row_bytes <= ALIGN_BYTES:
+        # A run of blocks is read at once: rows may be left free only after a block that ends off a page, and with it
+        # a shard, unless the writer cut blocks elsewhere
+        last_of_run = np.append(np.diff(numbers) != 1, True)
+        for number in np.flatnonzero(sizes % step != 0).tolist():
+            last_of_run[number] |= number + 1 < len(numbers) and column.shard_of(
+                int(numbers[number])
+            ) != column.shard_of(int(numbers[number + 1]))
+        sizes = np.where(last_of_run, -(-sizes // step) * step, sizes)
+    firsts = np.concatenate([[0], np.cumsum(sizes)])
+    return _Place(pool.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
+
+
+def _unique(numbers: Integers) -> Integers:
+    """Ascending and each once; fast where they are so already."""
+    steps = np.diff(numbers)
+    if bool((steps >= 0).all()):
+        return numbers[np.concatenate([[True], steps > 0])] if len(numbers) else numbers
+    return np.unique(numbers)
+
+
+def _submit(threads: ThreadPoolExecutor | None, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+    if threads is not None:
+        return threads.submit(work, *arguments)
+    done: Future[Any] = Future()
+    done.set_result(work(*arguments))
+    return done

@@ -1,0 +1,63 @@
+"""Memory for reads: page-aligned, in huge pages, and recycled, since fresh memory costs more than the read into it."""
+
+import mmap
+import threading
+import weakref
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+HUGE = 1 << 21
+
+
+def aligned(size: int) -> NDArray[np.uint8]:
+    """Zeroed bytes that begin at a page: (size,) uint8. Views of it have it as their base."""
+    return np.frombuffer(_mapping(size), np.uint8, count=size)
+
+
+def _mapping(size: int) -> mmap.mmap:
+    # MAP_PRIVATE: without it mmap gives shared memory, which is never in huge pages and costs five times the CPU
+    rounded = -(-max(size, 1) // HUGE) * HUGE if size > HUGE // 2 else -(-max(size, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = mmap.mmap(-1, rounded, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE") and rounded >= HUGE:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
+
+
+class Pool:
+    """Buffers that come back by themselves when nobody holds a view of them any more."""
+
+    def __init__(self, keep_bytes: int) -> None:
+        """Keep at most `keep_bytes` of memory that nobody uses."""
+        self._keep = keep_bytes
+        self._kept = 0
+        self._free: defaultdict[int, list[mmap.mmap]] = defaultdict(list)
+        # A buffer may die, and so come back, in the middle of `take` of the same thread.
+        self._lock = threading.RLock()
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of memory that is waiting to be used again."""
+        return self._kept
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """Bytes of any content that begin at a page: (size,) uint8, to be used as long as views of it are held."""
+        rounded = -(-max(size, 1) // HUGE) * HUGE
+        with self._lock:
+            free = self._free[rounded]
+            memory = free.pop() if free else None
+            if memory is not None:
+                self._kept -= rounded
+        if memory is None:
+            memory = _mapping(rounded)
+        # An array of its own for each loan: when it dies, with the last view, the memory is free.
+        lent = np.frombuffer(memory, np.uint8, count=size)
+        weakref.finalize(lent, self._give, rounded, memory).atexit = False
+        return lent
+
+    def _give(self, rounded: int, memory: mmap.mmap) -> None:
+        with self._lock:
+            if self._kept + rounded <= self._keep:
+                self._kept += rounded
+                self._free[rounded].append(memory)
