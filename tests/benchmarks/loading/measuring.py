@@ -224,7 +224,7 @@ class Bench:
 
     def _orders(self, data: Dataset, system: System) -> list[str]:
         offered = self._hello[data.name, system.name]["orders"]
-        return [order for order in self.plan.orders if order in offered]
+        return [order for order in (offered if system.raw else self.plan.orders) if order in offered]
 
     def _directory(self, data: Dataset, system: System) -> Path:
         return self.place / data.name / system.name
