@@ -1,6 +1,7 @@
 """Conversion into shards against what no conversion can avoid: copying the bytes durably, or parsing the text."""
 
 import os
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def run(bench: Bench, size: int) -> None:
 
 def _convert(bench: Bench, data: Dataset, module: str, source: Path, target: Path) -> dict[str, float]:
     log = bench.place / f"{module}.log"
-    with Process(Path(os.sys.executable), module, data, target, log) as process:
+    with Process(Path(sys.executable), module, data, target, log) as process:
         os.sync()
         return process.ask("convert", 3600, source=str(source), target=str(target))
 

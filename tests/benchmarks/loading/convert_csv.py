@@ -1,35 +1,16 @@
-"""deeptrain's conversion of a CSV file into shards, published as an artifact: whole, hashed, durable."""
+"""deeptrain's conversion of a CSV file into shards."""
 
 from pathlib import Path
 from typing import Any
 
-from deeptrain.settings import Mistakes, typed
-from deeptrain.shards import conversion
-from deeptrain.shards.settings import DataSettings
-from deeptrain.store import artifact
-from deeptrain.store.specification import Specification
-
-TABLE = {
-    "path": "raw",
-    "labels": {"column": "label", "kind": "classes"},
-    "splits": {"train": 1.0},
-    "samples_per_shard": 16384,
-}
+from tests.benchmarks.loading.convert_npy import Converted
 
 
-class Converted:
-    """All samples into the train split."""
+class ConvertedText(Converted):
+    """Labels are a column."""
 
-    orders: dict[str, str] = {}  # noqa: RUF012
-    table: dict[str, Any] = TABLE
-
-    def convert(self, source: Path, target: Path) -> None:
-        mistakes = Mistakes("benchmark")
-        settings = typed(DataSettings, self.table, "data", mistakes)
-        mistakes.raise_if_any()
-        target.mkdir(parents=True)
-        with artifact.writing(Specification("shards", 1, target, {}), {}) as writer:
-            conversion.convert(settings, source, writer)
+    def labels(self, source: Path) -> dict[str, Any]:  # noqa: ARG002
+        return {"column": "label", "kind": "classes"}
 
 
-PEER = Converted()
+PEER = ConvertedText()

@@ -85,6 +85,7 @@ SYSTEMS: tuple[System, ...] = (
     System("raw", "raw read, buffered", "raw_buffered", raw=True),
     System("raw-direct", "raw read, O_DIRECT, 4 in flight", "raw_direct", raw=True),
     System("deeptrain", "deeptrain", "ours"),
+    System("deeptrain-many", "deeptrain, 10,000 shards", "ours_many"),
     System("deeptrain-mixed", "deeptrain, shuffled when converted", "ours_mixed", timed=False),
     System("npy", "np.load, one file a batch", "npy_files"),
     System("tfrecord", "tf.data + TFRecord", "tf_records"),
