@@ -21,25 +21,19 @@ CSV_PART = 8
 def run(bench: Bench, size: int) -> None:
     """Each source in each way, in turn, every source warm in the page cache as after it was written."""
     data = dataset.make("floats", size, bench.place / "floats" / "samples")
-    sources = {"npy": _npy(data, bench.place / "sources" / "npy"), "csv": _csv(data, bench.place / "sources" / "csv")}
+    place = bench.place / "sources" / str(data.rows)
+    sources = {"npy": _npy(data, place / "npy"), "csv": _csv(data, place / "csv")}
     for source, directory in sources.items():
         bytes_read = sum(path.stat().st_size for path in directory.glob("raw/*"))
         for repetition in range(bench.plan.repetitions):
             seconds: dict[str, dict[str, float]] = {}
             for way, module in WAYS[source]:
-                bench._progress(f"conversion from {source}: {way}, round {repetition + 1}")
+                bench.progress(f"conversion from {source}: {way}, round {repetition + 1}")
                 cold.fill(cold.files_in([directory / "raw"]))
                 try:
                     seconds[way] = _convert(bench, data, module, directory, bench.place / "converted")
                 except SystemFailedError as error:
-                    told = {
-                        "dataset": source,
-                        "system": "deeptrain",
-                        "doing": f"conversion: {way}",
-                        "error": str(error),
-                    }
-                    if told not in bench.results.failures:
-                        bench.results.failures.append(told)
+                    bench.failed(source, way, "conversion", error)
             base = seconds.get(WAYS[source][-1][0])
             for way, took in seconds.items():
                 ratio = base["seconds"] / took["seconds"] if base else None
@@ -66,7 +60,7 @@ def _npy(data: Dataset, directory: Path) -> Path:
 
 
 def _csv(data: Dataset, directory: Path) -> Path:
-    """The first samples as text, a column a value, the label last."""
+    """Every eighth sample as text, a column a value, the label last."""
     path = directory / "raw" / "samples.csv"
     rows = max(data.rows // CSV_PART, 100)
     if not path.exists():

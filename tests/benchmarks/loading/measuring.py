@@ -89,14 +89,14 @@ class Bench:
         self.plan = plan
         self.place = place
         self.results = Results(machine(), {**asdict(plan), "systems": [system.name for system in plan.systems]})
-        self._progress = progress
+        self.progress = progress
         self._hello: dict[tuple[str, str], dict[str, Any]] = {}
         place.mkdir(parents=True, exist_ok=True)
 
     def run(self) -> Results:
         """All of the plan, one set of samples after the other."""
         for name in self.plan.datasets:
-            self._progress(f"{name}: {self.plan.size / 1e9:.3g} GB of samples")
+            self.progress(f"{name}: {self.plan.size / 1e9:.3g} GB of samples")
             data = dataset.make(name, self.plan.size, self.place / name / "samples")
             there = [system for system in self.plan.systems if self._prepared(data, system)]
             timed = [system for system in there if system.timed]
@@ -112,19 +112,19 @@ class Bench:
         """Whether a system's own copy of the samples is there; it is written if it is not."""
         directory = self._directory(data, system)
         mark = directory.with_suffix(".json")
-        asked = {"rows": data.rows, "batches": list(self.plan.batches)}
         known = json.loads(mark.read_text()) if mark.exists() else {}
+        there = known.get("rows") == data.rows and set(self.plan.batches) <= set(known["batches"])
         with self._failing(data, system, "preparing"):
-            if known.get("asked") != asked:
+            if not there:
                 shutil.rmtree(directory, ignore_errors=True)
                 directory.mkdir(parents=True)
             with self._process(data, system) as process:
                 self._hello[data.name, system.name] = process.hello
-                if known.get("asked") != asked:
-                    self._progress(f"{data.name}: {system.title} writes its copy")
-                    took = process.ask("prepare", PREPARE_SECONDS, batches=list(self.plan.batches))
+                if not there:
+                    self.progress(f"{data.name}: {system.title} writes its copy")
+                    took = process.ask("prepare", PREPARE_SECONDS, batches=self.plan.batches)
                     size = sum(path.stat().st_size for path in cold.files_in([directory]))
-                    known = {"asked": asked, "seconds": took["seconds"], "bytes": size}
+                    known = {"rows": data.rows, "batches": self.plan.batches, "seconds": took["seconds"], "bytes": size}
                     mark.write_text(json.dumps(known))
             told = {"seconds": known["seconds"], "bytes": known["bytes"], **process.hello}
             self.results.prepared.append({"dataset": data.name, "system": system.name, **told})
@@ -135,7 +135,7 @@ class Bench:
         """Rounds of all systems that offer an order; the raw reads, in sequence, are in each."""
         turn = [system for system in systems if system.raw or order in self._orders(data, system)]
         for repetition in range(self.plan.repetitions):
-            self._progress(f"{data.name}, {order}, batches of {batch}: round {repetition + 1}")
+            self.progress(f"{data.name}, {order}, batches of {batch}: round {repetition + 1}")
             first = repetition % max(1, len(turn))
             found: list[dict[str, Any]] = []
             for system in turn[first:] + turn[:first]:
@@ -179,7 +179,7 @@ class Bench:
             told = {"dataset": data.name, "system": system.name, "order": order, "batch": batch}
             asked = {"order": order, "batch": batch, "seed": self.plan.seed}
             saved = self.place / data.name / "saved" / f"{system.name}-{order}"
-            self._progress(f"{data.name}, {order}: {system.title} is checked")
+            self.progress(f"{data.name}, {order}: {system.title} is checked")
             with self._failing(data, system, f"{order}: check"), self._process(data, system) as process:
                 checked = process.ask("check", longer + GRACE_SECONDS, seconds=longer, **asked)
                 self.results.checks.append({**told, **checked})
@@ -243,10 +243,14 @@ class Bench:
         try:
             yield
         except SystemFailedError as error:
-            told = {"dataset": data.name, "system": system.name, "doing": doing, "error": str(error)}
-            if told not in self.results.failures:
-                self.results.failures.append(told)
-            self._progress(f"{system.title} fails: {error}")
+            self.failed(data.name, system.title, doing, error)
+
+    def failed(self, source: str, title: str, doing: str, error: SystemFailedError) -> None:
+        """Put what a system says into the results, once."""
+        told = {"dataset": source, "system": title, "doing": doing, "error": str(error)}
+        if told not in self.results.failures:
+            self.results.failures.append(told)
+        self.progress(f"{title} fails: {error}")
 
 
 def machine() -> dict[str, Any]:
