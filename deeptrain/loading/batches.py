@@ -10,7 +10,8 @@ from deeptrain import seeds
 from deeptrain.errors import DataError
 from deeptrain.loading.batch import Batch, letters, name_of
 from deeptrain.loading.cursor import Cursor, Part, joined, part_of
-from deeptrain.loading.order import WINDOW_BLOCKS, Order, Sampling, Stream, stream
+from deeptrain.loading.order import Order, Sampling, Stream, stream
+from deeptrain.loading.prefetch import PIECE_BYTES
 from deeptrain.loading.preprocessing import Preprocessor
 from deeptrain.loading.reader import Reader
 from deeptrain.shards.blocks import Integers
@@ -20,11 +21,8 @@ Last = Literal["keep", "drop", "fill"]
 """The last batch when samples are left over: `keep` it short, `drop` it, `fill` it with the epoch's first samples."""
 
 SUPERBATCH_BYTES = 512 << 20
-SLICES = 4
-"""Slices in memory besides those being read: put in order from and to, waiting, and being consumed."""
-
-MOST_AHEAD = 4
-"""More reads at once than these gain nothing."""
+MOST_AHEAD_BYTES = 192 << 20
+"""More reads at once gain nothing: the disk is busy with these."""
 
 
 class Batches:
@@ -59,7 +57,8 @@ class Batches:
             last: what becomes of the last batch when samples are left over.
             sampling: draws samples instead of taking each once; needs `order="samples"`.
             superbatch_bytes: what may be held in memory. A split that fits is held as a whole once it is read;
-                of others so much is read ahead, but at least five windows (of 64 blocks).
+                of others at most so much is read ahead, but at least two windows (of 64 blocks in the order
+                `blocks`, else 16) and three pieces of 16 MiB.
             preprocessors: applied to every batch, one after the other.
             augment: whether preprocessors get a generator, and so may change samples at random.
 
@@ -213,9 +212,9 @@ class Batches:
         return part
 
     def _cursor(self, epoch: int, number: int) -> Cursor:
-        window = max(1, self.split.bytes * WINDOW_BLOCKS // (len(self.split.blocks) - 1))
-        ahead = min(max(self._superbatch // window - SLICES, 1), MOST_AHEAD)
-        return Cursor(self.split, self._reader, self._stream(epoch), number * self.batch_size, ahead)
+        ahead = min(self._superbatch - 3 * PIECE_BYTES, MOST_AHEAD_BYTES)
+        place = number * self.batch_size
+        return Cursor(self.split, self._reader, self._stream(epoch), place, self.batch_size, ahead)
 
     def _taken(self, cursor: Cursor, epoch: int, number: int, count: int) -> Part:
         """The cursor's next `count` batches, the last one filled if it is to be."""

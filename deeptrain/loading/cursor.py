@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from deeptrain.loading.order import Stream
-from deeptrain.loading.prefetch import Prefetch
-from deeptrain.loading.reader import Reader, Slice
+from deeptrain.loading.prefetch import Prefetch, Slice, pieces
+from deeptrain.loading.reader import Reader
 from deeptrain.shards.blocks import Integers
 from deeptrain.shards.reading import Split
 
@@ -70,7 +70,7 @@ class Cursor:
         place: in the stream, of the next sample.
     """
 
-    def __init__(self, split: Split, reader: Reader, stream: Stream, place: int, ahead: int) -> None:
+    def __init__(self, split: Split, reader: Reader, stream: Stream, place: int, least: int, ahead_bytes: int) -> None:
         """Stand at a place of a stream and begin to read.
 
         Args:
@@ -78,7 +78,8 @@ class Cursor:
             reader: of the split.
             stream: the samples' order.
             place: of the first sample to take.
-            ahead: slices to be read at once.
+            least: samples that are wanted first.
+            ahead_bytes: of what is read at once.
         """
         self.place = place
         self._split = split
@@ -86,7 +87,7 @@ class Cursor:
         self._part: Part | None = None
         small = reader.way == "held" and split.bytes <= SMALL_BYTES
         self._slices: Prefetch | Generator[Slice, None, None] = (
-            _one_by_one(reader, stream, place) if small else Prefetch(reader, stream, place, ahead)
+            _one_by_one(reader, stream, place) if small else Prefetch(reader, stream, place, least, ahead_bytes)
         )
 
     def take(self, count: int) -> Part:
@@ -118,8 +119,9 @@ class Cursor:
 
 def _one_by_one(reader: Reader, stream: Stream, place: int) -> Generator[Slice, None, None]:
     for first, last in stream.reads(place):
-        indices = stream.indices(first, last)
-        yield Slice(first, last, indices, reader.read(indices))
+        window = reader.start(stream.indices(first, last), None)
+        window.wait()
+        yield from pieces(reader, window, first)
 
 
 def _joined(pieces: Sequence[Any]) -> Any:

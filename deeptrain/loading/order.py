@@ -28,11 +28,8 @@ Sampling = Literal["balanced", "weighted"]
 WINDOW_BLOCKS = 64
 """Blocks whose samples are permuted together. Part of the order `blocks`: another number would be another order."""
 
-GATHER_BLOCKS = 16
-"""Of samples from everywhere, as many are gathered at once as so many blocks hold."""
-
-RAMP = 32
-"""Samples of the first read where reads may be of any size; each next one is twice as large: a batch is soon there."""
+READ_BLOCKS = 16
+"""Other orders are read in slices of about so many blocks: large enough for the disk, soon there."""
 
 
 class Stream:
@@ -63,10 +60,19 @@ class Stream:
         """Indices in the split of the samples `first` to `last` - 1 of the stream: int64."""
         return self._indices(max(first, 0), min(last, self._length))
 
-    def reads(self, start: int) -> Iterator[tuple[int, int]]:
-        """Slices of the stream, from `start` to its end, each to be read at once."""
+    @property
+    def largest(self) -> int:
+        """Samples of the largest read."""
+        return self._reads if isinstance(self._reads, int) else int(np.diff(self._reads).max())
+
+    def reads(self, start: int, least: int = 1) -> Iterator[tuple[int, int]]:
+        """Slices of the stream, from `start` to its end, each to be read at once.
+
+        Where they may be of any size the first has `least` samples and each next one twice as many: the first batch of
+        samples from everywhere touches as many blocks as it has samples.
+        """
         if isinstance(self._reads, int):
-            size = min(RAMP, self._reads)
+            size = min(least, self._reads)
             while start < self._length:
                 yield start, min(start + size, self._length)
                 start, size = start + size, min(2 * size, self._reads)
@@ -99,7 +105,7 @@ def stream(
     Raises:
         DataError: for a sampling that order, labels or weights do not allow.
     """
-    gathered = max(1, len(split) * GATHER_BLOCKS // (len(split.blocks) - 1))
+    gathered = max(1, len(split) * READ_BLOCKS // (len(split.blocks) - 1))
     count = len(split) if chosen is None else len(chosen)
     if sampling is not None:
         if kind != "samples":
@@ -126,16 +132,16 @@ def samples(count: int, seed: int, epoch: int) -> Integers:
 
 
 def _stored(split: Split, chosen: Integers | None) -> Stream:
-    """As they are stored; reads grow from 1 block to 64."""
+    """As they are stored; reads grow from 1 block to 16."""
     blocks = len(split.blocks) - 1
-    edges = split.blocks[[min(step, blocks) for step in _doubling(WINDOW_BLOCKS, blocks)]]
+    edges = split.blocks[[min(step, blocks) for step in _doubling(READ_BLOCKS, blocks)]]
     if chosen is None:
         return Stream(len(split), lambda first, last: np.arange(first, last), edges)
     return Stream(len(chosen), lambda first, last: chosen[first:last], np.unique(np.searchsorted(chosen, edges)))
 
 
 def _sets(split: Split, seed: int, epoch: int, chosen: Integers | None) -> Stream:
-    """Sets permuted; reads of about 64 blocks that end with a set where one ends near by."""
+    """Sets permuted; reads of about 16 blocks that end with a set where one ends near by."""
     numbers, firsts, sizes = np.unique(split.sets, return_index=True, return_counts=True)
     if chosen is not None:
         there = np.isin(numbers, split.sets[chosen])
@@ -155,7 +161,7 @@ def _sets(split: Split, seed: int, epoch: int, chosen: Integers | None) -> Strea
         places: Integers = np.arange(first, last) + np.repeat(shifts, counts)
         return places
 
-    most = max(1, len(split) * WINDOW_BLOCKS // (len(split.blocks) - 1))
+    most = max(1, len(split) * READ_BLOCKS // (len(split.blocks) - 1))
     cuts = np.arange(0, length, most)
     next_end = ends[np.minimum(np.searchsorted(ends, cuts), len(ends) - 1)]
     cuts = np.where((cuts > 0) & (next_end - cuts <= most // 4), next_end, cuts)

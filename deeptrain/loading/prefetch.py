@@ -9,35 +9,61 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from deeptrain.loading.order import Stream
-from deeptrain.loading.reader import THREADS, Reader, Slice
+from deeptrain.loading.reader import THREADS, Reader, Window
+from deeptrain.shards.blocks import Integers
 
 log = logging.getLogger("deeptrain")
 
 STUCK_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
+PIECE_BYTES = 16 << 20
+"""Samples are put in order so many bytes at a time: a window of 64 blocks needs no second one of its size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Samples of a stream, read and in order.
+
+    Attributes:
+        first: place in the stream of the first one.
+        last: place after the last one.
+        indices: (samples,) int64 in the split.
+        x: by input: an array (samples, *shape), or a list of arrays (steps, *shape).
+    """
+
+    first: int
+    last: int
+    indices: Integers
+    x: dict[str, Any]
+
 
 class Prefetch:
     """The slices of a stream from a place to its end, read ahead by threads; an iterator to be closed.
 
-    Memory: at most `ahead` slices being read, one being put in order, one waiting, and what the consumer holds.
+    Memory: the reads of the stream that lie ahead, `ahead_bytes` together but at least one, and three pieces of
+    `PIECE_BYTES`: one being put in order, one waiting, and what the consumer holds.
     """
 
-    def __init__(self, reader: Reader, stream: Stream, start: int, ahead: int) -> None:
+    def __init__(self, reader: Reader, stream: Stream, start: int, least: int, ahead_bytes: int) -> None:
         """Begin to read.
 
         Args:
             reader: of the split.
             stream: its samples' order.
             start: place in the stream where to begin.
-            ahead: slices being read at once, at least 1.
+            least: samples that are wanted first.
+            ahead_bytes: of reads at once.
         """
+        sample_bytes = reader.split.bytes / len(reader.split)
+        ahead = int(ahead_bytes / (stream.largest * sample_bytes))
         self._found: queue.Queue[Slice | BaseException | None] = queue.Queue(1)
         self._closing = threading.Event()
         self._ended = False
@@ -45,7 +71,7 @@ class Prefetch:
         # The thread knows what it needs and not this object, which can so be collected, and closes then.
         self._thread = threading.Thread(
             target=_serve,
-            args=(reader, stream, start, ahead, self._found, self._closing),
+            args=(reader, stream, stream.reads(start, least), max(1, ahead), self._found, self._closing),
             name="deeptrain read ahead",
             daemon=True,
         )
@@ -114,7 +140,7 @@ class Prefetch:
 def _serve(
     reader: Reader,
     stream: Stream,
-    start: int,
+    reads: Iterator[tuple[int, int]],
     ahead: int,
     found: "queue.Queue[Slice | BaseException | None]",
     closing: threading.Event,
@@ -122,24 +148,40 @@ def _serve(
     """The producer: begins reads `ahead` of the one it puts in order, and hands slices over one by one."""
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="deeptrain read")
     try:
-        reads = stream.reads(start)
-        pending: deque[tuple[int, int, Any, Callable[[], dict[str, Any]]]] = deque()
+        pending: deque[tuple[int, Window]] = deque()
         while not closing.is_set():
             while len(pending) < ahead and (read := next(reads, None)) is not None:
-                indices = stream.indices(*read)
-                pending.append((*read, indices, reader.start(indices, threads)))
+                pending.append((read[0], reader.start(stream.indices(*read), threads)))
             if not pending:
                 _hand(None, found, closing)
                 return
-            first, last, indices, finish = pending.popleft()
-            slice_ = Slice(first, last, indices, finish())
-            del finish
-            _hand(slice_, found, closing)
-            del slice_
+            first, window = pending.popleft()
+            window.wait()
+            for piece in pieces(reader, window, first):
+                _hand(piece, found, closing)
+                del piece  # its memory may serve the next one
+            del window
     except BaseException as error:  # noqa: BLE001 - raised where the consumer waits
         _hand(error, found, closing)
     finally:
         threads.shutdown(wait=True, cancel_futures=True)
+
+
+def pieces(reader: Reader, window: Window, first: int) -> Iterator[Slice]:
+    """The samples of a window that is read, in order; those that need no copy all at once.
+
+    Args:
+        reader: of the window.
+        window: which samples.
+        first: place of the first one in the stream.
+    """
+    count = len(window.indices)
+    step = count
+    if not window.ordered:
+        step = max(1, int(PIECE_BYTES * len(reader.split) / reader.split.bytes))
+    for at in range(0, count, step):
+        end = min(at + step, count)
+        yield Slice(first + at, first + end, window.indices[at:end], window.take(at, end))
 
 
 def _hand(

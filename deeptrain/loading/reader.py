@@ -32,20 +32,35 @@ Way = Literal["held", "windows", "mapped"]
 
 
 @dataclass(frozen=True, eq=False)
-class Slice:
-    """Samples of a stream, read.
+class Window:
+    """Samples of a split that are being read.
 
     Attributes:
-        first: place in the stream of the first one.
-        last: place after the last one.
-        indices: (samples,) int64 in the split.
-        x: by input: an array (samples, *shape), or a list of arrays (steps, *shape).
+        indices: (samples,) int64 in the split, in the order they are wanted.
+        ordered: whether they lie in memory as they are wanted, so that to take them costs nothing.
     """
 
-    first: int
-    last: int
     indices: Integers
-    x: dict[str, Any]
+    ordered: bool
+    reader: "Reader"
+    pending: Sequence[Future[Any]]
+    places: dict[str, "_Place | None"]
+
+    def wait(self) -> None:
+        """Until everything is read.
+
+        Raises:
+            AlteredError: naming shard, block and sets.
+        """
+        for one in self.pending:
+            one.result()
+
+    def take(self, first: int, last: int) -> dict[str, Any]:
+        """Some of the samples, once they are read: by input (samples, *shape), or a list of arrays (steps, *shape)."""
+        return {
+            name: self.reader.samples(self.reader.split.columns[name], self.indices[first:last], place)
+            for name, place in self.places.items()
+        }
 
 
 class Reader:
@@ -73,18 +88,26 @@ class Reader:
         self._held = {name: _Held(column) for name, column in split.columns.items()} if self.way == "held" else {}
 
     def read(self, indices: Integers) -> dict[str, Any]:
-        """Samples by their index, at once and without threads of its own: by input, as `Slice.x`."""
-        return self.start(indices, None)()
+        """Samples by their index, at once and without threads of its own: by input, as `Window.take`."""
+        window = self.start(indices, None)
+        window.wait()
+        return window.take(0, len(indices))
 
-    def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Callable[[], dict[str, Any]]:
-        """Begin to read samples; the function returned waits for the reads and puts the samples in order.
-
-        Raises (the function returned):
-            AlteredError: naming shard, block and sets.
-        """
+    def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Window:
+        """Begin to read samples."""
         numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
         begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
-        return lambda: {name: self._end(self.split.columns[name], indices, *begun[name]) for name in begun}
+        pending = [one for futures, _ in begun.values() for one in futures]
+        ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
+        return Window(indices, ordered, self, pending, {name: place for name, (_, place) in begun.items()})
+
+    def samples(self, column: Column, indices: Integers, place: "_Place | None") -> Any:
+        """Samples that are read: an array, or a list of sequences."""
+        rows = indices if column.starts is None else reading.steps_of(column.starts, indices)
+        found = self._rows(column, rows, place)
+        if column.starts is None:
+            return found
+        return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
 
     def _begin(
         self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
@@ -113,22 +136,13 @@ class Reader:
         if self._held:
             self._held[column.stored.name].there[first:last] = True
 
-    def _end(self, column: Column, indices: Integers, pending: "Sequence[Future[Any]]", place: "_Place | None") -> Any:
-        for one in pending:
-            one.result()
-        rows = indices if column.starts is None else reading.steps_of(column.starts, indices)
-        found = self._rows(column, rows, place)
-        if column.starts is None:
-            return found
-        return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
-
     def _rows(self, column: Column, rows: Integers, place: "_Place | None") -> NDArray[Any]:
         """Rows that are there, in their order: a view where they lie so, else in recycled memory."""
         shape = (len(rows), *column.stored.shape)
         dtype = np.dtype(column.stored.dtype)
         if place is None:
-            out = self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
-            column.take_rows(rows, out)
+            out, scratch = (self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape) for _ in range(2))
+            column.take_rows(rows, out, scratch)
             return out
         data = place.data[: len(place.data) // column.row_bytes * column.row_bytes].view(dtype)
         data = data.reshape(-1, *column.stored.shape)

@@ -30,12 +30,6 @@ def holds(descriptor: int, offset: int, size: int) -> bool:
 
 
 @cache
-def can_hold(size: int) -> bool:
-    """Whether so many bytes fit into half of the machine's memory, so that reading them again finds them cached."""
-    return size <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-
-
-@cache
 def _system_call() -> Any:
     try:
         call = ctypes.CDLL(None, use_errno=True).syscall

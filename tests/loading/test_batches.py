@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import os
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def test_any_part_of_a_stream_is_that_part_of_the_whole(split: Split, order: Any
     reads = list(epoch.reads(first))
     assert reads[0][0] == first
     assert reads[-1][1] == SAMPLES
-    assert all(before[1] == after[0] < after[1] for before, after in zip(reads[:-1], reads[1:], strict=True))
+    assert all(before[1] == after[0] < after[1] for before, after in pairwise(reads))
 
 
 def test_sets_stay_together_in_the_order_of_sets(split: Split) -> None:
@@ -338,8 +339,7 @@ def test_a_damaged_block_is_named_with_shard_and_sets_where_its_batch_would_come
     with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block 5 \(counted from 0; sets? [4-9]"):
         list(batches)
     with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block 5 "):
-        for number in range(len(batches)):
-            batches.batch(1, number)
+        [batches.batch(1, number) for number in range(len(batches))]
     assert threading.active_count() == 1
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_blocks_are_whole_pages_where_that_costs_part_of_a_block_only(size):
 def test_blocks_of_sequences_are_filled_in_order(lengths, block_bytes):
     stored = [InputLayout(name="x", dtype="uint8", shape=(), sequence=True)]
     firsts = blocks.firsts(stored, len(lengths), {"x": np.array(lengths)}, block_bytes).tolist()
-    for first, last in zip(firsts[:-1], firsts[1:], strict=True):
+    for first, last in pairwise(firsts):
         assert last == first + 1 or sum(lengths[first:last]) <= block_bytes
         assert last == len(lengths) or sum(lengths[first : last + 1]) > block_bytes
 
@@ -145,10 +146,14 @@ def test_numpy_reads_the_files(tmp_path):
 def test_a_shard_takes_exactly_what_was_announced(tmp_path, arrays, message):
     stored = [InputLayout(name="x", dtype="float32", shape=(2,))]
     writer = shard_files.Directory(tmp_path)
-    with pytest.raises(ValueError, match=message):  # noqa: SIM117
+
+    def write() -> None:
         with writing.ShardWriter(writer, "train-00001", stored, 10) as shard:
             shard.append(arrays)
             shard.close()
+
+    with pytest.raises(ValueError, match=message):
+        write()
 
 
 def test_lengths_of_sequences_must_be_told(tmp_path):
