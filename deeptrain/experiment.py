@@ -45,8 +45,7 @@ class Sections(Section, frozen=True):
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """What one table says of another, and what a plan must know before any data is read."""
-        labels = self.data.labels
-        if labels.kind is None and labels.positive is None:
+        if self.data.kind is None:
             rule = 'expected "binary", "classes" or "values", or labels.positive, which makes them binary'
             yield "data.labels.kind", rule, None
         if isinstance(self.predictions.epoch, int) and self.predictions.epoch > self.training.epochs:

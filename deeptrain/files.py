@@ -213,7 +213,8 @@ def read_json(path: Path, limit: int = 64 << 20) -> Any:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # Not `limit` at once: Python takes the memory it is asked for before it reads.
+            data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
     if len(data) > limit:

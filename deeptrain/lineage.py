@@ -12,7 +12,8 @@ from deeptrain import files, seeds
 from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError
 from deeptrain.experiment import Experiment
 from deeptrain.metrics.metric import Kind
-from deeptrain.shards import sources
+from deeptrain.shards import plan as conversions
+from deeptrain.shards.plan import Conversion
 from deeptrain.store import artifact, code, fingerprints, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
@@ -24,8 +25,8 @@ log = logging.getLogger("deeptrain")
 
 STORE = "runs"
 LATEST = "latest.json"
-RECIPES = {"shards": 1, "predictions": 1, "threshold": 1, "subset": 1, "evaluation": 1, "report": 1}
-"""The integer of each stage, raised when our own code changes its bytes."""
+RECIPES = {"predictions": 1, "threshold": 1, "subset": 1, "evaluation": 1, "report": 1}
+"""The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,15 @@ class Lineage:
     Attributes:
         experiment: what was asked.
         root: the run's directory, `STORE/NAME`.
+        conversion: what is known of samples, parts of shards, and what joins them.
         training: epochs and states.
-        stages: every artifact that is not an epoch or a state, inputs first, by stage.
+        stages: every artifact that is not a part, an epoch or a state, inputs first, by stage.
         left_out: stages that do not apply, with the reason.
     """
 
     experiment: Experiment
     root: Path
+    conversion: Conversion
     training: TrainingRun
     stages: Mapping[str, Specification]
     left_out: Mapping[str, str]
@@ -59,7 +62,7 @@ class Lineage:
     @property
     def kind(self) -> Kind:
         """Of the task: "binary", "classes" or "values"."""
-        return self.experiment.data.labels.kind or "binary"
+        return self.experiment.data.kind or "binary"
 
     @property
     def calibration_split(self) -> str:
@@ -132,6 +135,7 @@ class Lineage:
     def remember(self) -> None:
         """Note in `live/` which artifacts the newest finished job is made of; `deeptrain.load` looks there."""
         names = {stage: made.directory.name for stage, made in self.stages.items()}
+        names["shards"] = self.conversion.directory.name
         data = files.canonical_json({**names, "training": self.training.directory.name, "epochs": self.epochs})
         path = self.live / LATEST
         if not path.is_file() or path.read_bytes() != data:
@@ -187,24 +191,25 @@ def read(
 def of(experiment: Experiment, store: Path) -> Lineage:
     """The lineage of an experiment in a store; reads raw files only to fingerprint those that changed."""
     root = store / experiment.name
-    shards = _shards(experiment, root)
+    conversion = conversions.of(experiment.data, experiment.beside, root, root / "live" / "fingerprints.json")
+    shards = conversion.whole
     training = _training(experiment, root, shards)
     asked: dict[str, Any] = {"epoch": experiment.predictions.epoch}
     if isinstance(experiment.predictions.epoch, str):
         asked["of"] = experiment.training.epochs
     chosen: dict[str, Input] = {"shards": shards, "training": _trained(training, asked)}
     predictions = Specification("predictions", RECIPES["predictions"], root, asked, chosen)
-    stages = {"shards": shards, "predictions": predictions}
+    stages = {"samples": conversion.samples, "shards": shards, "predictions": predictions}
     left_out = _add_calibration(stages, experiment, root)
     stages["report"] = _report(experiment, root, training, stages, left_out)
-    return Lineage(experiment, root, training, stages, left_out)
+    return Lineage(experiment, root, conversion, training, stages, left_out)
 
 
 def _add_calibration(stages: dict[str, Specification], experiment: Experiment, root: Path) -> dict[str, str]:
     """Add threshold, subset and evaluation as far as they apply, and return why the others do not."""
     left_out: dict[str, str] = {}
-    labels = experiment.data.labels
-    binary = (labels.kind or "binary") == "binary"
+    kind = experiment.data.kind or "binary"
+    binary = kind == "binary"
     settings = experiment.calibration.relevant()
     size = settings.pop("subset_size")
     metric = {"metric": settings["metric"]}
@@ -212,9 +217,9 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     if binary:
         stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, settings, made)
     else:
-        left_out["threshold"] = f"a threshold exists for binary labels; these are {labels.kind}"
+        left_out["threshold"] = f"a threshold exists for binary labels; these are {kind}"
     if not binary:
-        left_out["subset"] = f"the best sets are chosen for binary labels; these are {labels.kind}"
+        left_out["subset"] = f"the best sets are chosen for binary labels; these are {kind}"
     elif not size:
         left_out["subset"] = "calibration.subset_size is 0"
     else:
@@ -253,20 +258,6 @@ def _report(
     }
     everything = _trained(training, {"epoch": "last", "of": epochs})
     return Specification("report", RECIPES["report"], root, settings, {"training": everything, **stages})
-
-
-def _shards(experiment: Experiment, root: Path) -> Specification:
-    base = experiment.beside
-    found = sources.find(experiment.data, base)
-    memory = root / "live" / "fingerprints.json"
-    # Named from where they lie, so that a data directory can move as a whole; labels apart are an input of their own.
-    anchor = base / experiment.data.path
-    anchor = anchor if anchor.is_dir() else anchor.parent
-    inputs: dict[str, Input] = {"raw": fingerprints.fingerprint(found.data, anchor, memory)}
-    if found.labels:
-        inputs["labels"] = fingerprints.fingerprint(found.labels, found.labels[0].parent, memory)
-    settings = experiment.data.relevant()
-    return Specification("shards", RECIPES["shards"], root, settings, inputs, seeds={"data": experiment.data.seed})
 
 
 def _training(experiment: Experiment, root: Path, shards: Specification) -> TrainingRun:

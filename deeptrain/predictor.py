@@ -15,7 +15,7 @@ from deeptrain.lineage import LATEST
 from deeptrain.loading.batch import Batch
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
 from deeptrain.settings import Use
-from deeptrain.shards import layout, reading
+from deeptrain.shards import layout
 from deeptrain.shards.info import DataInfo
 from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
@@ -129,9 +129,7 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     except (KeyError, msgspec.ValidationError) as error:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
     beside = _trusted(found, model, settings, None if experiment is None else _checked(read(experiment), root))
-    shards = artifact.open(_shards(root, shards_identity))
-    shards.verified(layout.NAME)
-    data = reading.open(shards.directory).info
+    data = layout.Layout.read(_shards(root, shards_identity)).info
     runtime.start(settings.threads, settings.deterministic)
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
     plain = TrainingSettings(epochs=last, batch_size=settings.batch_size)
@@ -259,10 +257,11 @@ def _shards(root: Path, identity: str) -> Path:
     from deeptrain.store.specification import SHORT
 
     directory = root / f"shards-{identity[:SHORT]}"
-    if not directory.is_dir():
+    if not (directory / layout.WHOLE).is_dir():
         raise ArtifactError(
             f"{directory}: the shards of this training are not there; run TrainModel to make them again"
         )
+    artifact.open(directory / layout.WHOLE).verified(layout.NAME)
     return directory
 
 

@@ -19,11 +19,10 @@ from deeptrain.loading.batches import Batches
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors
 from deeptrain.metrics import checks, names
 from deeptrain.metrics.metric import Metric
-from deeptrain.shards import conversion, reading
+from deeptrain.shards import conversion, layout, reading
+from deeptrain.shards.progress import Watch, nobody
 from deeptrain.shards.reading import Shards
-from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
-from deeptrain.store.locks import lock_of
 from deeptrain.training import arrays, building, runtime
 from deeptrain.training.callbacks import callbacks
 from deeptrain.training.journal import Journal
@@ -32,15 +31,24 @@ from deeptrain.training.progress import Progress
 from deeptrain.training.trainer import Trainer
 
 
-def make_shards(plan: Lineage) -> Artifact:
-    """The shards of an experiment, converted if they are not there."""
-    specification = plan.stages["shards"]
-    if not plan.complete("shards"):
-        with lock_of(plan.root, specification.directory):
-            if not plan.complete("shards"):
-                with artifact.writing(specification, plan.checker.links(specification)) as writer:
-                    conversion.convert(plan.experiment.data, plan.experiment.beside, writer)
-    return plan.artifact("shards")
+def make_shards(plan: Lineage, *, processes: int = 1, watch: Watch = nobody) -> Artifact:
+    """What joins the shards of an experiment, after converting what is not there of them.
+
+    An artifact of the conversion that is found altered on the way is set aside and made again.
+
+    Args:
+        plan: the experiment and its artifacts.
+        processes: how many make parts at once.
+        watch: is told how far it is.
+
+    Raises:
+        DataError: for whatever is wrong with raw files, labels or the sizes of the splits.
+    """
+    while True:
+        try:
+            return conversion.make(plan.conversion, plan.checker, processes=processes, watch=watch)
+        except AlteredError as error:
+            plan.set_aside(error)
 
 
 @dataclass(frozen=True)
@@ -92,21 +100,22 @@ class Opened:
 
 
 def open_data(plan: Lineage) -> Opened:
-    """The shards of a run, made if they are not there, every byte compared with its digest, and the preprocessors.
+    """The shards of a run, made if they are not there, and the preprocessors.
 
-    Shards that are altered are set aside and made again.
+    Manifests and sizes are looked at, and all that is small; samples are compared with their checksums when they are
+    read. What is altered is set aside and made again.
     """
-    try:
-        make_shards(plan).verify()
-    except AlteredError as error:
-        plan.set_aside(error)
-        make_shards(plan).verify()
-    shards = reading.open(plan.stages["shards"].directory)
-    opened = Opened(
-        plan, shards, preprocessors(plan.experiment.training.preprocessors, shards.info, plan.experiment.beside)
-    )
-    _refuse_early(opened)
-    return opened
+    while True:
+        try:
+            make_shards(plan).verified(layout.NAME)
+            shards = reading.open(plan.conversion.directory)
+            named = plan.experiment.training.preprocessors
+            opened = Opened(plan, shards, preprocessors(named, shards.info, plan.experiment.beside))
+            _refuse_early(opened)
+        except AlteredError as error:
+            plan.set_aside(error)
+        else:
+            return opened
 
 
 def _refuse_early(opened: Opened) -> None:
@@ -124,10 +133,9 @@ def _refuse_early(opened: Opened) -> None:
     if "subset" in plan.stages:
         sets, size = len(np.unique(split.sets)), plan.experiment.calibration.subset_size
         if size > sets:
-            per_set = plan.experiment.data.samples_per_set
             raise DataError(
                 f"calibration.subset_size must be at most the number of sets of the {split.name} split, which has "
-                f"{sets} ({len(split)} samples in sets of {per_set}), got {size}; lower it, or data.samples_per_set"
+                f"{sets} ({len(split)} samples), got {size}; lower it, or data.samples_per_set"
             )
 
 

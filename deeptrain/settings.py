@@ -153,7 +153,7 @@ def _field(expected: Any, value: Any, path: str, mistakes: Mistakes) -> Any:
     try:
         return msgspec.convert(value, expected, strict=True)
     except msgspec.ValidationError as error:
-        rule = str(error).replace("`", "").replace("Expected", "expected")
+        rule = str(error).replace("`", "").replace("Expected", "expected").replace(" | null", "")
         if rule.startswith("Invalid enum value"):
             rule = f"expected {' or '.join(_alternatives(expected))}"
         shown = "" if ", got" in rule else f", got {value!r}"
@@ -172,7 +172,8 @@ def _alternatives(expected: Any) -> list[str]:
 
 
 def _section_of(expected: Any) -> type[Section] | None:
-    candidates = typing.get_args(expected) if isinstance(expected, types.UnionType) else (expected,)
+    union = isinstance(expected, types.UnionType) or typing.get_origin(expected) is typing.Union
+    candidates = typing.get_args(expected) if union else (expected,)
     for candidate in candidates:
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate

@@ -1,18 +1,22 @@
 """A finished run as the plain values its report is made of; only what follows from its artifacts is in it."""
 
+from typing import Any
+
+import msgspec
 import numpy as np
 
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import names
 from deeptrain.report import run as reports
 from deeptrain.shards import layout
+from deeptrain.shards.info import DataInfo
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import history, predictions
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS
 
-STAGES = ("shards", "predictions", "threshold", "subset", "evaluation")
+STAGES = ("samples", "shards", "predictions", "threshold", "subset", "evaluation")
 
 
 def of(plan: Lineage) -> reports.Run:
@@ -34,7 +38,7 @@ def of(plan: Lineage) -> reports.Run:
         title=plan.experiment.report.title or plan.experiment.name,
         settings=plan.stages["report"].settings["asked"],
         lineage=_lineage(plan, made, epochs),
-        data=layout.Layout.read(made["shards"].directory).info.plain(),
+        data=_data(layout.Layout.read(plan.conversion.directory).info),
         epochs=tuple(result.plain() for result in results),
         losses=np.concatenate([_losses(epoch) for epoch in epochs]),
         key_metric="loss" if metric is None else metric.name,
@@ -55,6 +59,23 @@ def of(plan: Lineage) -> reports.Run:
     )
 
 
+def _data(info: DataInfo) -> dict[str, Any]:
+    """What is known of the data, the one input's shape and statistics told as the data's."""
+    told = {name: value for name, value in info.plain().items() if name != "inputs" and value is not False}
+    for one in info.inputs:
+        head = "" if len(info.inputs) == 1 else f"{one.name}: "
+        shape = ["steps" if size is None else size for size in one.shape]
+        told |= {f"{head}shape": shape, f"{head}dtype": one.dtype}
+        if one.lengths is not None:
+            told[f"{head}steps"] = f"{one.lengths.min} to {one.lengths.max}, {one.lengths.mean:.1f} on average"
+    told["statistics"] = {
+        name if len(info.inputs) == 1 else f"{one.name} {name}": value
+        for one in info.inputs
+        for name, value in msgspec.to_builtins(one.statistics).items()
+    }
+    return told
+
+
 def _losses(epoch: Artifact) -> np.ndarray:
     return history.decode(epoch.verified(HISTORY), epoch.directory / HISTORY).loss
 
@@ -65,9 +86,9 @@ def _scores(found: Artifact, split: str) -> reports.Scores:
 
 
 def _lineage(plan: Lineage, made: dict[str, Artifact], epochs: list[Artifact]) -> tuple[reports.Lineage, ...]:
-    """Shards, the last epoch as the training, and what was made of them."""
-    chain = {"shards": made["shards"], "training": epochs[-1]}
-    chain |= {stage: found for stage, found in made.items() if stage != "shards"}
+    """Samples and shards, the last epoch as the training, and what was made of them."""
+    chain = {"samples": made["samples"], "shards": made["shards"], "training": epochs[-1]}
+    chain |= {stage: found for stage, found in made.items() if stage not in chain}
     by_content = {found.manifest.content: found for found in [*chain.values(), *epochs]}
     lines = []
     for stage, found in chain.items():

@@ -67,6 +67,9 @@ class Closing:
         for stage, made in plan.stages.items():
             if stage == "predictions":
                 rows += self._epochs(plan, ran)
+            if stage == "shards":
+                rows += _shards(plan, ran)
+                continue
             otherwise: State | None = "was there" if plan.complete(stage) else None
             rows += _row(stage, made.directory, ran, otherwise)
         rows += [Row(stage, "left out", None, reason) for stage, reason in plan.left_out.items()]
@@ -75,15 +78,30 @@ class Closing:
     def _epochs(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
         step = plan.experiment.training.task_epochs
         done = plan.training.done(plan.epochs)
+        # Epochs are also there again when only their shards were repaired.
+        trained = self._trained if any(label.startswith("epoch ") for label in ran) else done
         rows = []
         for last in [*range(step, plan.epochs, step), plan.epochs]:
             first = last - (last - 1) % step
             # Training may stop within a task, and a task in a child process trains what others were to train.
             until = min(last, max(first, done))
-            otherwise: State | None = None if done < until else "was there" if until <= self._trained else "ran"
+            otherwise: State | None = None if done < until else "was there" if until <= trained else "ran"
             found = _row(f"epoch {last}", plan.training.epoch(until).directory, ran, otherwise)
             rows += [row._replace(epochs=(first, until)) for row in found]
         return rows
+
+
+def _shards(plan: Lineage, ran: Mapping[str, Mapping[str, object]]) -> list[Row]:
+    """All parts and what joins them, as one row."""
+    labels = [f"part {number}" for number in range(1, len(plan.conversion.parts) + 1)]
+    found = [row for label in [*labels, "shards"] for row in _row(label, plan.conversion.directory, ran, None)]
+    failed = [row for row in found if row.state == "failed"]
+    if failed:
+        return failed
+    if found:
+        seconds = sum(row.seconds or 0.0 for row in found)
+        return [Row("shards", "ran", seconds, _shown(plan.conversion.directory))]
+    return [Row("shards", "was there", None, _shown(plan.conversion.directory))] if plan.complete("shards") else []
 
 
 def _row(label: str, directory: Path, ran: Mapping[str, Mapping[str, object]], otherwise: State | None) -> list[Row]:

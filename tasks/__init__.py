@@ -4,9 +4,20 @@ from tasks.epoch import Epoch
 from tasks.evaluation import Evaluation
 from tasks.predictions import Predictions
 from tasks.report import Report
-from tasks.shards import Shards
+from tasks.shards import Samples, ShardPart, Shards
 from tasks.subset import Subset
 from tasks.threshold import Threshold
 from tasks.train_model import TrainModel
 
-__all__ = ["Epoch", "Evaluation", "Predictions", "Report", "Shards", "Subset", "Threshold", "TrainModel"]
+__all__ = [
+    "Epoch",
+    "Evaluation",
+    "Predictions",
+    "Report",
+    "Samples",
+    "ShardPart",
+    "Shards",
+    "Subset",
+    "Threshold",
+    "TrainModel",
+]

@@ -1,22 +1,86 @@
-"""Raw files become shards: splits, in files that read fast."""
+"""Raw files become shards: what is known of samples, parts made by themselves, and what joins them."""
 
 from contextlib import AbstractContextManager, nullcontext
 
+from deeptrain.errors import SettingsError
 from deeptrain.lineage import Lineage
-from tasks.base import ExperimentTask
+from deeptrain.store.specification import Specification
+from tasks.base import ExperimentTask, WholeNumber
 
 
-class Shards(ExperimentTask):
-    """The raw files of `[data]`, converted."""
-
-    stage = "shards"
+class Conversion(ExperimentTask):
+    """What the tasks of a conversion share."""
 
     def alone(self, plan: Lineage) -> AbstractContextManager[object]:  # noqa: ARG002 - the base class's
         """The library takes the lock: scripts make shards too."""
         return nullcontext()
 
-    def make(self, plan: Lineage) -> None:
-        """Convert them."""
-        from deeptrain import session
 
-        session.make_shards(plan)
+class Samples(Conversion):
+    """Everything known of each sample of the raw files of `[data]`."""
+
+    stage = "samples"
+
+    def make(self, plan: Lineage) -> None:
+        """Read them."""
+        from deeptrain.shards import conversion
+
+        conversion.make_samples(plan.conversion, plan.checker)
+
+
+class ShardPart(Conversion):
+    """A part of the shards; `luigi --workers N` makes N at once."""
+
+    number: int = WholeNumber(option="--number", description="of the part, from 1")
+
+    stage = "part"
+
+    def check(self, plan: Lineage) -> None:
+        """Check that it is one of the parts.
+
+        Raises:
+            SettingsError: when it is not.
+        """
+        parts = len(plan.conversion.parts)
+        if self.number is None or not 1 <= self.number <= parts:
+            raise SettingsError(f"--number must be between 1 and the {parts} parts of the shards, got {self.number}")
+
+    @property
+    def specification(self) -> Specification:
+        """The artifact of its part."""
+        return self.plan.conversion.parts[self.number - 1]
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"part {self.number}"
+
+    def requires(self) -> ExperimentTask:
+        """What is known of the samples."""
+        return self.other(Samples)
+
+    def done(self, plan: Lineage) -> bool:
+        """Whether it is whole, and all it was made from."""
+        return plan.checker.complete(self.specification)
+
+    def make(self, plan: Lineage) -> None:
+        """Gather its samples."""
+        from deeptrain.shards import conversion
+
+        conversion.make_part(plan.conversion, plan.checker, self.number)
+
+
+class Shards(Conversion):
+    """The raw files of `[data]`, converted."""
+
+    stage = "shards"
+
+    def requires(self) -> list[ExperimentTask]:
+        """All parts."""
+        return [self.other(ShardPart, number=number) for number in range(1, len(self.plan.conversion.parts) + 1)]
+
+    def make(self, plan: Lineage) -> None:
+        """Join them."""
+        from deeptrain.shards import conversion
+
+        conversion.make_whole(plan.conversion, plan.checker)

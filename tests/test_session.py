@@ -17,7 +17,7 @@ from tests.conftest import TOML, tree
             "subset_size = 2",
             "subset_size = 7",
             r"calibration\.subset_size must be at most the number of sets of the calibration split, which has 6 "
-            r"\(48 samples in sets of 8\), got 7; lower it, or data\.samples_per_set",
+            r"\(48 samples\), got 7; lower it, or data\.samples_per_set",
         ),
         ("batch_size = 16", "batch_size = 99", r"training\.batch_size must be at most the 70 samples .*, got 99"),
         (

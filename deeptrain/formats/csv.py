@@ -8,21 +8,28 @@ pyarrow is fast and its errors name no line. So what it refuses, or what it read
 by the standard library's reader, cell by cell, only to say where it is.
 """
 
+import codecs
 import csv
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from deeptrain.errors import DataError
-from deeptrain.formats import cells
-from deeptrain.formats.format import Table
+from deeptrain.formats import cells, numbers
+from deeptrain.formats.format import TEXT, Chunk, Field, Table
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import numpy as np
+    import pyarrow
+    from numpy.typing import NDArray
 
-BLOCK = 1 << 24  # bytes that pyarrow parses at once; a line must fit into it
+BLOCK = 1 << 24  # bytes that are parsed at once
+PARSED = 1 << 20  # bytes at least that a thread of pyarrow parses at once
+MOST_LINE_BYTES = 1 << 28
 SNIFFED = 1 << 16
+FIRST_LINES = 100  # that tell columns of words
 
 
 @dataclass(frozen=True)
@@ -35,53 +42,167 @@ class Header:
 
 @dataclass(frozen=True)
 class Delimited:
-    """Text files of one row a line and cells between delimiters; a `Format`."""
+    """Text files of one row a line and cells between delimiters; a `Format`, and `Tabular`.
+
+    Attributes:
+        header: whether the first line holds names; None: unless it holds numbers only.
+    """
 
     name: str
     extensions: tuple[str, ...]
     delimiter: str
+    tabular: bool = True
+    single: bool = False
+    header: bool | None = None
+
+    def fields(self, path: Path) -> tuple[Field, ...]:
+        """One field a column: words if the first lines have some there, else float64."""
+        header = self._header(path)
+        words: set[str] = set()
+        lines = (row for line, row in self._rows(path) if line > header.lines)
+        for row in itertools.islice(lines, FIRST_LINES):
+            for name, cell in zip(header.columns, row, strict=False):
+                stripped = cell.strip()
+                if stripped and not cells.is_numeric(stripped):
+                    words.add(name)
+        return tuple(Field(name, TEXT if name in words else "float64") for name in header.columns)
+
+    def samples(self, path: Path, field: str) -> int | None:  # noqa: ARG002
+        """Not known before all is read."""
+        return None
+
+    def chunks(self, path: Path, fields: Sequence[Field], rows: int) -> Iterator[Chunk]:
+        """See `Format.chunks`. Whole-number dtypes take whole numbers only ("3", not "3.0").
+
+        Columns of numbers must be asked for in one dtype. Memory: some blocks of text and their numbers.
+        """
+        import numpy as np
+
+        header = self._header(path)
+        dtypes = {field.dtype for field in fields if not field.is_text}
+        if len(dtypes) > 1:
+            raise ValueError(f"columns of numbers are read in one dtype, asked for are {sorted(dtypes)}")
+        dtype = np.dtype(dtypes.pop() if dtypes else "float64")
+        kinds = {field.name: None if field.is_text else dtype for field in fields}
+        first = 0
+        for block in self._blocks(path, header):
+            values, text = self._parsed(path, header, block, kinds, dtype)
+            count = len(values)
+            for start in range(0, count, rows):
+                part = values[start : start + rows]
+                numeric = [field.name for field in fields if not field.is_text]
+                yield Chunk(
+                    first + start,
+                    len(part),
+                    {name: part[:, index] for index, name in enumerate(numeric)},
+                    {name: column[start : start + rows] for name, column in text.items()},
+                    {},
+                    part,
+                )
+            first += count
+        if not first:
+            raise DataError(f"{path}: no samples: it has a header and no rows")
+
+    def random_access(self, path: Path) -> bool:  # noqa: ARG002
+        """Never: a line is found by reading those before it."""
+        return False
+
+    def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:  # noqa: ARG002
+        """Not for text."""
+        raise ValueError(f"{path}: {self.name} has no random access")
+
+    def trait(self, path: Path) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def columns(self, path: Path) -> tuple[str, ...]:
         """Names of the columns, from the first line that is not blank."""
         return self._header(path).columns
 
+    def first_line(self, path: Path) -> tuple[str, ...]:
+        """The stripped cells of the first line that is not blank."""
+        _, first = next(self._rows(path), (0, []))
+        return tuple(cell.strip() for cell in first)
+
     def read(self, path: Path, dtype: "np.dtype[Any]", text: Sequence[str] = (), ignored: Sequence[str] = ()) -> Table:
-        """All rows; see `Format.read`. Whole-number dtypes take whole numbers only ("3", not "3.0")."""
+        """All rows; see `Tabular.read`."""
+        import numpy as np
+
+        asked = [
+            Field(name, TEXT if name in text else dtype.name) for name in self.columns(path) if name not in ignored
+        ]
+        parts = list(self.chunks(path, asked, 1 << 62))
+        words = {name: [cell for part in parts for cell in part.text[name]] for name in text}
+        return Table(np.concatenate([part.table for part in parts if part.table is not None]), words)
+
+    def _blocks(self, path: Path, header: Header) -> Iterator[bytes]:
+        """The lines after the header, some `BLOCK` bytes of whole lines at once."""
+        try:
+            with path.open("rb") as file:
+                for _ in range(header.lines):
+                    file.readline()
+                if not header.lines and file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+                    file.seek(0)
+                rest = b""
+                while read := file.read(BLOCK):
+                    end = read.rfind(b"\n") + 1
+                    if end:
+                        yield rest + read[:end] if rest else memoryview(read)[:end]  # type: ignore[misc]
+                        rest = read[end:]
+                    else:
+                        rest += read
+                        if len(rest) > MOST_LINE_BYTES:
+                            raise DataError(
+                                f"{path}: is no {self.name}: a line has more than {MOST_LINE_BYTES:,} bytes"
+                            )
+                if rest:
+                    yield rest
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+    def _parsed(
+        self,
+        path: Path,
+        header: Header,
+        block: bytes,
+        kinds: "Mapping[str, np.dtype[Any] | None]",
+        dtype: "np.dtype[Any]",
+    ) -> "tuple[NDArray[Any], dict[str, list[str]]]":
+        """Numbers (rows, columns) and words of some lines."""
         import numpy as np
         import pyarrow
         from pyarrow import csv as parser
 
-        header = self._header(path)
-        number = pyarrow.int64() if dtype.kind in "iu" else pyarrow.float64()
-        kinds = {name: None if name in text else dtype for name in header.columns if name not in ignored}
+        whole = pyarrow.uint64() if dtype == np.uint64 else pyarrow.int64()
+        number = whole if dtype.kind in "iu" else pyarrow.float64()
         types = {name: number if kind else pyarrow.string() for name, kind in kinds.items()}
         try:
             table = parser.read_csv(
-                path,
-                parser.ReadOptions(column_names=list(header.columns), skip_rows=header.lines, block_size=BLOCK),
+                pyarrow.BufferReader(block),
+                parser.ReadOptions(column_names=list(header.columns), block_size=max(len(block) // 4, PARSED)),
                 parser.ParseOptions(delimiter=self.delimiter),
                 parser.ConvertOptions(
                     column_types=types, include_columns=list(types), null_values=[], strings_can_be_null=False
                 ),
             )
         except pyarrow.ArrowInvalid as error:
+            if "Empty CSV file" in str(error):  # blank lines only
+                words = [name for name, kind in kinds.items() if not kind]
+                return np.empty((0, len(kinds) - len(words)), dtype), {name: [] for name in words}
             self._complain(path, header, kinds, f"is no {self.name}: {' '.join(str(error).split())[:200]}")
-        if table.num_rows == 0:
-            raise DataError(f"{path}: no samples: it has a header and no rows")
         numeric = [name for name, kind in kinds.items() if kind]
-        values = np.empty((table.num_rows, len(numeric)), dtype)
-        for index, name in enumerate(numeric):
-            column = table.column(name).to_numpy()
-            # what overflows here becomes infinite, or another number for whole ones, and is found below
-            with np.errstate(over="ignore"):
-                values[:, index] = column
-            fits = np.isfinite(values[:, index]).all() if dtype.kind == "f" else (values[:, index] == column).all()
-            if not fits:
-                self._complain(path, header, kinds, f"column {name!r} does not fit dtype {dtype.name}")
-        columns = {name: [cell.strip() for cell in table.column(name).to_pylist()] for name in text}
+        parsed = side_by_side(table, numeric, number)
+        # what overflows here becomes infinite, or another number for whole ones, and is found below
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = parsed.astype(dtype, copy=False)
+        if not numbers.fits(parsed, values):
+            self._complain(path, header, kinds, f"a number does not fit dtype {dtype.name}")
+        columns = {
+            name: [cell.strip() for cell in table.column(name).to_pylist()] for name, kind in kinds.items() if not kind
+        }
         if any(cells.is_missing(cell) for column in columns.values() for cell in set(column)):
             self._complain(path, header, kinds, "a text column has missing values")
-        return Table(values, columns)
+        return values, columns
 
     def place(self, path: Path, row: int) -> str:
         """The line of row `row`; reads the file up to there."""
@@ -116,9 +237,9 @@ class Delimited:
         if not names:
             raise DataError(f"{path}: no samples: the file is empty")
         numeric = [cells.is_numeric(name) for name in names]
-        if all(numeric):
+        if self.header is False or (self.header is None and all(numeric)):
             return Header(tuple(map(str, range(len(names)))), 0)
-        counted = [name for name, is_number in zip(names, numeric, strict=True) if is_number]
+        counted = [name for name, is_number in zip(names, numeric, strict=True) if is_number and self.header is None]
         if counted and counted not in [[str(start + i) for i in range(len(counted))] for start in (0, 1)]:
             raise DataError(
                 f"{path}: line {line}: mixes numbers and words ({cells.shown(counted[0])}, "
@@ -148,6 +269,19 @@ class Delimited:
                 if fault:
                     raise DataError(f"{path}: line {line}, column {cells.shown(name)}: {fault}")
         raise DataError(f"{path}: {otherwise}")
+
+
+def side_by_side(table: "pyarrow.Table", names: Sequence[str], number: "pyarrow.DataType") -> "NDArray[Any]":
+    """Columns of one Arrow type without missing values as (rows, columns), C order."""
+    import numpy as np
+
+    if not names:
+        return np.empty((table.num_rows, 0))
+    (batch,) = table.select(names).combine_chunks().to_batches() or (None,)
+    if batch is None:
+        return np.empty((0, len(names)), number.to_pandas_dtype())
+    values: NDArray[Any] = batch.to_tensor(row_major=True).to_numpy()
+    return values
 
 
 CSV = Delimited("csv", (".csv",), ",")

@@ -7,13 +7,13 @@ from pathlib import Path
 from deeptrain.errors import DataError
 from deeptrain.formats.csv import CSV, TSV
 from deeptrain.formats.directory import check_regular, entries
-from deeptrain.formats.format import Format
+from deeptrain.formats.format import Tabular
 
-FORMATS: dict[str, Format] = {known.name: known for known in (CSV, TSV)}
-EXTENSIONS: dict[str, Format] = {extension: known for known in FORMATS.values() for extension in known.extensions}
+FORMATS: dict[str, Tabular] = {known.name: known for known in (CSV, TSV)}
+EXTENSIONS: dict[str, Tabular] = {extension: known for known in FORMATS.values() for extension in known.extensions}
 
 
-def named(name: str) -> Format:
+def named(name: str) -> Tabular:
     """The format that `format = "name"` asks for.
 
     Raises:
@@ -25,7 +25,7 @@ def named(name: str) -> Format:
         raise DataError(f"format {name!r} is not known; known: {', '.join(FORMATS)}") from None
 
 
-def find(path: Path, name: str | None, without: Iterable[Path] = ()) -> tuple[Format, tuple[Path, ...]]:
+def find(path: Path, name: str | None, without: Iterable[Path] = ()) -> tuple[Tabular, tuple[Path, ...]]:
     """Format and files of what lies at `path`: a file, or a directory of files of one format, in natural order.
 
     Args:
@@ -64,7 +64,7 @@ def find(path: Path, name: str | None, without: Iterable[Path] = ()) -> tuple[Fo
     return kind, tuple(found)
 
 
-def _format_of(path: Path) -> Format:
+def _format_of(path: Path) -> Tabular:
     try:
         return EXTENSIONS[path.suffix.lower()]
     except KeyError:

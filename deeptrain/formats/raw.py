@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deeptrain.errors import DataError
 from deeptrain.formats import inference
 from deeptrain.formats.cells import listed
-from deeptrain.formats.format import Format, Table
+from deeptrain.formats.format import Table, Tabular
 
 if TYPE_CHECKING:  # a plan asks for the files and must not load NumPy for it
     import numpy as np
@@ -26,7 +26,7 @@ class Raw:
     """
 
     path: Path
-    format: Format
+    format: Tabular
     files: tuple[Path, ...]
     columns: tuple[str, ...]
 

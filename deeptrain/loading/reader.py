@@ -20,11 +20,14 @@ from deeptrain.errors import DataError
 from deeptrain.shards import blocks, reading
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.column import Column
-from deeptrain.shards.memory import Pool, aligned
+from deeptrain.shards.memory import POOL, aligned
 from deeptrain.shards.reading import Split
 
 READ_BYTES = 4 << 20
-THREADS = 6
+THREADS = 8
+TASKS = 16
+"""A window's reads are handed to the threads in about so many tasks."""
+
 ALIGN_BYTES = 256 << 10
 """The most that is left free between blocks so that the second begins at a page and is read straight to its place."""
 
@@ -84,7 +87,6 @@ class Reader:
                 f"compressed samples in an order across the whole split must be held in memory: {split.name} needs "
                 f'{split.bytes:,} bytes, superbatch_bytes allows {memory_bytes:,}; raise it, or take order = "blocks"'
             )
-        self._pool = Pool(memory_bytes)
         self._held = {name: _Held(column) for name, column in split.columns.items()} if self.way == "held" else {}
 
     def read(self, indices: Integers) -> dict[str, Any]:
@@ -123,25 +125,30 @@ class Reader:
             held = self._held[column.stored.name]
             place, numbers = held.place, held.missing(numbers)
         else:
-            place = _packed(column, numbers, self._pool)
-        pending = []
-        for first, last in column.runs(numbers, READ_BYTES):
-            pending.append(_submit(threads, self._read, column, first, last, place))
+            place = _packed(column, numbers)
+        runs = column.runs(numbers, READ_BYTES)
+        # Small reads are handed to a thread several at a time: to wake one costs as much as half a read
+        together = max(1, len(runs) // TASKS)
+        pending = [
+            _submit(threads, self._read, column, runs[at : at + together], place)
+            for at in range(0, len(runs), together)
+        ]
         return pending, place
 
-    def _read(self, column: Column, first: int, last: int, place: "_Place") -> None:
-        start = place.row(first) * column.row_bytes
-        size = int(column.rows[last] - column.rows[first]) * column.row_bytes
-        column.read(first, last, place.data[start : start + size])
-        if self._held:
-            self._held[column.stored.name].there[first:last] = True
+    def _read(self, column: Column, runs: Sequence[tuple[int, int]], place: "_Place") -> None:
+        for first, last in runs:
+            start = place.row(first) * column.row_bytes
+            size = int(column.rows[last] - column.rows[first]) * column.row_bytes
+            column.read(first, last, place.data[start : start + size])
+            if self._held:
+                self._held[column.stored.name].there[first:last] = True
 
     def _rows(self, column: Column, rows: Integers, place: "_Place | None") -> NDArray[Any]:
         """Rows that are there, in their order: a view where they lie so, else in recycled memory."""
         shape = (len(rows), *column.stored.shape)
         dtype = np.dtype(column.stored.dtype)
         if place is None:
-            out, scratch = (self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape) for _ in range(2))
+            out, scratch = (POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape) for _ in range(2))
             column.take_rows(rows, out, scratch)
             return out
         data = place.data[: len(place.data) // column.row_bytes * column.row_bytes].view(dtype)
@@ -151,7 +158,7 @@ class Reader:
             view = data[int(local[0]) : int(local[0]) + len(local)]
             view.setflags(write=not self._held)
             return view
-        out = self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
+        out = POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
         # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
         np.take(data, local, axis=0, out=out, mode="clip")
         return out
@@ -189,7 +196,7 @@ class _Held:
         return numbers[~self.there[numbers]]
 
 
-def _packed(column: Column, numbers: Integers, pool: Pool) -> _Place:
+def _packed(column: Column, numbers: Integers) -> _Place:
     """Memory for blocks one after the other, in which blocks begin at pages where that costs little."""
     sizes = column.rows[numbers + 1] - column.rows[numbers]
     step = PAGE // int(np.gcd(PAGE, column.row_bytes))
@@ -203,7 +210,7 @@ def _packed(column: Column, numbers: Integers, pool: Pool) -> _Place:
             ) != column.shard_of(int(numbers[number + 1]))
         sizes = np.where(last_of_run, -(-sizes // step) * step, sizes)
     firsts = np.concatenate([[0], np.cumsum(sizes)])
-    return _Place(pool.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
+    return _Place(POOL.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
 
 
 def _unique(numbers: Integers) -> Integers:

@@ -10,21 +10,26 @@ from deeptrain.settings import Section
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
-Size = Positive | Annotated[float, msgspec.Meta(gt=0, lt=1)]
-SizeOrNone = Annotated[int, msgspec.Meta(ge=0)] | Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Size = Positive | Annotated[float, msgspec.Meta(gt=0, lt=1)] | Text
+SizeOrNone = Annotated[int, msgspec.Meta(ge=0)] | Annotated[float, msgspec.Meta(gt=0, lt=1)] | Text
 Label = str | int | float
 Dtype = Literal["float32", "float64", "float16", "uint8", "uint16", "uint32", "int8", "int16", "int32", "int64"]
+Kind = Literal["binary", "classes", "values"]
 
 SPLITS = ("train", "val", "calibration", "test")
+SAMPLES_PER_SET = 32  # where raw files have no numbers
 
 
 class LabelSettings(Section, frozen=True):
     """`[data.labels]`: where the labels are and what they mean.
 
+    Without `column` and `path` they are where the raw data shows them: a file `labels.*` beside, a column of that name,
+    the folder of each class.
+
     Attributes:
         column: the column that holds them, of the raw files or, with `path`, of the files there.
-        path: a file (or directory) of labels apart from the raw files, one a sample in the same order, relative to
-            the TOML file; without `column` it must have one column.
+        path: a file (or directory) of labels apart from the raw files, one a sample in the same order or by set number,
+            relative to the TOML file.
         positive: the label or labels that count as 1, all others as 0; makes the labels binary.
         kind: "binary", "classes" or "values" (numbers to be predicted as such); inferred if absent.
     """
@@ -32,7 +37,7 @@ class LabelSettings(Section, frozen=True):
     column: Text | None = None
     path: Text | None = None
     positive: Label | tuple[Label, ...] | None = None
-    kind: Literal["binary", "classes", "values"] | None = None
+    kind: Kind | None = None
 
     @property
     def positives(self) -> tuple[Label, ...]:
@@ -42,9 +47,7 @@ class LabelSettings(Section, frozen=True):
         return self.positive if isinstance(self.positive, tuple) else (self.positive,)
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
-        """Labels need a source, and positives only make sense for binary ones."""
-        if self.column is None and self.path is None:
-            yield "column", "name the column of the labels here, or their file as path", None
+        """Positives only make sense for binary labels."""
         if self.positive == ():
             yield "positive", "must name at least one label", []
         if self.positive is not None and self.kind in {"classes", "values"}:
@@ -56,7 +59,10 @@ class LabelSettings(Section, frozen=True):
 
 
 class SplitSettings(Section, frozen=True):
-    """`[data.splits]`: how many samples each split has; a whole number of samples or a fraction of all.
+    """`[data.splits]`: how many samples each split has, or where each split's raw data lies.
+
+    A whole number of samples, a fraction of all, or the path of raw data of its own, relative to the TOML file; paths
+    or sizes for all of them.
 
     Attributes:
         train: fits the model.
@@ -76,48 +82,146 @@ class SplitSettings(Section, frozen=True):
     group: Text | None = None
 
     def asked(self) -> dict[str, int | float]:
-        """The four sizes as they were set."""
-        return {"train": self.train, "val": self.val, "calibration": self.calibration, "test": self.test}
+        """The four sizes as they were set; empty where paths were."""
+        return {name: size for name, size in self._all().items() if not isinstance(size, str)} if not self.paths else {}
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Where the raw data of each split lies; empty where sizes were set."""
+        return {name: size for name, size in self._all().items() if isinstance(size, str)}
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
-        """The fractions, as they are written in decimals, add up to 1 at most."""
-        fractions = {name: size for name, size in self.asked().items() if isinstance(size, float)}
+        """The fractions, as they are written in decimals, add up to 1 at most; paths stand alone."""
+        fractions = {name: size for name, size in self._all().items() if isinstance(size, float)}
         if sum(Fraction(repr(size)) for size in fractions.values()) > 1:
             yield "train", "the fractions of all splits must add up to 1 at most", fractions
+        sizes = {name: size for name, size in self._all().items() if size and not isinstance(size, str)}
+        if self.paths and sizes:
+            yield next(iter(sizes)), "expected a path, as the other splits have", next(iter(sizes.values()))
+        if self.paths and self.group is not None:
+            yield (
+                "group",
+                "keeps people apart when sizes are given; splits from paths are taken as they are",
+                self.group,
+            )
+
+    def relevant(self) -> dict[str, Any]:
+        """Without the places of raw data: its content is an input, told by its fingerprint."""
+        return {**self.plain(), **dict.fromkeys(self.paths, "path")}
+
+    def _all(self) -> dict[str, int | float | str]:
+        return {"train": self.train, "val": self.val, "calibration": self.calibration, "test": self.test}
+
+
+class ReadingSettings(Section, frozen=True):
+    """`[data.reading]`: what is said of the raw files instead of being inferred; see `deeptrain.formats.discovery`.
+
+    Attributes:
+        inputs: names of the arrays, keys or columns that are inputs; by default all that are nothing else.
+        ignored: columns or keys that are left out.
+        rows: whether the first axis of an array in one file counts "samples" or "sets" of samples.
+        keys: whether the arrays of one file are the "inputs" of a sample, or "sets".
+        set_number: which run of digits in a name is the set number, 1 the first; "none": names have none.
+        label_names: in a table of labels, the column that names the file of a sample.
+        features: number of columns of svmlight files.
+        mode: of images, into which all are converted ("RGB", "L").
+    """
+
+    inputs: tuple[Text, ...] | None = None
+    ignored: tuple[Text, ...] = ()
+    rows: Literal["samples", "sets"] | None = None
+    keys: Literal["inputs", "sets"] | None = None
+    set_number: Positive | Literal["none"] | None = None
+    label_names: Text | None = None
+    features: Positive | None = None
+    mode: Text | None = None
 
 
 class DataSettings(Section, frozen=True):
     """`[data]`: raw files and what becomes of them.
 
     Attributes:
-        path: raw file or directory of raw files, relative to the TOML file.
-        format: "csv" or "tsv"; told by the extensions if absent.
-        labels: see `LabelSettings`.
         splits: see `SplitSettings`.
-        shape: of one sample, its product the number of feature columns; if absent, one axis of all columns.
+        path: raw file or directory of raw files, relative to the TOML file; absent where splits have paths.
+        format: such as "csv" or "npy"; told by the extensions if absent.
+        loader: "module:function" that reads files of a kind of one's own; see `deeptrain.formats`.
+        reading: see `ReadingSettings`.
+        labels: see `LabelSettings`; or "input": y is x itself, as an autoencoder wants it.
+        weights: column with the weight of each sample, at least 0; it is no feature.
+        shape: of one sample, its product the number of its values; if absent, as the files have it, or one axis of all
+            columns.
         dtype: of the samples on disk and in batches. Whole-number types accept only what they hold exactly.
         seed: of the splits and of the order of samples in them.
-        samples_per_set: a set is the unit with a number, that batches and calibration name.
-        samples_per_shard: samples in one file; larger reads faster, smaller is repaired sooner.
+        shuffle: whether the samples of a split are put into the random order of the seed; by default those that have no
+            order of their own: numbered sets and sequences stay as they are.
+        samples_per_set: a set is the unit with a number, that batches and calibration name: so many samples, or "file":
+            a raw file (or key) with a number. By default numbered arrays are sets, otherwise 32 samples are.
+        remainder: what becomes of the last set of a split when its samples do not fill it: "keep" it shorter, "drop"
+            it, or "oversample": fill it with samples of the split, drawn by the seed.
+        samples_per_shard: samples in one file, by default as many as 256 MiB hold.
+        compression: of the blocks of shards: none reads fastest; "lz4" or "zstd" where the disk is small or slow.
+        block_bytes: of one block, the unit of checksum, compression and shuffling.
     """
 
-    path: Text
-    labels: LabelSettings
     splits: SplitSettings
+    path: Text | None = None
     format: Text | None = None
+    loader: Text | None = None
+    reading: ReadingSettings = ReadingSettings()
+    labels: LabelSettings | Literal["input"] = LabelSettings()
+    weights: Text | None = None
     shape: tuple[Positive, ...] | None = None
     dtype: Dtype = "float32"
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
-    samples_per_set: Positive = 32
-    samples_per_shard: Positive = 65536
+    shuffle: bool | None = None
+    samples_per_set: Positive | Literal["file"] | None = None
+    remainder: Literal["keep", "drop", "oversample"] = "keep"
+    samples_per_shard: Positive | None = None
+    compression: Literal["lz4", "zstd"] | None = None
+    block_bytes: Annotated[int, msgspec.Meta(ge=4096, le=1 << 28)] = 1 << 20
 
     outside_identity = frozenset({"path"})  # the content of the raw files is an input, told by its fingerprint
 
+    @property
+    def kind(self) -> Kind | None:
+        """Of the labels, as far as the settings say."""
+        if isinstance(self.labels, str):
+            return "values"
+        return "binary" if self.labels.positives else self.labels.kind
+
+    @property
+    def told(self) -> LabelSettings:
+        """What is said of the labels; nothing where they are the input."""
+        return LabelSettings() if isinstance(self.labels, str) else self.labels
+
+    @property
+    def raw(self) -> dict[str, str]:
+        """The raw data sets by name: "raw", or one a split that has a path."""
+        return self.splits.paths or {"raw": self.path or ""}
+
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
-        """A column is either the label or the group."""
-        if self.splits.group is not None and self.splits.group == self.labels.column and self.labels.path is None:
-            yield "splits.group", "must be another column than labels.column", self.splits.group
+        """Raw data is somewhere, once; a column has one use."""
+        if self.path is None and not self.splits.paths:
+            yield "path", "name the raw file or directory here, or a path for each split", None
+        if self.path is not None and self.splits.paths:
+            yield "path", "leave it out where the splits have paths of their own", self.path
+        if self.splits.paths and self.told.path is not None:
+            yield "labels.path", "with splits from paths the labels lie beside each split's data", self.told.path
+        apart = self.told.path is not None
+        used = {"labels.column": None if apart else self.told.column, "splits.group": self.splits.group}
+        used["weights"] = self.weights
+        seen: dict[str, str] = {}
+        for key, column in used.items():
+            if column is not None and column in seen:
+                yield key, f"must be another column than {seen[column]}", column
+            elif column is not None:
+                seen[column] = key
+        if self.loader is not None and ":" not in self.loader:
+            yield "loader", "expected module:function", self.loader
+        if self.samples_per_set == "file" and self.shuffle:
+            yield "shuffle", "samples that are shuffled across a split leave their files; drop one of the two", True
 
     def relevant(self) -> dict[str, Any]:
         """What decides over the bytes of the shards, besides the content of the raw files."""
-        return {**Section.relevant(self), "labels": self.labels.relevant()}
+        labels = self.labels if isinstance(self.labels, str) else self.labels.relevant()
+        return {**Section.relevant(self), "labels": labels, "splits": self.splits.relevant()}

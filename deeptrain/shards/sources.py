@@ -1,16 +1,32 @@
-"""The files that `[data]` reads: what a plan fingerprints before anything is opened."""
+"""The raw data that `[data]` reads: what a plan fingerprints before anything is opened, and how it is opened."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from deeptrain.formats import raw
+from deeptrain.errors import DataError
+from deeptrain.formats import discovery
+from deeptrain.formats.data import RawData
 from deeptrain.shards.settings import DataSettings
+
+KEYS = {"label_column": "labels.column", " group '": " splits.group '"}
+KEYS |= {name: f"reading.{name}" for name in ("label_names", "set_number")}
+"""What `discovery.open` calls its arguments, and what a TOML file calls them."""
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Raw files and, where the labels are apart from them, the files of the labels; both in natural order."""
+class Source:
+    """The files of one raw data set, in natural order, and where labels are apart from them, the files of the labels.
 
+    Attributes:
+        anchor: the directory that the files are named from, so that a data directory can move as a whole.
+        data: the raw files.
+        labels: empty where the labels are in the raw files.
+    """
+
+    anchor: Path
     data: tuple[Path, ...]
     labels: tuple[Path, ...]
 
@@ -20,17 +36,92 @@ class Sources:
         return self.data + self.labels
 
 
-def find(settings: DataSettings, base: Path) -> Sources:
-    """The files that the settings name, relative to the directory `base` of the TOML file; no NumPy, none opened.
+def find(settings: DataSettings, base: Path) -> dict[str, Source]:
+    """The files that the settings name, by "raw" or by the split whose path they are; no NumPy, none opened.
+
+    Args:
+        settings: `[data]`.
+        base: the directory of the TOML file.
 
     Raises:
         DataError: when something is missing or of no known format.
     """
-    labels = label_path(settings, base)
-    data = raw.files(base / settings.path, settings.format, without=() if labels is None else (labels,))
-    return Sources(data, () if labels is None else raw.files(labels))
+    found = {}
+    for name, path in settings.raw.items():
+        place = base / path
+        here = discovery.find(place, **_where(settings, base))
+        found[name] = Source(place if place.is_dir() else place.parent, here.files, here.labels)
+    return found
 
 
-def label_path(settings: DataSettings, base: Path) -> Path | None:
-    """Where the labels are, if apart from the raw files."""
-    return None if settings.labels.path is None else base / settings.labels.path
+def open(settings: DataSettings, base: Path) -> dict[str, RawData]:
+    """The same raw data sets, opened: headers are read, samples are not.
+
+    Raises:
+        DataError: for whatever headers show to be wrong.
+    """
+    with _in_words_of_settings():
+        return {name: _opened(settings, base, path, settings.weights) for name, path in settings.raw.items()}
+
+
+def weights(settings: DataSettings, base: Path) -> dict[str, RawData]:
+    """The same raw data sets with the column of weights in the place of the labels."""
+    ignored = [settings.told.column] if settings.told.path is None and settings.told.column is not None else []
+    return {
+        name: discovery.open(
+            base / path,
+            format=settings.format,
+            loader=settings.loader,
+            beside=base,
+            label_column=settings.weights,
+            ignored=(*ignored, *_groups(settings), *settings.reading.ignored),
+        )
+        for name, path in settings.raw.items()
+    }
+
+
+def _opened(settings: DataSettings, base: Path, path: str, weights: str | None) -> RawData:
+    reading = settings.reading
+    return discovery.open(
+        base / path,
+        **_where(settings, base),
+        label_names=reading.label_names,
+        group=settings.splits.group,
+        inputs=reading.inputs,
+        ignored=(*reading.ignored, *([] if weights is None else [weights])),
+        rows=reading.rows,
+        keys=reading.keys,
+        set_number=reading.set_number,
+        features=reading.features,
+        mode=reading.mode,
+    )
+
+
+@contextlib.contextmanager
+def _in_words_of_settings() -> Iterator[None]:
+    """Name settings by their keys in errors."""
+    try:
+        yield
+    except DataError as error:
+        told = str(error)
+        for theirs, ours in KEYS.items():
+            told = told.replace(theirs, ours)
+        raise DataError(told) from error
+
+
+def _where(settings: DataSettings, base: Path) -> Mapping[str, Any]:
+    told = settings.told
+    labels: str | Path | None = "input" if settings.labels == "input" else None
+    if told.path is not None:
+        labels = base / told.path
+    return {
+        "format": settings.format,
+        "loader": settings.loader,
+        "beside": base,
+        "labels": labels,
+        "label_column": told.column,
+    }
+
+
+def _groups(settings: DataSettings) -> list[str]:
+    return [] if settings.splits.group is None else [settings.splits.group]

@@ -9,6 +9,7 @@ from deeptrain.store.locks import lock_of
 
 _LITTER = re.compile(r"\.(?P<name>.+)\.\d+\.[0-9a-f]{8}")
 TRAINING_PLACES = ("epochs", "states", "unfinished")
+SHARDS_PLACES = ("", "parts")
 
 
 def sweep(run: Path) -> list[Path]:
@@ -18,7 +19,10 @@ def sweep(run: Path) -> list[Path]:
         run: `runs/EXPERIMENT`; it may be absent.
     """
     gone = []
-    for directory in (run, *(training / place for training in run.glob("training-*") for place in TRAINING_PLACES)):
+    places = [run]
+    places += [training / place for training in run.glob("training-*") for place in TRAINING_PLACES]
+    places += [shards / place for shards in run.glob("shards-*") for place in SHARDS_PLACES]
+    for directory in places:
         if not directory.is_dir():
             continue
         for path in directory.iterdir():
@@ -26,7 +30,8 @@ def sweep(run: Path) -> list[Path]:
             if match is None:
                 continue
             # A training holds one lock for all that is written below it.
-            owner = directory / match["name"] if directory == run else directory.parent
+            in_training = directory.parent.name.startswith("training-")
+            owner = directory.parent if in_training else directory / match["name"]
             try:
                 with lock_of(run, owner):
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

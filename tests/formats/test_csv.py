@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
 from deeptrain.formats.csv import CSV, TSV
-from deeptrain.formats.format import Format
+from deeptrain.formats.format import Tabular
 
 FLOAT = np.dtype(np.float32)
 
 
-def read(path: Path, data: bytes, dtype: str = "float32", text: tuple[str, ...] = (), kind: Format = CSV):
+def read(path: Path, data: bytes, dtype: str = "float32", text: tuple[str, ...] = (), kind: Tabular = CSV):
     file = path / f"a.{kind.name}"
     file.write_bytes(data)
     return kind.read(file, np.dtype(dtype), text)

@@ -75,30 +75,30 @@ def test_every_raw_sample_comes_back_with_its_label_set_and_origin(
     assert [told.mean, told.std] == pytest.approx([train.mean(), train.std()], rel=1e-12)
 
 
-def files_of(directory: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
 def test_two_conversions_give_the_same_bytes_wherever_the_raw_files_lie(tmp_path: Path, tools):
     make(tmp_path, [20, 30])
     moved = tmp_path / "else where"
     moved.mkdir()
     shutil.copytree(tmp_path / "raw", moved / "other")
-    first = files_of(tools.convert(tmp_path, samples_per_shard=7).directory)
-    again = files_of(tools.convert(tmp_path, samples_per_shard=7).directory)
-    third = files_of(tools.convert(moved, path=str(moved / "other"), samples_per_shard=7).directory)
+
+    def files_of(shards):
+        return tools.tree(shards.directory.parent)
+
+    first = files_of(tools.convert(tmp_path, samples_per_shard=7))
+    again = files_of(tools.convert(tmp_path, samples_per_shard=7))
+    third = files_of(tools.convert(moved, path=str(moved / "other"), samples_per_shard=7))
     assert first == again == third
     assert not any(str(tmp_path).encode() in data for data in first.values())
-    assert first != files_of(tools.convert(tmp_path, samples_per_shard=7, seed=1).directory)
+    assert first != files_of(tools.convert(tmp_path, samples_per_shard=7, seed=1))
 
 
-def test_parts_are_npy_files_of_plain_numpy_with_data_at_byte_4096(tmp_path: Path, tools):
+def test_shards_are_npy_files_of_plain_numpy_with_data_at_byte_4096(tmp_path: Path, tools):
     make(tmp_path, [50])
     shards = tools.convert(tmp_path, samples_per_shard=10, dtype="int16", shape=[2, 2, 1])
-    names = sorted(path.name for path in (shards.directory / "parts").iterdir())
-    assert names[:4] == ["train-00001.rows.npy", "train-00001.x.npy", "train-00001.y.npy", "train-00002.rows.npy"]
-    assert len(names) == 2 * 3 * 3
-    path = shards.directory / "parts" / "train-00003.x.npy"
+    part = shards.directory / "parts" / "0001"
+    names = sorted(path.name for path in part.glob("*.x.npy"))
+    assert names == [f"{split}-0000{number}.x.npy" for split in ("train", "val") for number in (1, 2, 3)]
+    path = part / "train-00003.x.npy"
     expected = shards.split("train").take(np.arange(20, 25))
     for mode in (None, "r"):
         assert np.array_equal(np.load(path, mmap_mode=mode, allow_pickle=False), expected)
@@ -136,16 +136,16 @@ def test_labels_apart_belong_to_the_samples_in_natural_order(tmp_path: Path, too
         split = shards.split(name)
         assert split.take(np.arange(len(split)))[:, 0].tolist() == split.labels.tolist()
         assert shards.info.columns == ("0", "1")
-    found = sources.find(tools.settings(labels={"path": "raw/labels.csv"}), tmp_path)
+    found = sources.find(tools.settings(labels={"path": "raw/labels.csv"}), tmp_path)["raw"]
     assert [file.name for file in found.all] == ["1.csv", "2.csv", "10.csv", "labels.csv"]
 
 
-def test_a_bad_label_apart_is_named_with_its_file_and_line(tmp_path: Path, tools):
+def test_a_bad_label_apart_is_named_with_its_file_and_sample(tmp_path: Path, tools):
     tools.write_csv(tmp_path / "raw" / "a.csv", [[i] for i in range(40)])
-    for number, word in ((1, 0.5), (2, "x")):
-        tools.write_csv(tmp_path / "labels" / f"{number}.csv", [*[[i] for i in range(19)], [word]], "y")
-    with pytest.raises(DataError, match=r"labels/2\.csv: line 21: the label 'x' is no number, as labels\.kind asks"):
-        tools.convert(tmp_path, labels={"path": "labels", "kind": "values"})
+    tools.write_csv(tmp_path / "y.csv", [*[[i] for i in range(39)], ["x"]], "y")
+    message = r"y\.csv: for .*raw/a\.csv: line 40: the label 'x' is no number, as labels\.kind asks"
+    with pytest.raises(DataError, match=message):
+        tools.convert(tmp_path, labels={"path": "y.csv", "kind": "values"})
 
 
 def test_a_group_stays_together_and_is_no_feature(tmp_path: Path, tools):
@@ -153,7 +153,7 @@ def test_a_group_stays_together_and_is_no_feature(tmp_path: Path, tools):
     tools.write_csv(tmp_path / "raw" / "a.csv", rows, "x,label,who")
     shards = tools.convert(tmp_path, splits={"train": 0.5, "val": 0.25, "test": 0.25, "group": "who"})
     assert shards.info.columns == ("x",)
-    people = [set((shards.split(name).rows[:, 2] // 10).tolist()) for name in ("train", "val", "test")]
+    people = [set((shards.split(name).origin[:, 2] // 10).tolist()) for name in ("train", "val", "test")]
     assert sorted(person for some in people for person in some) == list(range(20))
     assert list(shards.info.samples.items()) == [("train", 100), ("val", 50), ("calibration", 0), ("test", 50)]
 
@@ -167,7 +167,7 @@ GOOD = "a,b,label\n" + "".join(f"{i},{i + 1},{i % 2}\n" for i in range(20))
         (
             GOOD,
             {"labels": {"column": "lable"}},
-            r"raw: labels\.column 'lable' is no column; did you mean 'label'\? columns: a, b",
+            r"raw: labels\.column 'lable' is no column; did you mean 'label'\? columns: a, b, label",
         ),
         (
             GOOD,
@@ -191,13 +191,13 @@ GOOD = "a,b,label\n" + "".join(f"{i},{i + 1},{i % 2}\n" for i in range(20))
         (
             GOOD,
             {"labels": {"path": "y.csv"}},
-            r"y\.csv: has 3 labels in column 'y' for the 20 samples of .*raw; give one",
+            r"y\.csv: has 3 labels for the 20 samples of .*raw; give one",
         ),
-        (GOOD, {"labels": {"path": "y.csv", "column": "z"}}, r"y\.csv: labels\.column 'z' is no column; columns: y"),
+        (GOOD, {"labels": {"path": "y.csv", "column": "z"}}, r"y\.csv: has no column 'z'; it has y"),
         (
             GOOD,
             {"labels": {"path": "raw/a.csv"}, "path": "y.csv"},
-            r"a\.csv: has 3 columns, a, b, label; name one as labels",
+            r"a\.csv: has 20 labels for the 3 samples of .*y\.csv; give one a sample",
         ),
         (GOOD, {"labels": {"path": "nowhere.csv"}}, r"nowhere\.csv: does not exist"),
     ],
@@ -219,24 +219,27 @@ def test_fewer_or_more_labels_than_samples_are_refused_with_both_numbers(tmp_pat
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.csv").write_text(GOOD)
     tools.write_csv(tmp_path / "y.csv", [[i % 2] for i in range(count)])
-    with pytest.raises(DataError, match=rf"y\.csv: has {count} labels in column '0' for the 20 samples"):
+    with pytest.raises(DataError, match=rf"y\.csv: has {count} labels for the 20 samples"):
         tools.convert(tmp_path, labels={"path": "y.csv"})
 
 
 def test_a_file_cut_at_a_line_end_is_found_by_the_number_of_labels(tmp_path: Path, tools):
     tools.write_csv(tmp_path / "raw" / "a.csv", [[i, i] for i in range(10)])
     tools.write_csv(tmp_path / "y.csv", [[i % 2] for i in range(20)])
-    with pytest.raises(DataError, match="has 20 labels in column '0' for the 10 samples"):
+    with pytest.raises(DataError, match="has 20 labels for the 10 samples"):
         tools.convert(tmp_path, labels={"path": "y.csv"})
 
 
 def test_data_json_says_what_a_person_wants_to_know(tmp_path: Path, tools):
     make(tmp_path, [50])
     shards = tools.convert(tmp_path, samples_per_set=8, samples_per_shard=20)
-    told = json.loads((shards.directory / "data.json").read_bytes())
+    told = json.loads((shards.directory / "whole" / "data.json").read_bytes())
     assert told["raw"] == ["part1.csv"]
     assert told["info"] == json.loads(json.dumps(shards.info.plain()))
     assert told["splits"]["val"] == {
-        "shards": [{"name": "parts/val-00001", "rows": 20}, {"name": "parts/val-00002", "rows": 5}],
+        "shards": [
+            {"name": "val-00001", "part": "0001", "samples": 20},
+            {"name": "val-00002", "part": "0001", "samples": 5},
+        ],
         "sets": [{"first": 5, "count": 3, "samples": 8}, {"first": 8, "count": 1, "samples": 1}],
     }

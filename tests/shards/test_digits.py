@@ -36,7 +36,7 @@ def test_the_shards_of_the_digits_are_scikit_learns_digits(tmp_path: Path, tools
     images, digits = load_digits(return_X_y=True)
     for name in info.samples:
         split = shards.split(name)
-        at = 150 * split.rows[:, 1] + split.rows[:, 2]
+        at = 150 * split.origin[:, 1].astype(int) + split.origin[:, 2]
         assert np.array_equal(split.take(np.arange(len(split))).reshape(-1, 64), images[at])
         assert np.array_equal(split.labels, digits[at] == 8)
         assert 0.09 < split.labels.mean() < 0.1

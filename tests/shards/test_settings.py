@@ -5,19 +5,15 @@ from deeptrain.errors import SettingsError
 
 def test_what_is_left_out_has_its_default(tools):
     settings = tools.settings()
-    assert (settings.samples_per_set, settings.samples_per_shard, settings.dtype, settings.seed) == (
-        32,
-        65536,
-        "float32",
-        0,
-    )
+    assert (settings.dtype, settings.seed, settings.remainder, settings.block_bytes) == ("float32", 0, "keep", 1 << 20)
+    left = (settings.samples_per_set, settings.samples_per_shard, settings.shuffle, settings.compression)
+    assert left == (None, None, None, None)
     assert settings.splits.asked() == {"train": 0.5, "val": 0.5, "calibration": 0, "test": 0}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": {}}, "data.labels.column: name the column of the labels here, or their file as path"),
         ({"labels": {"column": "y", "positive": []}}, "data.labels.positive: must name at least one label"),
         (
             {"labels": {"column": "y", "positive": 1, "kind": "values"}},
@@ -36,6 +32,18 @@ def test_what_is_left_out_has_its_default(tools):
             {"splits": {"train": 5, "val": 5, "group": "label"}},
             "data.splits.group: must be another column than labels.column",
         ),
+        ({"weights": "label"}, "data.weights: must be another column than labels.column, got 'label'"),
+        ({"splits": {"train": "a", "val": 0.5}}, "data.splits.val: expected a path, as the other splits have, got 0.5"),
+        ({"splits": {"train": "a", "val": "b"}}, "data.path: leave it out where the splits have paths of their own"),
+        (
+            {"splits": {"train": "a", "val": "b", "group": "who"}},
+            "data.splits.group: keeps people apart when sizes are given; splits from paths are taken as they are",
+        ),
+        ({"loader": "mine"}, "data.loader: expected module:function, got 'mine'"),
+        ({"samples_per_set": "file", "shuffle": True}, "data.shuffle: samples that are shuffled across a split leave"),
+        ({"compression": "gzip"}, 'data.compression: expected "lz4" or "zstd", got'),
+        ({"block_bytes": 10}, "data.block_bytes: expected int >= 4096, got 10"),
+        ({"labels": "inputs"}, "data.labels: "),
         ({"dtype": "object"}, 'expected "float32" or "float64"'),
         ({"shape": [8, 0]}, "data.shape: expected int >= 1"),
         ({"samples_per_set": 0}, "data.samples_per_set: expected int >= 1, got 0"),
@@ -48,6 +56,20 @@ def test_mistakes_name_key_rule_and_value(tools, changes, message):
     assert message in str(error.value)
 
 
+def test_raw_data_must_be_somewhere(tools):
+    with pytest.raises(SettingsError, match=r"data\.path: name the raw file or directory here, or a path for each"):
+        tools.typed({"splits": {"train": 1, "val": 1}})
+    with pytest.raises(SettingsError, match=r"data\.labels\.path: with splits from paths the labels lie beside each"):
+        tools.typed({"splits": {"train": "a", "val": "b"}, "labels": {"path": "y.csv"}})
+
+
+def test_the_kind_of_labels_is_known_from_what_was_said(tools):
+    assert tools.settings(labels="input").kind == "values"
+    assert tools.settings(labels={"positive": 1}).kind == "binary"
+    assert tools.settings(labels={"kind": "classes"}).kind == "classes"
+    assert tools.settings().kind is None
+
+
 def test_tenths_add_up_to_one_as_they_are_written(tools):
     tools.settings(splits={"train": 0.7, "val": 0.1, "calibration": 0.1, "test": 0.1})
 
@@ -57,5 +79,21 @@ def test_places_of_files_are_in_no_identity_but_everything_else_is(tools):
     other = tools.settings(path="/elsewhere/a", labels={"path": "/c/labels.csv"})
     assert one.relevant() == other.relevant()
     assert one.relevant() != tools.settings(path="a").relevant()
-    for change in ({"seed": 1}, {"samples_per_set": 8}, {"samples_per_shard": 8}, {"dtype": "uint8"}, {"shape": [2]}):
+    paths = [tools.typed({"splits": {"train": a, "val": "v"}, "labels": "input"}).relevant() for a in ("a", "b")]
+    assert paths[0] == paths[1]
+    for change in (
+        {"seed": 1},
+        {"samples_per_set": 8},
+        {"samples_per_shard": 8},
+        {"dtype": "uint8"},
+        {"shape": [2]},
+        {"shuffle": False},
+        {"remainder": "drop"},
+        {"compression": "lz4"},
+        {"block_bytes": 8192},
+        {"weights": "w"},
+        {"labels": "input"},
+        {"reading": {"ignored": ["a"]}},
+        {"loader": "my:load"},
+    ):
         assert tools.settings(**change).relevant() != tools.settings().relevant()

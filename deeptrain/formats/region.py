@@ -1,0 +1,102 @@
+"""An array that lies as plain bytes in a part of a file: of `.npy`, of `.npz` without compression, of HDF5."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from deeptrain.errors import DataError
+from deeptrain.formats import numbers
+from deeptrain.formats.format import Field
+
+if TYPE_CHECKING:  # a plan imports the formats and must not load NumPy for it
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def into(array: "NDArray[Any]", file: IO[bytes], otherwise: str) -> None:
+    """Fill an array in C order with the next bytes of a file.
+
+    Raises:
+        DataError: saying `otherwise` when the file ends before.
+    """
+    import numpy as np
+
+    view = memoryview(array.reshape(-1).view(np.uint8).data)
+    while view.nbytes:
+        read = file.readinto(view)  # type: ignore[attr-defined]
+        if not read:
+            raise DataError(otherwise)
+        view = view[read:]
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where an array is, and how.
+
+    Attributes:
+        path: the file.
+        offset: byte where the array begins.
+        dtype: as stored, any byte order.
+        shape: (samples, ...).
+        fortran: whether the first axis varies fastest.
+    """
+
+    path: Path
+    offset: int
+    dtype: "np.dtype[Any]"
+    shape: tuple[int, ...]
+    fortran: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def chunks(self, rows: int) -> "Iterator[NDArray[Any]]":
+        """The array in order, at most `rows` of its rows at once, each in memory of its own.
+
+        Raises:
+            DataError: when the file ends before the array does.
+        """
+        import numpy as np
+
+        if self.fortran and len(self.shape) > 1:  # rows are not consecutive
+            mapped = self._mapped()
+            for first in range(0, self.shape[0], rows):
+                yield np.array(mapped[first : first + rows], order="C")
+            return
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            for first in range(0, self.shape[0], rows):
+                part = np.empty((min(rows, self.shape[0] - first), *self.shape[1:]), self.dtype)
+                into(part, file, f"{self.path}: ends within its array; was it cut off since it was opened?")
+                yield part
+
+    def take(self, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
+        """Put some rows into `out`, cast and checked.
+
+        Raises:
+            DataError: naming the row of a value that `out` cannot hold.
+        """
+        import numpy as np
+
+        mapped = self._mapped()
+        if mapped.dtype == out.dtype and out.flags.c_contiguous:
+            np.take(mapped, rows, axis=0, out=out, mode="clip")
+            values = out
+        else:
+            values = np.take(mapped, rows, axis=0)
+        out[...] = numbers.cast(
+            values, out.dtype.name, lambda i: f"{numbers.row_of(self.path, int(rows[i]))} of {field.name!r}"
+        )
+
+    def _mapped(self) -> "NDArray[Any]":
+        import numpy as np
+
+        if self.path.stat().st_size < self.offset + self.size:
+            raise DataError(f"{self.path}: ends within its array; was it cut off since it was opened?")
+        order = "F" if self.fortran else "C"
+        mapped: NDArray[Any] = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)  # type: ignore[call-overload]
+        return mapped.view(np.ndarray)

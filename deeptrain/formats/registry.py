@@ -1,0 +1,89 @@
+"""The formats by name and by extension."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deeptrain.errors import DataError, UserCodeError
+from deeptrain.formats import loaders
+from deeptrain.formats.arrow import ARROW
+from deeptrain.formats.csv import CSV, TSV
+from deeptrain.formats.format import Format
+from deeptrain.formats.hdf5 import HDF5
+from deeptrain.formats.image import IMAGES, Images
+from deeptrain.formats.npy import NPY
+from deeptrain.formats.npz import NPZ
+from deeptrain.formats.parquet import PARQUET
+from deeptrain.formats.svmlight import SVMLIGHT, Svmlight
+from deeptrain.formats.wav import WAV
+
+FORMATS: dict[str, Format] = {
+    known.name: known for known in (NPY, NPZ, HDF5, CSV, TSV, ARROW, PARQUET, SVMLIGHT, IMAGES, WAV)
+}
+
+
+def extensions() -> dict[str, Format]:
+    """Format of each extension; a built-in one before a loader function."""
+    built_in = {extension: known for known in FORMATS.values() for extension in known.extensions}
+    return {**loaders.registered, **built_in}
+
+
+def named(name: str) -> Format:
+    """The format that `format = "name"` asks for.
+
+    Raises:
+        DataError: when there is none of that name.
+    """
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise DataError(f"format {name!r} is not known; known: {', '.join(FORMATS)}") from None
+
+
+def of(path: Path) -> Format:
+    """The format that the extension of a file tells.
+
+    Raises:
+        DataError: when it is of none.
+    """
+    known = extensions()
+    try:
+        return known[path.suffix.lower()]
+    except KeyError:
+        raise DataError(
+            f"{path}: the extension {path.suffix!r} is of no known format ({', '.join(known)}); move the file "
+            f"elsewhere, say with format what to read ({', '.join(FORMATS)}), or give a loader function"
+        ) from None
+
+
+def loading(function: str | Callable[[Path], Any], beside: Path | None) -> Format:
+    """The format of files that a loader function reads: itself, or "module:function".
+
+    Raises:
+        UserCodeError: when the name is none.
+    """
+    if callable(function):
+        return loaders.Loaded(f"{function.__module__}:{getattr(function, '__qualname__', 'loader')}", (), function)
+    module, colon, attribute = function.partition(":")
+    if not (module and colon and attribute):
+        raise UserCodeError(f"loader {function!r} is no name of a function; write module:function")
+    return loaders.Loaded(function, beside=beside)
+
+
+def configured(format: Format, *, features: int | None, first: int | None, mode: str | None) -> Format:
+    """The format with what was said of it.
+
+    Raises:
+        DataError: when something was said that is of no use to it.
+    """
+    said = {"features": features, "first": first, "mode": mode}
+    kinds = {"features": Svmlight, "first": Svmlight, "mode": Images}
+    for key, value in said.items():
+        if value is not None and not isinstance(format, kinds[key]):
+            raise DataError(f"{key} = {value!r} means nothing for {format.name} files; leave it out")
+    if isinstance(format, loaders.Loaded):
+        return format.afresh()
+    if isinstance(format, Svmlight):
+        return dataclasses.replace(format, features=features, first=1 if first is None else first)
+    return dataclasses.replace(format, mode=mode) if isinstance(format, Images) else format

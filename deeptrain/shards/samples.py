@@ -1,0 +1,513 @@
+"""The first stage of a conversion: everything known of each sample of the raw files, in their order.
+
+The artifact `samples-IDENTITY/` holds, for n samples of all raw data sets one after the other,
+
+    samples.json           see `Described`
+    origin.npy             (n, 3): set number (0 where sets have none), raw file number, row in it (both from 0)
+    labels.npy             (n,) in the dtype of their kind; absent where labels are the input
+    groups.npy             (n,) int32 numbers of the groups in the order of their names, if a group was named
+    weights.npy            (n,) float32, if a column of weights was named
+    INPUT.lengths.npy      (n,) int64 steps of each sample, of an input that is a sequence
+    INPUT.values           of raw files that cannot be read at random: all values in C order, little endian, as they go
+                           into shards; parsed here once, so that every part can take its samples
+    INPUT.checks.npy       (n,) uint64: xxh3 of each sample's bytes in it, compared whenever a sample is taken
+
+`.npy` files are as `npy` describes. Every byte is a function of the settings and the raw files.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from deeptrain.errors import ArtifactError, DataError
+from deeptrain.files import parse_json, readable_json
+from deeptrain.formats.cells import listed, shown
+from deeptrain.formats.data import RawChunk, RawData
+from deeptrain.formats.format import Field
+from deeptrain.shards import labels, npy, sources
+from deeptrain.shards.info import Shape
+from deeptrain.shards.labels import Cells, Labels
+from deeptrain.shards.settings import DataSettings, Dtype, Kind
+from deeptrain.shards.writing import Writer, smallest
+from deeptrain.store.artifact import Artifact
+
+NAME = "samples.json"
+VERSION = 1
+CHUNK_BYTES = 8 << 20
+SEQUENCES_AT_ONCE = 16  # their size is known when they are read
+MOST_WAITING = 2  # chunks that are read and not yet written
+
+
+class StoredInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One input of every sample.
+
+    Attributes:
+        name: "x" where there is one only.
+        dtype: in shards.
+        shape: in shards; a sequence has None as its first axis.
+        raw: in the raw files, which differs where the settings give another one.
+        rows: of the flat array: samples, or steps of all sequences.
+    """
+
+    name: str
+    dtype: Dtype
+    shape: Shape
+    raw: Shape
+    rows: int
+
+    @property
+    def sequence(self) -> bool:
+        """Whether each sample has a number of steps of its own."""
+        return self.shape[0] is None
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """Shape of a sample, or of a sequence's step."""
+        return tuple(size for size in self.shape if size is not None)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of it."""
+        return math.prod(self.row) * np.dtype(self.dtype).itemsize
+
+
+class StoredSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One raw data set: "raw", or the split whose path it is; its files in order, and how many samples they hold."""
+
+    name: str
+    files: tuple[str, ...]
+    samples: int
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of `samples.json`.
+
+    Attributes:
+        version: of the format.
+        inputs: what a sample is made of.
+        sources: the raw data sets, one after the other.
+        columns: names of a table's features.
+        kind: of the labels.
+        classes: what each label stands for.
+        labels_are_input: whether there are no labels but the samples.
+        numbered: whether the raw files are arrays that are numbered sets.
+        staged: whether the values are here, or read from the raw files.
+        arrays: dtype and shape of each `.npy` file, by its name without the ending.
+    """
+
+    version: int = VERSION
+    inputs: tuple[StoredInput, ...]
+    sources: tuple[StoredSource, ...]
+    columns: tuple[str, ...]
+    kind: Kind
+    classes: tuple[str, ...]
+    labels_are_input: bool
+    numbered: bool
+    staged: bool
+    arrays: dict[str, tuple[str, tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The artifact, opened; arrays are read when they are asked for, and compared with their sha256."""
+
+    artifact: Artifact
+    described: Described
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return sum(source.samples for source in self.described.sources)
+
+    @cached_property
+    def origin(self) -> NDArray[np.unsignedinteger[Any]]:
+        """(samples, 3) set number, raw file number, row in it."""
+        return self._array("origin")
+
+    @cached_property
+    def labels(self) -> NDArray[Any] | None:
+        """(samples,) in the dtype of their kind, or None where they are the input."""
+        return None if self.described.labels_are_input else self._array("labels")
+
+    @cached_property
+    def groups(self) -> NDArray[np.int32] | None:
+        """(samples,) group numbers from 0, or None."""
+        return self._array("groups") if "groups" in self.described.arrays else None
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32] | None:
+        """(samples,), or None."""
+        return self._array("weights") if "weights" in self.described.arrays else None
+
+    @cached_property
+    def lengths(self) -> dict[str, NDArray[np.int64]]:
+        """(samples,) steps of each sample, by input that is a sequence."""
+        return {one.name: self._array(f"{one.name}.lengths") for one in self.described.inputs if one.sequence}
+
+    @cached_property
+    def checks(self) -> dict[str, NDArray[np.uint64]]:
+        """(samples,) xxh3 of each sample, by input, where the values are here."""
+        return {one.name: self._array(f"{one.name}.checks") for one in self.described.inputs}
+
+    def values(self, one: StoredInput) -> Path:
+        """The file with all values of an input."""
+        return self.artifact.path(f"{one.name}.values")
+
+    def _array(self, name: str) -> NDArray[Any]:
+        file = f"{name}.npy"
+        data = self.artifact.verified(file)
+        dtype, shape = self.described.arrays[name]
+        if data[: npy.OFFSET] != npy.header(np.dtype(dtype), shape):
+            raise DataError(f"{self.artifact.directory / file}: its header is not that of {shape} {dtype}")
+        return np.frombuffer(data, np.dtype(dtype).newbyteorder("<"), offset=npy.OFFSET).reshape(shape)
+
+
+def open(artifact: Artifact) -> Samples:
+    """The samples that `write` wrote.
+
+    Raises:
+        AlteredError: when the description is not the recorded one.
+        ArtifactError: when it is no such description.
+    """
+    path = artifact.path(NAME)
+    try:
+        described = msgspec.convert(parse_json(artifact.verified(NAME), path), Described, strict=True)
+    except msgspec.ValidationError as error:
+        raise ArtifactError(f"{path}: {error}; delete {artifact.directory}, it is made again") from error
+    return Samples(artifact, described)
+
+
+def write(
+    writer: Writer, settings: DataSettings, base: Path, memory: int, watch: Callable[[int, int | None], None]
+) -> None:
+    """Read all raw files that the settings name and write what is known of each sample.
+
+    Args:
+        writer: takes the files.
+        settings: `[data]`.
+        base: directory of the TOML file.
+        memory: bytes of values that may be held at once; some tens of bytes a sample come on top.
+        watch: is told how many samples were read, and of how many if that is known.
+
+    Raises:
+        DataError: for whatever is wrong with raw files or labels.
+    """
+    raw = sources.open(settings, base)
+    fields = _fields(raw, settings)
+    staged = any(not one.random_access or one.samples is None for one in raw.values()) or any(
+        field.is_sequence for field in fields
+    )
+    known = _Known(raw, settings)
+    if staged:
+        with _Values(writer, fields, raw, settings) as values:
+            for name, one in raw.items():
+                for chunk in one.chunks(_rows(fields, settings.dtype, memory), settings.dtype):
+                    values.add(chunk)
+                    known.add(name, chunk.labels, chunk.groups, chunk.origin)
+                    watch(len(known), None)
+    else:
+        values = None
+        for name, one in raw.items():
+            known.add(name, one.label_cells(), one.group_cells(), _origin(one))
+    _write_known(writer, settings, base, raw, fields, known, values)
+    watch(len(known), len(known))
+
+
+class _Known:
+    """Labels, groups and origins as they come."""
+
+    def __init__(self, raw: Mapping[str, RawData], settings: DataSettings) -> None:
+        self.raw = raw
+        self.cells = Cells(values=settings.told.kind == "values")
+        self.samples = dict.fromkeys(raw, 0)
+        self._groups: dict[str, int] = {}
+        self._codes: list[NDArray[np.int32]] = []
+        self._origins: list[NDArray[Any]] = []
+        counts = [len(one.files) for one in raw.values()]
+        self._first = dict(zip(raw, np.cumsum([0, *counts]).tolist(), strict=False))
+        self._numbers = {name: np.array([one.number or 0 for one in of.sets], np.int64) for name, of in raw.items()}
+
+    def __len__(self) -> int:
+        return sum(self.samples.values())
+
+    def add(
+        self, name: str, cells: Sequence[str] | NDArray[Any] | None, groups: Sequence[str] | None, at: NDArray[np.int64]
+    ) -> None:
+        origin = at.copy()
+        origin[:, 0] = self._numbers[name][at[:, 0]]
+        origin[:, 1] += self._first[name]
+        self._origins.append(smallest(origin))
+        if cells is not None:
+            if len(cells) != len(at):
+                raise DataError(f"{self.raw[name].path}: has {len(cells):,} labels for {len(at):,} samples")
+            self._check_finite(name, cells, at)
+            self.cells.add(cells, f"{self.raw[name].path}: labels")
+        if groups is not None:
+            number = self._groups
+            codes = (number.setdefault(cell, len(number)) for cell in groups)
+            self._codes.append(np.fromiter(codes, np.int32, len(groups)))
+        self.samples[name] += len(at)
+
+    def origin(self) -> NDArray[Any]:
+        return np.concatenate(self._origins)
+
+    def groups(self) -> NDArray[np.int32] | None:
+        """Numbers in the order of the groups' names."""
+        if not self._codes:
+            return None
+        rank = {name: index for index, name in enumerate(sorted(self._groups))}
+        return np.array([rank[name] for name in self._groups], np.int32)[np.concatenate(self._codes)]
+
+    def place(self, index: int) -> str:
+        """Where sample `index` of all is, for messages."""
+        _, file, row = self.origin()[index].tolist()
+        name = max((first, name) for name, first in self._first.items() if first <= file)[1]
+        one = self.raw[name]
+        place = one.place(file - self._first[name], row)
+        return f"{listed([str(path) for path in one.labels.files], 1)}: for {place}" if one.labels.files else place
+
+    def _check_finite(self, name: str, cells: Sequence[str] | NDArray[Any], at: NDArray[np.int64]) -> None:
+        if isinstance(cells, np.ndarray) and cells.dtype.kind == "f" and not np.isfinite(cells).all():
+            bad = int(np.flatnonzero(~np.isfinite(cells.reshape(len(cells), -1)).all(axis=1))[0])
+            place = self.raw[name].place(int(at[bad, 1]), int(at[bad, 2]))
+            raise DataError(f"{place}: the label is not finite; repair it or drop the row")
+
+
+class _Values:
+    """Files of values, hashed and written by a thread of their own while the next chunk is parsed."""
+
+    def __init__(
+        self, writer: Writer, fields: Sequence[Field], raw: Mapping[str, RawData], settings: DataSettings
+    ) -> None:
+        self._fields = {field.name: field for field in fields}
+        self._paths = listed([str(one.path) for one in raw.values()])
+        self._dtype = np.dtype(settings.dtype).newbyteorder("<")
+        self._opened = {field.name: writer.open(f"{field.name}.values") for field in fields}
+        self._files: dict[str, npy.Sink] = {}
+        self._thread = ThreadPoolExecutor(1, "write values")
+        self._waiting: deque[Future[None]] = deque()
+        self.rows = dict.fromkeys(self._fields, 0)
+        self.lengths: dict[str, list[NDArray[np.int64]]] = {name: [] for name in self._fields}
+        self.checks: dict[str, list[NDArray[np.uint64]]] = {name: [] for name in self._fields}
+
+    def __enter__(self) -> "_Values":
+        self._files = {name: opened.__enter__() for name, opened in self._opened.items()}
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            if error[0] is None:
+                self._wait(0)
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+            for opened in self._opened.values():
+                opened.__exit__(*error)
+
+    def add(self, chunk: RawChunk) -> None:
+        self._wait(MOST_WAITING - 1)
+        self._waiting.append(self._thread.submit(self._write, chunk))
+
+    def _wait(self, most: int) -> None:
+        while len(self._waiting) > most:
+            self._waiting.popleft().result()
+
+    def _write(self, chunk: RawChunk) -> None:
+        for name, field in self._fields.items():
+            rows = np.ascontiguousarray(chunk.inputs[name], self._dtype)
+            if rows.shape[1:] != field.step:
+                raise DataError(f"{self._paths}: {name} has rows of {rows.shape[1:]} where the first had {field.step}")
+            lengths = np.ones(chunk.samples, np.int64)
+            if field.is_sequence:
+                lengths = np.asarray(chunk.lengths[name], np.int64)
+                self.lengths[name].append(lengths)
+            data = rows.reshape(-1).view(np.uint8)
+            self._files[name].write(data.data)
+            step = math.prod(field.step) * self._dtype.itemsize
+            self.checks[name].append(row_checks(data.data, np.cumsum([0, *(lengths * step)])))
+            self.rows[name] += len(rows)
+
+
+def row_checks(data: memoryview, edges: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """xxh3 of the bytes of each sample, which lie between one edge and the next."""
+    at = edges.tolist()
+    digest = xxhash.xxh3_64_intdigest
+    return np.array([digest(data[start:stop]) for start, stop in pairwise(at)], np.uint64)
+
+
+def _write_known(
+    writer: Writer,
+    settings: DataSettings,
+    base: Path,
+    raw: Mapping[str, RawData],
+    fields: Sequence[Field],
+    known: _Known,
+    values: _Values | None,
+) -> None:
+    first = next(iter(raw.values()))
+    if not len(known):
+        raise DataError(f"{first.path}: no samples: the raw files are empty")
+    found = _labels(raw, settings, known)
+    arrays: dict[str, NDArray[Any] | None] = {
+        "origin": known.origin(),
+        "labels": None if found is None else found.numbers,
+        "groups": known.groups(),
+        "weights": _weights(settings, base, known),
+    }
+    if values is not None:
+        for field in fields:
+            arrays[f"{field.name}.checks"] = np.concatenate(values.checks[field.name])
+            if field.is_sequence:
+                arrays[f"{field.name}.lengths"] = lengths = np.concatenate(values.lengths[field.name])
+                if lengths.min() < 1:
+                    raise DataError(f"{known.place(int(lengths.argmin()))}: the sequence has no step; drop it")
+    told = {}
+    for name, array in arrays.items():
+        if array is not None:
+            with writer.open(f"{name}.npy") as file:
+                npy.write(file, array)
+            told[name] = (array.dtype.name, array.shape)
+    described = Described(
+        inputs=tuple(
+            StoredInput(
+                name=field.name,
+                dtype=settings.dtype,
+                shape=_shape(field, settings),
+                raw=field.shape,
+                rows=len(known) if values is None else values.rows[field.name],
+            )
+            for field in fields
+        ),
+        sources=tuple(
+            StoredSource(name=name, files=one.names, samples=known.samples[name]) for name, one in raw.items()
+        ),
+        columns=first.columns,
+        kind="values" if found is None else found.kind,
+        classes=() if found is None else found.classes,
+        labels_are_input=found is None,
+        numbered=all(not one.format.tabular and _numbered(one) for one in raw.values()),
+        staged=values is not None,
+        arrays=told,
+    )
+    writer.write(NAME, readable_json(msgspec.to_builtins(described)))
+
+
+def _numbered(raw: RawData) -> bool:
+    return len(raw.sets) > 1 and all(one.number is not None for one in raw.sets)
+
+
+def _labels(raw: Mapping[str, RawData], settings: DataSettings, known: _Known) -> Labels | None:
+    """The labels of all samples, None where they are the input."""
+    if settings.labels == "input":
+        return None
+    for one in raw.values():
+        if one.labels.kind in ("none", "input"):
+            raise DataError(
+                f'{one.path}: no labels were found; name labels.column or labels.path, or set labels = "input" '
+                f"for samples that are their own labels"
+            )
+    if len(known.cells) != len(known):
+        raise DataError(f"{_paths(raw)}: has {len(known.cells):,} labels for {len(known):,} samples")
+    first = next(iter(raw.values())).labels
+    told = "labels" if first.column is None else f"labels {shown(first.column)}"
+    return labels.interpret(known.cells, settings.told, f"{_paths(raw)}: {told}", known.place)
+
+
+def _weights(settings: DataSettings, base: Path, known: _Known) -> NDArray[np.float32] | None:
+    if settings.weights is None:
+        return None
+    found = Cells(values=True)
+    for one in sources.weights(settings, base).values():
+        cells = one.label_cells()
+        if cells is not None:
+            found.add(cells, f"{one.path}: weights {shown(settings.weights)}")
+    if found.wrong is not None:
+        index, cell = found.wrong
+        raise DataError(f"{known.place(index)}: the weight {shown(cell)} is no number")
+    weights = found.numbers.astype(np.float32)
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if bad.size:
+        raise DataError(f"{known.place(int(bad[0]))}: a weight must be finite and at least 0, got {weights[bad[0]]:g}")
+    if len(weights) != len(known):
+        raise DataError(f"{_paths(known.raw)}: has {len(weights):,} weights for {len(known):,} samples")
+    if not weights.any():
+        raise DataError(f"{_paths(known.raw)}: all weights are 0; there is nothing to train on")
+    return weights
+
+
+def _paths(raw: Mapping[str, RawData]) -> str:
+    return listed([str(one.path) for one in raw.values()])
+
+
+def _fields(raw: Mapping[str, RawData], settings: DataSettings) -> tuple[Field, ...]:
+    """The inputs that all raw data sets have."""
+    first = next(iter(raw.values()))
+    for one in raw.values():
+        for field in one.inputs:
+            if field.is_text:
+                raise DataError(
+                    f"{one.path}: {shown(field.name)} holds words; it can only be labels.column or splits.group, or "
+                    f"be left out by reading.ignored"
+                )
+        here, there = ([(field.name, field.shape) for field in of.inputs] for of in (one, first))
+        if here != there or one.columns != first.columns:
+            raise DataError(
+                f"{one.path}: has the inputs {_told(one)}, {first.path} has {_told(first)}; give all the same"
+            )
+    if not first.inputs:
+        raise DataError(f"{first.path}: no features: nothing is left for samples beside labels and groups")
+    if settings.shape is not None and len(first.inputs) > 1:
+        raise DataError(f"{first.path}: data.shape is for one input, there are {len(first.inputs)}: {_told(first)}")
+    for field in first.inputs:
+        _shape(field, settings, first)
+    return first.inputs
+
+
+def _told(raw: RawData) -> str:
+    return listed([f"{field.name} {list(field.shape)}" for field in raw.inputs])
+
+
+def _shape(field: Field, settings: DataSettings, raw: RawData | None = None) -> Shape:
+    """Of a sample in shards."""
+    own = field.shape or (1,)
+    if settings.shape is None or (raw is None and field.is_sequence):
+        return own
+    size = math.prod(settings.shape)
+    if field.is_sequence and raw is not None:
+        raise DataError(
+            f"{raw.path}: data.shape {list(settings.shape)} is for samples of one size, these are sequences"
+        )
+    if size != math.prod(field.step) and raw is not None:
+        has = f"{len(raw.columns):,} feature columns: {listed(raw.columns)}" if raw.columns else f"shape {list(own)}"
+        raise DataError(f"{raw.path}: data.shape {list(settings.shape)} takes {size:,} values, a sample has {has}")
+    return settings.shape
+
+
+def _rows(fields: Sequence[Field], dtype: str, memory: int) -> int:
+    if any(field.is_sequence for field in fields):
+        return SEQUENCES_AT_ONCE
+    # of this size, one is read, one is cast, one is written, and MOST_WAITING wait; the rest is the reader's
+    return max(
+        1, min(CHUNK_BYTES, memory // 16) // sum(math.prod(field.step) * np.dtype(dtype).itemsize for field in fields)
+    )
+
+
+def _origin(raw: RawData) -> NDArray[np.int64]:
+    """(samples, 3) index of the set, raw file number and row of every sample, from the sets alone."""
+    return np.concatenate([*_origins(raw), np.empty((0, 3), np.int64)])
+
+
+def _origins(raw: RawData) -> Iterator[NDArray[np.int64]]:
+    for index, one in enumerate(raw.sets):
+        count = np.arange(one.samples or 0)
+        files, rows = (one.file + count, 0 * count) if one.files > 1 else (one.file + 0 * count, one.first + count)
+        yield np.stack([np.full(len(count), index), files, rows], axis=1).astype(np.int64)
