@@ -14,6 +14,7 @@ from tests.benchmarks.loading import conversions, dataset, peer, table
 from tests.benchmarks.loading.measuring import Bench, Plan
 
 ORDERS = ("sequential", "shuffled", "samples")
+PARTS = ("conversions", "speed", "checks")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     bench = Bench(plan, place, progress)
     try:
-        if asked.conversions:
+        if "conversions" in asked.parts:
             conversions.run(bench, int(asked.size))
-        bench.run()
+        bench.run(speed="speed" in asked.parts, checks="checks" in asked.parts)
     finally:  # what was measured is shown, even if somebody has enough of it
         result.write_text(json.dumps(asdict(bench.results), indent=1))
         table.show(bench.results, sys.stdout)
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", type=Path, help="where every measurement goes (results.json in the directory)")
     parser.add_argument("--spare-neighbours", action="store_true", help="evict only the files read, not the page cache")
-    parser.add_argument("--no-conversions", dest="conversions", action="store_false", help="leave conversions out")
+    parser.add_argument("--parts", type=names, default=PARTS, help="of %(default)s")
     return parser
 
 

@@ -15,6 +15,8 @@ from tests.benchmarks.loading.peer import SYSTEMS
 
 TITLES = {system.name: system.title for system in SYSTEMS}
 ABSENT = "–"
+LONG = 100
+"""Words of failures are as long as they are; they go on in the next line after so many."""
 
 
 def median(values: Iterable[float | None]) -> float | None:
@@ -190,6 +192,8 @@ def _prepared(results: Results) -> Iterable[Table]:
 
 def _failures(results: Results) -> Table:
     table = _table("not measured" if results.failures else "everything was measured", ("system", "data", "what", "why"))
+    why = table.columns[-1]
+    why.justify, why.no_wrap, why.overflow, why.max_width = "left", False, "fold", LONG
     for one in results.failures:
         table.add_row(one["system"], one["dataset"], one["doing"], one["error"])
     return table
