@@ -1,6 +1,7 @@
 # make train    set up .venv with locked versions, then run the main job
 # make test     set up, then ruff, mypy, import-linter, pytest
 # make bench    the benchmarks of docs/performance.md
+# make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
 # make lock     resolve requirements.lock again (needs uv)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ READY := .venv/.ready
 # what is ours, not what a user put beside it
 OURS := deeptrain tasks pipelines tests
 
-.PHONY: train test check bench lock clean
+.PHONY: train test check bench bench-loading lock clean
 
 train: $(READY)
 	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
@@ -26,6 +27,9 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -p no:xdist -q -s $(ARGS)
 
+bench-loading: $(READY)
+	@$(BIN)/python -m tests.benchmarks.loading $(ARGS)
+
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"deeptrain needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}: name another one as make PYTHON=python3.12")'
 	@echo "setting up .venv (once, some minutes) ..."
@@ -38,4 +42,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate --generate-hashes --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache
