@@ -108,7 +108,7 @@ def _opened(path: Path) -> "Iterator[h5py.File]":
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
         told = " ".join(str(error).split())[:160]
         raise DataError(f"{path}: is damaged or no HDF5: {told}") from error
 

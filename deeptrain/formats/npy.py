@@ -1,6 +1,7 @@
 """.npy: one array, its rows the samples, read by NumPy's own header parser and never unpickled."""
 
 import io
+import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     from numpy.typing import NDArray
 
 MAGIC = b"\x93NUMPY"
+UNREADABLE = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError, tokenize.TokenError)
+"""What NumPy's parser of headers raises for bytes that are none."""
 ONLY = "x"
 """Name of the field of a file that holds one array."""
 
@@ -39,7 +42,7 @@ def header(file: IO[bytes], path: Path, what: str) -> Region:
             raise DataError(f"{what}: is .npy of version {version[0]}.{version[1]}; save plain arrays of numbers")
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError) as error:
+    except UNREADABLE as error:
         told = " ".join(str(error).split())[:120]
         raise DataError(f"{what}: is no readable .npy: {told}; was it cut off or is it something else?") from error
     if not shape:
