@@ -1,5 +1,6 @@
 """.npy: one array, its rows the samples, read by NumPy's own header parser and never unpickled."""
 
+import functools
 import io
 import tokenize
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from deeptrain.errors import DataError
 from deeptrain.formats import numbers
 from deeptrain.formats.format import Chunk, Field
-from deeptrain.formats.region import Region
+from deeptrain.formats.region import REMEMBERED, Region
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import numpy as np
@@ -127,12 +128,19 @@ class Npy:
 
     def _region(self, path: Path) -> Region:
         try:
-            with path.open("rb") as file:
-                region = header(file, path, str(path))
-                check_size(region, file.seek(0, io.SEEK_END) - region.offset, str(path))
+            now = path.stat()
+            return _region(path, now.st_ino, now.st_size, now.st_mtime_ns)
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-        return region
+
+
+@functools.lru_cache(REMEMBERED)
+def _region(path: Path, inode: int, size: int, changed: int) -> Region:  # noqa: ARG001
+    """The array of a file; the other arguments say which file this was, so that its header is read once."""
+    with path.open("rb") as file:
+        region = header(file, path, str(path))
+        check_size(region, file.seek(0, io.SEEK_END) - region.offset, str(path))
+    return region
 
 
 NPY = Npy()
