@@ -170,9 +170,9 @@ def trainer(
     if not writing:
         return _without_store(plan, watch)
     plan.tidy()
-    opened = open_data(plan)
     settings = plan.experiment.training
     while True:
+        opened = open_data(plan)  # again after a shard was found altered: the reader holds the file that was set aside
         journal = Journal(plan.training, settings.keep_every)
         try:
             return _made(opened, journal, watch, until or settings.epochs)
