@@ -3,8 +3,8 @@
 Three ways, chosen by size and order:
 
 - *held*: the whole split fits into the memory given. Blocks are read and compared once, when first touched, and stay.
-- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there; those that the
-  page cache holds, and that are wanted as they are stored, are used where they lie.
+- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there; from the page
+  cache, if it holds them all and the files can be mapped next to each other.
 - *mapped*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
   when first touched (see `Column.mapped`), and samples are copied from there.
 """
@@ -100,7 +100,7 @@ class Reader:
         """Begin to read samples."""
         numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
         ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
-        begun = {name: self._begin(column, numbers, threads, ordered) for name, column in self.split.columns.items()}
+        begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
         pending = [one for futures, _ in begun.values() for one in futures]
         return Window(indices, ordered, self, pending, {name: place for name, (_, place) in begun.items()})
 
@@ -113,27 +113,27 @@ class Reader:
         return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
 
     def _begin(
-        self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None, ordered: bool
+        self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
     ) -> "tuple[Sequence[Future[Any]], _Place | None]":
         place: _Place | None
-        there = self.way == "windows" and ordered and column.cached(int(numbers[0]), int(numbers[-1]) + 1)
+        runs = column.runs(numbers, READ_BYTES)
+        there = self.way == "windows" and column.joined is not None and all(column.cached(*run) for run in runs)
         if self.way == "mapped" or there:
-            place = None
-            if there:  # first of all: if the file changed, none of its blocks counts as compared any more
-                rows = column.mapped(column.shard_of(int(numbers[0])), numbers[:0])
-                row = column.row_in_shard(int(numbers[0]))
-                place = _Place(rows.reshape(-1).view(np.uint8), numbers[:1], np.array([row]))
+            # First of all: a file that changed is mapped anew, and compared
+            for shard in _unique(column.shards_of(numbers)).tolist():
+                column.mapped(shard, numbers[:0])
+            runs = column.runs(column.unchecked(numbers), READ_BYTES)
             pending = [
-                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last))
-                for first, last in column.runs(column.unchecked(numbers), READ_BYTES)
+                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last)) for first, last in runs
             ]
+            joined = column.joined
+            place = None if joined is None else _Place(joined.reshape(-1).view(np.uint8), None, column.rows)
             return pending, place
         if self.way == "held":
             held = self._held[column.stored.name]
-            place, numbers = held.place, held.missing(numbers)
+            place, runs = held.place, column.runs(held.missing(numbers), READ_BYTES)
         else:
             place = _packed(column, numbers)
-        runs = column.runs(numbers, READ_BYTES)
         # Small reads are handed to a thread several at a time: to wake one costs as much as half a read
         together = max(1, len(runs) // TASKS)
         pending = [

@@ -26,6 +26,7 @@ SETS = [7, 12, 1, 30, 5, 5, 20, 13, 2, 5]
 SAMPLES = sum(SETS)
 ORDERS = ["none", "sets", "blocks", "samples"]
 X = np.arange(SAMPLES * 6, dtype=np.float32).reshape(SAMPLES, 3, 2)
+PAGES = np.repeat(np.arange(SAMPLES, dtype=np.float32)[:, np.newaxis], 1024, axis=1)
 SERIES = [np.full((number % 5 + 1, 2), number, np.float32) for number in range(SAMPLES)]
 LABELS = (np.arange(SAMPLES) % 5 == 0).astype(np.uint8)
 WEIGHTS = (np.arange(SAMPLES) % 3).astype(np.float32)
@@ -33,15 +34,15 @@ WEIGHTS = (np.arange(SAMPLES) % 3).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Split]:
-    """100 samples in shards of 33 and blocks of 1 to 5 samples: one input, sequences, both, compressed."""
+    """100 samples in shards and blocks of 1 to 5 samples: one input, sequences, both, compressed, whole pages."""
 
-    def made(x: Any, **arguments: Any) -> Split:
+    def made(x: Any, samples_per_shard: int = 33, **arguments: Any) -> Split:
         return shard_files.split(
             tmp_path_factory.mktemp("shards"),
             x,
             LABELS,
             set_sizes=SETS,
-            samples_per_shard=33,
+            samples_per_shard=samples_per_shard,
             weights=WEIGHTS,
             kind="binary",
             parts=2,
@@ -53,6 +54,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Split]:
         "series": made(SERIES, block_bytes=60),
         "both": made({"a": X, "b": SERIES}, block_bytes=70),
         "compressed": made(X, block_bytes=100, compression="lz4"),
+        "pages": made(PAGES, samples_per_shard=32, block_bytes=9000),
     }
 
 
@@ -62,7 +64,7 @@ def split(splits: dict[str, Split]) -> Split:
 
 
 def expected(kind: str, index: int) -> Any:
-    return {"one": X, "compressed": X, "series": SERIES}[kind][index]
+    return {"one": X, "compressed": X, "series": SERIES, "pages": PAGES}[kind][index]
 
 
 def check_samples(kind: str, x: Any, indices: np.ndarray) -> None:
@@ -100,7 +102,7 @@ def made(split: Split, batch_size: int, options: dict[str, Any]) -> Batches:
 
 
 @given(
-    st.sampled_from(["one", "series", "both", "compressed"]),
+    st.sampled_from(["one", "series", "both", "compressed", "pages"]),
     options,
     st.integers(1, 40),
     st.integers(1, 40),
