@@ -90,6 +90,10 @@ class BatchFeed:
         """What came out for the batch."""
         return outputs[0]
 
+    def close(self) -> None:
+        """End reading ahead."""
+        self.batches.close()
+
     @property
     def labels(self) -> NDArray[Any]:
         """(samples, ...) labels of the split; where they are the inputs, as they are fed."""

@@ -132,6 +132,9 @@ class WindowFeed:
         real = [part[: len(cut.lengths)] for part in outputs]
         return cut.mean_by_step(real) if self.per_step else cut.mean(real)
 
+    def close(self) -> None:
+        """Nothing is read ahead: the sequences of a batch are read with its first window."""
+
     @property
     def labels(self) -> NDArray[Any]:
         """(samples,) labels, or (steps, ...) of all samples one after the other."""
