@@ -13,17 +13,25 @@ from deeptrain.experiment import Experiment, read
 from deeptrain.formats import raw
 from deeptrain.lineage import LATEST
 from deeptrain.loading.batch import Batch
-from deeptrain.loading.preprocessing import Preprocessor, preprocessors
+from deeptrain.loading.batch_feed import BatchFeed
+from deeptrain.loading.batches import Batches
+from deeptrain.loading.fed import FedInfo, fed
+from deeptrain.loading.memory import InMemory
+from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
+from deeptrain.loading.settings import WindowSettings
+from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.settings import Use
-from deeptrain.shards import layout
+from deeptrain.shards import layout, reading
 from deeptrain.shards.info import DataInfo
+from deeptrain.shards.reading import Shards
 from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
-from deeptrain.training import arrays, building, exporting, predictions, runtime
+from deeptrain.training import arrays, building, exporting, judging, predictions, runtime
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind, interpret
 from deeptrain.training.run import PROGRESS, STATE
 from deeptrain.training.settings import ModelSettings, TrainingSettings
+from deeptrain.training.state import TrainState
 
 READY_EXPERIMENTS = "pipelines.experiments"
 """The package whose builders may be named by a run alone."""
@@ -52,6 +60,29 @@ class Predictor:
     outputs: OutputKind
     _learner: KerasLearner
     _batch_size: int
+    _windows: WindowSettings | None = None
+
+    def _of_sequences(self, given: Any, windows: WindowSettings) -> np.ndarray:
+        shape, dtype = tuple(self.data.shape)[1:], np.dtype(self.data.dtype)
+        series = [np.asarray(one) for one in given]
+        for number, one in enumerate(series):
+            if one.ndim == 0 or one.shape[1:] != shape:
+                raise DataError(
+                    f"sequences must have the shape (steps, {', '.join(map(str, shape))}), "
+                    f"got {one.shape} for number {number} (counted from 0)"
+                )
+        if not series:
+            raise DataError("there are no samples to predict for: expected at least 1, got 0")
+        split: Any = InMemory([one.astype(dtype, copy=False) for one in series], self.data)
+        batches = Batches(split, min(self._batch_size, len(series)))
+        feed = WindowFeed(
+            batches,
+            windows,
+            self._batch_size,
+            preprocessors=self.preprocessors,
+            labels_are_input=self.data.labels_are_input,
+        )
+        return interpret(judging.predict(self._learner, feed), self.data.kind, self.outputs)
 
     def preprocess(self, x: np.ndarray) -> np.ndarray:
         """Samples as the model takes them.
@@ -71,12 +102,17 @@ class Predictor:
         return preprocessed
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values."""
+        """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values.
+
+        Of a model on windows `x` is a list of sequences (steps, *shape), each predicted as the mean over its windows.
+        """
+        if self._windows is not None:
+            return self._of_sequences(x, self._windows)
         parts = []
         shaped = self._shaped(np.asarray(x))
         for first in range(0, len(shaped), self._batch_size):
             fed = self.preprocess(shaped[first : first + self._batch_size])
-            parts.append(interpret(self._learner.predict(fed), self.data.kind, self.outputs))
+            parts.append(interpret(np.asarray(self._learner.predict(fed)), self.data.kind, self.outputs))
         if not parts:
             raise DataError("there are no samples to predict for: expected at least 1, got 0")
         return np.concatenate(parts)
@@ -89,7 +125,16 @@ class Predictor:
         return values.argmax(axis=1) if self.data.kind == "classes" else values
 
     def export(self, directory: Path) -> list[Path]:
-        """Write the model for use without deeptrain, and return the paths: see `training.exporting.export`."""
+        """Write the model for use without deeptrain, and return the paths: see `training.exporting.export`.
+
+        Raises:
+            DataError: for a model on windows: cutting series, and following them, is no part of a model.
+        """
+        if self._windows is not None:
+            raise DataError(
+                "a model on windows (training.windows) cannot be exported: it needs series cut into windows and its "
+                "states followed; use deeptrain.load"
+            )
         return exporting.export(
             directory,
             self.model,
@@ -129,15 +174,41 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     except (KeyError, msgspec.ValidationError) as error:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
     beside = _trusted(found, model, settings, None if experiment is None else _checked(read(experiment), root))
-    data = layout.Layout.read(_shards(root, shards_identity)).info
+    shards = reading.open(_shards(root, shards_identity))
+    data = shards.info
     runtime.start(settings.threads, settings.deterministic)
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
     plain = TrainingSettings(epochs=last, batch_size=settings.batch_size)
-    learner = building.learner(model, plain, data, int(found.manifest.seeds["model"]), beside)
+    made = preprocessors(settings.preprocessors, data, beside)
+    state = TrainState.from_plain(found.json(PROGRESS)["state"])
+    for name, preprocessor in remembering(made).items():
+        preprocessor.restore(state.preprocessors[name])
+    learner = building.learner(model, plain, _fed(shards, settings, made), int(found.manifest.seeds["model"]), beside)
     learner.restore_weights(_variables(training, number, found))
     threshold, source = _threshold(root, names, data, number)
-    made = preprocessors(settings.preprocessors, data, beside)
-    return Predictor(data, learner.model, number, threshold, source, made, model.outputs, learner, settings.batch_size)
+    return Predictor(
+        data,
+        learner.model,
+        number,
+        threshold,
+        source,
+        made,
+        model.outputs,
+        learner,
+        settings.batch_size,
+        settings.windows,
+    )
+
+
+def _fed(shards: Shards, settings: TrainingSettings, made: tuple[Preprocessor, ...]) -> FedInfo:
+    """What the model is fed, told by the first sample it was trained on."""
+    split = shards.split("train")
+    if settings.windows is None:
+        return fed(shards.info, BatchFeed(Batches(split, 1, preprocessors=made), preprocessors=made))
+    of_input = shards.info.labels_are_input
+    batches = Batches(split, 1)
+    windows = WindowFeed(batches, settings.windows, settings.batch_size, preprocessors=made, labels_are_input=of_input)
+    return fed(shards.info, windows)
 
 
 def _trusted(epoch: Artifact, model: ModelSettings, settings: TrainingSettings, experiment: Experiment | None) -> Path:

@@ -15,8 +15,13 @@ import numpy as np
 from deeptrain import lineage
 from deeptrain.errors import AlteredError, ArtifactError, DataError
 from deeptrain.lineage import Lineage
+from deeptrain.loading import weights
+from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
-from deeptrain.loading.preprocessing import Preprocessor, preprocessors
+from deeptrain.loading.fed import fed
+from deeptrain.loading.feed import Feed
+from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
+from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics import checks, names
 from deeptrain.metrics.metric import Metric
 from deeptrain.shards import conversion, layout, reading
@@ -28,6 +33,8 @@ from deeptrain.training.callbacks import callbacks
 from deeptrain.training.journal import Journal
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.progress import Progress
+from deeptrain.training.run import PROGRESS
+from deeptrain.training.state import TrainState
 from deeptrain.training.trainer import Trainer
 
 
@@ -59,19 +66,46 @@ class Opened:
     shards: Shards
     preprocessors: tuple[Preprocessor, ...]
 
-    def batches(self, split: str, *, training: bool = False) -> Batches:
-        """The batches of a split, as they are trained on or as they are stored."""
+    def feed(self, split: str, *, training: bool = False) -> Feed:
+        """The samples of a split as iterations, as they are trained on or as they are stored."""
         settings = self.plan.experiment.training
         opened = self.shards.split(split)
         size = settings.batch_size if training else min(settings.batch_size, len(opened))
-        return Batches(
+        batches = Batches(
             opened,
             size,
             seed=self.plan.experiment.experiment.seed,
-            order=settings.order if training else "none",
-            preprocessors=self.preprocessors,
+            preprocessors=() if settings.windows else self.preprocessors,
+            order=settings.order_of(self.shards.info.numbered) if training else "none",
+            last=settings.last if training else "keep",
+            sampling=settings.sampling if training else None,
+            superbatch_bytes=settings.superbatch_bytes,
             augment=training,
         )
+        class_weights = weights.of_classes(settings.class_weights, self.shards.info) if training else None
+        drawn = training and settings.sampling == "weighted"  # what was drawn by its weight counts once
+        if settings.windows is None:
+            return BatchFeed(
+                batches, class_weights=class_weights, preprocessors=self.preprocessors, own_weights=not drawn
+            )
+        return WindowFeed(
+            batches,
+            settings.windows,
+            settings.batch_size,
+            preprocessors=self.preprocessors,
+            augment=training,
+            training=training,
+            class_weights=class_weights,
+            labels_are_input=self.shards.info.labels_are_input,
+            own_weights=not drawn,
+        )
+
+    def after(self, epoch: int) -> "Opened":
+        """The same, with preprocessors that keep something standing where they stood at the end of an epoch."""
+        state = TrainState.from_plain(self.plan.training.published(epoch).json(PROGRESS)["state"])
+        for name, preprocessor in remembering(self.preprocessors).items():
+            preprocessor.restore(state.preprocessors[name])
+        return self
 
     @functools.cached_property
     def metrics(self) -> tuple[Metric, ...]:
@@ -83,7 +117,8 @@ class Opened:
         experiment = self.plan.experiment
         runtime.start(experiment.training.threads, experiment.training.deterministic)
         seed = self.plan.training.seeds["model"]
-        learner = building.learner(experiment.model, experiment.training, self.shards.info, seed, experiment.beside)
+        data = fed(self.shards.info, self.feed("train"))
+        learner = building.learner(experiment.model, experiment.training, data, seed, experiment.beside)
         if variables is not None:
             learner.restore(variables)
         elif experiment.model.initial_weights is not None:
@@ -189,8 +224,8 @@ def _made(
     settings = opened.plan.experiment.training
     return Trainer(
         opened.learner(),
-        opened.batches("train", training=True),
-        opened.batches("val"),
+        opened.feed("train", training=True),
+        opened.feed("val"),
         epochs=until,
         kind=opened.shards.info.kind,
         outputs=opened.plan.experiment.model.outputs,

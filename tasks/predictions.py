@@ -22,10 +22,10 @@ class Predictions(ExperimentTask):
         from deeptrain.training import predictions
 
         epoch = plan.predicted_epoch()
-        data = session.open_data(plan)
+        data = session.open_data(plan).after(epoch)
         learner = data.learner(alive.variables_after(plan, epoch, watching.watch(plan)))
         tested = ["test"] if plan.experiment.data.splits.test else []
-        splits = {name: data.batches(name) for name in [plan.calibration_split, *tested]}
+        splits = {name: data.feed(name) for name in [plan.calibration_split, *tested]}
         with self.writing(plan) as writer:
             predictions.write(
                 writer,

@@ -22,10 +22,9 @@ from deeptrain.formats.format import TEXT, Chunk, Field, Table
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import numpy as np
-    import pyarrow
     from numpy.typing import NDArray
 
-BLOCK = 1 << 24  # bytes that are parsed at once
+BLOCK = 1 << 23  # bytes that are parsed at once: their numbers stay in the cache while they are checked
 PARSED = 1 << 20  # bytes at least that a thread of pyarrow parses at once
 MOST_LINE_BYTES = 1 << 28
 SNIFFED = 1 << 16
@@ -191,12 +190,17 @@ class Delimited:
                 return np.empty((0, len(kinds) - len(words)), dtype), {name: [] for name in words}
             self._complain(path, header, kinds, f"is no {self.name}: {' '.join(str(error).split())[:200]}")
         numeric = [name for name, kind in kinds.items() if kind]
-        parsed = side_by_side(table, numeric, number)
-        # what overflows here becomes infinite, or another number for whole ones, and is found below
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = parsed.astype(dtype, copy=False)
-        if not numbers.fits(parsed, values):
-            self._complain(path, header, kinds, f"a number does not fit dtype {dtype.name}")
+        values = np.empty((table.num_rows, len(numeric)), dtype)
+        first = 0
+        for batch in table.select(numeric).to_batches() if numeric else ():
+            parsed = batch.to_tensor(row_major=True).to_numpy()
+            part = values[first : first + len(parsed)]
+            # what overflows here becomes infinite, or another number for whole ones, and is found below
+            with np.errstate(over="ignore", invalid="ignore"):
+                part[...] = parsed
+            if not numbers.fits(parsed, part):
+                self._complain(path, header, kinds, f"a number does not fit dtype {dtype.name}")
+            first += len(parsed)
         columns = {
             name: [cell.strip() for cell in table.column(name).to_pylist()] for name, kind in kinds.items() if not kind
         }
@@ -269,19 +273,6 @@ class Delimited:
                 if fault:
                     raise DataError(f"{path}: line {line}, column {cells.shown(name)}: {fault}")
         raise DataError(f"{path}: {otherwise}")
-
-
-def side_by_side(table: "pyarrow.Table", names: Sequence[str], number: "pyarrow.DataType") -> "NDArray[Any]":
-    """Columns of one Arrow type without missing values as (rows, columns), C order."""
-    import numpy as np
-
-    if not names:
-        return np.empty((table.num_rows, 0))
-    (batch,) = table.select(names).combine_chunks().to_batches() or (None,)
-    if batch is None:
-        return np.empty((0, len(names)), number.to_pandas_dtype())
-    values: NDArray[Any] = batch.to_tensor(row_major=True).to_numpy()
-    return values
 
 
 CSV = Delimited("csv", (".csv",), ",")

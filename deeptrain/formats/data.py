@@ -211,6 +211,18 @@ class RawData:
         told = self.format.place(path, row)
         return f"{path}: {told}" if told else str(path)
 
+    def where(self, index: int) -> str:
+        """Name of the raw file of sample `index`, and where it is in it; sizes of sets must be known."""
+        for found in self.sets:
+            if index < (found.samples or 0):
+                return (
+                    self.place(found.file + index, 0)
+                    if self.format.single
+                    else self.place(found.file, found.first + index)
+                )
+            index -= found.samples or 0
+        raise IndexError(f"{self.path}: has no sample of that number")
+
     def _asked(self, found: RawSet, dtype: str | None) -> list[Field]:
         """The fields of the file that are read for the inputs of a set, each with the dtype that is wanted."""
         fields: list[Field] = []

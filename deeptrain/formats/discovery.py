@@ -368,7 +368,7 @@ def _samples_per_row(
         if not possible:
             raise DataError(f"{found.path}: rows are sets only in an only array of shape (sets, samples, ...)")
         return inputs[0].step[0]
-    if not possible or len(found.labels) != 1:
+    if not possible or len(found.labels) != 1 or len(inputs[0].shape) < 2:
         return 0
     labels = registry.of(found.labels[0])
     if labels.tabular or labels.single:

@@ -73,7 +73,7 @@ class Hdf5:
 
         with _opened(path) as file:
             data = _data(file, path, field.name)
-            region = _region(data, path)
+            region = _region(data, path, field.name)
             if region is None:
                 order = np.argsort(rows, kind="stable")
                 size = data.chunks[0] if data.chunks else BLOCK_ROWS
@@ -87,7 +87,7 @@ class Hdf5:
 
                     out[chosen] = numbers.cast(values, out.dtype.name, where)
         if region is not None:
-            region.take(field, rows, out)
+            region.take(rows, out)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""
@@ -198,10 +198,10 @@ def _variable(data: "h5py.Dataset") -> bool:
     return kind is not None and kind.length is None
 
 
-def _region(data: "h5py.Dataset", path: Path) -> Region | None:
+def _region(data: "h5py.Dataset", path: Path, key: str) -> Region | None:
     """Where the data lie if they lie in one piece as they are, else None."""
     offset = None if data.chunks or data.file.userblock_size else data.id.get_offset()
-    return None if offset is None else Region(path, offset, data.dtype, data.shape)
+    return None if offset is None else Region(path, offset, data.dtype, data.shape, f"{path}: {shown(key)}")
 
 
 def _chunk(path: Path, fields: Sequence[Field], data: "dict[str, h5py.Dataset]", first: int, rows: int) -> Chunk:

@@ -145,7 +145,8 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
 
 def _instead(path: Path) -> str:
     """What a picture is that is not what its extension says, by its first bytes."""
-    begin = path.open("rb").read(12)
+    with path.open("rb") as file:
+        begin = file.read(12)
     marks = {
         b"\x89PNG": "PNG",
         b"\xff\xd8\xff": "JPEG",

@@ -49,7 +49,7 @@ def header(file: IO[bytes], path: Path, what: str) -> Region:
     numbers.field_of(ONLY, dtype, shape[1:], what)  # before any arithmetic on what cannot be read
     if 0 in shape:
         raise DataError(f"{what}: no samples: its shape is {shape}")
-    return Region(path, file.tell(), dtype, shape, fortran)
+    return Region(path, file.tell(), dtype, shape, what, fortran)
 
 
 def check_size(region: Region, size: int, what: str) -> None:
@@ -110,9 +110,9 @@ class Npy:
         """Always."""
         return True
 
-    def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
+    def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:  # noqa: ARG002
         """See `Format.take`."""
-        self._region(path).take(field, rows, out)
+        self._region(path).take(rows, out)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""

@@ -1,6 +1,7 @@
 """.npz: several named arrays in one file, compressed or not, read in parts and never unpickled."""
 
 import contextlib
+import dataclasses
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
@@ -68,7 +69,7 @@ class Npz:
             local = file.read(LOCAL_HEADER)
         begin = archive.getinfo(f"{field.name}.npy").header_offset + LOCAL_HEADER
         begin += int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
-        Region(path, begin + region.offset, region.dtype, region.shape, region.fortran).take(field, rows, out)
+        dataclasses.replace(region, offset=begin + region.offset).take(rows, out)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""
@@ -101,7 +102,9 @@ def _keys(archive: zipfile.ZipFile, path: Path) -> list[str]:
         raise DataError(f"{path}: holds {listed([shown(name) for name in others], 3)}, which is no array of an npz")
     doubled = [name for index, name in enumerate(names) if name in names[:index]]
     if doubled:
-        raise DataError(f"{path}: holds the array {shown(doubled[0])} twice; write it again with numpy.savez")
+        raise DataError(
+            f"{path}: holds the array {shown(doubled[0].removesuffix('.npy'))} twice; write it again with numpy.savez"
+        )
     if not names:
         raise DataError(f"{path}: no samples: it holds no arrays")
     return [name.removesuffix(".npy") for name in names]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeptrain.errors import DataError
@@ -137,8 +136,3 @@ def words(values: "NDArray[Any]", where: Callable[[int], str]) -> list[str]:
             raise DataError(f"{where(row)}: the word is missing ({cells.shown(word)}); fill it or drop the sample")
         found.append(word)
     return found
-
-
-def row_of(path: Path, row: int) -> str:
-    """File and row, for messages."""
-    return f"{path}: row {row:,}"

@@ -8,7 +8,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from deeptrain.errors import DataError
 from deeptrain.formats import numbers
-from deeptrain.formats.format import Field
 
 if TYPE_CHECKING:  # a plan imports the formats and must not load NumPy for it
     import numpy as np
@@ -40,6 +39,7 @@ class Region:
         offset: byte where the array begins.
         dtype: as stored, any byte order.
         shape: (samples, ...).
+        what: file and key, for messages.
         fortran: whether the first axis varies fastest.
     """
 
@@ -47,6 +47,7 @@ class Region:
     offset: int
     dtype: "np.dtype[Any]"
     shape: tuple[int, ...]
+    what: str
     fortran: bool = False
 
     @property
@@ -74,7 +75,7 @@ class Region:
                 into(part, file, f"{self.path}: ends within its array; was it cut off since it was opened?")
                 yield part
 
-    def take(self, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
+    def take(self, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
         """Put some rows into `out`, cast and checked.
 
         Raises:
@@ -88,9 +89,7 @@ class Region:
             values = out
         else:
             values = np.take(mapped, rows, axis=0)
-        out[...] = numbers.cast(
-            values, out.dtype.name, lambda i: f"{numbers.row_of(self.path, int(rows[i]))} of {field.name!r}"
-        )
+        out[...] = numbers.cast(values, out.dtype.name, lambda i: f"{self.what}: row {int(rows[i]):,}")
 
     def _mapped(self) -> "NDArray[Any]":
         import numpy as np

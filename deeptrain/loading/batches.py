@@ -21,8 +21,8 @@ Last = Literal["keep", "drop", "fill"]
 """The last batch when samples are left over: `keep` it short, `drop` it, `fill` it with the epoch's first samples."""
 
 SUPERBATCH_BYTES = 512 << 20
-MOST_AHEAD_BYTES = 192 << 20
-"""More reads at once gain nothing: the disk is busy with these."""
+MOST_AHEAD_BYTES = 48 << 20
+"""More reads at once gain nothing: these keep the disk busy, and fresh memory costs more CPU than a read into it."""
 
 
 class Batches:
@@ -57,8 +57,8 @@ class Batches:
             last: what becomes of the last batch when samples are left over.
             sampling: draws samples instead of taking each once; needs `order="samples"`.
             superbatch_bytes: what may be held in memory. A split that fits is held as a whole once it is read;
-                of others at most so much is read ahead, but at least two windows (of 64 blocks in the order
-                `blocks`, else 16) and three pieces of 16 MiB.
+                of others two windows (of 64 blocks in the order `blocks`, else of 8) are read ahead, or more up to
+                48 MiB, and three pieces of 8 MiB put in order.
             preprocessors: applied to every batch, one after the other.
             augment: whether preprocessors get a generator, and so may change samples at random.
 

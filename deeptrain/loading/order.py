@@ -28,7 +28,7 @@ Sampling = Literal["balanced", "weighted"]
 WINDOW_BLOCKS = 64
 """Blocks whose samples are permuted together. Part of the order `blocks`: another number would be another order."""
 
-READ_BLOCKS = 16
+READ_BLOCKS = 8
 """Other orders are read in slices of about so many blocks: large enough for the disk, soon there."""
 
 
@@ -132,7 +132,7 @@ def samples(count: int, seed: int, epoch: int) -> Integers:
 
 
 def _stored(split: Split, chosen: Integers | None) -> Stream:
-    """As they are stored; reads grow from 1 block to 16."""
+    """As they are stored; reads grow from 1 block to 8."""
     blocks = len(split.blocks) - 1
     edges = split.blocks[[min(step, blocks) for step in _doubling(READ_BLOCKS, blocks)]]
     if chosen is None:
@@ -141,7 +141,7 @@ def _stored(split: Split, chosen: Integers | None) -> Stream:
 
 
 def _sets(split: Split, seed: int, epoch: int, chosen: Integers | None) -> Stream:
-    """Sets permuted; reads of about 16 blocks that end with a set where one ends near by."""
+    """Sets permuted; reads of about 8 blocks that end with a set where one ends near by."""
     numbers, firsts, sizes = np.unique(split.sets, return_index=True, return_counts=True)
     if chosen is not None:
         there = np.isin(numbers, split.sets[chosen])

@@ -27,6 +27,11 @@ class Position:
         """Where training stands when `batches` more whole batches of this epoch have been fit."""
         return Position(self.epoch, self.batch + batches, self.iteration + batches, 0)
 
+    @property
+    def begins_epoch(self) -> bool:
+        """Whether nothing of this epoch was fit yet."""
+        return self.batch == self.window == 0
+
     def next_epoch(self) -> "Position":
         """The first batch of the epoch after this one."""
         return Position(self.epoch + 1, 0, self.iteration, 0)

@@ -24,7 +24,10 @@ log = logging.getLogger("deeptrain")
 STUCK_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
-PIECE_BYTES = 16 << 20
+MOST_AHEAD = 16
+"""Reads of a few bytes each are not begun by the hundred."""
+
+PIECE_BYTES = 8 << 20
 """Samples are put in order so many bytes at a time: a window of 64 blocks needs no second one of its size."""
 
 
@@ -48,7 +51,7 @@ class Slice:
 class Prefetch:
     """The slices of a stream from a place to its end, read ahead by threads; an iterator to be closed.
 
-    Memory: the reads of the stream that lie ahead, `ahead_bytes` together but at least one, and three pieces of
+    Memory: the reads of the stream that lie ahead, `ahead_bytes` together but at least two, and three pieces of
     `PIECE_BYTES`: one being put in order, one waiting, and what the consumer holds.
     """
 
@@ -71,7 +74,14 @@ class Prefetch:
         # The thread knows what it needs and not this object, which can so be collected, and closes then.
         self._thread = threading.Thread(
             target=_serve,
-            args=(reader, stream, stream.reads(start, least), max(1, ahead), self._found, self._closing),
+            args=(
+                reader,
+                stream,
+                stream.reads(start, least),
+                min(max(2, ahead), MOST_AHEAD),
+                self._found,
+                self._closing,
+            ),
             name="deeptrain read ahead",
             daemon=True,
         )

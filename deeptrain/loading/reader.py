@@ -3,7 +3,8 @@
 Three ways, chosen by size and order:
 
 - *held*: the whole split fits into the memory given. Blocks are read and compared once, when first touched, and stay.
-- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there.
+- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there; from the page
+  cache, if it holds them all and the files can be mapped next to each other.
 - *mapped*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
   when first touched (see `Column.mapped`), and samples are copied from there.
 """
@@ -20,11 +21,14 @@ from deeptrain.errors import DataError
 from deeptrain.shards import blocks, reading
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.column import Column
-from deeptrain.shards.memory import Pool, aligned
+from deeptrain.shards.memory import POOL, aligned
 from deeptrain.shards.reading import Split
 
 READ_BYTES = 4 << 20
-THREADS = 6
+THREADS = 8
+TASKS = 16
+"""A window's reads are handed to the threads in about so many tasks."""
+
 ALIGN_BYTES = 256 << 10
 """The most that is left free between blocks so that the second begins at a page and is read straight to its place."""
 
@@ -84,7 +88,6 @@ class Reader:
                 f"compressed samples in an order across the whole split must be held in memory: {split.name} needs "
                 f'{split.bytes:,} bytes, superbatch_bytes allows {memory_bytes:,}; raise it, or take order = "blocks"'
             )
-        self._pool = Pool(memory_bytes)
         self._held = {name: _Held(column) for name, column in split.columns.items()} if self.way == "held" else {}
 
     def read(self, indices: Integers) -> dict[str, Any]:
@@ -96,9 +99,9 @@ class Reader:
     def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Window:
         """Begin to read samples."""
         numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
+        ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
         begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
         pending = [one for futures, _ in begun.values() for one in futures]
-        ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
         return Window(indices, ordered, self, pending, {name: place for name, (_, place) in begun.items()})
 
     def samples(self, column: Column, indices: Integers, place: "_Place | None") -> Any:
@@ -113,35 +116,46 @@ class Reader:
         self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
     ) -> "tuple[Sequence[Future[Any]], _Place | None]":
         place: _Place | None
-        if self.way == "mapped":
+        runs = column.runs(numbers, READ_BYTES)
+        there = self.way == "windows" and column.joined is not None and all(column.cached(*run) for run in runs)
+        if self.way == "mapped" or there:
+            # First of all: a file that changed is mapped anew, and compared
+            for shard in _unique(column.shards_of(numbers)).tolist():
+                column.mapped(shard, numbers[:0])
+            runs = column.runs(column.unchecked(numbers), READ_BYTES)
             pending = [
-                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last))
-                for first, last in column.runs(column.unchecked(numbers), READ_BYTES)
+                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last)) for first, last in runs
             ]
-            return pending, None
+            joined = column.joined
+            place = None if joined is None else _Place(joined.reshape(-1).view(np.uint8), None, column.rows)
+            return pending, place
         if self.way == "held":
             held = self._held[column.stored.name]
-            place, numbers = held.place, held.missing(numbers)
+            place, runs = held.place, column.runs(held.missing(numbers), READ_BYTES)
         else:
-            place = _packed(column, numbers, self._pool)
-        pending = []
-        for first, last in column.runs(numbers, READ_BYTES):
-            pending.append(_submit(threads, self._read, column, first, last, place))
+            place = _packed(column, numbers)
+        # Small reads are handed to a thread several at a time: to wake one costs as much as half a read
+        together = max(1, len(runs) // TASKS)
+        pending = [
+            _submit(threads, self._read, column, runs[at : at + together], place)
+            for at in range(0, len(runs), together)
+        ]
         return pending, place
 
-    def _read(self, column: Column, first: int, last: int, place: "_Place") -> None:
-        start = place.row(first) * column.row_bytes
-        size = int(column.rows[last] - column.rows[first]) * column.row_bytes
-        column.read(first, last, place.data[start : start + size])
-        if self._held:
-            self._held[column.stored.name].there[first:last] = True
+    def _read(self, column: Column, runs: Sequence[tuple[int, int]], place: "_Place") -> None:
+        for first, last in runs:
+            start = place.row(first) * column.row_bytes
+            size = int(column.rows[last] - column.rows[first]) * column.row_bytes
+            column.read(first, last, place.data[start : start + size])
+            if self._held:
+                self._held[column.stored.name].there[first:last] = True
 
     def _rows(self, column: Column, rows: Integers, place: "_Place | None") -> NDArray[Any]:
         """Rows that are there, in their order: a view where they lie so, else in recycled memory."""
         shape = (len(rows), *column.stored.shape)
         dtype = np.dtype(column.stored.dtype)
         if place is None:
-            out, scratch = (self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape) for _ in range(2))
+            out, scratch = (POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape) for _ in range(2))
             column.take_rows(rows, out, scratch)
             return out
         data = place.data[: len(place.data) // column.row_bytes * column.row_bytes].view(dtype)
@@ -149,9 +163,10 @@ class Reader:
         local = place.rows_of(column, rows)
         if len(local) and int(local[-1]) - int(local[0]) + 1 == len(local) and bool((np.diff(local) == 1).all()):
             view = data[int(local[0]) : int(local[0]) + len(local)]
-            view.setflags(write=not self._held)
+            if self._held:
+                view.setflags(write=False)
             return view
-        out = self._pool.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
+        out = POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
         # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
         np.take(data, local, axis=0, out=out, mode="clip")
         return out
@@ -189,7 +204,7 @@ class _Held:
         return numbers[~self.there[numbers]]
 
 
-def _packed(column: Column, numbers: Integers, pool: Pool) -> _Place:
+def _packed(column: Column, numbers: Integers) -> _Place:
     """Memory for blocks one after the other, in which blocks begin at pages where that costs little."""
     sizes = column.rows[numbers + 1] - column.rows[numbers]
     step = PAGE // int(np.gcd(PAGE, column.row_bytes))
@@ -203,7 +218,7 @@ def _packed(column: Column, numbers: Integers, pool: Pool) -> _Place:
             ) != column.shard_of(int(numbers[number + 1]))
         sizes = np.where(last_of_run, -(-sizes // step) * step, sizes)
     firsts = np.concatenate([[0], np.cumsum(sizes)])
-    return _Place(pool.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
+    return _Place(POOL.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
 
 
 def _unique(numbers: Integers) -> Integers:

@@ -61,3 +61,7 @@ class Pool:
             if self._kept + rounded <= self._keep:
                 self._kept += rounded
                 self._free[rounded].append(memory)
+
+
+POOL = Pool(256 << 20)
+"""Of the whole process: what one reader has done with serves the next."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from deeptrain import user_code
 from deeptrain.errors import UserCodeError, in_one_line
+from deeptrain.loading.fed import FedInfo
 from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
 from deeptrain.training.keras_globals import fresh_names_and_seeds
@@ -70,8 +71,14 @@ def _check_output(name: str, shape: Any, data: DataInfo) -> None:
         else None
     )
     fitting = [[data.outputs]] if data.kind == "classes" else [[1], []]
+    what = f"{len(data.classes)} classes" if data.kind == "classes" else f"{data.kind} labels"
+    what += ", one a sample"
+    if data.labels_are_input:
+        fitting, what = [list(data.shape)], "labels that are the input"
+    elif isinstance(data, FedInfo) and data.per_step:
+        fitting = [[*data.shape[:1], *one] for one in fitting]
+        what = what.replace("a sample", "a step")
     if given not in fitting:
-        what = f"{len(data.classes)} classes" if data.kind == "classes" else f"{data.kind} labels, one a sample"
         raise UserCodeError(
             f"{name}: the model's output does not fit the labels: {what} need an output of shape "
             f"{[None, *fitting[0]]}, got {shape}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from deeptrain import files, user_code
 from deeptrain.errors import UserCodeError
+from deeptrain.loading.preprocessing import Remembering
 from deeptrain.settings import Use
 from deeptrain.training.early_stopping import EarlyStopping
 from deeptrain.training.state import numbers
@@ -38,8 +39,8 @@ class Callback(Protocol):
         ...
 
 
-def memory_of(name: str, callback: Callback) -> dict[str, Any]:
-    """What a callback remembers, as it will come back from a checkpoint.
+def memory_of(name: str, callback: Remembering) -> dict[str, Any]:
+    """What a callback or preprocessor remembers, as it will come back from a checkpoint.
 
     Raises:
         UserCodeError: when it would come back as something else, such as a tuple as a list.

@@ -7,7 +7,7 @@ import numpy as np
 
 from deeptrain.errors import ArtifactError
 
-COLUMNS = {"iteration": np.int64, "batch": np.int64, "samples": np.int64, "loss": np.float32}
+COLUMNS = {"iteration": np.int64, "batch": np.int64, "window": np.int64, "samples": np.int64, "loss": np.float32}
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,14 @@ class History:
     Attributes:
         iteration: counted from 0 since the training began, int64.
         batch: the batch's number in its epoch, from 0, int64.
-        samples: samples in the batch, int64.
+        window: the window's number in its batch, from 0; 0 for data that is not cut along time, int64.
+        samples: labels that the loss is a mean over: samples of the batch, or of the window without padding, int64.
         loss: before the iteration's update, float32.
     """
 
     iteration: np.ndarray
     batch: np.ndarray
+    window: np.ndarray
     samples: np.ndarray
     loss: np.ndarray
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from deeptrain import files
 from deeptrain.errors import ArtifactError, TrainingError
+from deeptrain.loading.position import Position
 from deeptrain.store import artifact
 from deeptrain.store.locks import lock_of
 from deeptrain.training import arrays, history
@@ -119,14 +120,13 @@ class Journal:
         Where an epoch begins and the state of the one before is there, nothing is written: that is checkpoint enough.
         """
         at = checkpoint.state.position
-        if at.batch == 0 and (at.epoch == 1 or self._has_state(at.epoch - 1)):
+        if at.begins_epoch and (at.epoch == 1 or self._has_state(at.epoch - 1)):
             return
-        specification = self.run.unfinished(at.epoch, at.batch)
+        specification = self.run.unfinished(at)
         # What is further on, or was made from something else, belongs to a past that was trained again.
         for found in self._unfinished():
             state = TrainState.from_plain(found.json(PROGRESS)["state"])
-            place = (state.position.epoch, state.position.batch)
-            if place >= (at.epoch, at.batch) or not self._belongs(found, state):
+            if _place(state.position) >= _place(at) or not self._belongs(found, state):
                 artifact.remove(found.directory)
         with artifact.writing(specification, self.run.checker.links(specification)) as writer:
             writer.write(STATE, arrays.encode(checkpoint.variables))
@@ -190,8 +190,7 @@ class Journal:
 
     def _belongs(self, found: artifact.Artifact, state: TrainState) -> bool:
         """Whether a checkpoint was made from what its epoch is made from now."""
-        at = state.position
-        specification = self.run.unfinished(at.epoch, at.batch)
+        specification = self.run.unfinished(state.position)
         same = found.manifest.identity == specification.identity
         return same and dict(found.manifest.inputs) == self.run.checker.links(specification)
 
@@ -210,6 +209,10 @@ class Journal:
         except ArtifactError as error:
             log.warning("%s; it is set aside and the one before it is used", error)
             artifact.set_aside(directory)
+
+
+def _place(at: Position) -> tuple[int, int, int]:
+    return at.epoch, at.batch, at.window
 
 
 def _is_whole(directory: Path, content: str | None = None) -> bool:

@@ -1,12 +1,16 @@
 """A Keras model on TensorFlow as a learner: fused iterations, and every variable there is by name."""
 
 import contextlib
+import inspect
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from deeptrain.errors import TrainingError
+from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_graph import check_resumable, writes_variables
@@ -20,13 +24,13 @@ class KerasLearner:
     any k, so the grouping changes no bit (without XLA), and one trace serves every k.
     """
 
-    def __init__(self, model: Any, optimizer: Any, loss: Callable[..., Any], kind: Kind) -> None:
+    def __init__(self, model: Any, optimizer: Any, loss: Callable[..., Any] | Mapping[str, Any], kind: Kind) -> None:
         """Take a model that was built within `fresh_names_and_seeds`, and is taken within it too.
 
         Args:
-            model: a built `keras.Model` with one input and one output.
+            model: a built `keras.Model`; several inputs or outputs go by name.
             optimizer: a `keras.optimizers.Optimizer`, not yet built.
-            loss: a `keras.losses.Loss`.
+            loss: a `keras.losses.Loss`; of several outputs one for all, or one for each by its name.
             kind: of the task; labels that are no class numbers are fed as floats of the output's shape.
         """
         import tensorflow as tf
@@ -36,42 +40,62 @@ class KerasLearner:
         self.optimizer = optimizer
         # Created before any trace: a layer that draws from it would otherwise keep its seed inside the graph.
         self._global_seeds = global_seed_generator()
-        self.model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+        single = None if isinstance(loss, Mapping) else loss
+        self.model.compile(optimizer=optimizer, loss=single, jit_compile=False)
         self.optimizer.build(model.trainable_variables)
         self._kind = kind
-        self._output_rank = len(model.output_shape)
+        self._given_loss = loss
         self._fits: dict[tuple[Any, ...], Any] = {}
         self._runs: dict[tuple[Any, ...], Any] = {}
         self._named = named_variables(model, optimizer, self._global_seeds)
+        self._recurrent = [variable for name, variable in self._named.items() if name.startswith("recurrent/")]
+        self._following = False
+        self._shapes: Any = None
         trained = {id(variable) for variable in [*model.trainable_variables, *optimizer.variables]}
         self._moving = [variable for variable in self._named.values() if id(variable) not in trained]
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fit `len(x)` batches in one call: see `Learner.fit`."""
-        y = self._targets(y)
-        key = (x.shape[1:], x.dtype, y.shape[1:], y.dtype)
+    def fit(
+        self,
+        x: Arrays,
+        y: Arrays,
+        *,
+        weights: np.ndarray | None = None,
+        mask: Arrays | None = None,
+        begins: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, Arrays]:
+        """Fit batches in one call: see `Learner.fit`."""
+        begins = begins if self._recurrent else None
+        parts = _present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
+        key = _signature(parts, 1)
         if key not in self._fits:
-            self._fits[key] = self._compile_fit(x, y)
-        losses, outputs = self._fits[key](self._tf.constant(x), self._tf.constant(y))
-        return losses.numpy(), outputs.numpy()
+            self._fits[key] = self._compile_fit(parts)
+        losses, outputs = self._fits[key](self._tensors(parts))
+        return losses.numpy(), mapped(np.asarray, outputs)
 
-    def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    def evaluate(
+        self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
+    ) -> tuple[float, Arrays]:
         """Loss and outputs of a batch: see `Learner.evaluate`."""
-        y = self._targets(y)
-        key = ("evaluate", x.shape, x.dtype, y.shape, y.dtype)
-        if key not in self._runs:
-            self._runs[key] = self._compile_run(x, y)
-        with self._moving_kept(self._runs[key]):
-            loss, outputs = self._runs[key](self._tf.constant(x), self._tf.constant(y))
-        return float(loss.numpy()), outputs.numpy()
+        loss, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
+        return float(loss.numpy()), mapped(np.asarray, outputs)
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:
         """Raw outputs of a batch: see `Learner.predict`."""
-        key = ("predict", x.shape, x.dtype)
-        if key not in self._runs:
-            self._runs[key] = self._compile_run(x, None)
-        with self._moving_kept(self._runs[key]):
-            return np.asarray(self._runs[key](self._tf.constant(x)).numpy())
+        return mapped(np.asarray, self._run(_present(x=x, mask=mask)))
+
+    @contextlib.contextmanager
+    def sequence(self) -> Iterator[None]:
+        """Follow a series through its windows: see `Learner.sequence`."""
+        kept = [np.array(snapshot(variable)) for variable in self._recurrent]
+        self._following = True
+        try:
+            for variable, value in zip(self._recurrent, kept, strict=True):
+                variable.assign(np.zeros_like(value))
+            yield
+        finally:
+            self._following = False
+            for variable, value in zip(self._recurrent, kept, strict=True):
+                variable.assign(value)
 
     def variables(self) -> dict[str, np.ndarray]:
         """Every variable by name: see `Learner.variables`.
@@ -116,65 +140,127 @@ class KerasLearner:
     def learning_rate(self, value: float) -> None:
         self.optimizer.learning_rate = value
 
-    def _compile_fit(self, x: np.ndarray, y: np.ndarray) -> Any:
+    def _compile_fit(self, parts: Mapping[str, Any]) -> Any:
         tf, model, optimizer = self._tf, self.model, self.optimizer
+        import keras
 
-        def iteration(x_one: Any, y_one: Any) -> tuple[Any, Any]:
+        def iteration(one: Mapping[str, Any]) -> tuple[Any, Any]:
+            if "begins" in one:
+                for state in self._recurrent:
+                    state.assign(tf.where(one["begins"], tf.zeros_like(state.value), state.value))
             with tf.GradientTape() as tape:
-                outputs = model(x_one, training=True)
-                loss = model.compute_loss(x=x_one, y=y_one, y_pred=outputs, training=True)
+                outputs = self._outputs(one, training=True)
+                loss = self._loss(one, outputs, training=True)
                 scaled = optimizer.scale_loss(loss)
             optimizer.apply(tape.gradient(scaled, model.trainable_variables), model.trainable_variables)
             return tf.cast(loss, tf.float32), outputs
 
-        @tf.function(
-            autograph=False,
-            jit_compile=False,
-            input_signature=[
-                tf.TensorSpec((None, *x.shape[1:]), x.dtype),
-                tf.TensorSpec((None, *y.shape[1:]), y.dtype),
-            ],
-        )
-        def fit(xs: Any, ys: Any) -> tuple[Any, Any]:
-            count = tf.shape(xs)[0]
-            shape = model.compute_output_shape(x.shape[1:])
+        specification = _map(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), parts)
+        shapes = model.compute_output_shape(_map(lambda part: part.shape[1:], parts["x"]))
+
+        @tf.function(autograph=False, jit_compile=False, input_signature=[specification])
+        def fit(given: Any) -> tuple[Any, Any]:
+            count = tf.shape(tf.nest.flatten(given)[0])[0]
             losses = tf.TensorArray(tf.float32, size=count)
-            outputs = tf.TensorArray(model.compute_dtype, size=count, element_shape=shape)
+            outputs = keras.tree.map_shape_structure(
+                lambda shape: tf.TensorArray(model.compute_dtype, size=count, element_shape=shape), shapes
+            )
 
             def body(index: Any, losses: Any, outputs: Any) -> tuple[Any, Any, Any]:
-                loss, output = iteration(xs[index], ys[index])
-                output = tf.cast(output, model.compute_dtype)
-                return index + 1, losses.write(index, loss), outputs.write(index, output)
+                loss, output = iteration(_map(lambda part: part[index], given))
+                written = tf.nest.map_structure(
+                    lambda array, part: array.write(index, tf.cast(part, model.compute_dtype)), outputs, output
+                )
+                return index + 1, losses.write(index, loss), written
 
             _, losses, outputs = tf.while_loop(
                 lambda index, *_: index < count, body, [0, losses, outputs], parallel_iterations=1
             )
-            return losses.stack(), outputs.stack()
+            return losses.stack(), tf.nest.map_structure(lambda array: array.stack(), outputs)
 
         with as_when_built(self._global_seeds):
             compiled = fit.get_concrete_function()
         check_resumable(compiled, self._named)
         return compiled
 
-    def _compile_run(self, x: np.ndarray, y: np.ndarray | None) -> Any:
-        tf, model = self._tf, self.model
+    def _run(self, parts: Mapping[str, Any]) -> Any:
+        """A forward pass, with the loss where there are labels, that changes nothing but states being followed."""
+        key = _signature(parts, 0)
+        if key not in self._runs:
+            self._runs[key] = self._compile_run(parts)
+        with self._moving_kept(self._runs[key]):
+            return self._runs[key](self._tensors(parts))
 
-        def predict(xs: Any) -> Any:
-            return model(xs, training=False)
+    def _compile_run(self, parts: Mapping[str, Any]) -> Any:
+        tf = self._tf
 
-        def evaluate(xs: Any, ys: Any) -> tuple[Any, Any]:
-            outputs = model(xs, training=False)
-            return model.compute_loss(x=xs, y=ys, y_pred=outputs, training=False), outputs
+        def run(given: Any) -> Any:
+            outputs = self._outputs(given, training=False)
+            return (self._loss(given, outputs, training=False), outputs) if "y" in given else outputs
 
-        signature = [tf.TensorSpec(part.shape, part.dtype) for part in (x, y) if part is not None]
-        run = tf.function(predict if y is None else evaluate, autograph=False, input_signature=signature)
+        specification = _map(lambda part: tf.TensorSpec(part.shape, part.dtype), parts)
         with as_when_built(self._global_seeds):
-            return run.get_concrete_function()
+            return tf.function(run, autograph=False, input_signature=[specification]).get_concrete_function()
 
-    def _targets(self, y: np.ndarray) -> np.ndarray:
+    def _outputs(self, given: Mapping[str, Any], *, training: bool) -> Any:
+        if "mask" not in given:
+            return self.model(given["x"], training=training)
+        if "mask" not in inspect.signature(self.model.call).parameters:
+            raise TrainingError(
+                f"{self.model.name}: its call takes no mask, so it would see the steps that are padding; functional "
+                'and Sequential models take one, or set training.windows.remainder = "drop"'
+            )
+        mask = given["mask"]
+        if isinstance(given["x"], Mapping):
+            mask = {name: mask.get(name) for name in given["x"]}
+        with warnings.catch_warnings():
+            # The model as a whole hands the mask to its layers; only a layer that cannot take one deserves the warning.
+            whole = rf"Layer '{re.escape(self.model.name)}' .* was passed an input with a mask"
+            warnings.filterwarnings("ignore", whole, UserWarning)
+            outputs = self.model(given["x"], training=training, mask=mask)
+        # Without the mask that Keras hangs on them: padding is in the weights already, and would count twice.
+        return self._tf.nest.map_structure(self._tf.identity, outputs)
+
+    def _loss(self, given: Mapping[str, Any], outputs: Any, *, training: bool) -> Any:
+        if isinstance(outputs, Mapping):
+            # Not by Keras: it keeps means of several losses in variables that no checkpoint holds.
+            parts = [
+                self._loss_of(name)(given["y"][name], outputs[name], sample_weight=given.get("weights"))
+                for name in sorted(outputs)
+            ]
+            return self._tf.add_n([*parts, *map(self._tf.reduce_sum, self.model.losses)])
+        return self.model.compute_loss(
+            x=given["x"], y=given["y"], y_pred=outputs, sample_weight=given.get("weights"), training=training
+        )
+
+    def _loss_of(self, output: str) -> Any:
+        import keras
+
+        loss = self._given_loss.get(output) if isinstance(self._given_loss, Mapping) else self._given_loss
+        if not isinstance(loss, keras.losses.Loss):
+            raise TrainingError(
+                f"output {output} of several needs a loss that is a keras.losses.Loss, got {loss!r:.80}"
+            )
+        return loss
+
+    def _tensors(self, parts: Mapping[str, Any]) -> Any:
+        return _map(self._tf.constant, parts)
+
+    def _targets(self, x: Arrays, y: Arrays, leading: int) -> Arrays:
+        """Labels as the loss takes them: floats unless they are class numbers, with the output's last axis of one.
+
+        Args:
+            x: inputs.
+            y: labels.
+            leading: axes before the batch's.
+        """
+        if self._shapes is None:
+            self._shapes = self.model.compute_output_shape(_map(lambda part: part.shape[leading:], x))
+        if isinstance(y, Mapping):
+            return {name: _with_last_axis(part, leading + len(self._shapes[name])) for name, part in y.items()}
         if self._kind == "classes":
             return y
-        return y.astype(np.float32)[..., None] if self._output_rank == 2 else y.astype(np.float32)
+        return _with_last_axis(y.astype(np.float32), leading + len(self._shapes))
 
     @contextlib.contextmanager
     def _moving_kept(self, run: Any) -> Iterator[None]:
@@ -182,10 +268,35 @@ class KerasLearner:
         if not writes_variables(run):
             yield
             return
-        kept = [np.array(snapshot(variable)) for variable in self._moving]
+        following = {id(variable) for variable in self._recurrent} if self._following else set()
+        moving = [variable for variable in self._moving if id(variable) not in following]
+        kept = [np.array(snapshot(variable)) for variable in moving]
         try:
             yield
         finally:
-            for variable, value in zip(self._moving, kept, strict=True):
+            for variable, value in zip(moving, kept, strict=True):
                 if not np.array_equal(snapshot(variable), value):
                     variable.assign(value)
+
+
+def _present(**parts: Any) -> dict[str, Any]:
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _map(change: Callable[[Any], Any], parts: Any) -> Any:
+    """A structure of mappings with each array changed."""
+    if isinstance(parts, Mapping):
+        return {name: _map(change, part) for name, part in parts.items()}
+    return change(parts)
+
+
+def _signature(parts: Mapping[str, Any], leading: int) -> tuple[Any, ...]:
+    """What a compiled function depends on: names, shapes without the `leading` axes, dtypes."""
+    return tuple(
+        (name, _signature(part, leading)) if isinstance(part, Mapping) else (name, part.shape[leading:], part.dtype)
+        for name, part in sorted(parts.items())
+    )
+
+
+def _with_last_axis(y: np.ndarray, rank: int) -> np.ndarray:
+    return y[..., None] if y.ndim == rank - 1 else y

@@ -28,6 +28,11 @@ def interpret(outputs: np.ndarray, kind: Kind, given: OutputKind) -> np.ndarray:
     return _sigmoid(flat) if kind == "binary" and given == "logits" else flat
 
 
+def as_labels(values: np.ndarray, labels: np.ndarray, kind: Kind) -> np.ndarray:
+    """Values in the shape of their labels: `interpret` takes a last axis of one away, which images may have."""
+    return values.reshape(labels.shape) if kind == "values" and values.size == labels.size else values
+
+
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     # exp of a negative number only, so that nothing overflows.
     small = np.exp(-np.abs(logits))

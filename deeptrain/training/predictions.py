@@ -1,7 +1,9 @@
 """Predictions of splits as an artifact: raw outputs and their kind, labels, set numbers.
 
 `predictions.json` tells epoch, kind of task, kind of outputs, splits, and the model's summary; for each split
-`SPLIT.outputs.npy` holds the raw outputs as the model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each.
+`SPLIT.outputs.npy` holds the raw outputs as the model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each:
+one a sample, or one a step of all samples where every step has a label. What is predicted for a sequence is the mean
+over its windows.
 """
 
 import io
@@ -13,11 +15,12 @@ import numpy as np
 
 from deeptrain.errors import ArtifactError
 from deeptrain.introspection.model import ModelDescription
-from deeptrain.loading.batches import Batches
+from deeptrain.loading.feed import Feed
 from deeptrain.metrics.metric import Kind
 from deeptrain.store.artifact import Artifact, Writer
+from deeptrain.training import judging
 from deeptrain.training.learner import Learner
-from deeptrain.training.outputs import OutputKind, interpret
+from deeptrain.training.outputs import OutputKind, as_labels, interpret
 
 INDEX = "predictions.json"
 
@@ -39,15 +42,10 @@ class SplitPredictions:
     sets: np.ndarray
 
 
-def predict(learner: Learner, batches: Batches) -> np.ndarray:
-    """Raw outputs for all samples in stored order, batch by batch: (samples, ...)."""
-    return np.concatenate([learner.predict(batch.x) for batch in batches])
-
-
 def write(
     writer: Writer,
     learner: Learner,
-    splits: Mapping[str, Batches],
+    splits: Mapping[str, Feed],
     *,
     epoch: int,
     kind: Kind,
@@ -60,17 +58,18 @@ def write(
     Args:
         writer: of the artifact.
         learner: standing at the end of `epoch`.
-        splits: batches by split.
+        splits: their data, as it is fed.
         epoch: whose model it is.
         kind: of the task.
         outputs: what the model's outputs are.
         classes: names of the classes, for readers.
         model: what the model is, for the report.
     """
-    for name, batches in splits.items():
-        writer.write(f"{name}.outputs.npy", _encode(predict(learner, batches)))
-        writer.write(f"{name}.labels.npy", _encode(batches.split.labels))
-        writer.write(f"{name}.sets.npy", _encode(batches.split.sets))
+    for name, feed in splits.items():
+        labels = feed.labels
+        writer.write(f"{name}.outputs.npy", _encode(judging.predict(learner, feed)))
+        writer.write(f"{name}.labels.npy", _encode(labels))
+        writer.write(f"{name}.sets.npy", _encode(feed.label_sets))
     writer.json(
         INDEX,
         {
@@ -78,7 +77,7 @@ def write(
             "kind": kind,
             "outputs": outputs,
             "classes": list(classes),
-            "splits": {name: len(batches.split) for name, batches in splits.items()},
+            "splits": {name: len(feed.label_sets) for name, feed in splits.items()},
             "model": {"summary": model.summary, "parameters": model.parameters},
         },
     )
@@ -102,7 +101,11 @@ def read(artifact: Artifact, split: str) -> SplitPredictions:
     outputs, labels, sets = (_decode(artifact, f"{split}.{part}.npy") for part in ("outputs", "labels", "sets"))
     if not len(outputs) == len(labels) == len(sets):
         raise ArtifactError(f"{artifact.directory}: outputs, labels and sets of {split} are not equally many")
-    return SplitPredictions(outputs, interpret(outputs, told["kind"], told["outputs"]), labels, sets)
+    return SplitPredictions(outputs, _values(outputs, labels, told), labels, sets)
+
+
+def _values(outputs: np.ndarray, labels: np.ndarray, told: Mapping[str, Any]) -> np.ndarray:
+    return as_labels(interpret(outputs, told["kind"], told["outputs"]), labels, told["kind"])
 
 
 def _encode(array: np.ndarray) -> bytes:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain.errors import AlteredError, ArtifactError
+from deeptrain.loading.position import Position
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Input, Source, Specification
 
-RECIPE = 1
+RECIPE = 2
 """Raised when this room changes the bytes of epochs or states."""
 
 STATE = "state.safetensors"
@@ -88,11 +89,11 @@ class TrainingRun:
         settings = {"epoch": number, "of": self.epoch(number).identity}
         return Specification("state", RECIPE, self.directory / "states", settings, name=f"{number:04d}")
 
-    def unfinished(self, epoch: int, batch: int) -> Specification:
-        """A checkpoint before an epoch's end, after `batch` of its batches; made from what the epoch is made from."""
-        made = self.epoch(epoch)
-        settings = {"batch": batch, "of": made.identity}
-        name = f"{epoch:05d}.{batch:08d}"
+    def unfinished(self, at: Position) -> Specification:
+        """A checkpoint at a position before an epoch's end; made from what the epoch is made from."""
+        made = self.epoch(at.epoch)
+        settings = {"batch": at.batch, "window": at.window, "of": made.identity}
+        name = f"{at.epoch:05d}.{at.batch:08d}" + (f".{at.window:08d}" if at.window else "")
         return Specification("unfinished", RECIPE, self.directory / "unfinished", settings, made.inputs, name=name)
 
     def done(self, most: int | None = None) -> int:

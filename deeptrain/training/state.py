@@ -27,6 +27,7 @@ class TrainState:
         best: the best epoch so far, None before the first has ended.
         stopped: why training ended before the epochs asked for, None while it has not.
         callbacks: what each callback keeps, by its name.
+        preprocessors: what each preprocessor that keeps something keeps, by its place and kind.
     """
 
     position: Position = field(default_factory=Position)
@@ -34,6 +35,7 @@ class TrainState:
     best: Best | None = None
     stopped: str | None = None
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preprocessors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def with_(self, **changes: Any) -> Self:
         """The state with some fields changed."""
@@ -47,6 +49,7 @@ class TrainState:
             "best": None if self.best is None else {"epoch": self.best.epoch, "value": self.best.value},
             "stopped": self.stopped,
             "callbacks": {name: dict(kept) for name, kept in self.callbacks.items()},
+            "preprocessors": {name: dict(kept) for name, kept in self.preprocessors.items()},
         }
 
     @classmethod
@@ -63,10 +66,15 @@ class TrainState:
                 tally=Tally.from_plain(value["tally"]),
                 best=None if best is None else Best(int(best["epoch"]), float(best["value"])),
                 stopped=None if value["stopped"] is None else str(value["stopped"]),
-                callbacks={str(name): dict(numbers(kept)) for name, kept in value["callbacks"].items()},
+                callbacks=_memories(value["callbacks"]),
+                preprocessors=_memories(value["preprocessors"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"not a train state: {type(error).__name__}: {error}") from error
+
+
+def _memories(value: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {str(name): dict(numbers(kept)) for name, kept in value.items()}
 
 
 def numbers(value: Any) -> Any:

@@ -15,8 +15,8 @@ class Tally:
     """Sums over the iterations of an epoch so far.
 
     Attributes:
-        loss: sum of each iteration's loss times its samples, float64.
-        samples: how many samples were fit.
+        loss: sum of each iteration's loss times the labels it is a mean over, float64.
+        samples: how many labels were fit: one a sample, window or step, padding not counted.
         counts: (tp, fp, fn, tn) at probability 0.5; for several classes (right, wrong, 0, 0).
     """
 
@@ -24,7 +24,14 @@ class Tally:
     samples: int = 0
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
 
-    def plus(self, losses: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, kind: Kind) -> "Tally":
+    def plus(
+        self,
+        losses: np.ndarray,
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        kind: Kind,
+        real: np.ndarray | None = None,
+    ) -> "Tally":
         """The tally after a group of iterations.
 
         Args:
@@ -32,13 +39,17 @@ class Tally:
             labels: (iterations, batch, ...).
             probabilities: (iterations, batch, ...), the outputs as probabilities or values.
             kind: of the task.
+            real: (iterations, batch, ...) bool, False for padding, which counts for nothing; by default all is real.
         """
-        batch = labels.shape[1]
+        whole = np.full(len(losses), labels.shape[1])
+        batches = whole if real is None else real.reshape(len(real), -1).sum(axis=1)
         # One addition an iteration: a sum over the group would depend on how iterations were grouped.
         loss = self.loss
-        for value in losses:
-            loss += float(value) * batch
+        for value, batch in zip(losses, batches, strict=True):
+            loss += float(value) * int(batch)
         counts = self.counts
+        if kind != "values" and real is not None:
+            labels, probabilities = labels[real], probabilities[real]
         if kind == "binary":
             truth = labels.reshape(-1) > 0.5
             positive = probabilities.reshape(-1) > 0.5
@@ -48,7 +59,7 @@ class Tally:
         elif kind == "classes":
             right = int(np.sum(probabilities.argmax(-1).reshape(-1) == labels.reshape(-1)))
             counts = (counts[0] + right, counts[1] + labels.size - right, 0, 0)
-        return Tally(loss, self.samples + batch * len(losses), counts)
+        return Tally(loss, self.samples + int(batches.sum()), counts)
 
     def results(self, metrics: Sequence[Metric]) -> dict[str, float]:
         """The mean loss, and the metrics that are made of counts."""

@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import Interrupted, TrainingError
+from deeptrain.loading.arrays import Arrays
+from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
+from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
+from deeptrain.loading.preprocessing import remembering
+from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics.metric import Kind, Metric
-from deeptrain.training import signals
+from deeptrain.training import judging, signals
 from deeptrain.training.callbacks import Callback, memory_of
 from deeptrain.training.history import History
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.learner import Learner
-from deeptrain.training.outputs import OutputKind, interpret
+from deeptrain.training.outputs import OutputKind, as_labels, interpret
 from deeptrain.training.pace import Pace
 from deeptrain.training.progress import Meter, Phase, Progress
 from deeptrain.training.results import Results
@@ -41,8 +46,8 @@ class Trainer:
     def __init__(
         self,
         learner: Learner,
-        train_data: Batches,
-        val_data: Batches | None = None,
+        train_data: Feed | Batches,
+        val_data: Feed | Batches | None = None,
         *,
         epochs: int = 1,
         kind: Kind = "binary",
@@ -59,7 +64,7 @@ class Trainer:
 
         Args:
             learner: what is trained; its variables are set when a checkpoint is found.
-            train_data: what it is fit on.
+            train_data: what it is fit on; batches, or windows of sequences.
             val_data: what each epoch is validated on; without it the key metric is of the training batches.
             epochs: how many `train` trains; may be raised later.
             kind: of the task.
@@ -77,8 +82,10 @@ class Trainer:
             TrainingError: when the checkpoint does not fit the learner.
         """
         self.learner = learner
-        self.train_data = train_data
-        self.val_data = val_data
+        self.train_data = _feed(train_data)
+        self.val_data = None if val_data is None else _feed(val_data)
+        self._windowed = isinstance(self.train_data, WindowFeed)
+        self._remembering = remembering(self.train_data.preprocessors)
         self.epochs = epochs
         self.kind: Kind = kind
         self.outputs: OutputKind = outputs
@@ -103,8 +110,7 @@ class Trainer:
         self._signal: int | None = None
         self._save_asked = False
         self._stop_reason: str | None = None
-        first = train_data.indices(1, 0)[:1]
-        self._pace = Pace(int(train_data.split.take(first).nbytes) * train_data.batch_size)
+        self._pace = Pace(self.train_data.iteration_bytes)
         self._failed = False
         if journal is not None:
             journal.open()
@@ -197,7 +203,10 @@ class Trainer:
         self._save_asked = True
 
     def close(self) -> None:
-        """Let another process write this training."""
+        """Let another process write this training, and end reading ahead."""
+        self.train_data.close()
+        if self.val_data is not None:
+            self.val_data.close()
         if self._journal is not None:
             self._journal.close()
 
@@ -224,6 +233,12 @@ class Trainer:
         for name, callback in self.callbacks.items():
             if name in checkpoint.state.callbacks:
                 callback.restore(checkpoint.state.callbacks[name])
+        self._remember_preprocessing()
+
+    def _remember_preprocessing(self) -> None:
+        for name, preprocessor in self._remembering.items():
+            if name in self.state.preprocessors:
+                preprocessor.restore(self.state.preprocessors[name])
 
     def _remember(self, results: Sequence[Results]) -> None:
         self.results.extend(results)
@@ -234,70 +249,95 @@ class Trainer:
         }
 
     def _epoch(self, last: int) -> None:
-        batches = len(self.train_data)
-        self._meter.start(self.position.batch)
-        while self.position.batch < batches:
-            self._group(last, batches)
+        self._meter.start(self._done)
+        while self.position.batch < len(self.train_data):
+            self._group(last)
             self._between()
         validation = self._validate(last)
         self._finish(validation)
         self._between()
 
-    def _group(self, last: int, batches: int) -> None:
-        """Fit the next batches of equal size in one call."""
+    def _group(self, last: int) -> None:
+        """Fit the next iterations of equal shapes in one call."""
         at = self.position
-        full = len(self.train_data.split) // self.train_data.batch_size
-        count = min(self._pace.size, full - at.batch) if at.batch < full else 1
         begun = self._clock()
-        x, y = self.train_data.stack(at.epoch, at.batch, count)
-        losses, outputs = self.learner.fit(x, y)
+        group = self.train_data.group(at, self._pace.size)
+        losses, outputs = self.learner.fit(
+            group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins
+        )
         self._refuse_non_finite(losses, at)
-        probabilities = interpret(outputs, self.kind, self.outputs)
-        tally = self.state.tally.plus(losses, y, probabilities, self.kind)
-        steps = np.arange(count, dtype=np.int64)
-        samples = np.full(count, x.shape[1], np.int64)
-        self._history.append(History(at.iteration + steps, at.batch + steps, samples, losses.astype(np.float32)))
+        steps = np.arange(len(group), dtype=np.int64)
+        windows = at.window + steps if self._windowed else np.zeros_like(steps)
+        batches = np.full_like(steps, at.batch) if self._windowed else at.batch + steps
+        self._history.append(History(at.iteration + steps, batches, windows, group.counted, losses.astype(np.float32)))
         # One assignment: an exception before it leaves the state where the group began, and none can come within.
-        self.state = self.state.with_(position=at.after(count), tally=tally)
-        self._pace.took(count, self._clock() - begun)
-        self._meter.tell(self.position.batch)
-        self._tell("fit", last, self.train_data.name(at.epoch, at.batch + count - 1), float(losses[-1]))
-        if self.position.batch == batches:
+        self.state = self.state.with_(
+            position=self.train_data.after(at, len(group)),
+            tally=self._tallied(losses, group, outputs),
+            preprocessors=self._preprocessing(),
+        )
+        self._pace.took(len(group), self._clock() - begun)
+        self._meter.tell(self._done)
+        if self._watch is not None:
+            newest = self.train_data.name(self._behind(at, len(group) - 1))
+            self._tell("fit", last, newest, float(losses[-1]))
+        if self.position.batch == len(self.train_data):
             self._tell("validate", last)
+
+    def _tallied(self, losses: np.ndarray, group: Group, outputs: Arrays) -> Tally:
+        y = group.y
+        if isinstance(outputs, Mapping) or isinstance(y, Mapping):
+            # What is right or wrong is only asked of one output.
+            nothing = np.zeros((len(losses), int(group.counted[0])))
+            return self.state.tally.plus(losses, nothing, nothing, "values", group.real)
+        return self.state.tally.plus(losses, y, interpret(outputs, self.kind, self.outputs), self.kind, group.real)
+
+    def _preprocessing(self) -> dict[str, dict[str, Any]]:
+        """What preprocessors keep, as a checkpoint holds it."""
+        return {name: memory_of(name, preprocessor) for name, preprocessor in self._remembering.items()}
+
+    def _behind(self, at: Position, iterations: int) -> Position:
+        return self.train_data.after(at, iterations) if iterations else at
+
+    @property
+    def _done(self) -> int:
+        """Iterations of this epoch that are done."""
+        return self.train_data.done(self.position)
 
     def _refuse_non_finite(self, losses: np.ndarray, at: Position) -> None:
         bad = np.flatnonzero(~np.isfinite(losses))
         if not len(bad):
             return
-        batch = at.batch + int(bad[0])
-        sets = ", ".join(map(str, self.train_data.sets(at.epoch, batch)[:8]))
+        there = self._behind(at, int(bad[0]))
+        sets = ", ".join(map(str, self.train_data.sets(there)[:8]))
         raise TrainingError(
-            f"the loss became {losses[bad[0]]} in epoch {at.epoch}, iteration {at.iteration + int(bad[0])} "
-            f"(counted from 0), batch {self.train_data.name(at.epoch, batch)}, sets {sets}: "
+            f"the loss became {losses[bad[0]]} in epoch {at.epoch}, iteration {there.iteration} "
+            f"(counted from 0), batch {self.train_data.name(there)}, sets {sets}: "
             "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping may help"
         )
 
     def _validate(self, last: int) -> dict[str, float]:
         if self.val_data is None:
             return {}
-        losses, sizes, outputs = [], [], []
-        for batch in self.val_data:
-            loss, output = self.learner.evaluate(batch.x, batch.y)
-            losses.append(loss)
-            sizes.append(len(batch.x))
-            outputs.append(output)
-            self._between()
-        found = {"loss": float(np.average(losses, weights=sizes))}
-        probabilities = interpret(np.concatenate(outputs), self.kind, self.outputs)
+        loss, outputs = judging.evaluate(self.learner, self.val_data, self._between_validating)
+        found = {"loss": loss}
+        probabilities = interpret(outputs, self.kind, self.outputs)
         if not (np.isfinite(probabilities).all() and np.isfinite(found["loss"])):
             raise TrainingError(
                 f"the model's outputs for the validation split, or its loss, are not finite after epoch "
                 f"{self.position.epoch}: training stops and the last good checkpoint stays"
             )
-        labels = self.val_data.split.labels
-        found |= {metric.name: metric(labels, probabilities) for metric in self.metrics}
+        if self.metrics:
+            labels = self.val_data.labels
+            said = as_labels(probabilities, labels, self.kind)
+            found |= {metric.name: metric(labels, said) for metric in self.metrics}
+        self._remember_preprocessing()  # what validation showed them is not theirs to keep
         self._tell("checkpoint", last)
         return found
+
+    def _between_validating(self) -> None:
+        self._remember_preprocessing()
+        self._between()
 
     def _finish(self, validation: dict[str, float]) -> None:
         """End the epoch: results, best, callbacks, and the epoch's checkpoint."""
@@ -322,6 +362,7 @@ class Trainer:
             best=best,
             stopped=self._stop_reason,
             callbacks={name: memory_of(name, callback) for name, callback in self.callbacks.items()},
+            preprocessors=self.state.preprocessors,
         )
         durable = True
         if self._journal is not None:
@@ -349,7 +390,9 @@ class Trainer:
                 else "nothing is on disk: call train() again to go on"
             )
             raise Interrupted(
-                f"stopped in epoch {at.epoch} after {at.batch} of {len(self.train_data)} iterations; {told}", number
+                f"stopped in epoch {at.epoch} after {self._done} of {self.train_data.iterations(at.epoch)} iterations; "
+                f"{told}",
+                number,
             )
 
     def _save(self) -> None:
@@ -366,7 +409,7 @@ class Trainer:
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 at = self.position
                 raise TrainingError(
-                    f"{name} holds a number that is not finite in epoch {at.epoch} after {at.batch} iterations: "
+                    f"{name} holds a number that is not finite in epoch {at.epoch} after {self._done} iterations: "
                     "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping "
                     "may help"
                 )
@@ -375,9 +418,10 @@ class Trainer:
     def _tell(self, phase: Phase, last: int, batch: str = "", loss: float | None = None) -> None:
         if self._watch is None:
             return
-        at, batches = self.position, len(self.train_data)
+        at = self.position
         if phase == "done":
-            at = Position(at.epoch - 1, batches, at.iteration)
+            at = Position(at.epoch - 1, len(self.train_data), at.iteration)
+        done, iterations = self.train_data.done(at), self.train_data.iterations(at.epoch)
         best = self.state.best
         latest = self.results[-1] if self.results else None
         self._watch(
@@ -385,13 +429,13 @@ class Trainer:
                 phase=phase,
                 epoch=at.epoch,
                 epochs=max(last, self.epochs),
-                iteration=at.batch,
-                iterations=batches,
+                iteration=done,
+                iterations=iterations,
                 batch=batch,
                 loss=loss,
                 iterations_per_second=self._meter.rate,
-                seconds_left_epoch=self._meter.seconds_left(batches - at.batch),
-                seconds_left_run=self._meter.seconds_left(batches * (self.epochs - at.epoch + 1) - at.batch),
+                seconds_left_epoch=self._meter.seconds_left(iterations - done),
+                seconds_left_run=self._meter.seconds_left(iterations * (self.epochs - at.epoch + 1) - done),
                 metrics=(latest.validation or latest.train) if latest else {},
                 key_metric=self.key_metric,
                 best=None if best is None else best.value,
@@ -400,3 +444,9 @@ class Trainer:
                 maximize=self.maximize,
             )
         )
+
+
+def _feed(data: Feed | Batches) -> Feed:
+    if isinstance(data, Batches):
+        return BatchFeed(data)
+    return data

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
-from deeptrain.formats.csv import CSV, TSV
-from deeptrain.formats.format import Tabular
+from deeptrain.formats import csv
+from deeptrain.formats.csv import CSV, TSV, Delimited
+from deeptrain.formats.format import TEXT, Field, Tabular
 
 FLOAT = np.dtype(np.float32)
 
@@ -49,6 +50,44 @@ def test_whole_numbers_beyond_a_double_come_back_exactly_and_blank_lines_count_f
     table = read(path, b"\n" * rows + "".join(f"{a},{b}\n" for a, b in values).encode(), "int64")
     assert table.values.tolist() == values
     assert CSV.place(path / "a.csv", len(values) - 1) == f"line {rows + len(values)}"
+
+
+@settings(deadline=None)  # they write files
+@given(
+    lines=st.lists(st.tuples(st.integers(-99, 99), st.sampled_from(["Ann", "Zoé", " b "]), st.booleans()), min_size=1),
+    block=st.integers(1, 60),
+    rows=st.integers(1, 9),
+    header=st.booleans(),
+    last=st.booleans(),
+)
+def test_parts_of_any_size_are_the_whole_in_order(tmp_path_factory, lines, block, rows, header, last):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    text = "a,who\r\n" * header + "".join(f"{number},{word}\r\n" + "\n" * blank for number, word, blank in lines)
+    path.write_text(text if last else text.rstrip(), newline="")
+    reader = CSV if header else Delimited("csv", (".csv",), ",", header=False)
+    number, word = reader.columns(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv, "BLOCK", block)
+        chunks = list(reader.chunks(path, [Field(word, TEXT), Field(number, "int8")], rows))
+    assert max(chunk.samples for chunk in chunks) <= rows
+    assert [chunk.first for chunk in chunks] == [sum(c.samples for c in chunks[:i]) for i in range(len(chunks))]
+    assert [value for chunk in chunks for value in chunk.arrays[number].tolist()] == [line[0] for line in lines]
+    assert [cell for chunk in chunks for cell in chunk.text[word]] == [line[1].strip() for line in lines]
+
+
+def test_fields_are_words_where_the_first_lines_have_some_and_numbers_elsewhere(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,who,gap\n1,2,\n3,Ann,nan\n")
+    assert CSV.fields(path) == (Field("a", "float64"), Field("who", TEXT), Field("gap", "float64"))
+
+
+def test_a_first_line_of_numbers_is_a_header_when_that_is_said(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("3,1\n5,6\n")
+    assert CSV.columns(path) == ("0", "1")
+    (chunk,) = Delimited("csv", (".csv",), ",", header=True).chunks(path, [Field("1", "int8")], 9)
+    assert chunk.arrays["1"].tolist() == [6]
+    assert CSV.first_line(path) == ("3", "1")
 
 
 def test_columns_of_words_come_as_text_and_ignored_ones_not_at_all(tmp_path: Path):

@@ -172,7 +172,7 @@ def test_a_rebuilt_state_that_differs_from_the_record_is_refused(
     states = plan.training.directory / "states"
     pruned = next(number for number in range(1, 6) if not (states / f"{number:04d}").exists())
     fit = KerasLearner.fit
-    monkeypatch.setattr(KerasLearner, "fit", lambda self, x, y: fit(self, x * np.float32(1.0001), y))
+    monkeypatch.setattr(KerasLearner, "fit", lambda self, x, y, **rest: fit(self, x * np.float32(1.0001), y, **rest))
     with pytest.raises(TrainingError, match=r"epoch \d trained again ends in other weights than recorded"):
         alive.variables_after(plan, pruned)
 

@@ -230,3 +230,140 @@ def test_the_configuration_of_the_session_is_in_no_model() -> None:
     finally:
         keras.config.set_floatx(kept[0])
         keras.config.set_epsilon(kept[1])
+
+
+def test_a_sample_that_weighs_nothing_is_as_if_it_were_not_there() -> None:
+    """Half a batch with weight 0 and the rest with weight 2: the mean over what is left, in the loss and the step."""
+    x, y = data(1)
+    weights = np.where(np.arange(8) < 4, 2.0, 0.0).astype(np.float32)
+    whole, half = learner(plain), learner(plain)
+    loss, _ = whole.fit(x, y, weights=weights[None])
+    expected, _ = half.fit(x[:, :4], y[:, :4])
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    for name, value in copied(half).items():
+        np.testing.assert_allclose(whole.variables()[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+    told, _ = whole.evaluate(x[0], y[0], weights=weights)
+    assert told == pytest.approx(whole.evaluate(x[0, :4], y[0, :4])[0], rel=1e-6)
+
+
+def plain() -> Any:
+    import keras
+
+    return keras.Sequential(
+        [keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(1, activation="sigmoid")]
+    )
+
+
+def test_fused_iterations_with_weights_give_the_bytes_of_single_ones() -> None:
+    x, y = data(7)
+    weights = np.random.Generator(np.random.Philox(3)).random((7, 8)).astype(np.float32)
+    single, fused = learner(), learner()
+    losses = [single.fit(x[i : i + 1], y[i : i + 1], weights=weights[i : i + 1])[0] for i in range(7)]
+    np.testing.assert_array_equal(np.concatenate(losses), fused.fit(x, y, weights=weights)[0])
+    assert_same(copied(single), copied(fused))
+
+
+def steps() -> Any:
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((5, 2))
+    outputs = layers.Dense(1, activation="sigmoid")(layers.LSTM(4, return_sequences=True)(inputs))
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("labelled", ["series", "steps"])
+def test_steps_that_are_padding_change_neither_loss_nor_weights(labelled: str) -> None:
+    import keras
+
+    def series_model() -> Any:
+        inputs = keras.Input((5, 2))
+        return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(keras.layers.LSTM(4)(inputs)))
+
+    rng = np.random.Generator(np.random.Philox(3))
+    x = rng.normal(size=(1, 3, 5, 2)).astype(np.float32)
+    mask = np.arange(5) < np.array([5, 2, 4])[:, None]
+    y = rng.integers(0, 2, (1, 3, 5) if labelled == "steps" else (1, 3))
+    weights = (mask * np.float32(15 / 11))[None] if labelled == "steps" else None
+    results = []
+    for filling in (0.0, 9.0):
+        filled = np.where(mask[None, ..., None], x, np.float32(filling))
+        made = learner(steps if labelled == "steps" else series_model)
+        loss, _ = made.fit(filled, y, weights=weights, mask=mask[None])
+        results.append((loss, copied(made)))
+        if labelled == "steps":
+            outputs = np.asarray(made.predict(filled[0], mask=mask))[..., 0]
+            told, _ = made.evaluate(filled[0], y[0], weights=weights[0], mask=mask)  # type: ignore[index]
+            real, said = y[0][mask], outputs[mask].astype(np.float64)
+            expected = -np.mean(real * np.log(said) + (1 - real) * np.log(1 - said))
+            assert told == pytest.approx(expected, rel=1e-5)  # the mean over what is real, counted once
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert_same(results[0][1], results[1][1])
+
+
+def test_a_model_that_takes_no_mask_is_refused_when_there_is_padding() -> None:
+    import keras
+
+    class Blind(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="blind")
+            self.lstm = keras.layers.LSTM(1)
+
+        def build(self, shape: Any) -> None:
+            self.lstm.build(shape)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (shape[0], 1)
+
+        def call(self, x: Any) -> Any:
+            return self.lstm(x)
+
+    def build() -> Any:
+        made = Blind()
+        made.build((None, 5, 2))
+        return made
+
+    x, mask = np.zeros((1, 3, 5, 2), np.float32), np.ones((1, 3, 5), bool)
+    with pytest.raises(TrainingError, match=r"blind: its call takes no mask, .* or set training.windows.remainder"):
+        learner(build).fit(x, np.zeros((1, 3)), mask=mask)
+
+
+def several() -> Any:
+    import keras
+    from keras import layers
+
+    left, right = keras.Input((3,), name="left"), keras.Input((5, 2), name="right")
+    joined = layers.Concatenate()([left, layers.LSTM(4)(right)])
+    outputs = {"yes": layers.Dense(1, activation="sigmoid")(joined), "which": layers.Dense(3, "softmax")(joined)}
+    return keras.Model({"left": left, "right": right}, outputs)
+
+
+def test_several_inputs_and_outputs_go_by_name_and_fuse_and_resume_exactly() -> None:
+    import keras
+
+    rng = np.random.Generator(np.random.Philox(3))
+    x = {
+        name: rng.normal(size=(6, 4, *shape)).astype(np.float32) for name, shape in (("left", (3,)), ("right", (5, 2)))
+    }
+    y = {"yes": rng.integers(0, 2, (6, 4)), "which": rng.integers(0, 3, (6, 4))}
+    mask = {"right": np.broadcast_to(np.arange(5) < 3, (6, 4, 5))}
+
+    def make() -> KerasLearner:
+        losses = {"yes": keras.losses.BinaryCrossentropy(), "which": keras.losses.SparseCategoricalCrossentropy()}
+        with fresh_names_and_seeds(7):
+            return KerasLearner(several(), keras.optimizers.Adam(1e-2), losses, "classes")
+
+    def part(arrays: dict[str, np.ndarray], first: int, last: int) -> dict[str, np.ndarray]:
+        return {name: array[first:last] for name, array in arrays.items()}
+
+    single, fused = make(), make()
+    losses = [single.fit(part(x, i, i + 1), part(y, i, i + 1), mask=part(mask, i, i + 1))[0] for i in range(6)]
+    both, outputs = fused.fit(x, y, mask=mask)
+    np.testing.assert_array_equal(np.concatenate(losses), both)
+    assert {name: value.shape for name, value in outputs.items()} == {"yes": (6, 4, 1), "which": (6, 4, 3)}
+    assert_same(copied(single), copied(fused))
+    first = {name: array[0] for name, array in x.items()}
+    loss, judged = fused.evaluate(first, {name: array[0] for name, array in y.items()})
+    assert np.isfinite(loss)
+    np.testing.assert_array_equal(judged["which"], fused.predict(first)["which"])
+    assert_same(copied(single), copied(fused))

@@ -1,0 +1,122 @@
+"""Batches as iterations: a batch is one, and any number of equal size may be fit in one call."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeptrain.errors import DataError
+from deeptrain.loading import weights
+from deeptrain.loading.arrays import nbytes, stacked
+from deeptrain.loading.batches import Batches
+from deeptrain.loading.feed import Group
+from deeptrain.loading.position import Position
+from deeptrain.loading.preprocessing import Preprocessor
+
+
+class BatchFeed:
+    """A split's batches, each an iteration; see `Feed`. Recurrent states are reset before each: its samples are new."""
+
+    def __init__(
+        self,
+        batches: Batches,
+        *,
+        class_weights: NDArray[np.float32] | None = None,
+        preprocessors: Sequence[Preprocessor] = (),
+        own_weights: bool = True,
+    ) -> None:
+        """Feed batches.
+
+        Args:
+            batches: of a split, preprocessed by themselves.
+            class_weights: (classes,), multiplied with the samples' own weights.
+            preprocessors: those of the batches.
+            own_weights: whether the samples' own weights count in the loss.
+
+        Raises:
+            DataError: when the samples are sequences, which batches cannot hold as arrays.
+        """
+        if batches.split.info.sequences:
+            longest = max(int(lengths.max()) for lengths in batches.split.lengths.values())
+            raise DataError(
+                f"the samples of the {batches.split.name} split are sequences of up to {longest} steps: add "
+                f"[training.windows] with size = {longest} to feed each whole, or less to feed it in windows"
+            )
+        self.batches = batches
+        self.split = batches.split
+        self.preprocessors = tuple(preprocessors)
+        self.iteration_bytes = nbytes(batches.split.take(batches.indices(1, 0)[:1])) * batches.batch_size
+        self._class_weights = class_weights
+        self._own_weights = own_weights and batches.split.weights is not None
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.batches)
+
+    def iterations(self, epoch: int) -> int:  # noqa: ARG002 - the protocol's
+        """As many as batches."""
+        return len(self.batches)
+
+    def done(self, at: Position) -> int:
+        """Batches before a position."""
+        return at.batch
+
+    def group(self, at: Position, most: int) -> Group:
+        """The batches from a position on that are of one size."""
+        size = self.batches.size(at.batch)
+        last = at.batch + 1
+        while last < min(at.batch + most, len(self)) and self.batches.size(last) == size:
+            last += 1
+        return self._group(at.epoch, range(at.batch, last))
+
+    def after(self, at: Position, iterations: int) -> Position:
+        """The position behind as many batches."""
+        return at.after(iterations)
+
+    def name(self, at: Position) -> str:
+        """What the batch at a position is called."""
+        return self.batches.name(at.epoch, at.batch)
+
+    def sets(self, at: Position) -> list[int]:
+        """The set numbers that the batch at a position holds, ascending."""
+        return self.batches.sets(at.epoch, at.batch)
+
+    def judged(self, number: int) -> Iterator[Group]:
+        """The batch itself."""
+        yield self._group(1, range(number, number + 1))
+
+    def combined(self, number: int, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:  # noqa: ARG002 - the protocol's
+        """What came out for the batch."""
+        return outputs[0]
+
+    def close(self) -> None:
+        """End reading ahead."""
+        self.batches.close()
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """(samples, ...) labels of the split; where they are the inputs, as they are fed."""
+        if not self.split.info.labels_are_input:
+            return self.split.labels
+        return np.concatenate([np.asarray(batch.y) for batch in self.batches])
+
+    @property
+    def label_sets(self) -> NDArray[np.int64]:
+        """(samples,) set numbers of the split."""
+        return self.split.sets
+
+    def _group(self, epoch: int, numbers: range) -> Group:
+        weight = None
+        if self._class_weights is None and not self._own_weights:
+            x, y = self.batches.stack(epoch, numbers.start, len(numbers))
+        else:
+            found = [self.batches.batch(epoch, number) for number in numbers]
+            x, y = stacked([batch.x for batch in found]), stacked([batch.y for batch in found])
+            labels = [self.split.labels[batch.indices] if self._class_weights is not None else None for batch in found]
+            given = [
+                weights.of_samples(labels_, batch.weights if self._own_weights else None, self._class_weights)
+                for labels_, batch in zip(labels, found, strict=True)
+            ]
+            weight = np.stack([one for one in given if one is not None])
+        return Group(x=x, y=y, weights=weight, real=None, mask=None, begins=np.ones(len(numbers), bool))

@@ -1,0 +1,112 @@
+"""What training asks of data: groups of iterations from a position on, and batches to be judged."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeptrain.loading.arrays import Arrays
+from deeptrain.loading.position import Position
+from deeptrain.loading.preprocessing import Preprocessor
+from deeptrain.shards.reading import Split
+
+
+@dataclass(frozen=True)
+class Group:
+    """Iterations that may be fit in one call: of equal shapes, and of one batch of sequences where they are windows.
+
+    Attributes:
+        x: (iterations, batch, *shape).
+        y: (iterations, batch, ...).
+        weights: (iterations, batch) or (iterations, batch, steps) float32, or None where all are 1. Padding weighs 0,
+            and what is real is weighed up by as much as padding takes of the batch, so that a mean over the batch is
+            the mean over what is real.
+        real: likewise bool, False for padding; None where there is none.
+        mask: (iterations, batch, steps) bool, or None: steps the model may see.
+        begins: (iterations,) bool: whether states of recurrent layers are reset before each.
+    """
+
+    x: Arrays
+    y: Arrays
+    weights: NDArray[np.float32] | None
+    real: NDArray[np.bool_] | None
+    mask: Arrays | None
+    begins: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """How many iterations."""
+        return len(self.begins)
+
+    @property
+    def counted(self) -> NDArray[np.int64]:
+        """(iterations,): how many labels each mean loss is over; padding is none."""
+        if self.real is not None:
+            return np.asarray(self.real.reshape(len(self), -1).sum(axis=1), np.int64)
+        batch = (next(iter(self.x.values())) if isinstance(self.x, dict) else self.x).shape[1]  # type: ignore[union-attr]
+        return np.full(len(self), batch, np.int64)
+
+
+class Feed(Protocol):
+    """The data of a split as iterations. What it gives is a pure function of the position.
+
+    Attributes:
+        split: the samples.
+        preprocessors: what is done to a batch or window before it is fed.
+        iteration_bytes: memory of an iteration's inputs.
+    """
+
+    split: Split
+    preprocessors: tuple[Preprocessor, ...]
+    iteration_bytes: int
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def iterations(self, epoch: int) -> int:
+        """Iterations in an epoch."""
+        ...
+
+    def done(self, at: Position) -> int:
+        """Iterations of the epoch that lie before a position."""
+        ...
+
+    def group(self, at: Position, most: int) -> Group:
+        """The iterations from a position on, at least one and at most `most`."""
+        ...
+
+    def after(self, at: Position, iterations: int) -> Position:
+        """The position behind as many iterations of one group."""
+        ...
+
+    def name(self, at: Position) -> str:
+        """What the batch at a position is called."""
+        ...
+
+    def sets(self, at: Position) -> list[int]:
+        """The set numbers that the batch at a position holds, ascending."""
+        ...
+
+    def judged(self, number: int) -> Iterator[Group]:
+        """The windows of a batch, or the batch itself, one iteration a group, to be evaluated or predicted."""
+        ...
+
+    def combined(self, number: int, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """The predictions for the samples of a batch, or all their steps, from what came out for `judged`."""
+        ...
+
+    def close(self) -> None:
+        """End reading ahead; what is asked for later begins it again."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels as `combined` orders them: (samples, ...), or (steps, ...) of all samples one after the other."""
+        ...
+
+    @property
+    def label_sets(self) -> NDArray[np.int64]:
+        """The set number of each of the labels."""
+        ...

@@ -1,0 +1,63 @@
+"""A learner judged on the data of a split: its loss and its outputs, batch by batch and window by window."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from deeptrain.errors import TrainingError
+from deeptrain.loading.arrays import Arrays, mapped
+from deeptrain.loading.feed import Feed, Group
+from deeptrain.training.learner import Learner
+
+
+def evaluate(learner: Learner, feed: Feed, between: Callable[[], None]) -> tuple[float, np.ndarray]:
+    """The mean loss over all labels, and the outputs for all samples as `feed.labels` orders them.
+
+    Args:
+        learner: changes nothing that training sees.
+        feed: of a split that is not shuffled.
+        between: called after each batch.
+    """
+    losses, counts, outputs = [], [], []
+    for number in range(len(feed)):
+        parts = []
+        with learner.sequence():
+            for group in feed.judged(number):
+                x, y, weights, mask = _one(group)
+                loss, output = learner.evaluate(x, y, weights=weights, mask=mask)
+                losses.append(loss)
+                counts.append(int(group.counted[0]))
+                parts.append(_array(output))
+        outputs.append(feed.combined(number, parts))
+        between()
+    return float(np.average(losses, weights=counts)), np.concatenate(outputs)
+
+
+def predict(learner: Learner, feed: Feed) -> np.ndarray:
+    """Raw outputs for all samples as `feed.labels` orders them: (samples, ...), or (steps, ...) of all of them."""
+    outputs = []
+    for number in range(len(feed)):
+        with learner.sequence():
+            parts = [_array(learner.predict(x, mask=mask)) for x, _, _, mask in map(_one, feed.judged(number))]
+        outputs.append(feed.combined(number, parts))
+    return np.concatenate(outputs)
+
+
+def _one(group: Group) -> tuple[Arrays, Arrays, np.ndarray | None, Arrays | None]:
+    """The only iteration of a group: inputs, labels, weights, mask."""
+    weights = None if group.weights is None else group.weights[0]
+    mask = None if group.mask is None else mapped(_first, group.mask)
+    return mapped(_first, group.x), mapped(_first, group.y), weights, mask
+
+
+def _first(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array[0])
+
+
+def _array(output: Arrays) -> np.ndarray:
+    if isinstance(output, Mapping):
+        raise TrainingError(
+            f"a model with several outputs ({', '.join(output)}) can be fit, but not yet judged: train it without "
+            "validation, or give it one output"
+        )
+    return output
