@@ -76,12 +76,18 @@ class Opened:
             size,
             seed=self.plan.experiment.experiment.seed,
             preprocessors=() if settings.windows else self.preprocessors,
-            order=settings.order if training else "none",
+            order=settings.order_of(self.shards.info.numbered) if training else "none",
+            last=settings.last if training else "keep",
+            sampling=settings.sampling if training else None,
+            superbatch_bytes=settings.superbatch_bytes,
             augment=training,
         )
         class_weights = weights.of_classes(settings.class_weights, self.shards.info) if training else None
+        drawn = training and settings.sampling == "weighted"  # what was drawn by its weight counts once
         if settings.windows is None:
-            return BatchFeed(batches, class_weights=class_weights, preprocessors=self.preprocessors)
+            return BatchFeed(
+                batches, class_weights=class_weights, preprocessors=self.preprocessors, own_weights=not drawn
+            )
         return WindowFeed(
             batches,
             settings.windows,
@@ -91,6 +97,7 @@ class Opened:
             training=training,
             class_weights=class_weights,
             labels_are_input=self.shards.info.labels_are_input,
+            own_weights=not drawn,
         )
 
     def after(self, epoch: int) -> "Opened":
@@ -198,9 +205,9 @@ def trainer(
     if not writing:
         return _without_store(plan, watch)
     plan.tidy()
-    opened = open_data(plan)
     settings = plan.experiment.training
     while True:
+        opened = open_data(plan)  # again after a shard was found altered: the reader holds the file that was set aside
         journal = Journal(plan.training, settings.keep_every)
         try:
             return _made(opened, journal, watch, until or settings.epochs)

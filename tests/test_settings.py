@@ -35,7 +35,7 @@ MISTAKES = [
     ("positive = 1", 'kind = "yes"', "data.labels.kind:"),
     ('labels = { column = "y", positive = 1 }', 'labels = { column = "y" }', 'data.labels.kind: expected "binary", "classes"'),
     ("[calibration]", "[predictions]\nepoch = 9\n[calibration]", "predictions.epoch: expected best, last or a number up to"),
-    ("threads = 1", 'order = "random"', 'training.order: expected "samples" or "none", got \'random\''),
+    ("threads = 1", 'order = "random"', 'training.order: expected "sets" or "blocks" or "samples" or "none", got \'random\''),
     ("threads = 1", "deterministic = 1", "training.deterministic: expected bool, got int (1)"),
     ("[calibration]", '[predictions]\nepoch = "worst"\n[calibration]', 'predictions.epoch: expected "best" or "last" or int'),
     ("[calibration]", "[predictions]\nepoch = 0\n[calibration]", "predictions.epoch: expected"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deeptrain.errors import DataError
 from deeptrain.loading import weights
 from deeptrain.loading.arrays import nbytes, stacked
 from deeptrain.loading.batches import Batches
@@ -23,6 +24,7 @@ class BatchFeed:
         *,
         class_weights: NDArray[np.float32] | None = None,
         preprocessors: Sequence[Preprocessor] = (),
+        own_weights: bool = True,
     ) -> None:
         """Feed batches.
 
@@ -30,12 +32,23 @@ class BatchFeed:
             batches: of a split, preprocessed by themselves.
             class_weights: (classes,), multiplied with the samples' own weights.
             preprocessors: those of the batches.
+            own_weights: whether the samples' own weights count in the loss.
+
+        Raises:
+            DataError: when the samples are sequences, which batches cannot hold as arrays.
         """
+        if batches.split.info.sequences:
+            longest = max(int(lengths.max()) for lengths in batches.split.lengths.values())
+            raise DataError(
+                f"the samples of the {batches.split.name} split are sequences of up to {longest} steps: add "
+                f"[training.windows] with size = {longest} to feed each whole, or less to feed it in windows"
+            )
         self.batches = batches
         self.split = batches.split
         self.preprocessors = tuple(preprocessors)
         self.iteration_bytes = nbytes(batches.split.take(batches.indices(1, 0)[:1])) * batches.batch_size
         self._class_weights = class_weights
+        self._own_weights = own_weights and batches.split.weights is not None
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -77,6 +90,10 @@ class BatchFeed:
         """What came out for the batch."""
         return outputs[0]
 
+    def close(self) -> None:
+        """End reading ahead."""
+        self.batches.close()
+
     @property
     def labels(self) -> NDArray[Any]:
         """(samples, ...) labels of the split; where they are the inputs, as they are fed."""
@@ -91,14 +108,14 @@ class BatchFeed:
 
     def _group(self, epoch: int, numbers: range) -> Group:
         weight = None
-        if self._class_weights is None and self.split.weights is None:
+        if self._class_weights is None and not self._own_weights:
             x, y = self.batches.stack(epoch, numbers.start, len(numbers))
         else:
             found = [self.batches.batch(epoch, number) for number in numbers]
             x, y = stacked([batch.x for batch in found]), stacked([batch.y for batch in found])
             labels = [self.split.labels[batch.indices] if self._class_weights is not None else None for batch in found]
             given = [
-                weights.of_samples(labels_, batch.weights, self._class_weights)
+                weights.of_samples(labels_, batch.weights if self._own_weights else None, self._class_weights)
                 for labels_, batch in zip(labels, found, strict=True)
             ]
             weight = np.stack([one for one in given if one is not None])

@@ -33,6 +33,7 @@ def fed(info: DataInfo, feed: Feed) -> FedInfo:
     """
     kept = {name: dict(one.state()) for name, one in remembering(feed.preprocessors).items()}
     x: Any = next(feed.judged(0)).x
+    feed.close()
     for name, one in remembering(feed.preprocessors).items():
         one.restore(kept[name])
     given = x if isinstance(x, dict) else {info.inputs[0].name: x}

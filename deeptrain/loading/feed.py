@@ -97,6 +97,10 @@ class Feed(Protocol):
         """The predictions for the samples of a batch, or all their steps, from what came out for `judged`."""
         ...
 
+    def close(self) -> None:
+        """End reading ahead; what is asked for later begins it again."""
+        ...
+
     @property
     def labels(self) -> NDArray[Any]:
         """Labels as `combined` orders them: (samples, ...), or (steps, ...) of all samples one after the other."""

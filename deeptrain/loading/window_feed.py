@@ -39,6 +39,7 @@ class WindowFeed:
         training: bool = False,
         class_weights: NDArray[np.float32] | None = None,
         labels_are_input: bool = False,
+        own_weights: bool = True,
     ) -> None:
         """Cut the sequences of batches.
 
@@ -52,6 +53,7 @@ class WindowFeed:
                 otherwise at 0, and 1 each.
             class_weights: (classes,), multiplied with the samples' own weights and those of the windows.
             labels_are_input: whether a window's labels are its own steps.
+            own_weights: whether the samples' own weights count in the loss.
 
         Raises:
             DataError: when the split holds no sequences, or a window is longer than its series.
@@ -64,6 +66,7 @@ class WindowFeed:
         self._augment = augment
         self._training = training
         self._class_weights = class_weights
+        self._own_weights = batches.split.weights if own_weights else None
         self._labels_are_input = labels_are_input
         self._lengths = _lengths(batches.split)
         self._per_step = not labels_are_input and len(self.split.labels) != len(self._lengths)
@@ -129,6 +132,9 @@ class WindowFeed:
         real = [part[: len(cut.lengths)] for part in outputs]
         return cut.mean_by_step(real) if self.per_step else cut.mean(real)
 
+    def close(self) -> None:
+        """Nothing is read ahead: the sequences of a batch are read with its first window."""
+
     @property
     def labels(self) -> NDArray[Any]:
         """(samples,) labels, or (steps, ...) of all samples one after the other."""
@@ -191,8 +197,9 @@ class WindowFeed:
     def _weights(
         self, cut: Cut, indices: NDArray[np.int64], window: int, real: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
+        own = None if self._own_weights is None else self._own_weights[indices]
         labels = None if self._class_weights is None else self._labels_of(cut, indices, window)
-        given = weights.of_samples(labels, _own_weights(self.split, indices), self._class_weights)
+        given = weights.of_samples(labels, own, self._class_weights)
         of_window = cut.weights(self._settings.weights if self._training else None, window)
         product: NDArray[np.float64] = real * of_window.reshape(-1, *[1] * (real.ndim - 1))
         return product if given is None else product * given.reshape(*given.shape, *[1] * (real.ndim - given.ndim))
@@ -257,11 +264,6 @@ def _lengths(split: Any) -> NDArray[np.int64]:
     if given is None:
         raise DataError(f"training.windows: the samples of the {split.name} split are no sequences; leave it out")
     return np.asarray(given, np.int64)
-
-
-def _own_weights(split: Any, indices: NDArray[np.int64]) -> NDArray[np.float32] | None:
-    given = getattr(split, "weights", None)
-    return None if given is None else given[indices]
 
 
 def _refuse(name: str, lengths: NDArray[np.int64], settings: WindowSettings, *, training: bool, per_step: bool) -> None:

@@ -64,7 +64,14 @@ class TrainingSettings(Section, frozen=True):
         windows: how sequences are cut along time; without it every sample is fed whole.
         class_weights: what a sample of each class counts for in the training loss: "balanced", so that all classes
             count alike, or weights by the names of the classes, 1 for those that are not named.
-        order: the order of samples in an epoch.
+        order: of the samples in an epoch: "sets" permuted and samples as they are stored in them, "blocks" permuted and
+            the samples of 64 of them together, "samples" across the whole split, or "none"; by default "sets" where raw
+            files are numbered sets, otherwise "blocks".
+        sampling: draws samples instead of taking each once: "balanced", each class equally often, or "weighted", by the
+            samples' own weights, which then do not count in the loss as well; in the order "samples".
+        last: what becomes of an epoch's last batch when samples are left over: "keep" it short, "drop" it, or "fill" it
+            with the epoch's first samples.
+        superbatch_bytes: what may be held of each split in memory; a split that fits is read once.
         threads: of TensorFlow within one operation; convolutions change bits with it.
         deterministic: whether TensorFlow is held to operations that give the same bits on every run.
         autosave_seconds: the most that a crash costs, in seconds of training.
@@ -73,7 +80,7 @@ class TrainingSettings(Section, frozen=True):
     """
 
     outside_identity: ClassVar[frozenset[str]] = frozenset(
-        {"epochs", "autosave_seconds", "keep_every", "epochs_per_task"}
+        {"epochs", "autosave_seconds", "keep_every", "epochs_per_task", "superbatch_bytes"}
     )
 
     epochs: Positive
@@ -87,7 +94,10 @@ class TrainingSettings(Section, frozen=True):
     preprocessors: tuple[str | Use, ...] = ()
     windows: WindowSettings | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Meta(ge=0)]] | None = None
-    order: Literal["samples", "none"] = "samples"
+    order: Literal["sets", "blocks", "samples", "none"] | None = None
+    sampling: Literal["balanced", "weighted"] | None = None
+    last: Literal["keep", "drop", "fill"] = "keep"
+    superbatch_bytes: Positive = 512 << 20
     threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     deterministic: bool = True
     autosave_seconds: Annotated[float, Meta(gt=0)] = 60.0
@@ -108,6 +118,8 @@ class TrainingSettings(Section, frozen=True):
                 f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})",
                 self.key_metric,
             )
+        if self.sampling is not None and self.order not in {None, "samples"}:
+            yield "order", "expected samples, or none given, where samples are drawn (sampling)", self.order
         if not self.autosave_seconds < float("inf"):
             yield "autosave_seconds", "expected a finite number", self.autosave_seconds
         if self.epochs_per_task is not None and self.epochs > MOST_TASKS * self.epochs_per_task:
@@ -124,6 +136,18 @@ class TrainingSettings(Section, frozen=True):
         value["metrics"] = [metric.name for metric in map(names.find, self.metrics) if metric is not None]
         metric = names.find(self.key_metric)
         return {**value, "key_metric": self.key_metric if metric is None else metric.name}
+
+    def order_of(self, numbered: bool) -> Literal["sets", "blocks", "samples", "none"]:
+        """The order that was asked for, or the one that fits the data.
+
+        Args:
+            numbered: whether the raw files are numbered sets.
+        """
+        if self.order is not None:
+            return self.order
+        if self.sampling is not None:
+            return "samples"
+        return "sets" if numbered else "blocks"
 
     @property
     def task_epochs(self) -> int:

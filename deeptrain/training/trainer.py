@@ -203,7 +203,10 @@ class Trainer:
         self._save_asked = True
 
     def close(self) -> None:
-        """Let another process write this training."""
+        """Let another process write this training, and end reading ahead."""
+        self.train_data.close()
+        if self.val_data is not None:
+            self.val_data.close()
         if self._journal is not None:
             self._journal.close()
 

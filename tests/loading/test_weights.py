@@ -105,3 +105,20 @@ def test_a_group_has_the_product_of_both_weights_of_its_samples_and_none_without
     np.testing.assert_array_equal(group.weights.reshape(12), expected[indices])
     assert group.weights.dtype == np.float32
     assert len(data.group(data.after(at, 2), 5)) == 1
+
+
+def test_sequences_that_are_not_cut_are_told_how_to_be(tmp_path: Any) -> None:
+    sequences = [np.zeros((length, 2), np.float32) for length in (3, 9, 5)]
+    split = shard_files.split(tmp_path, sequences, np.array([0, 1, 0], np.uint8), kind="binary")
+    with pytest.raises(
+        DataError, match=r"sequences of up to 9 steps: add \[training.windows\] with size = 9 to feed each"
+    ):
+        BatchFeed(Batches(split, 2))
+
+
+def test_samples_drawn_by_their_weight_do_not_weigh_again(tmp_path: Any) -> None:
+    x, own = np.zeros((20, 2), np.float32), np.linspace(1, 2, 20).astype(np.float32)
+    split = shard_files.split(tmp_path, x, np.arange(20).astype(np.uint8) % 2, weights=own, kind="binary")
+    batches = Batches(split, 5, order="samples", sampling="weighted")
+    assert BatchFeed(batches, own_weights=False).group(Position(), 2).weights is None
+    assert BatchFeed(batches).group(Position(), 2).weights is not None

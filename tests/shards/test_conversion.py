@@ -29,7 +29,7 @@ def make(base: Path, rows: list[int], classes: int = 2, columns: int = 4) -> dic
     return written
 
 
-@settings(deadline=None, max_examples=40)  # they write files
+@settings(deadline=None, max_examples=15)  # they write files
 @given(
     rows=st.lists(st.integers(1, 30), min_size=1, max_size=12).filter(lambda rows: sum(rows) >= 40),
     classes=st.integers(2, 4),

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from deeptrain import lineage
-from deeptrain.errors import DataError, LockedError, TrainingError, UserCodeError
+from deeptrain.errors import DataError, LockedError, SettingsError, TrainingError, UserCodeError
 from deeptrain.metrics import names
 from deeptrain.training import Trainer, history
 from deeptrain.training.callbacks import memory_of
 from deeptrain.training.early_stopping import EarlyStopping
 from deeptrain.training.outputs import interpret
+from deeptrain.training.settings import TrainingSettings
 from deeptrain.training.state import TrainState
 from deeptrain.training.tally import Tally
 from tests.conftest import BUILDER, TOML
@@ -274,3 +275,37 @@ def test_weights_that_are_not_finite_are_in_no_checkpoint(experiment: Path, monk
     with pytest.raises(TrainingError, match=r"model/0000/.* holds a number that is not finite in epoch 1 after 5"):
         trainer.train()
     assert not list((experiment.parent / "runs").rglob("state.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("table", "numbered", "order"),
+    [
+        ({}, False, "blocks"),
+        ({}, True, "sets"),
+        ({"order": "none"}, True, "none"),
+        ({"sampling": "balanced"}, True, "samples"),
+    ],
+)
+def test_the_order_fits_the_data_unless_one_is_asked_for(table: dict[str, str], numbered: bool, order: str) -> None:
+    assert TrainingSettings(epochs=1, **table).order_of(numbered) == order  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("changes", [{"sampling": "balanced"}, {"last": "fill"}, {"class_weights": {"1": 3.0}}])
+def test_sampling_filling_and_class_weights_train_and_are_another_training(
+    changes: dict[str, object], experiment: Path
+) -> None:
+    plain = Trainer.from_experiment(experiment, epochs=1)
+    settings = {f"training.{key}": value for key, value in changes.items()}
+    changed = Trainer.from_experiment(experiment, epochs=1, settings=settings)
+    for trainer in (plain, changed):
+        trainer.train()
+    assert changed.results[0].train["loss"] != plain.results[0].train["loss"]
+    plans = [lineage.read(experiment, settings=given) for given in ({}, settings)]
+    assert plans[0].training.specification.identity != plans[1].training.specification.identity
+
+
+def test_what_is_held_in_memory_changes_no_identity_and_drawing_asks_for_its_order(experiment: Path) -> None:
+    plans = [lineage.read(experiment, settings={"training.superbatch_bytes": size}) for size in (1, 1 << 30)]
+    assert plans[0].training.specification.identity == plans[1].training.specification.identity
+    with pytest.raises(SettingsError, match=r"training.order: expected samples, or none given, where samples are drawn"):
+        lineage.read(experiment, settings={"training.sampling": "balanced", "training.order": "sets"})
