@@ -102,7 +102,7 @@ def _mapped(path: Path) -> "Iterator[pyarrow.Buffer]":
             raise DataError(f"{path}: no samples: the file is empty")
         with pyarrow.memory_map(str(path)) as file:
             yield file.read_buffer()
-    except (pyarrow.ArrowException, EOFError, ValueError) as error:
+    except (pyarrow.ArrowException, EOFError, ValueError, KeyError) as error:
         told = " ".join(str(error).split())[:160]
         raise DataError(f"{path}: is damaged or no Arrow IPC: {told}") from error
     except OSError as error:

@@ -172,9 +172,11 @@ class RawData:
         if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < int(ends[-1]):
             raise IndexError(f"samples have the numbers 0 to {int(ends[-1]) - 1}, asked for is {indices.max()}")
         of = np.searchsorted(ends, indices, side="right")
-        for number in np.unique(of).tolist():
+        order = np.argsort(of, kind="stable")
+        numbers_of, firsts = np.unique(of[order], return_index=True)
+        for number, first, last in zip(numbers_of.tolist(), firsts, [*firsts[1:], len(order)], strict=True):
             found = self.sets[number]
-            chosen = np.flatnonzero(of == number)
+            chosen = order[first:last]
             rows = indices[chosen] - (ends[number] - (found.samples or 0))
             for field, source in zip(self.inputs, self.sources, strict=True):
                 whole = len(chosen) == len(indices)

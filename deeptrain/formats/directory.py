@@ -39,11 +39,14 @@ def check_regular(path: Path, inside: Path | None = None) -> None:
     if not path.name.isprintable():
         raise DataError(f"{path.parent}: the file name {path.name!r} has characters that cannot be printed; rename it")
     try:
-        target = path.resolve(strict=True)
-        mode = target.stat().st_mode
+        target = path
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            target = path.resolve(strict=True)
+            mode = target.stat().st_mode
     except (OSError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be opened: {getattr(error, 'strerror', error)}") from error
-    if inside is not None and not target.is_relative_to(inside.resolve()):
+    if target is not path and inside is not None and not target.is_relative_to(inside.resolve()):
         raise DataError(f"{path}: is a link out of {inside}, to {target}; put the file itself there")
     if stat.S_ISDIR(mode):
         raise DataError(f"{path}: is a directory; raw files lie directly in {path.parent}, move it elsewhere")

@@ -149,6 +149,11 @@ def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> 
     per_row = 0
     if said.rows == "sets" or said.rows is None:
         per_row = _samples_per_row(found, format, inputs, sources, said, keyed)
+    if per_row and (label or said.group):
+        raise DataError(
+            f"{path}: rows are sets, so {shown(label or said.group)} cannot be read along with them; put labels in a "
+            f"file of their own, or leave it out with ignored"
+        )
     if keyed:
         sets = _sets_of_keys(found, format, chosen)
     elif per_row:
@@ -217,6 +222,8 @@ def _label_column(found: Found, fields: Sequence[Field], said: Said) -> str | No
         return None
     rest = [field for field in fields if field.name not in {said.group, *said.ignored, *(said.inputs or ())}]
     named = [field.name for field in rest if field.name.lower() in places.LABEL_NAMES]
+    if {"x", "y", "z"} <= {field.name.lower() for field in fields}:  # coordinates
+        named = [name for name in named if name.lower() != "y"]
     if not named and not found.labels and not found.classes:
         words = [field.name for field in rest if field.is_text]
         named = words if len(words) == 1 and len(rest) > 1 else []

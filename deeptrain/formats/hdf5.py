@@ -6,6 +6,7 @@ are taken for notes and left out.
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from deeptrain.errors import DataError
 from deeptrain.formats import numbers
 from deeptrain.formats.cells import shown
 from deeptrain.formats.format import TEXT, Chunk, Field
-from deeptrain.formats.region import Region
+from deeptrain.formats.region import REMEMBERED, Region
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import h5py
@@ -71,23 +72,24 @@ class Hdf5:
         """See `Format.take`. A chunk is read whole, and once a call."""
         import numpy as np
 
-        with _opened(path) as file:
-            data = _data(file, path, field.name)
-            region = _region(data, path, field.name)
-            if region is None:
-                order = np.argsort(rows, kind="stable")
-                size = data.chunks[0] if data.chunks else BLOCK_ROWS
-                blocks = rows[order] // size
-                for block in np.unique(blocks).tolist():
-                    chosen = order[np.searchsorted(blocks, block) : np.searchsorted(blocks, block, side="right")]
-                    values = data[block * size : (block + 1) * size][rows[chosen] - block * size]
-
-                    def where(i: int, chosen: "NDArray[np.int64]" = chosen) -> str:
-                        return f"{path}: {shown(field.name)}: row {int(rows[chosen[i]]):,}"
-
-                    out[chosen] = numbers.cast(values, out.dtype.name, where)
+        now = path.stat()
+        region = _contiguous(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns)
         if region is not None:
             region.take(rows, out)
+            return
+        with _opened(path) as file:
+            data = _data(file, path, field.name)
+            order = np.argsort(rows, kind="stable")
+            size = data.chunks[0] if data.chunks else BLOCK_ROWS
+            blocks = rows[order] // size
+            for block in np.unique(blocks).tolist():
+                chosen = order[np.searchsorted(blocks, block) : np.searchsorted(blocks, block, side="right")]
+                values = data[block * size : (block + 1) * size][rows[chosen] - block * size]
+
+                def where(i: int, chosen: "NDArray[np.int64]" = chosen) -> str:
+                    return f"{path}: {shown(field.name)}: row {int(rows[chosen[i]]):,}"
+
+                out[chosen] = numbers.cast(values, out.dtype.name, where)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""
@@ -108,7 +110,7 @@ def _opened(path: Path) -> "Iterator[h5py.File]":
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
         told = " ".join(str(error).split())[:160]
         raise DataError(f"{path}: is damaged or no HDF5: {told}") from error
 
@@ -198,10 +200,13 @@ def _variable(data: "h5py.Dataset") -> bool:
     return kind is not None and kind.length is None
 
 
-def _region(data: "h5py.Dataset", path: Path, key: str) -> Region | None:
-    """Where the data lie if they lie in one piece as they are, else None."""
-    offset = None if data.chunks or data.file.userblock_size else data.id.get_offset()
-    return None if offset is None else Region(path, offset, data.dtype, data.shape, f"{path}: {shown(key)}")
+@functools.lru_cache(REMEMBERED)
+def _contiguous(path: Path, key: str, inode: int, size: int, changed: int) -> Region | None:  # noqa: ARG001
+    """Where the data of a key lie if they lie in one piece as they are; the last arguments say which file this was."""
+    with _opened(path) as file:
+        data = _data(file, path, key)
+        offset = None if data.chunks or file.userblock_size else data.id.get_offset()
+        return None if offset is None else Region(path, offset, data.dtype, data.shape, f"{path}: {shown(key)}")
 
 
 def _chunk(path: Path, fields: Sequence[Field], data: "dict[str, h5py.Dataset]", first: int, rows: int) -> Chunk:

@@ -6,6 +6,7 @@ unless a mode is asked for, into which all are then converted. A tag that says h
 """
 
 import contextlib
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ MODES = {
 """Channels and dtype of the modes that are read."""
 MOST_PIXELS = 1 << 26
 """A picture of more pixels is taken for a decompression bomb: a file of some kB that becomes GBs."""
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, ArithmeticError, struct.error)
+"""What Pillow raises for bytes that are no picture."""
 FIELD = "x"
 
 
@@ -89,10 +92,9 @@ class Images:
         """Nothing but the file."""
         return ""
 
-    def trait(self, path: Path) -> str:
-        """The mode."""
-        with _opened(path) as image:
-            return f"mode {self._mode(image, path)}"
+    def trait(self, path: Path) -> str:  # noqa: ARG002
+        """Nothing: dtype and channels tell the mode."""
+        return ""
 
     def _mode(self, image: "Image.Image", path: Path) -> str:
         mode = self.mode or image.mode
@@ -138,7 +140,7 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: is no {decoder or 'picture'}{_instead(path)}; give it the right extension") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except DAMAGE as error:
         told = " ".join(str(error).split())[:120]
         raise DataError(f"{path}: is damaged: {told}") from error
 

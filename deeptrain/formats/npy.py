@@ -1,6 +1,8 @@
 """.npy: one array, its rows the samples, read by NumPy's own header parser and never unpickled."""
 
+import functools
 import io
+import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,15 @@ from typing import IO, TYPE_CHECKING, Any
 from deeptrain.errors import DataError
 from deeptrain.formats import numbers
 from deeptrain.formats.format import Chunk, Field
-from deeptrain.formats.region import Region
+from deeptrain.formats.region import REMEMBERED, Region
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import numpy as np
     from numpy.typing import NDArray
 
 MAGIC = b"\x93NUMPY"
+UNREADABLE = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError, tokenize.TokenError)
+"""What NumPy's parser of headers raises for bytes that are none."""
 ONLY = "x"
 """Name of the field of a file that holds one array."""
 
@@ -39,7 +43,7 @@ def header(file: IO[bytes], path: Path, what: str) -> Region:
             raise DataError(f"{what}: is .npy of version {version[0]}.{version[1]}; save plain arrays of numbers")
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError) as error:
+    except UNREADABLE as error:
         told = " ".join(str(error).split())[:120]
         raise DataError(f"{what}: is no readable .npy: {told}; was it cut off or is it something else?") from error
     if not shape:
@@ -124,12 +128,19 @@ class Npy:
 
     def _region(self, path: Path) -> Region:
         try:
-            with path.open("rb") as file:
-                region = header(file, path, str(path))
-                check_size(region, file.seek(0, io.SEEK_END) - region.offset, str(path))
+            now = path.stat()
+            return _region(path, now.st_ino, now.st_size, now.st_mtime_ns)
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-        return region
+
+
+@functools.lru_cache(REMEMBERED)
+def _region(path: Path, inode: int, size: int, changed: int) -> Region:  # noqa: ARG001
+    """The array of a file; the other arguments say which file this was, so that its header is read once."""
+    with path.open("rb") as file:
+        region = header(file, path, str(path))
+        check_size(region, file.seek(0, io.SEEK_END) - region.offset, str(path))
+    return region
 
 
 NPY = Npy()

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
@@ -13,7 +14,7 @@ from deeptrain.errors import DataError
 from deeptrain.formats import npy, numbers
 from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.format import Chunk, Field
-from deeptrain.formats.region import Region, into
+from deeptrain.formats.region import REMEMBERED, Region, into
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import numpy as np
@@ -63,13 +64,8 @@ class Npz:
 
     def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
         """See `Format.take`."""
-        with _opened(path) as archive, path.open("rb") as file:
-            region = _header(archive, path, field.name)
-            file.seek(archive.getinfo(f"{field.name}.npy").header_offset)
-            local = file.read(LOCAL_HEADER)
-        begin = archive.getinfo(f"{field.name}.npy").header_offset + LOCAL_HEADER
-        begin += int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
-        dataclasses.replace(region, offset=begin + region.offset).take(rows, out)
+        now = path.stat()
+        _stored(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns).take(rows, out)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""
@@ -83,12 +79,24 @@ class Npz:
 NPZ = Npz()
 
 
+@functools.lru_cache(REMEMBERED)
+def _stored(path: Path, key: str, inode: int, size: int, changed: int) -> Region:  # noqa: ARG001
+    """Where the array of a key is in a file without compression; the last arguments say which file this was."""
+    with _opened(path) as archive, path.open("rb") as file:
+        region = _header(archive, path, key)
+        begin = archive.getinfo(f"{key}.npy").header_offset
+        file.seek(begin)
+        local = file.read(LOCAL_HEADER)
+    begin += LOCAL_HEADER + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+    return dataclasses.replace(region, offset=begin + region.offset)
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
         told = " ".join(str(error).split())[:120]
         raise DataError(f"{path}: is damaged or no npz: {told}; write it again with numpy.savez") from error
     except OSError as error:

@@ -77,7 +77,7 @@ def _opened(path: Path) -> "Iterator[parquet.ParquetFile]":
     try:
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
-    except (pyarrow.ArrowException, EOFError, ValueError) as error:
+    except (pyarrow.ArrowException, EOFError, ValueError, KeyError) as error:
         told = " ".join(str(error).split())[:160]
         raise DataError(f"{path}: is damaged or no Parquet: {told}") from error
     except OSError as error:

@@ -1,6 +1,7 @@
 """An array that lies as plain bytes in a part of a file: of `.npy`, of `.npz` without compression, of HDF5."""
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from deeptrain.formats import numbers
 if TYPE_CHECKING:  # a plan imports the formats and must not load NumPy for it
     import numpy as np
     from numpy.typing import NDArray
+
+REMEMBERED = 1 << 14
+"""Places of arrays that are remembered for each format, some hundred bytes each."""
 
 
 def into(array: "NDArray[Any]", file: IO[bytes], otherwise: str) -> None:
@@ -83,13 +87,29 @@ class Region:
         """
         import numpy as np
 
-        mapped = self._mapped()
-        if mapped.dtype == out.dtype and out.flags.c_contiguous:
-            np.take(mapped, rows, axis=0, out=out, mode="clip")
-            values = out
+        if self.fortran and len(self.shape) > 1:
+            values = np.take(self._mapped(), rows, axis=0)
         else:
-            values = np.take(mapped, rows, axis=0)
-        out[...] = numbers.cast(values, out.dtype.name, lambda i: f"{self.what}: row {int(rows[i]):,}")
+            direct = self.dtype == out.dtype and out.flags.c_contiguous
+            values = out if direct else np.empty((len(rows), *self.shape[1:]), self.dtype)
+            self._read(rows, values)
+        checked = numbers.cast(values, out.dtype.name, lambda i: f"{self.what}: row {int(rows[i]):,}")
+        if checked is not out:
+            out[...] = checked
+
+    def _read(self, rows: "NDArray[np.int64]", values: "NDArray[Any]") -> None:
+        """Read rows one by one: a page of a memory map that is touched once costs several times as much."""
+        import numpy as np
+
+        size = math.prod(self.shape[1:]) * self.dtype.itemsize
+        view = memoryview(values.reshape(-1).view(np.uint8).data)
+        file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            for at, row in enumerate(rows.tolist()):
+                if os.preadv(file, (view[at * size : (at + 1) * size],), self.offset + row * size) != size:
+                    raise DataError(f"{self.path}: ends within its array; was it cut off since it was opened?")
+        finally:
+            os.close(file)
 
     def _mapped(self) -> "NDArray[Any]":
         import numpy as np

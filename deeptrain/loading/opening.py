@@ -89,6 +89,8 @@ class AutoData:
             lines.append(("balance", self._balance()))
         if data.group is not None:
             lines.append(("group", f"column {shown(data.group)}"))
+        if self.labels.counts and max(self.labels.counts) == 1 and self.samples > 2:
+            lines.append(("note", "every label occurs once: are these labels, or names? Say label_column or ignored"))
         lines += [("note", note) for note in data.notes]
         return "\n".join([str(data.path), *(f"  {key:8} {text}" for key, text in lines)])
 

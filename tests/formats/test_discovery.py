@@ -257,6 +257,14 @@ def test_rows_of_an_only_array_are_samples_unless_they_are_said_to_be_sets(tmp_p
         discovery.open(tmp_path / "a.npy")
 
 
+def test_labels_under_another_key_do_not_go_with_rows_that_are_sets(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", data=np.zeros((4, 3, 2)), labels=np.zeros((4, 3)))
+    with pytest.raises(
+        DataError, match=r"a\.npz: rows are sets, so 'labels' cannot be read along with them; put labels"
+    ):
+        discovery.open(tmp_path / "a.npz", rows="sets")
+
+
 def test_columns_of_a_table_can_be_sets(tmp_path: Path):
     text(tmp_path / "a.csv", "s3,s1\n1,2\n3,4\n")
     data = discovery.open(tmp_path / "a.csv", keys="sets").counted()
