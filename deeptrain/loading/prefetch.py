@@ -24,6 +24,9 @@ log = logging.getLogger("deeptrain")
 STUCK_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
+MOST_AHEAD = 16
+"""Reads of a few bytes each are not begun by the hundred."""
+
 PIECE_BYTES = 8 << 20
 """Samples are put in order so many bytes at a time: a window of 64 blocks needs no second one of its size."""
 
@@ -71,7 +74,14 @@ class Prefetch:
         # The thread knows what it needs and not this object, which can so be collected, and closes then.
         self._thread = threading.Thread(
             target=_serve,
-            args=(reader, stream, stream.reads(start, least), max(2, ahead), self._found, self._closing),
+            args=(
+                reader,
+                stream,
+                stream.reads(start, least),
+                min(max(2, ahead), MOST_AHEAD),
+                self._found,
+                self._closing,
+            ),
             name="deeptrain read ahead",
             daemon=True,
         )

@@ -3,7 +3,8 @@
 Three ways, chosen by size and order:
 
 - *held*: the whole split fits into the memory given. Blocks are read and compared once, when first touched, and stay.
-- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there.
+- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there; from the page
+  cache, if it holds them all and the files can be mapped next to each other.
 - *mapped*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
   when first touched (see `Column.mapped`), and samples are copied from there.
 """
@@ -98,9 +99,9 @@ class Reader:
     def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Window:
         """Begin to read samples."""
         numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
+        ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
         begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
         pending = [one for futures, _ in begun.values() for one in futures]
-        ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
         return Window(indices, ordered, self, pending, {name: place for name, (_, place) in begun.items()})
 
     def samples(self, column: Column, indices: Integers, place: "_Place | None") -> Any:
@@ -115,18 +116,24 @@ class Reader:
         self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
     ) -> "tuple[Sequence[Future[Any]], _Place | None]":
         place: _Place | None
-        if self.way == "mapped":
+        runs = column.runs(numbers, READ_BYTES)
+        there = self.way == "windows" and column.joined is not None and all(column.cached(*run) for run in runs)
+        if self.way == "mapped" or there:
+            # First of all: a file that changed is mapped anew, and compared
+            for shard in _unique(column.shards_of(numbers)).tolist():
+                column.mapped(shard, numbers[:0])
+            runs = column.runs(column.unchecked(numbers), READ_BYTES)
             pending = [
-                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last))
-                for first, last in column.runs(column.unchecked(numbers), READ_BYTES)
+                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last)) for first, last in runs
             ]
-            return pending, None
+            joined = column.joined
+            place = None if joined is None else _Place(joined.reshape(-1).view(np.uint8), None, column.rows)
+            return pending, place
         if self.way == "held":
             held = self._held[column.stored.name]
-            place, numbers = held.place, held.missing(numbers)
+            place, runs = held.place, column.runs(held.missing(numbers), READ_BYTES)
         else:
             place = _packed(column, numbers)
-        runs = column.runs(numbers, READ_BYTES)
         # Small reads are handed to a thread several at a time: to wake one costs as much as half a read
         together = max(1, len(runs) // TASKS)
         pending = [
@@ -156,7 +163,8 @@ class Reader:
         local = place.rows_of(column, rows)
         if len(local) and int(local[-1]) - int(local[0]) + 1 == len(local) and bool((np.diff(local) == 1).all()):
             view = data[int(local[0]) : int(local[0]) + len(local)]
-            view.setflags(write=not self._held)
+            if self._held:
+                view.setflags(write=False)
             return view
         out = POOL.take(len(rows) * column.row_bytes).view(dtype).reshape(shape)
         # mode="clip" lets NumPy write into `out` without a second buffer; the range is right

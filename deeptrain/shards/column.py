@@ -22,6 +22,7 @@ from deeptrain.errors import AlteredError
 from deeptrain.shards import blocks, memory, npy, page_cache
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.layout import Compression, InputLayout
+from deeptrain.shards.mapping import Mapping
 
 BOUNCE = 1 << 20
 FILES = 64
@@ -35,8 +36,14 @@ PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 class ShardFile:
     """The file of one shard of an input."""
 
-    path: Path
+    directory: Path
+    name: str
     samples: int
+
+    @property
+    def path(self) -> Path:
+        """Made when it is needed: there may be many shards."""
+        return self.directory / self.name
 
 
 class Column:
@@ -90,6 +97,10 @@ class Column:
         self._checked = np.zeros(len(checks), bool)
         self._open_files: OrderedDict[int, _File] = OrderedDict()
         self._maps: OrderedDict[int, tuple[tuple[int, ...], NDArray[Any]]] = OrderedDict()
+        self._mapping: Mapping | None = None
+        edges = self._first_row * self.row_bytes
+        # Files can be mapped next to each other if all but the last one hold whole pages
+        self._joinable = self.mappable and not (edges[:-1] % PAGE).any()
         self._lock = threading.Lock()
         self._own = threading.local()
 
@@ -107,10 +118,15 @@ class Column:
         """Which shard a block lies in, from 0."""
         return int(np.searchsorted(self._first_block, block, side="right")) - 1
 
+    def shards_of(self, numbers: Integers) -> Integers:
+        """Which shard each of these blocks lies in, from 0."""
+        shards: Integers = np.searchsorted(self._first_block, numbers, side="right") - 1
+        return shards
+
     def runs(self, numbers: Integers, most: int) -> list[tuple[int, int]]:
         """Ascending block numbers as runs (first, after the last), one read each: in one shard, up to `most` bytes."""
         runs: list[tuple[int, int]] = []
-        shards = (np.searchsorted(self._first_block, numbers, side="right") - 1).tolist()
+        shards = self.shards_of(numbers).tolist()
         sizes = self.stored_bytes[numbers].tolist()
         held, shard_before = 0, -1
         for number, shard, size in zip(numbers.tolist(), shards, sizes, strict=True):
@@ -156,6 +172,30 @@ class Column:
         except OSError as error:
             raise AlteredError(f"{file.path}: cannot be read: {error.strerror}", file.path.parent) from error
 
+    @property
+    def joined(self) -> NDArray[Any] | None:
+        """All rows, mapped next to each other: (rows, *shape). Those of a shard are there once it is `mapped`.
+
+        None where files are compressed or do not end with a page, or the system cannot do it.
+        """
+        if self._mapping is None and self._joinable:
+            with self._lock:
+                try:
+                    self._mapping = self._mapping or Mapping(self.bytes)
+                except OSError:
+                    self._joinable = False
+        if self._mapping is None:
+            return None
+        return self._mapping.data.view(self.dtype).reshape(-1, *self.stored.shape)
+
+    def cached(self, first: int, last: int) -> bool:
+        """Whether the page cache holds the blocks `first` to `last` - 1 of one shard as they are in memory."""
+        if not self.mappable or last > self._first_block[self.shard_of(first) + 1]:
+            return False
+        shard = self.shard_of(first)
+        offset = int(self._offset[first] - self._offset[self._first_block[shard]]) + npy.OFFSET
+        return page_cache.holds(self._file(shard).plain, offset, int(self._offset[last] - self._offset[first]))
+
     def mapped(self, shard: int, numbers: Integers) -> NDArray[Any]:
         """A shard's rows in the page cache, with these blocks of it compared: (rows, *shape), read-only.
 
@@ -185,7 +225,12 @@ class Column:
                 out[chosen] = self.block(number)[rows[chosen] - int(self.rows[number])]
             return
         # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
-        shards = np.searchsorted(self._first_block, touched, side="right") - 1
+        shards = self.shards_of(touched)
+        if self.joined is not None:
+            for shard in np.unique(shards).tolist():
+                self.mapped(shard, touched[shards == shard])
+            np.take(self.joined, rows, axis=0, out=out, mode="clip")
+            return
         if shards[0] == shards[-1]:
             data = self.mapped(int(shards[0]), touched)
             np.take(data, rows - self._first_row[shards[0]], axis=0, out=out, mode="clip")
@@ -266,20 +311,33 @@ class Column:
         return bounce
 
     def _map(self, shard: int) -> NDArray[Any]:
-        """A shard's rows, mapped; when the file changed since, mapped anew and no block of it counts as compared."""
-        known = self._file(shard).state()
+        """A shard's rows, mapped; when the file changed since, it is compared as a whole and mapped anew.
+
+        Not before: bytes that were handed out lie where the new ones are going to be.
+        """
+        known, joined = self._file(shard).state(), self.joined
         with self._lock:
             found = self._maps.get(shard)
             if found is not None and found[0] == known:
                 self._maps.move_to_end(shard)
                 return found[1]
-            if found is not None:
-                self._checked[self._first_block[shard] : self._first_block[shard + 1]] = False
-            count = int(self._first_row[shard + 1] - self._first_row[shard])
-            shape = (count, *self.stored.shape)
-            rows = np.asarray(np.memmap(self._files[shard].path, self.dtype, "r", npy.OFFSET, shape))
+        if found is not None:
+            with self._lock:
+                self._open_files.pop(shard, None)
+            for number in range(int(self._first_block[shard]), int(self._first_block[shard + 1])):
+                self.block(number)
+        with self._lock:
+            first, last = int(self._first_row[shard]), int(self._first_row[shard + 1])
+            if joined is not None and self._mapping is not None:
+                file = _File(self._files[shard].path, (last - first) * self.row_bytes + npy.OFFSET)
+                at = first * self.row_bytes
+                self._mapping.place(at, (last - first) * self.row_bytes, file.plain, npy.OFFSET)
+                rows = joined[first:last]
+            else:
+                shape = (last - first, *self.stored.shape)
+                rows = np.asarray(np.memmap(self._files[shard].path, self.dtype, "r", npy.OFFSET, shape))
             self._maps[shard] = known, rows
-            while len(self._maps) > FILES:
+            while joined is None and len(self._maps) > FILES:
                 self._maps.popitem(last=False)
             return rows
 

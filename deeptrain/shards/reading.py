@@ -65,11 +65,10 @@ class Split:
         }
         self._check(described.samples)
         self.columns: dict[str, Column] = {}
+        parts = {shard.part: directory / layouts.PARTS / shard.part for shard in described.shards}
         for stored in self.inputs:
             files = [
-                ShardFile(
-                    directory / layouts.PARTS / shard.part / stored.file(shard.name, layout.compression), shard.samples
-                )
+                ShardFile(parts[shard.part], stored.file(shard.name, layout.compression), shard.samples)
                 for shard in described.shards
             ]
             self.columns[stored.name] = Column(
@@ -225,9 +224,7 @@ class Split:
         for what, array in of_samples.items():
             if array is not None and len(array) != samples:
                 raise refuse(f"the {len(array):,} rows of {what}")
-        sets = np.concatenate(
-            [np.repeat(np.arange(run.first, run.first + run.count), run.samples) for run in described.sets]
-        )
+        sets = _numbers(np.array([(run.first, run.count, run.samples) for run in described.sets], np.int64))
         if self.origin.shape != (samples, 3) or not np.array_equal(sets, self.sets):
             raise refuse("the set numbers")
         if int(self.origin[:, 1].max(initial=0)) >= max(len(self._raw), 1):
@@ -330,6 +327,14 @@ def steps_of(starts: Integers, indices: Integers) -> Integers:
     total = int(ends[-1]) if len(ends) else 0
     steps: Integers = np.arange(total, dtype=np.int64) + np.repeat(starts[:-1][indices] - (ends - lengths), lengths)
     return steps
+
+
+def _numbers(runs: Integers) -> Integers:
+    """The set number of each sample, from runs of (first, count, samples)."""
+    first, count, samples = runs.T
+    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    numbers: Integers = np.repeat(np.repeat(first, count) + within, np.repeat(samples, count))
+    return numbers
 
 
 def _counts(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """Batches: every sample once an epoch, in an order that is a pure function of seed and epoch, from any place on."""
 
+import contextlib
 import dataclasses
 import gc
 import os
@@ -25,6 +26,7 @@ SETS = [7, 12, 1, 30, 5, 5, 20, 13, 2, 5]
 SAMPLES = sum(SETS)
 ORDERS = ["none", "sets", "blocks", "samples"]
 X = np.arange(SAMPLES * 6, dtype=np.float32).reshape(SAMPLES, 3, 2)
+PAGES = np.repeat(np.arange(SAMPLES, dtype=np.float32)[:, np.newaxis], 1024, axis=1)
 SERIES = [np.full((number % 5 + 1, 2), number, np.float32) for number in range(SAMPLES)]
 LABELS = (np.arange(SAMPLES) % 5 == 0).astype(np.uint8)
 WEIGHTS = (np.arange(SAMPLES) % 3).astype(np.float32)
@@ -32,15 +34,15 @@ WEIGHTS = (np.arange(SAMPLES) % 3).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Split]:
-    """100 samples in shards of 33 and blocks of 1 to 5 samples: one input, sequences, both, compressed."""
+    """100 samples in shards and blocks of 1 to 5 samples: one input, sequences, both, compressed, whole pages."""
 
-    def made(x: Any, **arguments: Any) -> Split:
+    def made(x: Any, samples_per_shard: int = 33, **arguments: Any) -> Split:
         return shard_files.split(
             tmp_path_factory.mktemp("shards"),
             x,
             LABELS,
             set_sizes=SETS,
-            samples_per_shard=33,
+            samples_per_shard=samples_per_shard,
             weights=WEIGHTS,
             kind="binary",
             parts=2,
@@ -52,6 +54,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Split]:
         "series": made(SERIES, block_bytes=60),
         "both": made({"a": X, "b": SERIES}, block_bytes=70),
         "compressed": made(X, block_bytes=100, compression="lz4"),
+        "pages": made(PAGES, samples_per_shard=32, block_bytes=9000),
     }
 
 
@@ -61,7 +64,7 @@ def split(splits: dict[str, Split]) -> Split:
 
 
 def expected(kind: str, index: int) -> Any:
-    return {"one": X, "compressed": X, "series": SERIES}[kind][index]
+    return {"one": X, "compressed": X, "series": SERIES, "pages": PAGES}[kind][index]
 
 
 def check_samples(kind: str, x: Any, indices: np.ndarray) -> None:
@@ -99,7 +102,7 @@ def made(split: Split, batch_size: int, options: dict[str, Any]) -> Batches:
 
 
 @given(
-    st.sampled_from(["one", "series", "both", "compressed"]),
+    st.sampled_from(["one", "series", "both", "compressed", "pages"]),
     options,
     st.integers(1, 40),
     st.integers(1, 40),
@@ -341,6 +344,33 @@ def test_a_damaged_block_is_named_with_shard_and_sets_where_its_batch_would_come
     with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block 5 "):
         [batches.batch(1, number) for number in range(len(batches))]
     assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_file_that_changes_between_epochs_is_noticed(tmp_path: Path, order: Any) -> None:
+    split = shard_files.split(tmp_path, X, LABELS, set_sizes=SETS, samples_per_shard=33, block_bytes=100)
+    batches = Batches(split, 4, order=order, superbatch_bytes=0)
+    list(batches.prefetch(1))
+    path = tmp_path / "parts/0001/train-00002.x.npy"
+    with path.open("r+b") as file:
+        file.seek(4096 + 24 * 20)
+        file.write(b"\x7f")
+    with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block 5 "):
+        list(batches.prefetch(2))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_file_replaced_while_it_is_read_is_noticed_or_goes_on_as_it_was(tmp_path: Path, order: Any) -> None:
+    """Either the old file is still held, and its samples come, or the new one is compared."""
+    split = shard_files.split(tmp_path, X, LABELS, set_sizes=SETS, samples_per_shard=33, block_bytes=100)
+    batches = Batches(split, 4, order=order, superbatch_bytes=0)
+    path = tmp_path / "parts/0001/train-00002.x.npy"
+    data = path.read_bytes()
+    with contextlib.suppress(AlteredError):
+        for batch in batches.prefetch(1):
+            np.testing.assert_array_equal(batch.x, X[batch.indices])
+            path.with_name("new").write_bytes(data[:4096] + bytes(len(data) - 4096))
+            path.with_name("new").replace(path)
 
 
 def test_nothing_is_left_over_after_a_thousand_epochs(split: Split) -> None:
