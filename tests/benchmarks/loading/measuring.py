@@ -117,7 +117,7 @@ class Bench:
         directory = self._directory(data, system)
         mark = directory.with_suffix(".json")
         known = json.loads(mark.read_text()) if mark.exists() else {}
-        there = known.get("rows") == data.rows and set(self.plan.batches) <= set(known["batches"])
+        there = not system.own and known.get("rows") == data.rows and set(self.plan.batches) <= set(known["batches"])
         with self._failing(data, system, "preparing"):
             if not there:
                 shutil.rmtree(directory, ignore_errors=True)
