@@ -34,7 +34,7 @@ def test_it_predicts_what_the_run_predicted(finished: Path) -> None:
     loaded = deeptrain.load(plan.root, experiment=finished)
     from deeptrain.shards import reading
 
-    split = reading.open(plan.stages["shards"].directory).split("test")
+    split = reading.open(plan.conversion.directory).split("test")
     x = split.take(np.arange(len(split)))
     np.testing.assert_array_equal(loaded.probabilities(x), expected.values)
     threshold = plan.artifact("threshold").json("threshold.json")["value"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deeptrain import lineage, session
+from deeptrain.alive import AliveTrainer
 from deeptrain.errors import DeeptrainError
 from tests.conftest import TOML, tree
 
@@ -37,16 +38,35 @@ def test_a_setting_that_the_data_cannot_meet_is_told_before_training(
         session.open_data(plan)
 
 
-def test_a_flipped_byte_in_a_shard_is_found_before_it_is_trained_on_and_the_shards_are_made_again(
+def test_a_flipped_byte_in_a_shard_is_found_before_it_is_trained_on_and_its_part_is_made_again(
     experiment: Path,
 ) -> None:
     plan = lineage.read(experiment, store=experiment.parent / "runs")
-    directory = session.make_shards(plan).directory
+    session.make_shards(plan)
+    directory = plan.conversion.directory
     whole = tree(directory)
-    shard = next(directory.glob("parts/train*.x.npy"))
+    shard = next(directory.glob("parts/0001/train*.x.npy"))
     data = bytearray(shard.read_bytes())
     data[-3] ^= 4
     shard.write_bytes(data)
-    session.open_data(plan)
-    assert tree(directory) == whole
-    assert (directory.parent / "quarantine" / f"{directory.name}.1" / "parts" / shard.name).read_bytes() == data
+    trainer = AliveTrainer(lambda _: lambda _: None)
+    trainer.reach(plan, 1)
+    trainer.close()
+    aside = directory / "parts" / "quarantine" / "0001.1" / shard.name
+    assert aside.read_bytes() == data
+    assert {name: data for name, data in tree(directory).items() if "quarantine" not in name} == whole
+    assert plan.training.done() == 1
+
+
+def test_a_flipped_byte_in_what_joins_the_parts_is_found_when_the_data_is_opened(experiment: Path) -> None:
+    plan = lineage.read(experiment, store=experiment.parent / "runs")
+    session.make_shards(plan)
+    directory = plan.conversion.directory
+    whole = tree(directory)
+    for name in ("data.json", "train.labels.npy"):
+        path = directory / "whole" / name
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 4
+        path.write_bytes(data)
+        session.open_data(plan)
+        assert {name: data for name, data in tree(directory).items() if "quarantine" not in name} == whole

@@ -57,7 +57,7 @@ class Batches:
             last: what becomes of the last batch when samples are left over.
             sampling: draws samples instead of taking each once; needs `order="samples"`.
             superbatch_bytes: what may be held in memory. A split that fits is held as a whole once it is read;
-                of others two windows (of 64 blocks in the order `blocks`, else of 8) are read ahead, or more up to
+                of others two windows (of 64 MiB in the order `blocks`, else 8 blocks) are read ahead, or more up to
                 48 MiB, and three pieces of 8 MiB put in order.
             preprocessors: applied to every batch, one after the other.
             augment: whether preprocessors get a generator, and so may change samples at random.

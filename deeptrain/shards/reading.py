@@ -39,6 +39,7 @@ class Split:
         weights: (samples,) float32, read-only; None where samples have none.
         lengths: by input that is a sequence, (samples,) int64 steps of each sample; read-only.
         blocks: (blocks + 1,) int64 first sample of each block, and at the end the number of samples; read-only.
+        block_bytes: the most bytes of a block of more than one sample.
         columns: the inputs on disk, by name; for readers that read blocks themselves.
     """
 
@@ -52,6 +53,7 @@ class Split:
         self.name = name
         self.info = layout.info
         self.inputs = layout.inputs
+        self.block_bytes = layout.block_bytes
         self._raw = layout.raw
         self._whole = directory / layouts.WHOLE
         self._layout = layout

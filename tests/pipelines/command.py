@@ -239,7 +239,11 @@ for line in iter(sys.stdin.readline, ""):
 
 def of_training(contents: dict[str, bytes]) -> dict[str, bytes]:
     """What of it is there when nothing was done with the trained epochs."""
-    return {name: data for name, data in contents.items() if "/shards-" in name or "/training-" in name}
+    return {
+        name: data
+        for name, data in contents.items()
+        if any(f"/{stage}-" in name for stage in ("samples", "shards", "training"))
+    }
 
 
 def contents(store: Path) -> dict[str, bytes]:

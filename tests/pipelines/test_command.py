@@ -34,7 +34,7 @@ def test_the_closing_table_has_a_line_for_each_stage(trained: Trained) -> None:
     *_, table, _ = trained.finished.out.split("\n\n")
     head, *rows = lines_of(table)
     assert head.split() == ["stage", "state", "seconds", "artifact"]
-    assert [row.split()[0] for row in rows] == ["shards", "epochs", *STAGES[1:]]
+    assert [row.split()[0] for row in rows] == ["samples", "shards", "epochs", *STAGES[1:]]
     assert all(" ran " in row for row in rows)
     assert re.search(r"^epochs 1-3 +3 ran +[0-9.]+ +runs/tiny/training-[0-9a-f]{16}/epochs$", table, re.MULTILINE)
 
@@ -180,7 +180,7 @@ def test_debug_shows_the_traceback_of_what_was_not_expected(tmp_path: Path, warm
 def test_the_event_log_tells_what_ran_and_for_how_long(trained: Trained) -> None:
     lines = (trained.directory / "runs/tiny/live/events.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
-    assert [event["stage"] for event in events if event["kind"] == "task"][:4] == [
-        "shards", "epoch 1", "epoch 2", "epoch 3",
+    assert [event["stage"] for event in events if event["kind"] == "task"][:6] == [
+        "samples", "part 1", "shards", "epoch 1", "epoch 2", "epoch 3",
     ]  # fmt: skip
     assert all(event["outcome"] == "ran" and event["seconds"] >= 0 for event in events)

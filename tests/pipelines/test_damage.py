@@ -35,9 +35,10 @@ def only(pattern: str, here: Path) -> Path:
 @pytest.mark.parametrize(
     ("pattern", "spoil", "again"),
     [
-        ("shards-*/parts/train-00001.x.npy", truncated, ["shards"]),
-        ("shards-*/data.json", emptied, ["shards"]),
-        ("shards-*/manifest.json", flipped, ["shards"]),
+        ("samples-*/labels.npy", truncated, ["samples"]),
+        ("shards-*/parts/0001/train-00001.x.npy", truncated, ["part 1", "shards"]),
+        ("shards-*/parts/0001/manifest.json", flipped, ["part 1", "shards"]),
+        ("shards-*/whole/data.json", emptied, ["shards"]),
         ("training-*/epochs/0001/metrics.json", truncated, ["epoch 1"]),
         ("training-*/epochs/0002/progress.json", flipped, ["epoch 2", "epoch 3"]),
         ("training-*/epochs/0003/manifest.json", flipped, ["epoch 3"]),
@@ -76,9 +77,9 @@ def four_epochs(trained: Trained, warm: Warm, tmp_path_factory: pytest.TempPathF
 @pytest.mark.parametrize(
     "pattern",
     [
-        "shards-*/parts/train-00001.x.npy",
-        "shards-*/parts/val-00001.rows.npy",
-        "shards-*/data.json",
+        "shards-*/parts/0001/train-00001.x.npy",
+        "shards-*/whole/val.labels.npy",
+        "shards-*/whole/data.json",
         "training-*/states/0003/state.safetensors",
         "training-*/epochs/0002/metrics.json",
         "training-*/epochs/0003/progress.json",
@@ -91,7 +92,7 @@ def test_a_flipped_bit_is_found_when_the_file_is_read_and_its_artifact_made_agai
     flipped(path)
     finished = warm.job("--epochs", "4", cwd=here)
     assert finished.code == 0, finished
-    assert f"warning: {path.relative_to(here)}: altered: its sha256 is " in finished.err
+    assert f"warning: {path.relative_to(here)}: altered: " in finished.err
     assert command.contents(here / "runs") == four_epochs
 
 

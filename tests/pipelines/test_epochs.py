@@ -73,7 +73,7 @@ def test_epochs_of_one_task_are_trained_together_to_the_same_bytes(
     here = write_experiment(tmp_path, toml=TOML.replace("epochs = 3", "epochs = 3\nepochs_per_task = 2")).parent
     finished = warm.job(cwd=here)
     assert (finished.code, finished.err) == (0, "")
-    assert command.stages(here / "runs")[:3] == ["shards", "epoch 2", "epoch 3"]
+    assert command.stages(here / "runs")[:5] == ["samples", "part 1", "shards", "epoch 2", "epoch 3"]
     assert command.contents(here / "runs") == trained.contents
 
 

@@ -19,6 +19,7 @@ FULL = re.compile(
     r"deeptrain: (?P<where>\S+): the disk is full: at least (?P<needed>[\d,]+) bytes are needed for (?P<name>\S+), "
     r"[\d,]+ are free; nothing was published; free some space and run again"
 )
+SHARDS = ["samples", "part 1", "shards"]
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +33,9 @@ def wide(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, byte
 @pytest.mark.parametrize(
     ("limit", "name", "made"),
     [
-        (4_000, "train-00001.x.npy", []),
-        (20_000, "state.safetensors", ["shards"]),
-        (60_000, "", ["shards", "epoch 1", "epoch 2", "epoch 3", "predictions", "threshold", "subset", "evaluation"]),
+        (4_000, "origin.npy", []),
+        (20_000, "state.safetensors", SHARDS),
+        (60_000, "", [*SHARDS, "epoch 1", "epoch 2", "epoch 3", "predictions", "threshold", "subset", "evaluation"]),
     ],
 )
 def test_a_file_that_cannot_be_written_is_not_published_and_a_rerun_goes_on(

@@ -143,7 +143,7 @@ def test_sigusr2_writes_a_checkpoint_and_training_goes_on(
 def test_a_stop_before_training_is_one_line(asked: signal.Signals, tmp_path: Path) -> None:
     here = slow_experiment(tmp_path)
     process = start(*JOB, cwd=here)
-    command.wait_until(lambda: list(here.glob("runs/tiny/shards-*/manifest.json")), process)
+    command.wait_until(lambda: list(here.glob("runs/tiny/shards-*/whole/manifest.json")), process)
     time.sleep(0.5)  # TensorFlow is being imported
     process.send_signal(asked)
     finished = command.end(process)

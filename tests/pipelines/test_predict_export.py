@@ -77,7 +77,7 @@ def test_a_saved_prediction_of_the_run_is_predicted_again_from_its_raw_files(
 ) -> None:
     (made,) = trained.directory.glob("runs/tiny/predictions-*")
     (shards,) = trained.directory.glob("runs/tiny/shards-*")
-    x = np.concatenate([np.load(path) for path in sorted(shards.glob("parts/test-*.x.npy"))])
+    x = np.concatenate([np.load(path) for path in sorted(shards.glob("parts/*/test-*.x.npy"))])
     np.testing.assert_allclose(
         loaded.probabilities(x), np.load(made / "test.outputs.npy").reshape(-1), rtol=0, atol=1e-6
     )

@@ -59,7 +59,7 @@ def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(tra
     assert (finished.code, finished.err) == (0, "")
     assert command.contents(here / "runs") == trained.contents
     stages = command.stages(here / "runs")
-    assert stages[:3] == ["shards", "epoch 1", "predictions"]
+    assert stages[:5] == ["samples", "part 1", "shards", "epoch 1", "predictions"]
     assert re.search(r"^epochs 1-3 +3 ran ", finished.out, re.MULTILINE)
     assert command.job("--workers", "2", cwd=here).out.startswith("tiny: everything is there already")
 
