@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -58,7 +58,7 @@ class Results:
         machine: what it was measured on.
         plan: what was asked.
         prepared: of each dataset and system: seconds, bytes, how it orders, import time.
-        passes: one epoch each; `ratio` is to the faster raw read of the same round.
+        passes: one epoch each; `rate` see `epoch_rate`, `ratio` of it to the faster raw read of the same round.
         checks: whether each sample came once, and how evenly classes came.
         resumes: time to the first batch from the middle, and whether it went on exactly.
         conversions: into shards, against copying and bare parsing.
@@ -117,7 +117,7 @@ class Bench:
         directory = self._directory(data, system)
         mark = directory.with_suffix(".json")
         known = json.loads(mark.read_text()) if mark.exists() else {}
-        there = known.get("rows") == data.rows and set(self.plan.batches) <= set(known["batches"])
+        there = not system.own and known.get("rows") == data.rows and set(self.plan.batches) <= set(known["batches"])
         with self._failing(data, system, "preparing"):
             if not there:
                 shutil.rmtree(directory, ignore_errors=True)
@@ -146,12 +146,8 @@ class Bench:
                 with self._failing(data, system, f"{order}, batches of {batch}"):
                     found += self._passes(data, system, order, batch)
             for one in found:
-                raw = [
-                    other["bytes"] / other["seconds"]
-                    for other in found
-                    if other["raw"] and other["temperature"] == one["temperature"]
-                ]
-                one["ratio"] = one["bytes"] / one["seconds"] / max(raw) if raw else None
+                like = [other for other in found if other["raw"] and other["temperature"] == one["temperature"]]
+                one["ratio"] = one["rate"] / max(other["rate"] for other in like) if like else None
                 self.results.passes.append({**one, "repetition": repetition})
 
     def _passes(self, data: Dataset, system: System, order: str, batch: int) -> list[dict[str, Any]]:
@@ -170,6 +166,7 @@ class Bench:
                 resident = cold.resident(files)
                 load = os.getloadavg()[0]
                 took = process.ask("run", self.plan.seconds + GRACE_SECONDS, seconds=self.plan.seconds, **asked)
+                took["rate"] = epoch_rate(data.bytes, took)
                 passes.append(
                     {**told, "temperature": temperature, "by": how, "resident": resident, "load": load, **took}
                 )
@@ -255,6 +252,18 @@ class Bench:
         if told not in self.results.failures:
             self.results.failures.append(told)
         self.progress(f"{title} fails: {error}")
+
+
+def epoch_rate(size: int, took: Mapping[str, Any]) -> float:
+    """Bytes a second of a whole epoch of `size` bytes.
+
+    One that was cut short would go on as it went after its first batch: filling a buffer, say, is paid once.
+    """
+    after = took["bytes"] - took["first_bytes"]
+    if took["whole"] or not after:
+        return float(took["bytes"] / took["seconds"])
+    rest = (took["seconds"] - took["first_seconds"]) / after
+    return float(size / (took["first_seconds"] + rest * (size - took["first_bytes"])))
 
 
 def machine() -> dict[str, Any]:

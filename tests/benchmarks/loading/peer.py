@@ -70,6 +70,7 @@ class System:
         module: of this package, holding `PEER`.
         packages: to be installed into an environment of its own, pinned by pyproject.toml; none: it runs in ours.
         raw: whether it is the limit that others are compared with.
+        own: whether it is deeptrain, whose copy is written anew in each run, as its format may have changed.
         timed: whether it is in the tables of speed, or only asked how well it mixes.
     """
 
@@ -78,15 +79,16 @@ class System:
     module: str
     packages: tuple[str, ...] = ()
     raw: bool = False
+    own: bool = False
     timed: bool = True
 
 
 SYSTEMS: tuple[System, ...] = (
     System("raw", "raw read, buffered", "raw_buffered", raw=True),
     System("raw-direct", "raw read, O_DIRECT, 4 in flight", "raw_direct", raw=True),
-    System("deeptrain", "deeptrain", "ours"),
-    System("deeptrain-many", "deeptrain, 10,000 shards", "ours_many"),
-    System("deeptrain-mixed", "deeptrain, shuffled when converted", "ours_mixed", timed=False),
+    System("deeptrain", "deeptrain", "ours", own=True),
+    System("deeptrain-many", "deeptrain, 10,000 shards", "ours_many", own=True),
+    System("deeptrain-mixed", "deeptrain, shuffled when converted", "ours_mixed", own=True, timed=False),
     System("npy", "np.load, one file a batch", "npy_files"),
     System("tfrecord", "tf.data + TFRecord", "tf_records"),
     System("grain", "Grain + ArrayRecord", "grain_records", ("grain", "array-record")),

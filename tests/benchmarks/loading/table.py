@@ -28,7 +28,7 @@ def median(values: Iterable[float | None]) -> float | None:
 def summary(passes: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Medians of passes of one system under one condition."""
     return {
-        "gb_per_second": median(one["bytes"] / one["seconds"] / 1e9 for one in passes),
+        "gb_per_second": median(one["rate"] / 1e9 for one in passes),
         "ratio": median(one["ratio"] for one in passes),
         "lowest": min((one["ratio"] for one in passes if one["ratio"] is not None), default=None),
         "highest": max((one["ratio"] for one in passes if one["ratio"] is not None), default=None),
@@ -81,7 +81,7 @@ def _speed(results: Results) -> Iterable[Table]:
                     _number(told["peak_mb"], 0),
                     _number(told["private_mb"], 0),
                 )
-        table.caption = "* cut short, an epoch takes longer   own MB: without mapped files"
+        table.caption = "* from the part of an epoch that was read   own MB: without mapped files"
         yield table
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.benchmarks.loading import __main__ as command
 from tests.benchmarks.loading import cold, dataset, environments, peer, table
-from tests.benchmarks.loading.measuring import Bench, Plan, Results
+from tests.benchmarks.loading.measuring import Bench, Plan, Results, epoch_rate
 from tests.benchmarks.loading.peer import SYSTEMS
 from tests.benchmarks.loading.process import Process, SystemFailedError
 from tests.benchmarks.loading.spread import Spread
@@ -51,6 +51,13 @@ def test_every_byte_of_an_epoch_is_looked_at_cold_and_warm(measured: Results):
         assert one["whole"]
         assert one["bytes"] == 162 * 64 * 64 * 3
         assert one["ratio"] > 0
+
+
+def test_an_epoch_that_was_cut_short_counts_its_beginning_once():
+    took = {"seconds": 3.0, "first_seconds": 2.0, "bytes": 150, "first_bytes": 50, "whole": False}
+    assert epoch_rate(1050, took) == 1050 / (2 + 10)
+    assert epoch_rate(150, {**took, "whole": True}) == 50
+    assert epoch_rate(1050, {**took, "bytes": 50}) == 50 / 3
 
 
 def test_a_resumed_system_goes_on_with_the_batches_that_were_to_come(measured: Results):

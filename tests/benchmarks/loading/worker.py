@@ -61,7 +61,7 @@ class Measured:
         """One epoch, cut after `seconds`, from before anything is opened."""
         _forget_peak()
         begun, cpu = time.perf_counter(), _cpu()
-        first = None
+        first = first_size = None
         samples = size = digest = 0
         stream = self.peer.open(self.dataset, self.directory, order, batch, seed)
         for x, y in stream:
@@ -69,6 +69,7 @@ class Measured:
             digest ^= consume(x, y)
             samples += len(y)
             size += x.nbytes
+            first_size = first_size or size
             if time.perf_counter() - begun > seconds:
                 break
         took, used = time.perf_counter() - begun, _cpu() - cpu
@@ -77,6 +78,7 @@ class Measured:
             "seconds": took,
             "cpu_seconds": used,
             "first_seconds": first,
+            "first_bytes": first_size,
             "samples": samples,
             "bytes": size,
             "whole": samples == self.dataset.rows,
