@@ -307,5 +307,7 @@ def test_sampling_filling_and_class_weights_train_and_are_another_training(
 def test_what_is_held_in_memory_changes_no_identity_and_drawing_asks_for_its_order(experiment: Path) -> None:
     plans = [lineage.read(experiment, settings={"training.superbatch_bytes": size}) for size in (1, 1 << 30)]
     assert plans[0].training.specification.identity == plans[1].training.specification.identity
-    with pytest.raises(SettingsError, match=r"training.order: expected samples, or none given, where samples are drawn"):
+    with pytest.raises(
+        SettingsError, match=r"training.order: expected samples, or none given, where samples are drawn"
+    ):
         lineage.read(experiment, settings={"training.sampling": "balanced", "training.order": "sets"})
