@@ -93,8 +93,10 @@ def setting(value: Any) -> str:
 
 
 def rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The settings of a table, one (dotted key, value) each, in the table's order."""
+    """The settings of a table, one (dotted key, value) each, in the table's order; without what was left unset."""
     for key, value in table.items():
+        if value is None or value in ([], (), {}):
+            continue
         if isinstance(value, Mapping) and value and set(value) != {"use", "arguments"}:
             yield from rows(value, f"{prefix}{key}.")
         else:

@@ -217,7 +217,7 @@ def test_the_state_lines_up_and_loses_no_block(run: Run) -> None:
 def test_a_state_with_long_values_and_long_tables_lines_up(make_run: Callable[..., Run]) -> None:
     settings = {
         "x" * 80: {"a_key_that_is_very_long_indeed_" * 3: "value " * 80, "short": 1},
-        "many": {f"key_{number}": list(range(number)) for number in range(200)},
+        "many": {f"key_{number}": list(range(number + 1)) for number in range(200)},
         "plain": 5,
     }
     run = make_run(settings=settings, title="T" * 300, stopped="Because " * 40, left_out=(("subset", "why " * 90),))

@@ -56,8 +56,14 @@ def test_a_setting_reads_as_in_the_toml(value: object, text: str) -> None:
     assert wording.setting(value) == text
 
 
-def test_nested_tables_become_dotted_keys_in_their_order() -> None:
-    table = {"path": "data", "splits": {"train": 8, "more": {"x": 1}}, "optimizer": {"use": "sgd", "arguments": {}}}
+def test_nested_tables_become_dotted_keys_in_their_order_without_what_is_unset() -> None:
+    table = {
+        "path": "data",
+        "shape": None,
+        "ignored": [],
+        "splits": {"train": 8, "more": {"x": 1}},
+        "optimizer": {"use": "sgd", "arguments": {}},
+    }
     assert list(wording.rows(table)) == [
         ("path", "data"),
         ("splits.train", "8"),
