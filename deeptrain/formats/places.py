@@ -97,8 +97,8 @@ def find(
     elif folders:
         files, classes = _in_folders(path, folders, asked)
     else:
-        wanted = asked.extensions if asked and asked.extensions else tuple(registry.extensions())
-        raise DataError(f"{path}: no raw files here; put files there that end in {' or '.join(wanted)}")
+        wanted = f"that end in {' or '.join(asked.extensions)}" if asked and asked.extensions else registry.told()
+        raise DataError(f"{path}: no raw files here; put files there {wanted}")
     kind = _one_format(path, files, asked)
     if classes and not kind.single:
         raise DataError(

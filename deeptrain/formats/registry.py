@@ -29,6 +29,11 @@ def extensions() -> dict[str, Format]:
     return {**loaders.registered, **built_in}
 
 
+def told(of: str = "of a") -> str:
+    """The known formats in words, for messages."""
+    return f"{of} known format ({', '.join((*FORMATS, *loaders.registered))})"
+
+
 def named(name: str) -> Format:
     """The format that `format = "name"` asks for.
 
@@ -52,8 +57,8 @@ def of(path: Path) -> Format:
         return known[path.suffix.lower()]
     except KeyError:
         raise DataError(
-            f"{path}: the extension {path.suffix!r} is of no known format ({', '.join(known)}); move the file "
-            f"elsewhere, say with format what to read ({', '.join(FORMATS)}), or give a loader function"
+            f"{path}: the extension {path.suffix!r} is {told('of no')}; move the file elsewhere, say with format what "
+            f"to read, or give a loader function"
         ) from None
 
 

@@ -280,14 +280,18 @@ class Column:
         with self._lock:
             file = self._open_files.get(shard)
             if file is None:
-                first, last = self._first_block[shard], self._first_block[shard + 1]
-                size = int(self._offset[last] - self._offset[first]) + (npy.OFFSET if self.mappable else 0)
-                file = self._open_files[shard] = _File(self._files[shard].path, size)
+                file = self._open_files[shard] = self._opened(shard)
                 while len(self._open_files) > FILES:
                     self._open_files.popitem(last=False)
             else:
                 self._open_files.move_to_end(shard)
             return file
+
+    def _opened(self, shard: int) -> "_File":
+        first, last = self._first_block[shard], self._first_block[shard + 1]
+        rows = int(self._first_row[shard + 1] - self._first_row[shard])
+        header = npy.header(self.dtype, (rows, *self.stored.shape)) if self.mappable else b""
+        return _File(self._files[shard].path, len(header) + int(self._offset[last] - self._offset[first]), header)
 
     def _fetch_directly(self, file: "_File", offset: int, out: NDArray[np.uint8]) -> None:
         """Fill `out` past the page cache: whole pages at their place, what is left over through a bounce buffer."""
@@ -329,7 +333,7 @@ class Column:
         with self._lock:
             first, last = int(self._first_row[shard]), int(self._first_row[shard + 1])
             if joined is not None and self._mapping is not None:
-                file = _File(self._files[shard].path, (last - first) * self.row_bytes + npy.OFFSET)
+                file = self._opened(shard)
                 at = first * self.row_bytes
                 self._mapping.place(at, (last - first) * self.row_bytes, file.plain, npy.OFFSET)
                 rows = joined[first:last]
@@ -343,9 +347,9 @@ class Column:
 
 
 class _File:
-    """A file of a known size, open as long as somebody holds it."""
+    """A file of a known size and beginning, open as long as somebody holds it."""
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, header: bytes) -> None:
         self.path = path
         self.size = size
         self.plain = self.direct = 0
@@ -354,6 +358,11 @@ class _File:
             status = os.fstat(self.plain)
             if not stat.S_ISREG(status.st_mode) or status.st_size != size:
                 raise AlteredError(f"{path}: {_sizes(size, status.st_size)}", path.parent)
+            if os.pread(self.plain, len(header), 0) != header:
+                raise AlteredError(
+                    f"{path}: altered: its header is not what was written; restore the file or make the shards again",
+                    path.parent,
+                )
         except OSError as error:
             what = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
             raise AlteredError(f"{path}: {what}; restore the file or make the shards again", path.parent) from error

@@ -68,7 +68,8 @@ def check(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         raise DataError(f"{path}: cannot be read: {error.strerror}; make the shards again") from error
     if found != header(dtype, shape):
         raise DataError(
-            f"{path}: its header is not that of shape {shape} of {dtype.name}; restore it or make the shards again"
+            f"{path}: altered: its header is not that of shape {shape} of {dtype.name}; restore it or make the shards "
+            f"again"
         )
 
 

@@ -426,7 +426,7 @@ def make_dates(path: Path) -> None:
     ("make", "message"),
     [
         (lambda path: path.rmdir(), r"raw: does not exist; give the path of a file or of a directory"),
-        (lambda _: None, r"raw: no raw files here; put files there that end in \.npy or \.npz or \.h5"),
+        (lambda _: None, r"raw: no raw files here; put files there of a known format \(npy, npz, hdf5, csv, tsv, "),
         (make_empty_file, r"a\.npy: no samples: its shape is \(0, 3\)"),
         (
             make_other_shape,

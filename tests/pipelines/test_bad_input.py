@@ -28,7 +28,7 @@ def test_every_mistake_of_a_toml_is_told_at_once(tmp_path: Path, warm: Warm, tra
     finished = command.job(cwd=here)
     assert finished.code == 40
     assert lines_of(finished.err) == [
-        "deeptrain: tiny.toml: data.samples_per_set: expected int, got str ('8')",
+        "deeptrain: tiny.toml: data.samples_per_set: expected int or \"file\", got '8'",
         "deeptrain: tiny.toml: training.epoch: unknown key; did you mean epochs?",
         "deeptrain: tiny.toml: training.epochs: expected int >= 1, got 0",
     ]
@@ -72,10 +72,12 @@ def cut(here: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
-        (remove_raw, "HERE/raw: does not exist; a relative path begins at the directory of the experiment's TOML file"),
-        (empty_raw, "HERE/raw: no raw files here; put files there that end in .csv or .tsv"),
-        (add("note.txt", b"x"), "HERE/raw/note.txt: the extension '.txt' is of no known format (.csv, .tsv); move the "
-         "file elsewhere, or say with format what to read (csv, tsv)"),
+        (remove_raw, "HERE/raw: does not exist; give the path of a file or of a directory"),
+        (empty_raw, "HERE/raw: no raw files here; put files there of a known format (npy, npz, hdf5, csv, tsv, arrow, "
+         "parquet, svmlight, image, wav)"),
+        (add("note.txt", b"x"), "HERE/raw/note.txt: the extension '.txt' is of no known format (npy, npz, hdf5, "
+         "csv, tsv, arrow, parquet, svmlight, image, wav); move the file elsewhere, say with format what to read, or "
+         "give a loader function"),
         (add("part-3.csv", b"\x89PNG\r\n\x1a\n\0\0"), "HERE/raw/part-3.csv: is no csv: it is binary (has zero bytes), "
          "not UTF-8 text"),
         (add("part-3.csv", b""), "HERE/raw/part-3.csv: no samples: the file is empty"),

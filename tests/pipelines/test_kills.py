@@ -122,7 +122,8 @@ def test_a_stop_writes_a_checkpoint_says_where_it_stopped_and_changes_nothing(
     assert finished.err == (f"{told} of 18 iterations; a checkpoint holds everything: run the same command to go on\n")
     assert command.trained(here / "runs") == (2, [f"00003.{int(told.split()[-1]):08d}"])
     assert completed(here, warm) == command.of_training(undisturbed)
-    assert command.stages(here / "runs")[1:7] == [f"epoch {number}" for number in range(1, 7)]
+    epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
+    assert epochs == [f"epoch {number}" for number in range(1, 7)]
 
 
 def test_sigusr2_writes_a_checkpoint_and_training_goes_on(

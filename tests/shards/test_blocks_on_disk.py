@@ -268,7 +268,7 @@ def test_any_flipped_byte_of_a_small_array_is_noticed(made, tmp_path, name):
     data = path.read_bytes()
     for position in [*range(140), 4095, *range(4096, len(data))]:
         path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
-        with pytest.raises(AlteredError, match=rf"train\.{name}\.npy: (altered: its xxh3|its header is not that)"):
+        with pytest.raises(AlteredError, match=rf"train\.{name}\.npy: altered: its (xxh3|header)"):
             reading.open(directory).split("train")
 
 
