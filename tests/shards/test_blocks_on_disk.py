@@ -258,6 +258,17 @@ def test_any_flipped_bit_of_a_sample_is_noticed_with_block_sets_and_both_checksu
         assert error.value.directory == directory / "parts" / "0001"
 
 
+def test_a_flipped_bit_of_a_header_is_noticed_when_its_file_is_first_read(made, tmp_path):
+    directory = shutil.copytree(made, tmp_path / "copy")
+    path = directory / "parts" / "0001" / "train-00003.x.npy"
+    data = path.read_bytes()
+    for position in (0, 9, 60, 4095):
+        path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+        train = reading.open(directory).split("train")
+        with pytest.raises(AlteredError, match=r"train-00003\.x\.npy: altered: its header is not what was written"):
+            train.take(np.arange(len(train)))
+
+
 SMALL = ["labels", "origin", "weights", "blocks", "x.xxh3"]
 
 
