@@ -73,9 +73,8 @@ def of(given: Any, info: DataInfo) -> InMemory:
     if len(names) == 1 and not isinstance(given, Mapping):
         given = {names[0]: given}
     if not isinstance(given, Mapping):
-        raise DataError(
-            f"samples must be a mapping of the inputs {', '.join(names)} to arrays, got {type(given)!r:.80}"
-        )
+        told = ", ".join(names)
+        raise DataError(f"samples must be a mapping of the inputs {told} to arrays, got {type(given).__name__}")
     missing = [name for name in names if name not in given]
     if missing:
         raise DataError(f"samples lack {len(missing)} of the {len(names)} inputs: {', '.join(missing[:5])}")
@@ -127,7 +126,7 @@ def _array(given: Any, told: str, like: InputInfo) -> NDArray[Any]:
 
 
 def _cast(array: NDArray[Any], like: InputInfo, place: str) -> NDArray[Any]:
-    return array if array.dtype == like.dtype else numbers.cast(array, like.dtype, lambda row: f"{place} {row}")
+    return numbers.cast(array, like.dtype, lambda row: f"{place} {row}")
 
 
 def _told(what: str, like: InputInfo) -> str:
