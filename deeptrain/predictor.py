@@ -1,6 +1,7 @@
 """A trained model ready to use: model, preprocessing, calibration and threshold together."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,16 @@ import numpy as np
 
 from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
-from deeptrain.formats import raw
 from deeptrain.lineage import LATEST
+from deeptrain.loading import arrays, memory, unseen
+from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch import Batch
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.fed import FedInfo, fed
-from deeptrain.loading.memory import InMemory
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
 from deeptrain.loading.settings import WindowSettings
+from deeptrain.loading.unseen import Way
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.settings import Use
 from deeptrain.shards import layout, reading
@@ -26,7 +28,8 @@ from deeptrain.shards.info import DataInfo
 from deeptrain.shards.reading import Shards
 from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
-from deeptrain.training import arrays, building, exporting, judging, predictions, runtime
+from deeptrain.training import arrays as stored
+from deeptrain.training import building, exporting, judging, predictions, runtime
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind, interpret
 from deeptrain.training.run import PROGRESS, STATE
@@ -60,64 +63,54 @@ class Predictor:
     outputs: OutputKind
     _learner: KerasLearner
     _batch_size: int
-    _windows: WindowSettings | None = None
+    _windows: WindowSettings | None
+    _shards: Artifact
+    _experiment: Experiment | None
 
-    def _of_sequences(self, given: Any, windows: WindowSettings) -> np.ndarray:
-        shape, dtype = tuple(self.data.shape)[1:], np.dtype(self.data.dtype)
-        series = [np.asarray(one) for one in given]
-        for number, one in enumerate(series):
-            if one.ndim == 0 or one.shape[1:] != shape:
-                raise DataError(
-                    f"sequences must have the shape (steps, {', '.join(map(str, shape))}), "
-                    f"got {one.shape} for number {number} (counted from 0)"
-                )
-        if not series:
-            raise DataError("there are no samples to predict for: expected at least 1, got 0")
-        split: Any = InMemory([one.astype(dtype, copy=False) for one in series], self.data)
-        batches = Batches(split, min(self._batch_size, len(series)))
-        feed = WindowFeed(
-            batches,
-            windows,
-            self._batch_size,
-            preprocessors=self.preprocessors,
-            labels_are_input=self.data.labels_are_input,
-        )
-        return interpret(judging.predict(self._learner, feed), self.data.kind, self.outputs)
-
-    def preprocess(self, x: np.ndarray) -> np.ndarray:
+    def preprocess(self, x: Any) -> Arrays:
         """Samples as the model takes them.
 
         Args:
-            x: (samples, *data.shape), or (samples, features) with as many features.
+            x: (samples, *data.shape), or (samples, features) with as many features; by input where there are several.
 
         Raises:
-            DataError: for another shape.
-        """
-        shaped = self._shaped(np.asarray(x))
-        nothing = np.zeros(len(shaped), np.int64)
-        batch = Batch(shaped, nothing, np.arange(len(shaped)), nothing, 0)
-        for preprocessor in self.preprocessors:
-            batch = preprocessor.process(batch, None)
-        preprocessed: np.ndarray = batch.x
-        return preprocessed
-
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values.
-
-        Of a model on windows `x` is a list of sequences (steps, *shape), each predicted as the mean over its windows.
+            DataError: for another shape or dtype, and for sequences, which are preprocessed window by window.
         """
         if self._windows is not None:
-            return self._of_sequences(x, self._windows)
+            raise DataError(
+                "sequences are preprocessed window by window; only probabilities and predict take them whole"
+            )
+        given = memory.of(x, self.data)
+        return self._preprocessed(given.take(np.arange(len(given))))
+
+    def probabilities(self, x: Any) -> np.ndarray:
+        """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values.
+
+        Args:
+            x: (samples, *data.shape), or (samples, features) with as many features; of a model on windows a list of
+                sequences (steps, *shape), each predicted as the mean over its windows; a mapping of these by input
+                where there are several.
+
+        Raises:
+            DataError: for another shape or dtype, or no samples.
+        """
+        given: Any = memory.of(x, self.data)
+        if self._windows is not None:
+            windows = WindowFeed(
+                Batches(given, min(self._batch_size, len(given))),
+                self._windows,
+                self._batch_size,
+                preprocessors=self.preprocessors,
+                labels_are_input=self.data.labels_are_input,
+            )
+            return interpret(judging.predict(self._learner, windows), self.data.kind, self.outputs)
         parts = []
-        shaped = self._shaped(np.asarray(x))
-        for first in range(0, len(shaped), self._batch_size):
-            fed = self.preprocess(shaped[first : first + self._batch_size])
+        for first in range(0, len(given), self._batch_size):
+            fed = self._preprocessed(given.take(np.arange(first, min(first + self._batch_size, len(given)))))
             parts.append(interpret(np.asarray(self._learner.predict(fed)), self.data.kind, self.outputs))
-        if not parts:
-            raise DataError("there are no samples to predict for: expected at least 1, got 0")
         return np.concatenate(parts)
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def predict(self, x: Any) -> np.ndarray:
         """The decision: (samples,) class numbers int64, for binary labels by the threshold; for values the values."""
         values = self.probabilities(x)
         if self.data.kind == "binary":
@@ -128,8 +121,14 @@ class Predictor:
         """Write the model for use without deeptrain, and return the paths: see `training.exporting.export`.
 
         Raises:
-            DataError: for a model on windows: cutting series, and following them, is no part of a model.
+            DataError: for a model on windows: cutting series, and following them, is no part of a model; and for one
+                with several inputs.
         """
+        if len(self.data.inputs) > 1:
+            raise DataError(
+                f"a model with several inputs ({', '.join(one.name for one in self.data.inputs)}) cannot be exported; "
+                "use deeptrain.load"
+            )
         if self._windows is not None:
             raise DataError(
                 "a model on windows (training.windows) cannot be exported: it needs series cut into windows and its "
@@ -145,11 +144,13 @@ class Predictor:
             threshold=self.threshold,
         )
 
-    def _shaped(self, x: np.ndarray) -> np.ndarray:
-        shape = self.data.shape
-        if x.ndim >= 1 and x.shape[1:] in (shape, (int(np.prod(shape)),)):
-            return x.reshape(len(x), *shape).astype(self.data.dtype, copy=False)
-        raise DataError(f"samples must have the shape (samples, {', '.join(map(str, shape))}), got {x.shape}")
+    def _preprocessed(self, x: Arrays) -> Arrays:
+        nothing = np.zeros(arrays.samples(x), np.int64)
+        batch = Batch(x, nothing, np.arange(len(nothing)), nothing, 0)
+        for preprocessor in self.preprocessors:
+            batch = preprocessor.process(batch, None)
+        fed: Arrays = batch.x
+        return fed
 
 
 def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -> Predictor:
@@ -173,8 +174,10 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
         shards_identity = found.manifest.inputs["shards"].identity
     except (KeyError, msgspec.ValidationError) as error:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
-    beside = _trusted(found, model, settings, None if experiment is None else _checked(read(experiment), root))
-    shards = reading.open(_shards(root, shards_identity))
+    asked = None if experiment is None else _checked(read(experiment), root)
+    beside = _training_code(found, model, settings, asked)
+    joined = _shards(root, shards_identity)
+    shards = reading.open(joined.directory.parent)
     data = shards.info
     runtime.start(settings.threads, settings.deterministic)
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
@@ -197,6 +200,8 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
         learner,
         settings.batch_size,
         settings.windows,
+        joined,
+        asked,
     )
 
 
@@ -211,19 +216,43 @@ def _fed(shards: Shards, settings: TrainingSettings, made: tuple[Preprocessor, .
     return fed(shards.info, windows)
 
 
-def _trusted(epoch: Artifact, model: ModelSettings, settings: TrainingSettings, experiment: Experiment | None) -> Path:
+def _training_code(
+    epoch: Artifact, model: ModelSettings, settings: TrainingSettings, experiment: Experiment | None
+) -> Path:
+    """Where the code that trained is taken from; see `_trusted`."""
+    imported = [Use.of(one).use for one in (model.use, *settings.preprocessors)]
+    used = msgspec.structs.asdict(settings)
+    everything = [model.use, *(used[key] for key in ("optimizer", "schedule", "loss") if used[key] is not None)]
+    everything += [*settings.callbacks, *settings.preprocessors]
+    allowed = [] if experiment is None else experiment.training_code()
+    return _trusted(epoch, imported, [Use.of(one).use for one in everything], experiment, allowed)
+
+
+def _trusted(
+    by: Artifact,
+    imported: Sequence[str],
+    everything: Sequence[str],
+    experiment: Experiment | None,
+    allowed: Sequence[str],
+) -> Path:
     """Where the code of a run is taken from, after checking that it is code this user trusts, and the run's.
 
     A run's directory may be a stranger's, and so may every name in it: only what the experiment's own file names, or,
     without one, what the ready experiments name, is ever imported.
+
+    Args:
+        by: the artifact whose manifest names the code.
+        imported: what of it is going to be imported.
+        everything: what the manifest's digest is of.
+        experiment: that was named, None if none was.
+        allowed: what its file names for this.
     """
-    named = [Use.of(one).use for one in (model.use, *settings.preprocessors)]
-    own = [name for name in named if ":" in name]
+    own = [name for name in imported if ":" in name]
     if experiment is not None:
-        beside, allowed = experiment.beside, set(experiment.training_code())
-        strange = [name for name in own if name not in allowed]
+        beside = experiment.beside
+        strange = [name for name in own if name not in set(allowed)]
         if strange:
-            raise UserCodeError(f"{strange[0]}: named by {epoch.directory} and not by {experiment.file.name}")
+            raise UserCodeError(f"{strange[0]}: named by {by.directory} and not by {experiment.file.name}")
     else:
         strange = [name for name in own if not name.startswith(f"{READY_EXPERIMENTS}.")]
         if strange:
@@ -233,39 +262,35 @@ def _trusted(epoch: Artifact, model: ModelSettings, settings: TrainingSettings, 
             )
         place = code.locate(own[0].partition(":")[0], Path()) if own else None
         beside = Path() if place is None else place.parent
-    used = msgspec.structs.asdict(settings)
-    everything = [model.use, *(used[key] for key in ("optimizer", "schedule", "loss") if used[key] is not None)]
-    everything += [*settings.callbacks, *settings.preprocessors]
-    if code.digest([Use.of(one).use for one in everything], beside) != epoch.manifest.code:
+    if code.digest(everything, beside) != by.manifest.code:
         raise UserCodeError(
-            f"{beside}: the code of {', '.join(own)} is not what {epoch.directory} was made with; "
+            f"{beside}: the code of {', '.join(own)} is not what {by.directory} was made with; "
             "put it back as it was, or run TrainModel for what it is now"
         )
     return beside
 
 
-def samples(predictor: Predictor, path: Path, format: str | None = None) -> np.ndarray:
-    """The samples in raw files of the run's format: the columns it was trained on, in any order, others ignored.
+def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
+    """The samples in new raw files, for `Predictor.probabilities`; see `loading.unseen.read`.
 
     Args:
         predictor: what is going to predict.
         path: a file or a directory.
-        format: of the files; told by their extensions if absent.
+        format: of the files; by default as in the run's settings, or told by their extensions.
 
     Raises:
-        DataError: when files cannot be read or columns are missing.
+        ArtifactError: when the run does not tell how its raw files were read.
+        DataError: when files cannot be read, lack columns or inputs, or have samples of another shape or dtype.
+        UserCodeError: when a loader function reads them, and it is not trusted: neither named by the experiment that
+            was loaded nor by a ready one, or not what it was.
     """
-    found = raw.open(path, format)
-    wanted = predictor.data.columns
-    missing = [name for name in wanted if name not in found.columns]
-    if missing:
-        raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} columns: {', '.join(missing[:5])}")
-    used = set(wanted)
-    ignored = [name for name in found.columns if name not in used]
-    tables = found.tables(np.dtype(predictor.data.dtype), ignored=ignored)
-    place = {name: number for number, name in enumerate(name for name in found.columns if name in used)}
-    order = [place[name] for name in wanted]
-    return np.concatenate([table.values[:, order] for table in tables])
+    shards, experiment = predictor._shards, predictor._experiment
+    way = Way.of(shards.manifest.settings, str(shards.directory))
+    beside = None
+    if format is None and way.loader is not None:
+        allowed = [] if experiment is None or experiment.data.loader is None else [experiment.data.loader]
+        beside = _trusted(shards, [way.loader], [way.loader], experiment, allowed)
+    return unseen.read(path, predictor.data, way, format=format, beside=beside)
 
 
 def _names(run: Path) -> tuple[Path, dict[str, Any]]:
@@ -321,10 +346,11 @@ def _variables(training: Path, number: int, epoch: Artifact) -> dict[str, np.nda
     state = artifact.verify(directory)
     if state.manifest.content != epoch.json(PROGRESS)["state_content"]:
         raise ArtifactError(f"{directory}: is not the state that epoch {number} recorded")
-    return arrays.decode(state.verified(STATE), directory / STATE)
+    return stored.decode(state.verified(STATE), directory / STATE)
 
 
-def _shards(root: Path, identity: str) -> Path:
+def _shards(root: Path, identity: str) -> Artifact:
+    """What joins the shards."""
     from deeptrain.store.specification import SHORT
 
     directory = root / f"shards-{identity[:SHORT]}"
@@ -332,8 +358,9 @@ def _shards(root: Path, identity: str) -> Path:
         raise ArtifactError(
             f"{directory}: the shards of this training are not there; run TrainModel to make them again"
         )
-    artifact.open(directory / layout.WHOLE).verified(layout.NAME)
-    return directory
+    joined = artifact.open(directory / layout.WHOLE)
+    joined.verified(layout.NAME)
+    return joined
 
 
 def _threshold(root: Path, names: dict[str, Any], data: DataInfo, number: int) -> tuple[float | None, str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from deeptrain.errors import DataError
 from deeptrain.formats import cells, numbers
-from deeptrain.formats.format import TEXT, Chunk, Field, Table
+from deeptrain.formats.format import TEXT, Chunk, Field
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import numpy as np
@@ -41,7 +41,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Delimited:
-    """Text files of one row a line and cells between delimiters; a `Format`, and `Tabular`.
+    """Text files of one row a line and cells between delimiters; a `Format`.
 
     Attributes:
         header: whether the first line holds names; None: unless it holds numbers only.
@@ -122,17 +122,6 @@ class Delimited:
         """The stripped cells of the first line that is not blank."""
         _, first = next(self._rows(path), (0, []))
         return tuple(cell.strip() for cell in first)
-
-    def read(self, path: Path, dtype: "np.dtype[Any]", text: Sequence[str] = (), ignored: Sequence[str] = ()) -> Table:
-        """All rows; see `Tabular.read`."""
-        import numpy as np
-
-        asked = [
-            Field(name, TEXT if name in text else dtype.name) for name in self.columns(path) if name not in ignored
-        ]
-        parts = list(self.chunks(path, asked, 1 << 62))
-        words = {name: [cell for part in parts for cell in part.text[name]] for name in text}
-        return Table(np.concatenate([part.table for part in parts if part.table is not None]), words)
 
     def _blocks(self, path: Path, header: Header) -> Iterator[bytes]:
         """The lines after the header, some `BLOCK` bytes of whole lines at once."""

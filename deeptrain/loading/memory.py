@@ -1,16 +1,19 @@
 """New samples in memory, read as a split is read: for predictions on what was never converted."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeptrain.shards.info import DataInfo
+from deeptrain.errors import DataError, in_one_line
+from deeptrain.formats import numbers
+from deeptrain.shards.info import DataInfo, InputInfo
 
 
 class InMemory:
-    """Sequences of one input, without labels, as `Batches` and `WindowFeed` read a `Split`.
+    """Samples without labels, as `Batches` and `WindowFeed` read a `Split`. Made of what a user gives by `of`.
 
     Attributes:
         name: for messages.
@@ -18,26 +21,113 @@ class InMemory:
         labels: (samples,) zeros: nothing is asked of them.
         sets: (samples,) int64 zeros.
         weights: none.
-        lengths: by input, (samples,) int64 steps of each.
+        lengths: by input that is a sequence, (samples,) int64 steps of each.
     """
 
-    def __init__(self, sequences: Sequence[NDArray[Any]], info: DataInfo) -> None:
-        """Take sequences (steps, *shape) of one dtype."""
+    def __init__(self, inputs: Mapping[str, NDArray[Any] | Sequence[NDArray[Any]]], info: DataInfo) -> None:
+        """Take by input an array (samples, *shape), or sequences (steps, *shape), of one dtype."""
+        count = len(next(iter(inputs.values())))
         self.name = "given"
         self.info = info
-        self.labels = np.zeros(len(sequences), np.int64)
-        self.sets = np.zeros(len(sequences), np.int64)
+        self.labels = np.zeros(count, np.int64)
+        self.sets = np.zeros(count, np.int64)
         self.weights = None
-        self.lengths = {info.inputs[0].name: np.array([len(one) for one in sequences], np.int64)}
-        self.blocks = np.arange(len(sequences) + 1)
+        self.lengths = {
+            name: np.array([len(one) for one in given], np.int64)
+            for name, given in inputs.items()
+            if not isinstance(given, np.ndarray)
+        }
+        self.blocks = np.arange(count + 1)
         self.columns: dict[str, Any] = {}
-        self.bytes = sum(one.nbytes for one in sequences)
-        self._sequences = list(sequences)
+        self.bytes = sum(
+            given.nbytes if isinstance(given, np.ndarray) else sum(one.nbytes for one in given)
+            for given in inputs.values()
+        )
+        self._inputs = dict(inputs)
 
     def __len__(self) -> int:
         """Number of samples."""
-        return len(self._sequences)
+        return len(self.labels)
 
-    def take(self, indices: NDArray[np.integer[Any]]) -> list[NDArray[Any]]:
-        """The sequences at `indices`."""
-        return [self._sequences[index] for index in indices]
+    def take(self, indices: NDArray[np.integer[Any]]) -> Any:
+        """The samples at `indices`: an array, a list of sequences, or these by input where there are several."""
+        found = {
+            name: given[indices] if isinstance(given, np.ndarray) else [given[index] for index in indices]
+            for name, given in self._inputs.items()
+        }
+        return found if len(found) > 1 else next(iter(found.values()))
+
+
+def of(given: Any, info: DataInfo) -> InMemory:
+    """Samples that a user gives, checked and in the dtype of the data.
+
+    Args:
+        given: (samples, *shape), or as many values a sample on one axis; a list of arrays (steps, *shape) where samples
+            are sequences; a mapping of these by input where there are several.
+        info: what the model was trained on.
+
+    Raises:
+        DataError: for another shape or dtype, an input that lacks, or no samples at all.
+    """
+    names = [one.name for one in info.inputs]
+    if len(names) == 1 and not isinstance(given, Mapping):
+        given = {names[0]: given}
+    if not isinstance(given, Mapping):
+        told = ", ".join(names)
+        raise DataError(f"samples must be a mapping of the inputs {told} to arrays, got {type(given).__name__}")
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise DataError(f"samples lack {len(missing)} of the {len(names)} inputs: {', '.join(missing[:5])}")
+    inputs = {
+        one.name: _sequences(given[one.name], one) if one.sequence else _alike(given[one.name], one)
+        for one in info.inputs
+    }
+    counts = {name: len(part) for name, part in inputs.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        raise DataError(f"each input must have as many samples, got {told}")
+    if not counts[names[0]]:
+        raise DataError("there are no samples to predict for: expected at least 1, got 0")
+    return InMemory(inputs, info)
+
+
+def _alike(given: Any, like: InputInfo) -> NDArray[Any]:
+    shape, told = tuple(size for size in like.shape if size is not None), _told("samples", like)
+    array = _array(given, told, like)
+    if array.ndim < 1 or array.shape[1:] not in (shape, (math.prod(shape),)):
+        raise DataError(f"{told} must have the shape (samples, {', '.join(map(str, shape))}), got {array.shape}")
+    return _cast(array.reshape(len(array), *shape), like, f"{told}: number")
+
+
+def _sequences(given: Any, like: InputInfo) -> list[NDArray[Any]]:
+    step, told = like.shape[1:], _told("sequences", like)
+    found = []
+    for number, one in enumerate(given):
+        array = _array(one, told, like)
+        place = f"for number {number} (counted from 0)"
+        if array.ndim == 0 or array.shape[1:] != step:
+            raise DataError(
+                f"{told} must have the shape (steps, {', '.join(map(str, step))}), got {array.shape} {place}"
+            )
+        if not len(array):
+            raise DataError(f"{told} must have at least 1 step, got 0 {place}")
+        found.append(_cast(array, like, f"{told}: number {number}, step"))
+    return found
+
+
+def _array(given: Any, told: str, like: InputInfo) -> NDArray[Any]:
+    try:
+        array = np.asarray(given)
+    except ValueError as error:  # lists of different lengths
+        raise DataError(f"{told} must be arrays of one shape: {in_one_line(error)}") from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{told} must be numbers ({like.dtype}), got dtype {array.dtype}")
+    return array
+
+
+def _cast(array: NDArray[Any], like: InputInfo, place: str) -> NDArray[Any]:
+    return numbers.cast(array, like.dtype, lambda row: f"{place} {row}")
+
+
+def _told(what: str, like: InputInfo) -> str:
+    return what if like.name == "x" else f"{what} of {like.name}"

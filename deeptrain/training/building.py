@@ -46,20 +46,22 @@ def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:
     built = user_code.call(use, user_code.find(use.use, beside), data)
     if not isinstance(built, keras.Model):
         raise UserCodeError(f"{use.use}: must return a keras.Model, got {type(built).__name__}")
+    shapes: Any = {one.name: (None, *one.shape) for one in data.inputs}
+    told: Any = {one.name: list(one.shape) for one in data.inputs}
+    if len(data.inputs) == 1:
+        shapes, told = (None, *data.shape), list(data.shape)
     if not built.built or not built.variables:
         try:
-            built.build((None, *data.shape))
+            built.build(shapes)
         except Exception as error:
             raise UserCodeError(
-                f"{use.use}: its model cannot be built for samples of {list(data.shape)}: {in_one_line(error)}"
+                f"{use.use}: its model cannot be built for samples of {told}: {in_one_line(error)}"
             ) from error
     try:
-        shape = built.compute_output_shape((None, *data.shape))
+        shape = built.compute_output_shape(shapes)
     except Exception as error:
         first = str(error).strip().splitlines()[0]
-        raise UserCodeError(
-            f"{use.use}: its model does not take samples of shape {list(data.shape)}: {first}"
-        ) from error
+        raise UserCodeError(f"{use.use}: its model does not take samples of shape {told}: {first}") from error
     _check_output(use.use, shape, data)
     return built
 

@@ -5,10 +5,14 @@ import csv
 import io
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import deeptrain
 from deeptrain.errors import DataError
 from deeptrain.files import write_file
+
+if TYPE_CHECKING:  # to see what commands there are must not load NumPy
+    import numpy as np
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +26,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("run_directory", metavar="RUN", type=Path, help="a run, such as runs/digits")
     parser.add_argument("path", metavar="PATH", type=Path, help="a raw file or a directory of them; labels are ignored")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write a CSV file instead of printing")
-    parser.add_argument("--format", metavar="NAME", help="csv or tsv; told by the extensions if absent")
+    parser.add_argument("--format", metavar="NAME", help="of the files, such as csv or npy; as the run's if absent")
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -59,8 +63,12 @@ def run(asked: argparse.Namespace) -> None:
         writer.writerow(["sample", *(f"probability {name}" for name in names), "class"])
         rows = ([i, *(repr(float(p)) for p in row), names[int(row.argmax())]] for i, row in enumerate(values))
     else:
-        writer.writerow(["sample", "value"])
-        rows = ([i, repr(float(value))] for i, value in enumerate(values))
+        table = _one_row_a_sample(values, x)
+        columns = loaded.data.columns
+        numbered = map(str, range(table.shape[1]))
+        several = [f"value {name}" for name in (columns if len(columns) == table.shape[1] else numbered)]
+        writer.writerow(["sample", *(several if len(several) > 1 else ["value"])])
+        rows = ([i, *(repr(float(value)) for value in row)] for i, row in enumerate(table))
     writer.writerows(rows)
     data = text.getvalue()
     if asked.out is None:
@@ -69,6 +77,19 @@ def run(asked: argparse.Namespace) -> None:
     write_file(asked.out, data.encode())
     told = "" if loaded.threshold is None else f", threshold {loaded.threshold:.6g} ({loaded.threshold_source})"
     sys.stdout.write(f"{len(values)} samples scored with epoch {loaded.epoch}{told}: {asked.out}\n")
+
+
+def _one_row_a_sample(values: "np.ndarray", x: Any) -> "np.ndarray":
+    """The values of each sample side by side."""
+    from deeptrain.loading import arrays
+
+    count = arrays.samples(x)
+    if len(values) != count:
+        raise DataError(
+            f"this model predicts every step of its {count:,} sequences ({len(values):,} in all), which is no table of "
+            "one row a sample; use deeptrain.load"
+        )
+    return values.reshape(count, -1)
 
 
 def _epoch(text: str) -> int | str:

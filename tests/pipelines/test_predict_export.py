@@ -96,7 +96,7 @@ def test_a_saved_prediction_of_the_run_is_predicted_again_from_its_raw_files(
         (["predict", RUN, "raw", "--out", "nowhere/scores.csv"],
          "--out nowhere/scores.csv: the directory nowhere does not exist"),
         (["predict", RUN, "gone.csv", *BESIDE],
-         "gone.csv: does not exist; a relative path begins at the directory of the experiment's TOML file"),
+         "gone.csv: does not exist; give the path of a file or of a directory"),
         (["export", "raw"], "raw: holds no training; name one of them, or run TrainModel"),
     ],
 )  # fmt: skip

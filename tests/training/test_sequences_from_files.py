@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import deeptrain
-from deeptrain import lineage, session
+from deeptrain import lineage, predictor, session
 from deeptrain.errors import DataError, Interrupted
 from deeptrain.training import Trainer, judging
 from deeptrain.training.outputs import interpret
@@ -148,6 +148,9 @@ def test_the_loaded_model_says_of_series_what_the_run_said(undisturbed: tuple[Pa
     loaded = deeptrain.load(store / "series", experiment=file)
     split = data.shards.split("test")
     np.testing.assert_array_equal(loaded.probabilities(split.take(np.arange(5))), expected)
+    read = predictor.samples(loaded, file.parent / "raw" / "series.parquet")
+    rows = [split.raw(index)[1] for index in range(len(split))]
+    np.testing.assert_array_equal(loaded.probabilities([read[row] for row in rows]), expected)
     with pytest.raises(DataError, match=r"sequences must have the shape \(steps, 2\), got \(3, 9\) for number 0"):
         loaded.probabilities([np.zeros((3, 9))])
     with pytest.raises(DataError, match=r"a model on windows .* cannot be exported"):

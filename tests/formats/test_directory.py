@@ -1,16 +1,13 @@
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
-from deeptrain.formats import raw
+from deeptrain.formats import discovery
 from deeptrain.formats.directory import natural_key
 
 GOOD = b"a,b\n1,2\n3,4\n"
@@ -32,34 +29,24 @@ def test_names_of_any_kind_have_one_order(names: list[str]):
 def test_a_directory_gives_its_files_and_a_file_itself_and_hidden_files_do_not_count(tmp_path: Path):
     for name in ("set10.csv", "set2.CSV", "set1.csv", ".hidden.csv", ".DS_Store"):
         (tmp_path / name).write_bytes(GOOD)
-    assert [file.name for file in raw.files(tmp_path)] == ["set1.csv", "set2.CSV", "set10.csv"]
-    assert raw.files(tmp_path / "set1.csv") == (tmp_path / "set1.csv",)
-    assert raw.open(tmp_path).names == ("set1.csv", "set2.CSV", "set10.csv")
-    assert raw.open(tmp_path).place(1, 1) == f"{tmp_path / 'set2.CSV'}: line 3"
+    assert [file.name for file in discovery.find(tmp_path).files] == ["set1.csv", "set2.CSV", "set10.csv"]
+    assert discovery.find(tmp_path / "set1.csv").files == (tmp_path / "set1.csv",)
+    opened = discovery.open(tmp_path)
+    assert opened.names == ("set1.csv", "set2.CSV", "set10.csv")
+    assert opened.place(1, 1) == f"{tmp_path / 'set2.CSV'}: line 3"
 
 
-def test_finding_files_loads_neither_numpy_nor_pyarrow(tmp_path: Path):
-    (tmp_path / "a.csv").write_bytes(GOOD)
-    code = (
-        "import sys; from pathlib import Path; from deeptrain.formats import raw; "
-        "import deeptrain.shards.settings, deeptrain.shards.sources; "
-        f"raw.files(Path({str(tmp_path)!r})); print(sorted({{'numpy', 'pyarrow', 'tensorflow'}} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_files_that_hold_something_else_are_left_out_when_named_or_when_the_format_is_given(tmp_path: Path):
-    for name in ("a.csv", "b.csv", "labels.csv", "README.md"):
+def test_files_that_hold_something_else_are_left_out_when_they_are_labels_or_the_format_is_given(tmp_path: Path):
+    for name in ("a.csv", "b.csv", "answers.csv", "README.md"):
         (tmp_path / name).write_bytes(GOOD)
-    found = raw.files(tmp_path, "csv", without=[tmp_path / "labels.csv"])
-    assert [file.name for file in found] == ["a.csv", "b.csv"]
+    found = discovery.find(tmp_path, format="csv", labels=tmp_path / "answers.csv")
+    assert [file.name for file in found.files] == ["a.csv", "b.csv"]
 
 
 def test_a_link_within_the_directory_is_fine(tmp_path: Path):
     (tmp_path / "a.csv").write_bytes(GOOD)
     (tmp_path / "b.csv").symlink_to("a.csv")
-    assert len(raw.files(tmp_path)) == 2
+    assert len(discovery.find(tmp_path).files) == 2
 
 
 def make_mixed(path: Path) -> None:
@@ -114,10 +101,10 @@ def make_other_order(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.rmdir(), r"raw: does not exist; a relative path begins at"),
-        (lambda _: None, r"raw: no raw files here; put files there that end in \.csv or \.tsv"),
+        (lambda path: path.rmdir(), r"raw: does not exist; give the path of a file or of a directory"),
+        (lambda _: None, r"raw: no raw files here; put files there that end in \.npy or"),
         (make_mixed, r"raw: holds csv \(a\.csv\) and tsv \(b\.tsv\) files; keep one kind"),
-        (make_other, r"notes\.docx: the extension '\.docx' is of no known format \(\.csv, \.tsv\); move the file"),
+        (make_other, r"notes\.docx: the extension '\.docx' is of no known format \(\.npy, .*\); move the file"),
         (make_link, r"a\.csv: is a link out of .*raw, to /etc/hostname"),
         (make_loop, r"a\.csv: cannot be opened"),
         (make_dangling, r"a\.csv: cannot be opened: No such file"),
@@ -134,20 +121,20 @@ def test_what_is_wrong_with_a_directory_is_said_in_one_line(tmp_path: Path, make
     path.mkdir()
     make(path)
     with pytest.raises(DataError, match=message) as error:
-        raw.open(path)
+        discovery.open(path)
     assert "\n" not in str(error.value)
 
 
 def test_an_unknown_format_and_one_without_files_are_named(tmp_path: Path):
     (tmp_path / "a.csv").write_bytes(GOOD)
-    with pytest.raises(DataError, match="format 'cvs' is not known; known: csv, tsv"):
-        raw.open(tmp_path, "cvs")
+    with pytest.raises(DataError, match=r"format 'cvs' is not known; known: npy, .*csv, tsv"):
+        discovery.open(tmp_path, format="cvs")
     with pytest.raises(DataError, match=r"no raw files here; put files there that end in \.tsv"):
-        raw.open(tmp_path, "tsv")
+        discovery.open(tmp_path, format="tsv")
 
 
 def test_a_file_of_any_name_opens_when_its_format_is_given(tmp_path: Path):
     path = tmp_path / "data.txt"
     path.write_bytes(GOOD)
-    (table,) = raw.open(path, "csv").tables(np.dtype(np.float32))
-    assert table.values.tolist() == [[1, 2], [3, 4]]
+    (chunk,) = discovery.open(path, format="csv").chunks(9, "float32")
+    assert chunk.inputs["x"].tolist() == [[1, 2], [3, 4]]
