@@ -254,7 +254,7 @@ def _trusted(
         if strange:
             raise UserCodeError(f"{strange[0]}: named by {by.directory} and not by {experiment.file.name}")
     else:
-        strange = [name for name in own if not name.startswith(f"{READY_EXPERIMENTS}.")]
+        strange = [name for name in own if not _ready(name)]
         if strange:
             raise UserCodeError(
                 f"{strange[0]}: code of one's own is only taken from an experiment that is named: "
@@ -268,6 +268,12 @@ def _trusted(
             "put it back as it was, or run TrainModel for what it is now"
         )
     return beside
+
+
+def _ready(name: str) -> bool:
+    """Whether a ready experiment may name it; through dots it could lead to what its module imports, os.unlink say."""
+    module, _, attribute = name.partition(":")
+    return module.startswith(f"{READY_EXPERIMENTS}.") and "." not in attribute
 
 
 def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:

@@ -17,7 +17,7 @@ from deeptrain import files, lineage, predictor
 from deeptrain.errors import ArtifactError, DataError, UserCodeError
 from deeptrain.predictor import Predictor
 from deeptrain.shards import reading
-from deeptrain.store import code
+from deeptrain.store import artifact, code
 from deeptrain.store import manifest as manifests
 from deeptrain.training import Trainer, predictions
 from pipelines.commands import predict
@@ -273,6 +273,14 @@ def test_a_strangers_loader_executes_nothing(
     with pytest.raises(UserCodeError, match=r"^evil:load: code of one's own is only taken from an experiment"):
         predictor.samples(unnamed, directory / "raw")
     assert not marker.exists()
+
+
+def test_a_ready_experiments_module_is_no_way_to_what_it_imports(finished: Path) -> None:
+    """A loader is called with the path of the user's file."""
+    (whole,) = (finished.parent / "runs" / "tiny").glob("shards-*/whole")
+    names = ["pipelines.experiments.digits_model:keras.os.unlink"]
+    with pytest.raises(UserCodeError, match=r"os\.unlink: code of one's own is only taken from an experiment"):
+        predictor._trusted(artifact.open(whole), names, names, None, [])
 
 
 def test_settings_of_shards_that_tell_no_way_of_reading_are_refused(finished: Path, tmp_path: Path) -> None:

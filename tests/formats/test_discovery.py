@@ -106,6 +106,7 @@ def test_finding_files_of_every_format_loads_no_library(tmp_path: Path):
     h5(tmp_path / "raw" / "labels.h5", x=[1])
     code = (
         "import sys; from pathlib import Path; from deeptrain.formats import discovery; import deeptrain.loading;"
+        "import deeptrain.shards.settings, deeptrain.shards.sources;"
         f"found = discovery.find(Path({str(tmp_path / 'raw')!r}));"
         "print(*[f.name for f in found.files + found.labels]);"
         "print(sorted({'numpy', 'pyarrow', 'h5py', 'PIL', 'scipy', 'sklearn', 'xxhash'} & set(sys.modules)))"
