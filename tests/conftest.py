@@ -59,6 +59,9 @@ preprocessors = ["normalise"]
 
 [calibration]
 subset_size = 2
+
+[report]
+dpi = 50
 """
 
 

@@ -102,9 +102,9 @@ def make_other_order(path: Path) -> None:
     ("make", "message"),
     [
         (lambda path: path.rmdir(), r"raw: does not exist; give the path of a file or of a directory"),
-        (lambda _: None, r"raw: no raw files here; put files there that end in \.npy or"),
+        (lambda _: None, r"raw: no raw files here; put files there of a known format \(npy, npz,"),
         (make_mixed, r"raw: holds csv \(a\.csv\) and tsv \(b\.tsv\) files; keep one kind"),
-        (make_other, r"notes\.docx: the extension '\.docx' is of no known format \(\.npy, .*\); move the file"),
+        (make_other, r"notes\.docx: the extension '\.docx' is of no known format \(npy, .*\); move the file"),
         (make_link, r"a\.csv: is a link out of .*raw, to /etc/hostname"),
         (make_loop, r"a\.csv: cannot be opened"),
         (make_dangling, r"a\.csv: cannot be opened: No such file"),
