@@ -34,8 +34,12 @@ class AlteredError(ArtifactError):
 
     def __init__(self, message: str, directory: Path) -> None:
         """Keep the message to print and the artifact to set aside."""
-        super().__init__(message)
+        super().__init__(message, directory)
         self.directory = directory
+
+    def __str__(self) -> str:
+        """The message alone; both are arguments of the exception, so that another process can send it here."""
+        return str(self.args[0])
 
 
 class LockedError(DeeptrainError):

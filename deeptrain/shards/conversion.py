@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,11 @@ def _make_in_processes(made: Conversion, missing: Sequence[int], processes: int,
             for future in as_completed(waiting):
                 count = future.result()
                 watch(Progress("part", waiting[future], len(made.parts), count, count))
+        except BrokenProcessPool as error:
+            raise ArtifactError(
+                f"{made.directory}: a process that made a part of it was ended, by lack of memory perhaps; run the "
+                f"same again, parts that are done stay, or give it fewer processes"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

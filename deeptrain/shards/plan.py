@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from deeptrain import files
 from deeptrain.shards import sources
 from deeptrain.shards.settings import DataSettings
 from deeptrain.store import code, fingerprints
@@ -72,7 +73,7 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversi
     """
     found = sources.find(settings, base)
     raw = fingerprinted(found, memory)
-    loader = None if settings.loader is None else code.digest([settings.loader], base)
+    loader = _code(settings, base, found)
     seeds = {"data": settings.seed}
     asked = settings.relevant()
     inputs: dict[str, Input] = dict(raw)
@@ -116,6 +117,13 @@ def fingerprinted(found: Mapping[str, sources.Source], memory: Path) -> dict[str
 def part_name(number: int) -> str:
     """What a whole's manifest calls a part, from 1."""
     return f"part {number:04d}"
+
+
+def _code(settings: DataSettings, base: Path, found: Mapping[str, sources.Source]) -> str | None:
+    """The digest of the loader functions that read the raw files, None where none does or they are installed."""
+    named = None if settings.loader is None else code.digest([settings.loader], base)
+    registered = {code.digest_of(function) for source in found.values() for function in source.loaders} - {None}
+    return files.digest_of(sorted({*registered, named} - {None}, key=str)) if registered else named
 
 
 def _of_samples(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 
 from deeptrain.errors import ArtifactError, DataError
 from deeptrain.files import parse_json, readable_json
+from deeptrain.formats import labelling
 from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.data import RawChunk, RawData
 from deeptrain.formats.format import Field
-from deeptrain.shards import labels, npy, sources
+from deeptrain.shards import labels, layout, npy, sources
 from deeptrain.shards.info import Shape
 from deeptrain.shards.labels import Cells, Labels
 from deeptrain.shards.settings import DataSettings, Dtype, Kind
@@ -219,7 +220,7 @@ def write(
         values = None
         for name, one in raw.items():
             known.add(name, one.label_cells(), one.group_cells(), _origin(one))
-    _write_known(writer, settings, base, raw, fields, known, values)
+    _write_known(writer, settings, raw, fields, known, values)
     watch(len(known), len(known))
 
 
@@ -347,7 +348,6 @@ def row_checks(data: memoryview, edges: NDArray[np.int64]) -> NDArray[np.uint64]
 def _write_known(
     writer: Writer,
     settings: DataSettings,
-    base: Path,
     raw: Mapping[str, RawData],
     fields: Sequence[Field],
     known: _Known,
@@ -361,7 +361,7 @@ def _write_known(
         "origin": known.origin(),
         "labels": None if found is None else found.numbers,
         "groups": known.groups(),
-        "weights": _weights(settings, base, known),
+        "weights": _weights(settings, known),
     }
     if values is not None:
         for field in fields:
@@ -422,14 +422,12 @@ def _labels(raw: Mapping[str, RawData], settings: DataSettings, known: _Known) -
     return labels.interpret(known.cells, settings.told, f"{_paths(raw)}: {told}", known.place)
 
 
-def _weights(settings: DataSettings, base: Path, known: _Known) -> NDArray[np.float32] | None:
+def _weights(settings: DataSettings, known: _Known) -> NDArray[np.float32] | None:
     if settings.weights is None:
         return None
     found = Cells(values=True)
-    for one in sources.weights(settings, base).values():
-        cells = one.label_cells()
-        if cells is not None:
-            found.add(cells, f"{one.path}: weights {shown(settings.weights)}")
+    for one in known.raw.values():
+        found.add(labelling.column(one, settings.weights), f"{one.path}: weights {shown(settings.weights)}")
     if found.wrong is not None:
         index, cell = found.wrong
         raise DataError(f"{known.place(index)}: the weight {shown(cell)} is no number")
@@ -462,6 +460,12 @@ def _fields(raw: Mapping[str, RawData], settings: DataSettings) -> tuple[Field, 
         if here != there or one.columns != first.columns:
             raise DataError(
                 f"{one.path}: has the inputs {_told(one)}, {first.path} has {_told(first)}; give all the same"
+            )
+    for field in first.inputs:  # the names of files are made of it: data must not choose where they are written
+        if not layout.INPUT.fullmatch(field.name):
+            raise DataError(
+                f"{first.path}: the input {shown(field.name)} must have a name of letters, digits and _, at most 64; "
+                f"rename it, or leave it out by reading.ignored"
             )
     if not first.inputs:
         raise DataError(f"{first.path}: no features: nothing is left for samples beside labels and groups")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain.errors import DataError
-from deeptrain.formats import discovery
+from deeptrain.formats import discovery, registry
 from deeptrain.formats.data import RawData
+from deeptrain.formats.loaders import Loaded, Loader
 from deeptrain.shards.settings import DataSettings
 
 KEYS = {"label_column": "labels.column", " group '": " splits.group '"}
@@ -24,11 +25,13 @@ class Source:
         anchor: the directory that the files are named from, so that a data directory can move as a whole.
         data: the raw files.
         labels: empty where the labels are in the raw files.
+        loaders: functions registered in this process (`@formats.loader`) that read any of them.
     """
 
     anchor: Path
     data: tuple[Path, ...]
     labels: tuple[Path, ...]
+    loaders: tuple[Loader, ...] = ()
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -50,7 +53,9 @@ def find(settings: DataSettings, base: Path) -> dict[str, Source]:
     for name, path in settings.raw.items():
         place = base / path
         here = discovery.find(place, **_where(settings, base))
-        found[name] = Source(place if place.is_dir() else place.parent, here.files, here.labels)
+        formats = (here.format, *(registry.of(file) for file in here.labels[:1]))
+        registered = tuple(one.function for one in formats if isinstance(one, Loaded) and one.function is not None)
+        found[name] = Source(place if place.is_dir() else place.parent, here.files, here.labels, registered)
     return found
 
 
@@ -62,22 +67,6 @@ def open(settings: DataSettings, base: Path) -> dict[str, RawData]:
     """
     with _in_words_of_settings():
         return {name: _opened(settings, base, path, settings.weights) for name, path in settings.raw.items()}
-
-
-def weights(settings: DataSettings, base: Path) -> dict[str, RawData]:
-    """The same raw data sets with the column of weights in the place of the labels."""
-    ignored = [settings.told.column] if settings.told.path is None and settings.told.column is not None else []
-    return {
-        name: discovery.open(
-            base / path,
-            format=settings.format,
-            loader=settings.loader,
-            beside=base,
-            label_column=settings.weights,
-            ignored=(*ignored, *_groups(settings), *settings.reading.ignored),
-        )
-        for name, path in settings.raw.items()
-    }
 
 
 def _opened(settings: DataSettings, base: Path, path: str, weights: str | None) -> RawData:
@@ -121,7 +110,3 @@ def _where(settings: DataSettings, base: Path) -> Mapping[str, Any]:
         "labels": labels,
         "label_column": told.column,
     }
-
-
-def _groups(settings: DataSettings) -> list[str]:
-    return [] if settings.splits.group is None else [settings.splits.group]

@@ -98,8 +98,12 @@ class Writer:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[HashingFile]:
-        """A new file of the artifact, by its name relative to it ("parts/train-00000.x.npy")."""
-        path = self.directory / name
+        """A new file of the artifact, by its name relative to it ("parts/train-00000.x.npy").
+
+        Raises:
+            ValueError: for a name that leads out of the artifact, which no manifest may hold.
+        """
+        path = self.directory / manifests.file_name(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         file = HashingFile(path)
         try:

@@ -10,11 +10,12 @@ recorded elsewhere, and never in a digest.
 import ast
 import importlib.machinery
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from deeptrain import files
 from deeptrain.errors import UserCodeError
-from deeptrain.files import digest_of
 
 _DYNAMIC = frozenset({"getattr", "setattr", "globals", "locals", "vars", "eval", "exec"})
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -45,7 +46,6 @@ def digest(names: Iterable[str], beside: Path) -> str | None:
     Raises:
         UserCodeError: when a module or a name in it is not found, or its source is no Python.
     """
-    reached: dict[tuple[str, str], str] = {}
     waiting: list[tuple[Path, str]] = []
     for name in names:
         module, separator, attribute = name.partition(":")
@@ -57,6 +57,35 @@ def digest(names: Iterable[str], beside: Path) -> str | None:
         if _is_beside(path, beside):
             waiting.append((path, attribute.partition(".")[0]))
             waiting.extend((package, "*") for package in _packages_of(path, beside))
+    return _digest(waiting, beside)
+
+
+def digest_of(function: Callable[..., Any]) -> str | None:
+    """Hex sha256 of the code of a function that is there already, told like that of one that is named.
+
+    None when it is installed. What is beside it is what lies where its top-level package or its script lies.
+
+    Raises:
+        UserCodeError: when it has no source file, and so nothing tells whether it changed.
+    """
+    module = sys.modules.get(function.__module__)
+    source = getattr(module, "__file__", None)
+    if source is None or not Path(source).is_file():
+        raise UserCodeError(
+            f"{function.__module__}:{function.__qualname__}: has no source file, so a change of it could not be seen; "
+            f"define it in a file"
+        )
+    path = Path(source)
+    if "site-packages" in path.resolve().parts:
+        return None
+    depth = 0 if function.__module__ == "__main__" else function.__module__.count(".") + (path.name == "__init__.py")
+    beside = path.parents[depth]
+    found = [(path, function.__qualname__.partition(".")[0])]
+    return _digest([*found, *((package, "*") for package in _packages_of(path, beside))], beside)
+
+
+def _digest(waiting: list[tuple[Path, str]], beside: Path) -> str | None:
+    reached: dict[tuple[str, str], str] = {}
     modules: dict[Path, _Module] = {}
     for path, attribute in _drain(waiting):
         key = (path.resolve().relative_to(beside.resolve()).as_posix(), attribute)
@@ -66,7 +95,7 @@ def digest(names: Iterable[str], beside: Path) -> str | None:
         reached[key] = module_source.text_of(attribute)
         waiting.extend(module_source.reached_from(attribute, beside))
         waiting.append((path, "import"))
-    return digest_of(sorted([*key, text] for key, text in reached.items())) if reached else None
+    return files.digest_of(sorted([*key, text] for key, text in reached.items())) if reached else None
 
 
 def _drain(waiting: list[tuple[Path, str]]) -> Iterator[tuple[Path, str]]:

@@ -98,7 +98,7 @@ def read(directory: Path) -> Manifest:
             code=None if value["code"] is None else _digest(value["code"]),
             versions=_of(value["versions"], dict),
             files=tuple(
-                FileDigest(_file_name(file["name"]), _of(file["bytes"], int), _digest(file["sha256"]))
+                FileDigest(file_name(file["name"]), _of(file["bytes"], int), _digest(file["sha256"]))
                 for file in _of(value["files"], list)
             ),
         )
@@ -141,7 +141,7 @@ def _digest(value: Any) -> str:
     return value
 
 
-def _file_name(value: Any) -> str:
+def file_name(value: Any) -> str:
     """A name inside the artifact: relative, without "..", in the one spelling a path has."""
     name: str = _of(value, str)
     path = PurePosixPath(name)

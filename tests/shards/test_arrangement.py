@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from deeptrain.errors import DataError
 from deeptrain.shards import conversion, reading
@@ -136,6 +138,31 @@ def test_each_sample_has_its_weight(tmp_path: Path, tools):
         tools.convert(tmp_path, weights="w")
 
 
+@pytest.mark.parametrize("said", [{}, {"set_number": 2}, {"set_number": "none"}])
+def test_each_sample_has_its_weight_in_whatever_order_the_files_are_said_to_be(tmp_path: Path, tools, said):
+    for file, name in enumerate(["a1_1", "a1_3", "a2_2"]):
+        rows = [[16 * file + i, i % 2, (16 * file + i) / 10] for i in range(16)]
+        tools.write_csv(tmp_path / "raw" / f"{name}.csv", rows, "x,label,w")
+    shards = tools.convert(tmp_path, weights="w", reading=said)
+    for name in ("train", "val"):
+        assert shards.split(name).weights.tolist() == pytest.approx([x / 10 for x in values(shards, name)])
+
+
+@pytest.mark.parametrize("name", ["../../out", "/tmp/out", "a b", "a/b", "ä"])
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_the_name_of_an_input_never_chooses_where_files_are_written(tmp_path: Path, tools, name: str, suffix: str):
+    (tmp_path / "raw").mkdir()
+    path = tmp_path / "raw" / f"data.{suffix}"
+    if suffix == "npz":
+        np.savez_compressed(path, **{name: np.ones((40, 2)), "other": np.ones((40, 2)), "label": np.arange(40) % 2})
+    else:
+        steps = [[1.0] * (1 + i % 3) for i in range(40)]
+        parquet.write_table(pa.table({name: steps, "other": steps, "label": np.arange(40) % 2}), path)
+    with pytest.raises(DataError, match=r"raw: the input '.*' must have a name of letters, digits and _, at most 64"):
+        tools.convert(tmp_path)
+    assert not list(tmp_path.rglob("*.values"))
+
+
 def test_data_without_labels_says_what_to_do(tmp_path: Path, tools):
     sets(tmp_path / "raw", {1: 4, 2: 4})
     with pytest.raises(
@@ -157,6 +184,7 @@ def test_sets_that_share_a_group_stay_together(tmp_path: Path, tools):
 
 LOADER = '''
 import numpy as np
+import pyarrow as pa
 
 
 def load(path):

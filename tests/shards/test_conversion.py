@@ -1,6 +1,9 @@
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -243,3 +246,39 @@ def test_data_json_says_what_a_person_wants_to_know(tmp_path: Path, tools):
         ],
         "sets": [{"first": 5, "count": 3, "samples": 8}, {"first": 8, "count": 1, "samples": 1}],
     }
+
+
+LOADER = """
+import sys
+import numpy as np
+from deeptrain import formats
+from deeptrain.shards import conversion, reading
+
+FIRST = 0
+
+@formats.loader(".xyz")
+def load(path):
+    return {"x": np.arange(FIRST, FIRST + 64, dtype=np.float32)[:, None], "label": np.arange(64) % 2}
+
+made = conversion.convert(
+    "raw", "out", splits={"train": 0.5, "val": 0.5}, labels={"column": "label"}, shuffle=False, samples_per_set=8
+)
+print(made.name, int(reading.open(made).split("train").take(np.arange(32)).min()) // 64)
+"""
+
+
+def test_the_code_of_a_registered_loader_is_in_the_identity_of_what_it_read(tmp_path: Path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.xyz").write_text("1")
+    told = []
+    for first in ("0", "0  # said again", "640"):
+        script = tmp_path / "my-script.py"
+        script.write_text(LOADER.replace("FIRST = 0", f"FIRST = {first}"))
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(
+            [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        told.append(done.stdout.split())
+    assert told[0] == told[1]
+    assert told[0][0] != told[2][0]
+    assert [rows for _, rows in told] == ["0", "0", "10"]

@@ -232,3 +232,14 @@ def test_a_kill_before_any_operation_leaves_the_artifact_whole_or_absent(tmp_pat
         assert done.returncode == 9, done.stderr
     assert fail_at > 15
     assert whole >= 1
+
+
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "/out", "", "a//b"])
+def test_a_file_is_never_written_outside_its_artifact(tmp_path: Path, name: str) -> None:
+    made = specification(tmp_path / "store")
+    with (
+        pytest.raises(ValueError, match="must be relative and inside the artifact"),
+        artifact.writing(made, {}) as writer,
+    ):
+        writer.write(name, b"1")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
