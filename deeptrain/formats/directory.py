@@ -38,6 +38,8 @@ def check_regular(path: Path, inside: Path | None = None) -> None:
     """
     if not path.name.isprintable():
         raise DataError(f"{path.parent}: the file name {path.name!r} has characters that cannot be printed; rename it")
+    if "\\" in path.name:  # a path, elsewhere; no manifest may hold it
+        raise DataError(f"{path.parent}: the file name {path.name!r} has a backslash; rename it")
     try:
         target = path
         mode = path.lstat().st_mode

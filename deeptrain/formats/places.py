@@ -199,6 +199,8 @@ def _only(path: Path, *kinds: Sequence[Path]) -> tuple[Path, ...]:
             f"{path}: labels may be in {' or '.join(shown(candidate.name) for candidate in candidates)}; say which "
             f"with labels, or labels = 'none'"
         )
+    for candidate in candidates:  # nobody named it: it must not lead elsewhere
+        (check_directory if candidate.is_dir() else check_regular)(candidate, path)
     return _label_files(candidates[0]) if candidates else ()
 
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from deeptrain import seeds
 from deeptrain.errors import DataError
+from deeptrain.loading.arrays import stacked
 from deeptrain.loading.batch import Batch, letters, name_of
 from deeptrain.loading.cursor import Cursor, Part, joined, part_of
 from deeptrain.loading.order import Order, Sampling, Stream, stream
 from deeptrain.loading.prefetch import PIECE_BYTES
-from deeptrain.loading.preprocessing import Preprocessor
+from deeptrain.loading.preprocessing import Preprocessor, processed
 from deeptrain.loading.reader import Reader
 from deeptrain.shards.blocks import Integers
 from deeptrain.shards.reading import Split
@@ -155,7 +156,7 @@ class Batches:
         """
         if self._preprocessors:
             batches = [self.batch(epoch, number + offset) for offset in range(count)]
-            return _stacked([batch.x for batch in batches]), _stacked([batch.y for batch in batches])
+            return stacked([batch.x for batch in batches]), stacked([batch.y for batch in batches])
         part = self._part(epoch, number, count)
         x = {name: array.reshape(count, -1, *array.shape[1:]) for name, array in part.x.items()}
         y = _single(x) if part.y is None else part.y.reshape(count, -1, *part.y.shape[1:])
@@ -230,15 +231,11 @@ class Batches:
         x = _single(part.x)
         named = functools.partial(self.name, epoch, number)
         batch = Batch(x, x if part.y is None else part.y, part.indices, part.sets, number, part.weights, named)
-        for place, preprocessor in enumerate(self._preprocessors):
-            rng = seeds.generator("preprocessor", self.seed, place, epoch, number) if self._augment else None
-            batch = preprocessor.process(batch, rng)
-            if _samples(batch.x) != len(part.indices) or _samples(batch.y) != len(part.indices):
-                raise DataError(
-                    f"{type(preprocessor).__name__}.process must return as many samples as it got: expected "
-                    f"{len(part.indices)}, got {_samples(batch.x)} inputs and {_samples(batch.y)} labels"
-                )
-        return batch
+        return processed(
+            batch,
+            self._preprocessors,
+            lambda place: seeds.generator("preprocessor", self.seed, place, epoch, number) if self._augment else None,
+        )
 
 
 def _stream(
@@ -262,13 +259,3 @@ def _chosen(split: Split, sets: Sequence[int]) -> Integers:
 def _single(x: dict[str, Any]) -> Any:
     """The one input, or all of several by name."""
     return x if len(x) > 1 else next(iter(x.values()))
-
-
-def _stacked(values: Sequence[Any]) -> Any:
-    if isinstance(values[0], dict):
-        return {name: np.stack([value[name] for value in values]) for name in values[0]}
-    return np.stack(values)
-
-
-def _samples(x: Any) -> int:
-    return len(next(iter(x.values()))) if isinstance(x, dict) else len(x)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from deeptrain import seeds
 from deeptrain.errors import DataError
-from deeptrain.shards.info import DataInfo
 from deeptrain.shards.reading import Split
 
 Integers = NDArray[np.int64]
@@ -42,11 +41,6 @@ def window_blocks(block_bytes: int) -> int:
     blocks: with 256 of 256 KiB class counts of batches spread 1.4 times as much as independent draws.
     """
     return min(max(WINDOW_BYTES // block_bytes, WINDOW_BLOCKS), MOST_WINDOW_BLOCKS)
-
-
-def usual(info: DataInfo) -> Order:
-    """The order that training takes if none is asked for: by sets where the raw files are numbered, else by blocks."""
-    return "sets" if info.numbered else "blocks"
 
 
 class Stream:

@@ -24,7 +24,7 @@ from deeptrain.shards.plan import Conversion
 from deeptrain.shards.progress import Progress, Watch, nobody
 from deeptrain.shards.samples import Samples
 from deeptrain.shards.settings import DataSettings
-from deeptrain.store import artifact
+from deeptrain.store import artifact, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
@@ -71,6 +71,7 @@ def convert(
         raise DataError("convert: no settings")
     root = Path(directory)
     made = plan.of(asked, Path.cwd(), root, root / "live" / "fingerprints.json")
+    sweep.sweep(root)
     make(made, Checker(), processes=processes, memory=memory, watch=watch)
     return made.directory
 

@@ -403,6 +403,22 @@ def make_class_link(path: Path) -> None:
     (path / "b").symlink_to(path.parent / "elsewhere")
 
 
+def make_labels_link(path: Path) -> None:
+    np.save(path / "a.npy", np.zeros((2, 3)))
+    text(path.parent / "elsewhere" / "secret.csv", "label\n1\n2\n")
+    (path / "labels.csv").symlink_to(path.parent / "elsewhere" / "secret.csv")
+
+
+def make_labels_folder_link(path: Path) -> None:
+    np.save(path / "a.npy", np.zeros((2, 3)))
+    text(path.parent / "elsewhere" / "a.csv", "label\n1\n2\n")
+    (path / "labels").symlink_to(path.parent / "elsewhere")
+
+
+def make_backslash(path: Path) -> None:
+    np.save(path / "a\\b.npy", np.zeros((2, 3)))
+
+
 def make_empty_file(path: Path) -> None:
     np.save(path / "a.npy", np.zeros((0, 3)))
 
@@ -459,6 +475,9 @@ def make_dates(path: Path) -> None:
         (make_one_class, r"raw: holds the folder a only; open that, or have one folder a class"),
         (make_files_and_folders, r"raw/a: is a directory; raw files lie directly in .*raw, or all in folders"),
         (make_class_link, r"raw/b: is a link out of .*raw, to .*elsewhere; put the folder itself there"),
+        (make_labels_link, r"raw/labels\.csv: is a link out of .*raw, to .*secret\.csv; put the file itself there"),
+        (make_labels_folder_link, r"raw/labels: is a link out of .*raw, to .*elsewhere; put the folder itself there"),
+        (make_backslash, r"raw: the file name .* has a backslash; rename it"),
         (make_picture_without_label, r"labels\.csv: has no label for b\.png; add a row, or take the file away"),
         (make_picture_with_two_labels, r"labels\.csv: names 'a\.png' twice; keep one row a file"),
         (make_dates, r"raw: column 'when' has the type timestamp\[ms\], which is not read; convert it to numbers or"),

@@ -244,3 +244,12 @@ def test_data_of_four_times_the_memory_is_shuffled_across_the_whole_set(tmp_path
     seen = np.concatenate([split.take(np.arange(len(split)))[:, 7] for split in (train, shards.split("val"))])
     assert np.array_equal(np.sort(seen), np.arange(samples))
     assert abs(np.corrcoef(seen[:-1], seen[1:])[0, 1]) < 0.05  # in no order
+
+
+def test_the_litter_of_a_killed_conversion_goes_with_the_next_one(tmp_path: Path):
+    arrays(tmp_path)
+    litter = [tmp_path / "out" / name for name in (".samples-0123456789abcdef.1.01234567", ".other.1.01234567")]
+    for place in litter:
+        place.mkdir(parents=True)
+    conversion.convert(tmp_path / "raw", tmp_path / "out", **ARRAYS)
+    assert not [place for place in litter if place.exists()]
