@@ -193,6 +193,9 @@ class Loaded:
             if not isinstance(name, str) or not name.isprintable() or not name:
                 raise UserCodeError(f"{what} gave the name {name!r}; names are printable words")
             told = f"{what}, {shown(name)}:" if isinstance(given, Mapping) else what
+            parts = value if isinstance(value, list | tuple) else [value]
+            if any(np.ma.is_masked(one) for one in parts if isinstance(one, np.ndarray)):
+                raise UserCodeError(f"{told} gave masked values, which would be taken for real ones; fill or drop them")
             if isinstance(value, np.ndarray) and value.ndim:
                 arrays[name] = value
                 samples[name] = len(value)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from deeptrain import files
 from deeptrain.errors import DataError
 from deeptrain.formats import discovery
+from deeptrain.formats.cells import is_number
 from deeptrain.seeds import permutation
 
 ROWS = 4096
@@ -54,6 +55,8 @@ def from_arrays(
     given = None if labels is None else np.asarray(labels)
     if x.dtype.hasobject or (given is not None and given.dtype.hasobject):
         raise DataError(f"{target}: arrays of Python objects cannot be written; give numbers, and labels or words")
+    if not x.ndim or (given is not None and not given.ndim):
+        raise DataError(f"{target}: a single value was given; give an array (samples, ...)")
     if given is not None and len(given) != len(x):
         raise DataError(f"{target}: {len(given):,} labels were given for {len(x):,} samples; give one a sample")
     if samples_per_set < 1:
@@ -63,6 +66,7 @@ def from_arrays(
     if not len(order):
         raise DataError(f"{target}: no samples: {len(x):,} were given, in sets of {samples_per_set:,}")
     if given is not None:
+        _check_words(target, given)
         _write_labels(target, given[order])
     written = []
     for number, start in enumerate(range(0, len(order), samples_per_set), 1):
@@ -125,6 +129,21 @@ def _filled(order: NDArray[np.int64], per_set: int, seed: int, remainder: Remain
     wanted = per_set - rest
     drawn = [order[permutation(len(order), "oversample", seed, n)] for n in range(-(-wanted // len(order)))]
     return np.concatenate([order, np.concatenate(drawn)[:wanted]])
+
+
+def _check_words(target: Path, labels: NDArray[Any]) -> None:
+    """Refuse words that would not come back as they are, each different from the others."""
+    if labels.dtype.kind != "U":
+        return
+    words = np.unique(labels).tolist()
+    if not all(word.strip() for word in words):
+        raise DataError(f"{target}: a label is an empty word; give each sample one")
+    numeric = all(is_number(word.strip()) for word in words)
+    seen: dict[str | float, str] = {}
+    for word in words:
+        before = seen.setdefault(float(word) if numeric else word.strip(), word)
+        if before != word:
+            raise DataError(f"{target}: the labels {before!r} and {word!r} would be read as the same; rename one")
 
 
 def _write_labels(directory: Path, labels: NDArray[Any]) -> None:

@@ -140,3 +140,15 @@ def test_files_that_differ_in_shape_or_dtype_are_named_with_what_both_have(tmp_p
 def test_what_is_no_extension_is_refused(extension):
     with pytest.raises(UserCodeError, match=r"is no extension; write it in lower case with the dot, '\.xyz'"):
         formats.loader(extension)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda array: array, lambda array: [array], lambda array: {"x": array}],
+    ids=["array", "sequences", "mapping"],
+)
+def test_masked_values_of_a_loader_are_never_taken_for_real_ones(tmp_path: Path, wrap):
+    write(tmp_path, "set1.xyz")
+    masked = np.ma.masked_array(np.zeros((3, 2)), mask=[[0, 1]] * 3)
+    with pytest.raises(UserCodeError, match="gave masked values, which would be taken for real ones; fill or drop"):
+        discovery.open(tmp_path, loader=lambda _: wrap(masked))

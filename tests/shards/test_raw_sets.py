@@ -74,3 +74,23 @@ def test_nothing_is_written_among_other_files(tmp_path: Path):
     (tmp_path / "mine.txt").write_text("")
     with pytest.raises(DataError, match="holds files already; name a new directory, or empty this one"):
         raw_sets.from_arrays(tmp_path, np.zeros((3, 1)))
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "message"),
+    [
+        (np.zeros((2, 1)), ["a", "a "], "the labels 'a' and 'a ' would be read as the same; rename one"),
+        (np.zeros((2, 1)), ["01", "1"], "the labels '01' and '1' would be read as the same; rename one"),
+        (np.zeros((2, 1)), ["a", " "], "a label is an empty word; give each sample one"),
+        (np.array(3.0), None, r"a single value was given; give an array \(samples, ...\)"),
+    ],
+)
+def test_labels_that_would_not_come_back_are_refused(tmp_path: Path, x, labels, message):
+    with pytest.raises(DataError, match=message):
+        raw_sets.from_arrays(tmp_path / "out", x, labels)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_words_that_look_like_numbers_stay_apart_beside_words(tmp_path: Path):
+    raw_sets.from_arrays(tmp_path / "out", np.zeros((3, 1)), ["01", "1", "one"])
+    assert discovery.open(tmp_path / "out").label_cells() == ["01", "1", "one"]
