@@ -8,6 +8,7 @@ from typing import Any
 
 from deeptrain.errors import DataError
 from deeptrain.formats import discovery, registry
+from deeptrain.formats.cells import shown
 from deeptrain.formats.data import RawData
 from deeptrain.formats.loaders import Loaded, Loader
 from deeptrain.shards.settings import DataSettings
@@ -65,7 +66,7 @@ def open(settings: DataSettings, base: Path) -> dict[str, RawData]:
     Raises:
         DataError: for whatever headers show to be wrong.
     """
-    with _in_words_of_settings():
+    with _in_words_of_settings(settings):
         return {name: _opened(settings, base, path, settings.weights) for name, path in settings.raw.items()}
 
 
@@ -87,7 +88,7 @@ def _opened(settings: DataSettings, base: Path, path: str, weights: str | None) 
 
 
 @contextlib.contextmanager
-def _in_words_of_settings() -> Iterator[None]:
+def _in_words_of_settings(settings: DataSettings) -> Iterator[None]:
     """Name settings by their keys in errors."""
     try:
         yield
@@ -95,6 +96,8 @@ def _in_words_of_settings() -> Iterator[None]:
         told = str(error)
         for theirs, ours in KEYS.items():
             told = told.replace(theirs, ours)
+        if settings.weights is not None:  # left out of the inputs like what is ignored
+            told = told.replace(f" ignored {shown(settings.weights)} is", f" weights {shown(settings.weights)} is")
         raise DataError(told) from error
 
 
