@@ -162,19 +162,22 @@ class _Ready:
     gatherer: Gatherer
 
 
-_kept: dict[tuple[str, str, str], _Ready] = {}
+_kept: dict[tuple[str, ...], _Ready] = {}
 """That of the last part this process made: the next one needs the same."""
 
 
 def _ready(made: Conversion, checker: Checker) -> _Ready:
     found = _artifact(made.samples, checker)
-    key = (str(found.directory.resolve()), found.manifest.content, made.whole.identity)
-    if key not in _kept:
+    # where raw files lie is in no identity, and they are open here
+    places = (str((made.base / path).resolve()) for path in made.settings.raw.values())
+    key = (str(found.directory.resolve()), found.manifest.content, made.whole.identity, *places)
+    ready = _kept.get(key)
+    if ready is None:
         _kept.clear()
         opened = samples.open(found)
         arranged = arrangement.arrange(opened, made.settings, len(made.parts))
-        _kept[key] = _Ready(opened, arranged, Gatherer(opened, lambda: sources.open(made.settings, made.base)))
-    return _kept[key]
+        _kept[key] = ready = _Ready(opened, arranged, Gatherer(opened, lambda: sources.open(made.settings, made.base)))
+    return ready
 
 
 def _artifact(specification: Specification, checker: Checker) -> Artifact:

@@ -253,3 +253,16 @@ def test_the_litter_of_a_killed_conversion_goes_with_the_next_one(tmp_path: Path
         place.mkdir(parents=True)
     conversion.convert(tmp_path / "raw", tmp_path / "out", **ARRAYS)
     assert not [place for place in litter if place.exists()]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_raw_files_may_move_between_two_parts_of_one_process(tmp_path: Path, tools):
+    arrays(tmp_path)
+    first = tools.planned(tmp_path, "out", **ARRAYS)
+    conversion.make_samples(first, Checker())
+    conversion.make_part(first, Checker(), 1)
+    (tmp_path / "raw").rename(tmp_path / "moved")
+    second = tools.planned(tmp_path, "out", **ARRAYS, path="moved")
+    assert second.whole.identity == first.whole.identity
+    conversion.make(second, Checker())
+    assert Checker().complete(first.whole)
