@@ -176,9 +176,7 @@ def _serve(
         threads.shutdown(wait=True, cancel_futures=True)
 
 
-def _begun(
-    reader: Reader, indices: Integers, first: int, least: int, threads: ThreadPoolExecutor
-) -> Iterator[Slice]:
+def _begun(reader: Reader, indices: Integers, first: int, least: int, threads: ThreadPoolExecutor) -> Iterator[Slice]:
     """The slices of a read: threads begin it now, or it is done when its turn comes."""
     parts = reader.parts(indices, least)
     return _runs(reader, indices, first, parts) if parts else pieces(reader, reader.start(indices, threads), first)

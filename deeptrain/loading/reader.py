@@ -137,8 +137,9 @@ class Reader:
         for name, column in self.split.columns.items():
             above, below = int(column.rows[begin]), int(column.rows[end])
             data = POOL.take((below - above) * column.row_bytes)
-            for one, two in column.runs(np.arange(begin, end), len(data)):
-                column.read(one, two, data[slice(*((int(column.rows[edge]) - above) * column.row_bytes for edge in (one, two)))])
+            for run in column.runs(np.arange(begin, end), len(data)):
+                start, stop = ((int(column.rows[edge]) - above) * column.row_bytes for edge in run)
+                column.read(*run, data[start:stop])
             rows = data.view(np.dtype(column.stored.dtype)).reshape(-1, *column.stored.shape)
             if column.starts is None:
                 found[name] = rows[first - above : last - above]
@@ -169,10 +170,7 @@ class Reader:
             # First of all: a file that changed is mapped anew, and compared
             for shard in _unique(column.shards_of(numbers)).tolist():
                 column.mapped(shard, numbers[:0])
-            runs = column.runs(column.unchecked(numbers), READ_BYTES)
-            pending = [
-                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last)) for first, last in runs
-            ]
+            pending = [_submit(threads, column.mapped, *task) for task in _tasks(column, column.unchecked(numbers))]
             joined = column.joined
             place = None if joined is None else _Place(joined.reshape(-1).view(np.uint8), None, column.rows)
             return pending, place
@@ -270,6 +268,18 @@ def _packed(column: Column, numbers: Integers) -> _Place:
         sizes = np.where(last_of_run, -(-sizes // step) * step, sizes)
     firsts = np.concatenate([[0], np.cumsum(sizes)])
     return _Place(POOL.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
+
+
+def _tasks(column: Column, numbers: Integers) -> list[tuple[int, Integers]]:
+    """Blocks to be compared where they are mapped: each shard's, in about `TASKS` tasks all together."""
+    together = max(1, len(numbers) // TASKS)
+    shards = column.shards_of(numbers)
+    edges = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(numbers)]
+    return [
+        (int(shards[at]), numbers[at : min(at + together, end)])
+        for begin, end in pairwise(edges)
+        for at in range(begin, end, together)
+    ]
 
 
 def _consecutive(indices: Integers) -> bool:
