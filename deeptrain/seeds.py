@@ -35,7 +35,16 @@ def permutation(length: int, *purpose: int | str) -> "NDArray[np.int64]":
     """
     import numpy as np
 
-    return np.argsort(words(length, *purpose), kind="stable").astype(np.int64, copy=False)
+    return stable_order(words(length, *purpose)).astype(np.int64, copy=False)
+
+
+def stable_order(numbers: "NDArray[np.uint64]") -> "NDArray[np.int64]":
+    """What a stable sort of numbers makes of them: of numbers that all differ any sort makes it, in half the time."""
+    import numpy as np
+
+    order = np.argsort(numbers)
+    ascending = numbers[order]
+    return np.argsort(numbers, kind="stable") if bool((ascending[1:] == ascending[:-1]).any()) else order
 
 
 def words(length: int, *purpose: int | str) -> "NDArray[np.uint64]":

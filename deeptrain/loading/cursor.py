@@ -119,9 +119,7 @@ class Cursor:
 
 def _one_by_one(reader: Reader, stream: Stream, place: int) -> Generator[Slice, None, None]:
     for first, last in stream.reads(place):
-        window = reader.start(stream.indices(first, last), None)
-        window.wait()
-        yield from pieces(reader, window, first)
+        yield from pieces(reader, reader.start(stream.indices(first, last), None), first)
 
 
 def _joined(pieces: Sequence[Any]) -> Any:

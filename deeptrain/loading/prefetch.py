@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -78,6 +78,7 @@ class Prefetch:
                 reader,
                 stream,
                 stream.reads(start, least),
+                least,
                 min(max(2, ahead), MOST_AHEAD),
                 self._found,
                 self._closing,
@@ -151,6 +152,7 @@ def _serve(
     reader: Reader,
     stream: Stream,
     reads: Iterator[tuple[int, int]],
+    least: int,
     ahead: int,
     found: "queue.Queue[Slice | BaseException | None]",
     closing: threading.Event,
@@ -158,33 +160,45 @@ def _serve(
     """The producer: begins reads `ahead` of the one it puts in order, and hands slices over one by one."""
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="deeptrain read")
     try:
-        pending: deque[tuple[int, Window]] = deque()
+        pending: deque[Iterator[Slice]] = deque()
         while not closing.is_set():
             while len(pending) < ahead and (read := next(reads, None)) is not None:
-                pending.append((read[0], reader.start(stream.indices(*read), threads)))
+                pending.append(_begun(reader, stream.indices(*read), read[0], least, threads))
             if not pending:
                 _hand(None, found, closing)
                 return
-            first, window = pending.popleft()
-            window.wait()
-            for piece in pieces(reader, window, first):
+            for piece in pending.popleft():
                 _hand(piece, found, closing)
                 del piece  # its memory may serve the next one
-            del window
     except BaseException as error:  # noqa: BLE001 - raised where the consumer waits
         _hand(error, found, closing)
     finally:
         threads.shutdown(wait=True, cancel_futures=True)
 
 
+def _begun(reader: Reader, indices: Integers, first: int, least: int, threads: ThreadPoolExecutor) -> Iterator[Slice]:
+    """The slices of a read: threads begin it now, or it is done when its turn comes."""
+    parts = reader.parts(indices, least)
+    return _runs(reader, indices, first, parts) if parts else pieces(reader, reader.start(indices, threads), first)
+
+
+def _runs(reader: Reader, indices: Integers, first: int, parts: Sequence[slice]) -> Iterator[Slice]:
+    begin = int(indices[0])
+    for part in parts:
+        x = reader.read_run(begin + part.start, begin + part.stop)
+        yield Slice(first + part.start, first + part.stop, indices[part], x)
+        del x  # its memory may serve the next one
+
+
 def pieces(reader: Reader, window: Window, first: int) -> Iterator[Slice]:
-    """The samples of a window that is read, in order; those that need no copy all at once.
+    """The samples of a window, in order, once they are read; those that need no copy all at once.
 
     Args:
         reader: of the window.
         window: which samples.
         first: place of the first one in the stream.
     """
+    window.wait()
     count = len(window.indices)
     step = count
     if not window.ordered:

@@ -3,8 +3,9 @@
 Three ways, chosen by size and order:
 
 - *held*: the whole split fits into the memory given. Blocks are read and compared once, when first touched, and stay.
-- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there; from the page
-  cache, if it holds them all and the files can be mapped next to each other.
+- *windows*: blocks are read into recycled memory, compared, and their samples put in order from there. What the page
+  cache holds is read when its turn comes, a few blocks at a time, if it is wanted as it is stored (see
+  `Reader.parts`), and else mapped, if the files can be mapped next to each other.
 - *mapped*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
   when first touched (see `Column.mapped`), and samples are copied from there.
 """
@@ -12,6 +13,7 @@ Three ways, chosen by size and order:
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +33,9 @@ TASKS = 16
 
 ALIGN_BYTES = 256 << 10
 """The most that is left free between blocks so that the second begins at a page and is read straight to its place."""
+
+STREAM_BYTES = 2 << 20
+"""Of what the page cache holds so much is read at once: a copy that the processor's cache holds until it is used."""
 
 Way = Literal["held", "windows", "mapped"]
 
@@ -99,10 +104,54 @@ class Reader:
     def start(self, indices: Integers, threads: ThreadPoolExecutor | None) -> Window:
         """Begin to read samples."""
         numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
-        ordered = self.way != "mapped" and len(indices) > 0 and bool((np.diff(indices) == 1).all())
-        begun = {name: self._begin(column, numbers, threads) for name, column in self.split.columns.items()}
+        ordered = self.way != "mapped" and _consecutive(indices)
+        begun = {name: self._begin(column, numbers, threads, ordered) for name, column in self.split.columns.items()}
         pending = [one for futures, _ in begun.values() for one in futures]
         return Window(indices, ordered, self, pending, {name: place for name, (_, place) in begun.items()})
+
+    def parts(self, indices: Integers, least: int) -> list[slice]:
+        """Parts in which `read_run` is to read samples; none where they are better read at once, and ahead.
+
+        Samples that are one after the other, in blocks that the page cache holds and this reader does not, come in
+        parts of whole blocks, of `STREAM_BYTES` or `least` samples: one thread copies and compares them as fast as the
+        memory gives them, and more in flight than the processor's cache holds is slower.
+        """
+        if self.way != "windows" or not _consecutive(indices):
+            return []
+        first, last = int(indices[0]), int(indices[-1]) + 1
+        begin, end = self._blocks_of(first, last)
+        for column in self.split.columns.values():
+            if not all(column.cached(*run) for run in column.runs(np.arange(begin, end), READ_BYTES)):
+                return []
+        most = max(least, STREAM_BYTES * len(self.split) // self.split.bytes)
+        cuts = [first]
+        for edge in self.split.blocks[begin + 1 : end].tolist():
+            if edge - cuts[-1] >= most:
+                cuts.append(edge)
+        return [slice(one - first, two - first) for one, two in pairwise([*cuts, last])]
+
+    def read_run(self, first: int, last: int) -> dict[str, Any]:
+        """The samples `first` to `last` - 1, read and compared now, by this thread: by input, as `Window.take`."""
+        begin, end = self._blocks_of(first, last)
+        found: dict[str, Any] = {}
+        for name, column in self.split.columns.items():
+            above, below = int(column.rows[begin]), int(column.rows[end])
+            data = POOL.take((below - above) * column.row_bytes)
+            for run in column.runs(np.arange(begin, end), len(data)):
+                start, stop = ((int(column.rows[edge]) - above) * column.row_bytes for edge in run)
+                column.read(*run, data[start:stop])
+            rows = data.view(np.dtype(column.stored.dtype)).reshape(-1, *column.stored.shape)
+            if column.starts is None:
+                found[name] = rows[first - above : last - above]
+            else:
+                starts = column.starts[first : last + 1]
+                found[name] = reading.cut(rows[int(starts[0]) - above :], starts)
+        return found
+
+    def _blocks_of(self, first: int, last: int) -> tuple[int, int]:
+        """First block and the one after the last of the samples `first` to `last` - 1."""
+        begin, end = np.searchsorted(self.split.blocks, [first, last - 1], side="right").tolist()
+        return begin - 1, end
 
     def samples(self, column: Column, indices: Integers, place: "_Place | None") -> Any:
         """Samples that are read: an array, or a list of sequences."""
@@ -113,19 +162,15 @@ class Reader:
         return reading.cut(found, blocks.offsets((column.starts[1:] - column.starts[:-1])[indices]))
 
     def _begin(
-        self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None
+        self, column: Column, numbers: Integers, threads: ThreadPoolExecutor | None, ordered: bool
     ) -> "tuple[Sequence[Future[Any]], _Place | None]":
         place: _Place | None
         runs = column.runs(numbers, READ_BYTES)
-        there = self.way == "windows" and column.joined is not None and all(column.cached(*run) for run in runs)
-        if self.way == "mapped" or there:
+        if self.way == "mapped" or (not ordered and self._there(column, runs)):
             # First of all: a file that changed is mapped anew, and compared
             for shard in _unique(column.shards_of(numbers)).tolist():
                 column.mapped(shard, numbers[:0])
-            runs = column.runs(column.unchecked(numbers), READ_BYTES)
-            pending = [
-                _submit(threads, column.mapped, column.shard_of(first), np.arange(first, last)) for first, last in runs
-            ]
+            pending = [_submit(threads, column.mapped, *task) for task in _tasks(column, column.unchecked(numbers))]
             joined = column.joined
             place = None if joined is None else _Place(joined.reshape(-1).view(np.uint8), None, column.rows)
             return pending, place
@@ -141,6 +186,10 @@ class Reader:
             for at in range(0, len(runs), together)
         ]
         return pending, place
+
+    def _there(self, column: Column, runs: Sequence[tuple[int, int]]) -> bool:
+        """Whether blocks are to be used where the page cache holds them."""
+        return self.way == "windows" and column.joined is not None and all(column.cached(*run) for run in runs)
 
     def _read(self, column: Column, runs: Sequence[tuple[int, int]], place: "_Place") -> None:
         for first, last in runs:
@@ -219,6 +268,22 @@ def _packed(column: Column, numbers: Integers) -> _Place:
         sizes = np.where(last_of_run, -(-sizes // step) * step, sizes)
     firsts = np.concatenate([[0], np.cumsum(sizes)])
     return _Place(POOL.take(int(firsts[-1]) * column.row_bytes), numbers, firsts[:-1])
+
+
+def _tasks(column: Column, numbers: Integers) -> list[tuple[int, Integers]]:
+    """Blocks to be compared where they are mapped: each shard's, in about `TASKS` tasks all together."""
+    together = max(1, len(numbers) // TASKS)
+    shards = column.shards_of(numbers)
+    edges = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(numbers)]
+    return [
+        (int(shards[at]), numbers[at : min(at + together, end)])
+        for begin, end in pairwise(edges)
+        for at in range(begin, end, together)
+    ]
+
+
+def _consecutive(indices: Integers) -> bool:
+    return len(indices) > 0 and bool((np.diff(indices) == 1).all())
 
 
 def _unique(numbers: Integers) -> Integers:

@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain.errors import AlteredError, ArtifactError, DataError
+from deeptrain.loading import reader
 from deeptrain.loading.batch import letters, name_of
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.order import stream
 from deeptrain.loading.position import Position
+from deeptrain.shards import page_cache
 from deeptrain.shards.reading import Split
 from tests import shard_files
 
@@ -170,6 +172,35 @@ def test_any_part_of_a_stream_is_that_part_of_the_whole(split: Split, order: Any
     assert reads[0][0] == first
     assert reads[-1][1] == SAMPLES
     assert all(before[1] == after[0] < after[1] for before, after in pairwise(reads))
+
+
+@pytest.mark.parametrize("kind", ["one", "series", "both", "pages"])
+@given(data=st.data())
+def test_what_the_page_cache_holds_comes_in_parts_of_whole_blocks(
+    splits: dict[str, Split], kind: str, data: st.DataObject
+) -> None:
+    split = splits[kind]
+    first = data.draw(st.integers(0, SAMPLES - 1))
+    last = data.draw(st.integers(first + 1, SAMPLES))
+    least = data.draw(st.integers(1, 20))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_cache, "holds", lambda *_: True)
+        patch.setattr(reader, "STREAM_BYTES", 0)
+        reads = reader.Reader(split, 0)
+        parts = reads.parts(np.arange(first, last), least)
+        place = 0
+        for part in parts:
+            assert part.start == place
+            assert part.start == 0 or first + part.start in split.blocks
+            assert part.stop - part.start >= least or part.stop == last - first
+            run = reads.read_run(first + part.start, first + part.stop)
+            found = run if len(run) > 1 else next(iter(run.values()))
+            check_samples(kind, found, np.arange(first + part.start, first + part.stop))
+            place = part.stop
+        assert place == last - first
+        assert reads.parts(np.arange(first, last)[::-1], least) == [] or last - first == 1
+        patch.setattr(page_cache, "holds", lambda *_: False)
+        assert reads.parts(np.arange(first, last), least) == []
 
 
 def test_sets_stay_together_in_the_order_of_sets(split: Split) -> None:

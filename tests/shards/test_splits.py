@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
-from deeptrain.seeds import permutation
+from deeptrain.seeds import permutation, stable_order
 from deeptrain.shards import splits
 
 
@@ -77,6 +77,12 @@ def test_every_sample_comes_into_train_about_equally_often():
     for seed in range(1000):
         times[splits.split({"train": 20, "val": 20}, 40, seed, np.arange(40) % 2)["train"]] += 1
     assert (np.abs(times - 500) < 80).all()  # five standard deviations
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9), max_size=200))
+def test_equal_numbers_keep_their_order(numbers):
+    found = stable_order(np.array(numbers, np.uint64))
+    assert found.tolist() == sorted(range(len(numbers)), key=numbers.__getitem__)
 
 
 def test_the_permutation_of_a_purpose_is_for_ever():
