@@ -179,11 +179,14 @@ class RawData:
             chosen = order[first:last]
             rows = indices[chosen] - (ends[number] - (found.samples or 0))
             for field, source in zip(self.inputs, self.sources, strict=True):
-                whole = len(chosen) == len(indices)
-                part = out[field.name] if whole else np.empty((len(chosen), *field.step), out[field.name].dtype)
+                # `chosen` ascends: where it is a run, the samples are read to where they belong
+                run = slice(chosen[0], chosen[-1] + 1)
+                if len(chosen) == run.stop - run.start:
+                    self._take(found, field, source, rows, out[field.name][run])
+                    continue
+                part = np.empty((len(chosen), *field.step), out[field.name].dtype)
                 self._take(found, field, source, rows, part)
-                if not whole:
-                    out[field.name][chosen] = part
+                out[field.name][chosen] = part
 
     def _take(
         self, found: RawSet, field: Field, source: str | None, rows: "NDArray[np.int64]", out: "NDArray[Any]"

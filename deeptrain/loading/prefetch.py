@@ -23,6 +23,8 @@ log = logging.getLogger("deeptrain")
 
 STUCK_SECONDS = 60.0
 POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 10.0
+"""That closing waits at most; a thread that is left behind ends when its read does."""
 
 MOST_AHEAD = 16
 """Reads of a few bytes each are not begun by the hundred."""
@@ -110,14 +112,14 @@ class Prefetch:
         raise found
 
     def close(self) -> None:
-        """End and join the threads; calling it again does nothing."""
+        """End the threads and wait for them, but not for a disk that does not answer; may be called again."""
         self._ended = True
         self._closing.set()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._found.get_nowait()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
         """Read within a block."""
@@ -128,9 +130,9 @@ class Prefetch:
         self.close()
 
     def __del__(self) -> None:
-        """Close what nobody reads any more."""
-        if hasattr(self, "_thread"):
-            self.close()
+        """Have the threads end by themselves: waiting for them here could be waiting for who collects this garbage."""
+        if hasattr(self, "_closing"):
+            self._closing.set()
 
     def _wait(self) -> Slice | BaseException | None:
         waited = 0.0

@@ -8,15 +8,20 @@ from numpy.typing import NDArray
 
 from deeptrain.errors import AlteredError
 from deeptrain.formats.data import RawData
+from deeptrain.shards import memory
 from deeptrain.shards.blocks import offsets
 from deeptrain.shards.samples import Samples, StoredInput, row_checks
 from deeptrain.shards.splits import Indices
 
+LINE = 64  # bytes; every input begins at a cache line
 SCRATCH_BYTES = 1 << 20  # stays in the processor's cache between reading and putting in place
 
 
 class Gatherer:
-    """Gives samples by their numbers, in any order; within each call files are read from beginning to end."""
+    """Gives samples by their numbers, in any order; within each call files are read from beginning to end.
+
+    Memory of raw files' samples is used again once nobody holds them: fresh memory costs more than the read into it.
+    """
 
     def __init__(self, samples: Samples, raw: Callable[[], Mapping[str, RawData]]) -> None:
         """Prepare to read.
@@ -31,9 +36,14 @@ class Gatherer:
         self._raw: Sequence[RawData] = () if self._staged else tuple(raw().values())
         self._ends = np.cumsum([source.samples for source in samples.described.sources])
         self._offsets = {name: offsets(lengths) for name, lengths in samples.lengths.items()}
+        self._size = 0
+        self._pool = memory.Pool(0)
 
     def pieces(self, indices: Indices, size: int) -> Iterator[slice]:
         """The indices cut into runs of about `size` bytes of values, at least one sample each."""
+        if size != self._size:
+            # one is being filled while another one is being written
+            self._size, self._pool = size, memory.Pool(2 * (size + memory.HUGE))
         fixed = sum(one.row_bytes for one in self._inputs if not one.sequence)
         if not self._offsets:
             step = max(1, size // fixed)
@@ -72,7 +82,7 @@ class Gatherer:
         return found
 
     def _from_raw(self, ascending: Indices, order: Indices | None) -> dict[str, NDArray[Any]]:
-        out = {one.name: np.empty((len(ascending), *one.row), one.dtype) for one in self._inputs}
+        out = self._room(len(ascending))
         if order is None:
             self._read(ascending, out)
             return out
@@ -85,6 +95,16 @@ class Gatherer:
             for name, array in part.items():
                 out[name][order[start : start + rows]] = array
         return out
+
+    def _room(self, samples: int) -> dict[str, NDArray[Any]]:
+        """Memory for so many samples, of any content: by input (samples, *shape), all in one piece."""
+        starts = offsets(np.array([-(-samples * one.row_bytes // LINE) * LINE for one in self._inputs]))
+        # of one size, so that the last and smaller piece of a shard leaves the memory for the next shard's first
+        room = self._pool.take(max(int(starts[-1]), self._size))
+        return {
+            one.name: room[start : start + samples * one.row_bytes].view(one.dtype).reshape(samples, *one.row)
+            for one, start in zip(self._inputs, starts.tolist(), strict=False)
+        }
 
     def _read(self, ascending: Indices, out: Mapping[str, NDArray[Any]]) -> None:
         """Samples in ascending order, from the raw data set of each."""

@@ -10,8 +10,9 @@ Which shards a part has, and every byte of them, is a function of the settings a
 any order, by any number of processes, with any memory.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -32,6 +33,8 @@ from deeptrain.store.artifact import Artifact
 NAME = "part.json"
 VERSION = 1
 MOST_FEATURES = 1024  # columns whose statistics are told apart
+PIECE_BYTES = 32 << 20
+"""The most values gathered at once: more would only be more fresh memory, and the disk would begin later."""
 LEAST_SET = 256 << 10  # bytes of a set whose first sample begins a block
 
 
@@ -85,7 +88,7 @@ def write(
     total = sum(shard.stop - shard.start for shard in shards)
     done = 0
     told = []
-    with ThreadPoolExecutor(1, "write shards") as thread:
+    with ThreadPoolExecutor(1, "write shards") as thread, ThreadPoolExecutor(1, "sum values") as other:
         for shard in shards:
             chosen = arranged.splits[shard.split][shard.start : shard.stop]
             moments = _moments(samples)
@@ -99,19 +102,16 @@ def write(
                 compression=settings.compression,
                 cuts=_cuts(samples, arranged, shard),
             ) as file:
-                written = None
-                # a third is being filled, a third is being written, a third is what NumPy needs meanwhile
-                for piece in gatherer.pieces(chosen, memory // 3):
+                at_work: tuple[Future[None], ...] = ()
+                # a third is being filled, a third is being written and summed, a third is what NumPy needs meanwhile
+                for piece in gatherer.pieces(chosen, min(memory // 3, PIECE_BYTES)):
                     arrays = gatherer.take(chosen[piece])
-                    if written is not None:
-                        written.result()
-                    written = thread.submit(file.append, arrays)
-                    for name, rows in arrays.items():
-                        moments[name].add(rows)
+                    _wait(at_work)
+                    at_work = thread.submit(file.append, arrays), other.submit(_add, moments, arrays)
+                    del arrays
                     done += piece.stop - piece.start
                     watch(done, total)
-                if written is not None:
-                    written.result()
+                _wait(at_work)
                 _write_checks(writer, shard.name, file.close(), tuple(moments))
             sums = {name: of.sums() for name, of in moments.items()}
             _check_finite(samples, sums, shard)
@@ -153,6 +153,16 @@ def checks(artifact: Artifact, shard: str, inputs: Sequence[str]) -> ShardChecks
         {name: table[:, 1 + 2 * i] for i, name in enumerate(inputs)},
         {name: table[:, 2 + 2 * i].astype(np.int64) for i, name in enumerate(inputs)},
     )
+
+
+def _wait(at_work: Iterable[Future[None]]) -> None:
+    for one in at_work:
+        one.result()
+
+
+def _add(moments: Mapping[str, Moments], arrays: Mapping[str, NDArray[Any]]) -> None:
+    for name, rows in arrays.items():
+        moments[name].add(rows)
 
 
 def _moments(samples: Samples) -> dict[str, Moments]:

@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from deeptrain.errors import DataError
 from deeptrain.formats.format import Field
 from deeptrain.formats.npy import NPY
+from deeptrain.formats.npy import header as header_of
 from deeptrain.formats.npz import NPZ
 
 DTYPES = [
@@ -75,10 +77,16 @@ def test_every_array_comes_back_in_native_bytes_whatever_the_chunks(tmp_path_fac
     assert all(chunk.arrays["x"].flags.c_contiguous for chunk in chunks)
     assert format.random_access(path) == (zipped != "deflated")
     if format.random_access(path):
-        chosen = np.arange(len(array))[::-1].repeat(2)
-        out = np.empty((len(chosen), *array.shape[1:]), field.dtype)
-        format.take(path, field, chosen, out)
-        assert out.tobytes() == np.ascontiguousarray(array[chosen]).astype(field.dtype).tobytes()
+        everything = np.arange(len(array))
+        for chosen in (
+            everything,
+            everything[::-1].repeat(2),
+            np.delete(everything, rows % len(array)),
+            everything[:0],
+        ):
+            out = np.empty((len(chosen), *array.shape[1:]), field.dtype)
+            format.take(path, field, chosen, out)
+            assert out.tobytes() == np.ascontiguousarray(array[chosen]).astype(field.dtype).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -182,6 +190,17 @@ def test_a_file_that_shrinks_after_it_was_opened_is_named(tmp_path: Path):
     path.write_bytes(path.read_bytes()[: 1 << 20])
     with pytest.raises(DataError, match=r"a\.npy: ends within its array; was it cut off since it was opened\?"):
         list(chunks)
+
+
+@pytest.mark.parametrize("rows", [[99_999], list(range(99_000, 100_000)), list(range(100_000))])
+def test_a_file_that_shrinks_before_rows_are_taken_is_named(tmp_path: Path, rows):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((100_000, 10)))
+    with path.open("rb") as file:
+        region = header_of(file, path, str(path))
+    os.truncate(path, 7 << 20)
+    with pytest.raises(DataError, match=r"a\.npy: ends within its array; was it cut off since it was opened\?"):
+        region.take(np.array(rows), np.empty((len(rows), 10)))
 
 
 def test_every_flipped_byte_of_an_npz_is_found_or_changes_nothing(tmp_path: Path):

@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import os
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def split(splits: dict[str, Split]) -> Split:
 def readers() -> int:
     """Threads that read ahead: pytest may have others."""
     return sum(thread.name.startswith("deeptrain read") for thread in threading.enumerate())
+
+
+def wait_for_none() -> None:
+    """Threads whose reader was collected end by themselves, soon."""
+    deadline = time.monotonic() + 10
+    while readers() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def expected(kind: str, index: int) -> Any:
@@ -422,6 +430,7 @@ def test_a_file_replaced_while_it_is_read_is_noticed_or_goes_on_as_it_was(tmp_pa
 def test_nothing_is_left_over_after_a_thousand_epochs(split: Split) -> None:
     def left() -> tuple[int, int]:
         gc.collect()
+        wait_for_none()
         return readers(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
     for superbatch_bytes in (0, 1 << 20):
@@ -448,6 +457,21 @@ def test_closing_ends_the_threads_and_reading_goes_on_afterwards(split: Split) -
     np.testing.assert_array_equal(batches.batch(1, 1).x, X[batches.indices(1, 1)])
     del batches
     gc.collect()
+    wait_for_none()
+    assert readers() == 0
+
+
+def test_a_reader_that_is_collected_waits_for_no_thread(split: Split) -> None:
+    """Garbage is collected anywhere, also while a lock is held that the thread needs to end."""
+    batches = Batches(split, 4, order="blocks", superbatch_bytes=0)
+    batches.batch(1, 0)
+    (column,) = split.columns.values()
+    with column._lock:
+        begun = time.monotonic()
+        batches._running = None
+        gc.collect()
+        assert time.monotonic() - begun < 5
+    wait_for_none()
     assert readers() == 0
 
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
-from deeptrain.shards import npy, sources
+from deeptrain.shards import conversion, npy, reading, sources
+from deeptrain.store.completeness import Checker
 
 
 def make(base: Path, rows: list[int], classes: int = 2, columns: int = 4) -> dict[tuple[str, int], list[int]]:
@@ -93,6 +95,48 @@ def test_two_conversions_give_the_same_bytes_wherever_the_raw_files_lie(tmp_path
     assert first == again == third
     assert not any(str(tmp_path).encode() in data for data in first.values())
     assert first != files_of(tools.convert(tmp_path, samples_per_shard=7, seed=1))
+
+
+@settings(deadline=None, max_examples=15)  # they write files
+@given(
+    rows=st.lists(st.integers(1, 30), min_size=1, max_size=6).filter(lambda rows: sum(rows) >= 40),
+    memory=st.integers(1, 4000),
+    shuffle=st.booleans(),
+    dtype=st.sampled_from(["float32", "int16"]),  # as it goes into shards, and another
+)
+def test_arrays_come_back_whatever_the_memory_that_their_pieces_share(
+    tmp_path_factory, tools, rows, memory, shuffle, dtype
+):
+    base = tmp_path_factory.mktemp("base")
+    (base / "raw").mkdir()
+    raw = np.arange(sum(rows) * 6).reshape(-1, 2, 3).astype(dtype)
+    for number, part in enumerate(np.split(raw, np.cumsum(rows)[:-1]), 1):
+        np.save(base / "raw" / f"x-{number}.npy", part)
+    asked = {"labels": "input", "samples_per_set": 7, "samples_per_shard": 16, "shuffle": shuffle}
+    made = tools.planned(base, **asked)
+    conversion.make(made, Checker(), memory=memory)
+    shards = reading.open(made.directory)
+    starts = np.cumsum([0, *rows])
+    for name in ("train", "val"):
+        split = shards.split(name)
+        expected = raw[starts[split.origin[:, 1].astype(int)] + split.origin[:, 2].astype(int)]
+        assert np.array_equal(split.take(np.arange(len(split))), expected)
+    again = tools.planned(base, **asked)
+    conversion.make(again, Checker())
+    assert tools.tree(again.root) == tools.tree(made.root)
+
+
+def test_a_conversion_that_fails_while_it_writes_leaves_no_thread_and_no_artifact(tmp_path: Path, tools):
+    (tmp_path / "raw").mkdir()
+    raw = np.zeros((100, 3), np.float32)
+    raw[70] = np.inf
+    np.save(tmp_path / "raw" / "x.npy", raw)
+    made = tools.planned(tmp_path, labels="input", shuffle=False)
+    with pytest.raises(DataError, match=r"x\.npy: row 70: the value is inf"):
+        conversion.make(made, Checker(), memory=300)
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("write shards", "sum values"))]
+    assert not list(made.root.rglob("part.json"))
 
 
 def test_shards_are_npy_files_of_plain_numpy_with_data_at_byte_4096(tmp_path: Path, tools):

@@ -1,14 +1,16 @@
 """Raw files: touching one changes nothing, changing a byte changes what depends on it."""
 
+import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from deeptrain import files
 from deeptrain.errors import DataError
-from deeptrain.store.fingerprints import fingerprint
+from deeptrain.store.fingerprints import LARGE, fingerprint
 
 
 def test_touching_changes_nothing_and_a_byte_changes_the_content(tmp_path: Path) -> None:
@@ -64,3 +66,23 @@ def test_a_spoilt_memory_costs_time_only(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.csv: cannot be read: No such file"):
         fingerprint([tmp_path / "gone.csv"], tmp_path, tmp_path / "memory.json")
+
+
+def test_large_files_read_side_by_side_have_the_digests_that_each_has_alone(tmp_path: Path) -> None:
+    raw = [tmp_path / f"{number}.npy" for number in range(5)]
+    for number, path in enumerate(raw):
+        path.write_bytes(bytes([number]) * (LARGE + number))
+    told = fingerprint(raw, tmp_path, tmp_path / "memory.json")
+    assert list(told.files) == [path.name for path in raw]
+    for path in raw:
+        assert told.files[path.name] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("fingerprint")]
+
+
+def test_of_large_files_the_first_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    raw = [tmp_path / f"{number}.npy" for number in range(3)]
+    raw[0].write_bytes(bytes(3 * LARGE))
+    for path in raw[1:]:
+        path.mkdir()
+    with pytest.raises(DataError, match=r"1\.npy: cannot be read: Is a directory"):
+        fingerprint(raw, tmp_path, tmp_path / "memory.json")

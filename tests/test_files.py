@@ -1,0 +1,64 @@
+"""Files that are hashed while they are written, in whatever pieces they come."""
+
+import hashlib
+import os
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deeptrain import files
+from deeptrain.files import BEHIND, BLOCK, HashingFile, begin_writing, sha256_of
+
+DATA = os.urandom(1 << 16) * (3 * BEHIND >> 16)
+PLACES = st.integers(0, len(DATA)) | st.sampled_from([BLOCK, BLOCK + 1, BEHIND - 1, BEHIND, BEHIND + 1, 2 * BEHIND])
+
+
+@settings(max_examples=20)
+@given(st.lists(PLACES, max_size=5))
+def test_bytes_and_digest_are_the_same_in_whatever_pieces_they_are_written(cuts: list[int]) -> None:
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "file"
+        file = HashingFile(path)
+        for start, stop in pairwise(sorted([0, *cuts, len(DATA)])):
+            assert file.write(memoryview(DATA)[start:stop]) == stop - start
+            assert file.tell() == stop
+        digest = file.finish("name")
+        assert path.read_bytes() == DATA
+        assert (digest.name, digest.bytes, digest.sha256) == ("name", len(DATA), hashlib.sha256(DATA).hexdigest())
+        assert sha256_of(path) == digest.sha256
+
+
+def test_a_write_that_takes_less_than_it_was_given_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[: max(1, len(data) // 3)]))
+    file = HashingFile(tmp_path / "file")
+    file.write(DATA[: 2 * BLOCK + 5])
+    digest = file.finish("file")
+    assert (tmp_path / "file").read_bytes() == DATA[: 2 * BLOCK + 5]
+    assert digest.sha256 == hashlib.sha256(DATA[: 2 * BLOCK + 5]).hexdigest()
+
+
+def test_a_system_that_cannot_begin_early_writes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_sync_file_range", lambda: None)
+    file = HashingFile(tmp_path / "file")
+    file.write(DATA)
+    assert file.finish("file").sha256 == hashlib.sha256(DATA).hexdigest()
+
+
+def test_beginning_early_leaves_every_error_to_the_sync(tmp_path: Path) -> None:
+    begin_writing(-1, 0, BEHIND)
+    with (tmp_path / "read").open("wb") as file:
+        begin_writing(file.fileno(), -BEHIND, BEHIND)
+
+
+def test_bytes_read_for_a_digest_are_told(tmp_path: Path) -> None:
+    path, told = tmp_path / "file", []
+    path.write_bytes(DATA[: 2 * BLOCK + 5])
+    sha256_of(path, told.append)
+    assert told == [BLOCK, BLOCK, 5]
