@@ -35,13 +35,16 @@ class SchedulerStatus:
         A scheduler that does not answer is left alone: Luigi asks it too, and the command tells what follows.
         """
         task = self.task
-        if task is None or task.set_status_message is None or task.set_progress_percentage is None:
+        # Taken once: Luigi takes them from the task when it ends, which may be now.
+        say = None if task is None else task.set_status_message
+        set_percentage = None if task is None else task.set_progress_percentage
+        if say is None or set_percentage is None:
             return
         loss = "" if progress.loss is None else f", loss {in_digits(progress.loss)}"
         text = f"epoch {progress.epoch} of {progress.epochs}, iteration {progress.iteration} of {progress.iterations}"
         with contextlib.suppress(RPCError):
-            task.set_status_message(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
-            task.set_progress_percentage(round(100 * progress.fraction))
+            say(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
+            set_percentage(round(100 * progress.fraction))
 
     def close(self) -> None:
         """Nothing is kept open."""
