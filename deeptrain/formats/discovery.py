@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypedDict
 
 from deeptrain.errors import DataError
 from deeptrain.formats import labelling, numbering, numbers, places, registry
@@ -34,6 +34,26 @@ class Said:
     rows: Literal["samples", "sets"] | None
     keys: Literal["inputs", "sets"] | None
     set_number: int | Literal["none"] | None
+
+
+class Reading(TypedDict, total=False):
+    """What may be said of raw data instead of inferred: the keywords of `open`, for functions that pass them on."""
+
+    format: str | None
+    loader: str | Callable[[Path], Any] | None
+    beside: Path | None
+    labels: str | Path | None
+    label_column: str | None
+    label_names: str | None
+    group: str | None
+    inputs: Sequence[str] | None
+    ignored: Sequence[str]
+    rows: Literal["samples", "sets"] | None
+    keys: Literal["inputs", "sets"] | None
+    set_number: int | Literal["none"] | None
+    features: int | None
+    first: int | None
+    mode: str | None
 
 
 def open(

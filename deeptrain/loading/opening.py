@@ -1,15 +1,15 @@
 """`open(path)`: what a directory of raw files holds, told on one screen."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from deeptrain.errors import DataError
 from deeptrain.formats import discovery, numbering
 from deeptrain.formats.cells import is_number, listed, shown
 from deeptrain.formats.data import RawData
+from deeptrain.formats.discovery import Reading
 from deeptrain.formats.format import Field
 
 if TYPE_CHECKING:  # importing deeptrain.loading loads no NumPy
@@ -99,26 +99,7 @@ class AutoData:
         return ", ".join(told) if len(told) <= SHOWN_CLASSES else listed(told, SHOWN_CLASSES)
 
 
-def open(
-    path: str | Path,
-    *,
-    classes: int | None = None,
-    format: str | None = None,
-    loader: str | Callable[[Path], Any] | None = None,
-    beside: Path | None = None,
-    labels: str | Path | None = None,
-    label_column: str | None = None,
-    label_names: str | None = None,
-    group: str | None = None,
-    inputs: Sequence[str] | None = None,
-    ignored: Sequence[str] = (),
-    rows: Literal["samples", "sets"] | None = None,
-    keys: Literal["inputs", "sets"] | None = None,
-    set_number: int | Literal["none"] | None = None,
-    features: int | None = None,
-    first: int | None = None,
-    mode: str | None = None,
-) -> AutoData:
+def open(path: str | Path, *, classes: int | None = None, **reading: Unpack[Reading]) -> AutoData:
     """What lies at a path: format, sets, inputs, samples, labels, classes and their balance.
 
     Reads headers and labels; of text files all, to count the samples. What is not said is inferred, and what may be
@@ -127,44 +108,14 @@ def open(
     Args:
         path: a file, a directory of files, or a directory of folders, one a class.
         classes: how many there are: labels must then be whole numbers from 0 to classes - 1.
-        format: see `deeptrain.formats.discovery.open`, which takes these and what follows.
-        loader: "module:function" or a function that reads a file.
-        beside: where the loader's module is.
-        labels: path of the labels, or "none", "input", "folder", "column".
-        label_column: name of their column or key.
-        label_names: name of the column of file names in a table of labels.
-        group: column of what is never split.
-        inputs: names of the inputs.
-        ignored: names that are left out.
-        rows: whether rows of an only array are "samples" or "sets".
-        keys: whether keys of an only file are "inputs" or "sets".
-        set_number: which run of digits in a name is the set number.
-        features: of svmlight files.
-        first: number of their first feature.
-        mode: of images.
+        reading: what is said instead of inferred (format, loader, labels, label_column, group, inputs, ignored, ...):
+            the keywords of `deeptrain.formats.discovery.open`.
 
     Raises:
         DataError: naming what is missing, damaged, ambiguous, or does not fit together.
         UserCodeError: when a loader function fails.
     """
-    data = discovery.open(
-        Path(path),
-        format=format,
-        loader=loader,
-        beside=beside,
-        labels=labels,
-        label_column=label_column,
-        label_names=label_names,
-        group=group,
-        inputs=inputs,
-        ignored=ignored,
-        rows=rows,
-        keys=keys,
-        set_number=set_number,
-        features=features,
-        first=first,
-        mode=mode,
-    ).counted()
+    data = discovery.open(Path(path), **reading).counted()
     return AutoData(data, summarise(data, data.label_cells(), classes))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from deeptrain.errors import ArtifactError, DataError
 from deeptrain.settings import Mistakes, typed
-from deeptrain.shards import arrangement, joining, parts, plan, samples, sources
+from deeptrain.shards import arrangement, intake, joining, parts, plan, samples, sources
 from deeptrain.shards.arrangement import Arrangement
 from deeptrain.shards.gathering import Gatherer
 from deeptrain.shards.plan import Conversion
@@ -105,7 +105,7 @@ def make_samples(made: Conversion, checker: Checker, memory: int = MEMORY, watch
         if checker.complete(made.samples):
             return
         with artifact.writing(made.samples, checker.links(made.samples)) as writer:
-            samples.write(
+            intake.write(
                 writer,
                 made.settings,
                 made.base,

@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.lib.format import write_array
@@ -19,6 +19,7 @@ from deeptrain import files
 from deeptrain.errors import DataError
 from deeptrain.formats import discovery
 from deeptrain.formats.cells import is_number
+from deeptrain.formats.discovery import Reading
 from deeptrain.seeds import permutation
 
 ROWS = 4096
@@ -76,7 +77,9 @@ def from_arrays(
     return tuple(written)
 
 
-def from_format(path: str | Path, directory: str | Path, *, dtype: str = "float32", **reading: Any) -> tuple[Path, ...]:
+def from_format(
+    path: str | Path, directory: str | Path, *, dtype: str = "float32", **reading: Unpack[Reading]
+) -> tuple[Path, ...]:
     """Write raw data of any format as arrays, in bounded memory: samples, labels and their order stay.
 
     Each set becomes sets of at most 4,096 samples, numbered through; data of one input whose samples have one shape.
