@@ -29,7 +29,8 @@ from deeptrain.shards.progress import Watch, nobody
 from deeptrain.shards.reading import Shards
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays, building, runtime
-from deeptrain.training.callbacks import callbacks
+from deeptrain.training.callbacks.naming import callbacks
+from deeptrain.training.frequency import Every
 from deeptrain.training.journal import Journal
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.progress import Progress
@@ -232,7 +233,8 @@ def _made(
         metrics=opened.metrics,
         key_metric=_key_metric(settings.key_metric),
         callbacks=callbacks(settings.callbacks, opened.plan.experiment.beside),
-        autosave_seconds=settings.autosave_seconds,
+        validate=settings.validate.every(),
+        autosave=Every(seconds=settings.autosave_seconds),
         journal=journal,
         watch=watch,
     )

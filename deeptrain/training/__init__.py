@@ -1,22 +1,27 @@
 """Training: the loop, the learner it drives, and the checkpoints that make stopping change nothing."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deeptrain.training.callbacks import Callback
+    from deeptrain.training.callbacks.callback import Callback, on
+    from deeptrain.training.callbacks.early_stopping import EarlyStopping
+    from deeptrain.training.frequency import Every
     from deeptrain.training.trainer import Trainer
 
-__all__ = ["Callback", "Trainer"]
+__all__ = ["Callback", "EarlyStopping", "Every", "Trainer", "on"]
+
+_WHERE = {
+    "Callback": "callbacks.callback",
+    "EarlyStopping": "callbacks.early_stopping",
+    "Every": "frequency",
+    "Trainer": "trainer",
+    "on": "callbacks.callback",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The room's public classes; planning imports this package and must not pay for them."""
-    if name == "Trainer":
-        from deeptrain.training.trainer import Trainer
-
-        return Trainer
-    if name == "Callback":
-        from deeptrain.training.callbacks import Callback
-
-        return Callback
-    raise AttributeError(f"module {__name__} has no attribute {name}")
+    """The room's public names; planning imports this package and must not pay for them."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -1,6 +1,7 @@
 """A learner judged on the data of a split: its loss and its outputs, batch by batch and window by window."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,26 +11,50 @@ from deeptrain.loading.feed import Feed, Group
 from deeptrain.training.learner import Learner
 
 
-def evaluate(learner: Learner, feed: Feed, between: Callable[[], None]) -> tuple[float, np.ndarray]:
+@dataclass(frozen=True)
+class Judged:
+    """A batch of a split, or a window of one, that was judged.
+
+    Attributes:
+        number: of the batch in its split, from 0.
+        group: the one iteration.
+        loss: the mean over its labels.
+        outputs: (batch, ...) as the model gives them.
+    """
+
+    number: int
+    group: Group
+    loss: float
+    outputs: Arrays
+
+
+Told = Callable[[str, Judged | None], None]
+"""Told of each stage of a validation, and with the end of an iteration what was judged."""
+
+
+def evaluate(learner: Learner, feed: Feed, told: Told) -> tuple[float, np.ndarray]:
     """The mean loss over all labels, and the outputs for all samples as `feed.labels` orders them.
 
     Args:
         learner: changes nothing that training sees.
         feed: of a split that is not shuffled.
-        between: called after each batch.
+        told: of every batch and iteration.
     """
     losses, counts, outputs = [], [], []
     for number in range(len(feed)):
         parts = []
+        told("validation_batch_begin", None)
         with learner.sequence():
             for group in feed.judged(number):
+                told("validation_iteration_begin", None)
                 x, y, weights, mask = _one(group)
                 loss, output = learner.evaluate(x, y, weights=weights, mask=mask)
                 losses.append(loss)
                 counts.append(int(group.counted[0]))
                 parts.append(_array(output))
+                told("validation_iteration_end", Judged(number, group, loss, output))
         outputs.append(feed.combined(number, parts))
-        between()
+        told("validation_batch_end", None)
     return float(np.average(losses, weights=counts)), np.concatenate(outputs)
 
 

@@ -8,6 +8,28 @@ from deeptrain.errors import ArtifactError
 
 
 @dataclass(frozen=True)
+class Validation:
+    """The metrics over the whole validation split, within an epoch.
+
+    Attributes:
+        iteration: iterations fit before it since the training began.
+        metrics: loss and all metrics.
+    """
+
+    iteration: int
+    metrics: Mapping[str, float]
+
+    def plain(self) -> dict[str, Any]:
+        """The validation as JSON holds it."""
+        return {"iteration": self.iteration, "metrics": dict(self.metrics)}
+
+    @classmethod
+    def from_plain(cls, value: Mapping[str, Any]) -> "Validation":
+        """The validation that JSON held; "nan" and "inf" become numbers again."""
+        return cls(int(value["iteration"]), {str(name): float(one) for name, one in value["metrics"].items()})
+
+
+@dataclass(frozen=True)
 class Results:
     """The end of one epoch.
 
@@ -15,11 +37,12 @@ class Results:
         epoch: its number, from 1.
         iterations: iterations fit since the training began.
         train: loss and count metrics over the epoch's batches, as they were fit.
-        validation: loss and all metrics over the whole validation split; empty without one.
+        validation: loss and all metrics over the whole validation split at the epoch's end; empty without one.
         learning_rate: of the next iteration.
         key_value: the key metric.
         is_best: whether it is the best so far.
         stopped: why training ends here, or None.
+        within: the validations before the epoch's end.
     """
 
     epoch: int
@@ -30,6 +53,7 @@ class Results:
     key_value: float
     is_best: bool
     stopped: str | None = None
+    within: tuple[Validation, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """The results as JSON holds them."""
@@ -42,6 +66,7 @@ class Results:
             "key_value": self.key_value,
             "best": self.is_best,
             "stopped": self.stopped,
+            "within": [one.plain() for one in self.within],
         }
 
     @classmethod
@@ -61,6 +86,7 @@ class Results:
                 key_value=float(value["key_value"]),
                 is_best=bool(value["best"]),
                 stopped=None if value["stopped"] is None else str(value["stopped"]),
+                within=tuple(Validation.from_plain(one) for one in value["within"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"not the results of an epoch: {type(error).__name__}: {error}") from error

@@ -17,7 +17,7 @@ from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Input, Source, Specification
 
-RECIPE = 2
+RECIPE = 3
 """Raised when this room changes the bytes of epochs or states."""
 
 STATE = "state.safetensors"

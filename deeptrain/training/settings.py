@@ -9,6 +9,7 @@ from msgspec import Meta
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section, Use
+from deeptrain.training.frequency import Every
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -46,6 +47,59 @@ class ModelSettings(Section, frozen=True):
         return self.builder if isinstance(self.builder, Use) else Use(use=self.builder, arguments=self.arguments)
 
 
+class EverySettings(Section, frozen=True):
+    """How often: `{ iterations = 100 }`; where several are given, each counts. See `training.frequency.Every`.
+
+    Attributes:
+        iterations: after each n-th iteration.
+        batches: after each n-th batch.
+        epochs: at the end of each n-th epoch.
+        validations: after each n-th validation.
+        seconds: when so many have passed, for what changes nothing that training goes on from.
+    """
+
+    iterations: Positive | None = None
+    batches: Positive | None = None
+    epochs: Positive | None = None
+    validations: Positive | None = None
+    seconds: Annotated[float, Meta(gt=0)] | None = None
+
+    def mistakes(self) -> Iterable[tuple[str, str, Any]]:
+        """At least one is given."""
+        if not self.given:
+            yield "iterations", "say how often: iterations, batches, epochs, validations or seconds", None
+        if self.seconds is not None and not self.seconds < float("inf"):
+            yield "seconds", "expected a finite number", self.seconds
+
+    def relevant(self) -> dict[str, Any]:
+        """What was given."""
+        return self.given
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was given, by name."""
+        return {name: value for name, value in self.plain().items() if value is not None}
+
+    def every(self) -> Every:
+        """The frequency."""
+        return Every(**self.given)
+
+
+class CallbackUse(Use, frozen=True):
+    """A callback the experiment names, and how often its `act` is called, if not as often as it says itself."""
+
+    every: EverySettings | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Without the frequency where it is the callback's own."""
+        value = Use.plain(self)
+        return (
+            {**value, "every": self.every.given}
+            if self.every is not None
+            else {k: v for k, v in value.items() if k != "every"}
+        )
+
+
 class TrainingSettings(Section, frozen=True):
     """`[training]`: how the model is trained.
 
@@ -59,7 +113,9 @@ class TrainingSettings(Section, frozen=True):
         metrics: names of metrics, computed over the whole validation split, and over the epoch's batches where
             they are made of counts.
         key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
-        callbacks: what acts between epochs, such as "early_stopping".
+        callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
+        validate: how often the validation split is judged, beside the end of each epoch that `epochs` names; by default
+            at the end of each epoch.
         preprocessors: what is done to every batch or window, one after the other, such as "normalise".
         windows: how sequences are cut along time; without it every sample is fed whole.
         class_weights: what a sample of each class counts for in the training loss: "balanced", so that all classes
@@ -90,7 +146,8 @@ class TrainingSettings(Section, frozen=True):
     loss: str | Use | None = None
     metrics: tuple[str, ...] = ()
     key_metric: str = "loss"
-    callbacks: tuple[str | Use, ...] = ()
+    callbacks: tuple[str | CallbackUse, ...] = ()
+    validate: EverySettings = EverySettings(epochs=1)
     preprocessors: tuple[str | Use, ...] = ()
     windows: WindowSettings | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Meta(ge=0)]] | None = None
@@ -131,8 +188,11 @@ class TrainingSettings(Section, frozen=True):
         value = Section.relevant(self)
         for key in ("optimizer", "loss"):
             value[key] = None if getattr(self, key) is None else Use.of(getattr(self, key)).plain()
-        for key in ("callbacks", "preprocessors"):
-            value[key] = [Use.of(named).plain() for named in getattr(self, key)]
+        value["callbacks"] = [CallbackUse.of(named).plain() for named in self.callbacks]
+        value["preprocessors"] = [Use.of(named).plain() for named in self.preprocessors]
+        value["validate"] = self.validate.given
+        if value["validate"] == {"epochs": 1}:
+            del value["validate"]
         value["metrics"] = [metric.name for metric in map(names.find, self.metrics) if metric is not None]
         metric = names.find(self.key_metric)
         return {**value, "key_metric": self.key_metric if metric is None else metric.name}

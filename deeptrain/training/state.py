@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from deeptrain.errors import ArtifactError
 from deeptrain.loading.position import Position
+from deeptrain.training.results import Validation
 from deeptrain.training.tally import Tally
 
 
@@ -24,7 +25,13 @@ class TrainState:
     Attributes:
         position: the next iteration to be fit.
         tally: sums over this epoch's iterations so far.
+        batches: fit to their end since the training began.
+        validations: how often the whole validation split was judged.
+        validated: the iteration before which it was judged last, None before the first time.
+        within: the validations of this epoch so far.
+        threshold: from which probability on a sample counts as positive in the metrics of training and validation.
         best: the best epoch so far, None before the first has ended.
+        stopping: why training ends with this epoch, None while it goes on.
         stopped: why training ended before the epochs asked for, None while it has not.
         callbacks: what each callback keeps, by its name.
         preprocessors: what each preprocessor that keeps something keeps, by its place and kind.
@@ -32,7 +39,13 @@ class TrainState:
 
     position: Position = field(default_factory=Position)
     tally: Tally = field(default_factory=Tally)
+    batches: int = 0
+    validations: int = 0
+    validated: int | None = None
+    within: tuple[Validation, ...] = ()
+    threshold: float = 0.5
     best: Best | None = None
+    stopping: str | None = None
     stopped: str | None = None
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preprocessors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -46,7 +59,13 @@ class TrainState:
         return {
             "position": self.position.plain(),
             "tally": self.tally.plain(),
+            "batches": self.batches,
+            "validations": self.validations,
+            "validated": self.validated,
+            "within": [one.plain() for one in self.within],
+            "threshold": self.threshold,
             "best": None if self.best is None else {"epoch": self.best.epoch, "value": self.best.value},
+            "stopping": self.stopping,
             "stopped": self.stopped,
             "callbacks": {name: dict(kept) for name, kept in self.callbacks.items()},
             "preprocessors": {name: dict(kept) for name, kept in self.preprocessors.items()},
@@ -64,7 +83,13 @@ class TrainState:
             return cls(
                 position=Position.from_plain(value["position"]),
                 tally=Tally.from_plain(value["tally"]),
+                batches=int(value["batches"]),
+                validations=int(value["validations"]),
+                validated=None if value["validated"] is None else int(value["validated"]),
+                within=tuple(Validation.from_plain(one) for one in value["within"]),
+                threshold=float(value["threshold"]),
                 best=None if best is None else Best(int(best["epoch"]), float(best["value"])),
+                stopping=None if value["stopping"] is None else str(value["stopping"]),
                 stopped=None if value["stopped"] is None else str(value["stopped"]),
                 callbacks=_memories(value["callbacks"]),
                 preprocessors=_memories(value["preprocessors"]),

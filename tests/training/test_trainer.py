@@ -10,8 +10,8 @@ from deeptrain import lineage
 from deeptrain.errors import DataError, LockedError, SettingsError, TrainingError, UserCodeError
 from deeptrain.metrics import names
 from deeptrain.training import Trainer, history
-from deeptrain.training.callbacks import memory_of
-from deeptrain.training.early_stopping import EarlyStopping
+from deeptrain.training.callbacks.early_stopping import EarlyStopping
+from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.outputs import interpret
 from deeptrain.training.settings import TrainingSettings
 from deeptrain.training.state import TrainState

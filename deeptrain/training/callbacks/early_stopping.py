@@ -35,6 +35,8 @@ class EarlyStopping:
 
     def epoch_end(self, trainer: "Trainer", results: "Results") -> None:
         """Count an epoch that is no better, and stop at the last that is waited for."""
+        if not results.validation and trainer.val_data is not None:
+            return  # an epoch that was not validated is neither better nor worse
         value = results.key_value if trainer.maximize else -results.key_value
         if not math.isnan(value) and (self._best is None or value > self._best + self._min_delta):
             self._best, self._waited = value, 0
