@@ -64,9 +64,8 @@ class Every:
             SettingsError: when none is given, or one is out of range.
         """
         if all(getattr(self, field.name) is None for field in fields(self)):
-            raise SettingsError(
-                "Every: expected at least one of iterations, batches, epochs, validations, seconds, when"
-            )
+            names = ", ".join(field.name for field in fields(self))
+            raise SettingsError(f"Every: expected at least one of {names}")
         for name in ("iterations", "batches", "epochs", "validations"):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):

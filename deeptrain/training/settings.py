@@ -93,11 +93,8 @@ class CallbackUse(Use, frozen=True):
     def plain(self) -> dict[str, Any]:
         """Without the frequency where it is the callback's own."""
         value = Use.plain(self)
-        return (
-            {**value, "every": self.every.given}
-            if self.every is not None
-            else {k: v for k, v in value.items() if k != "every"}
-        )
+        del value["every"]
+        return value if self.every is None else {**value, "every": self.every.given}
 
 
 class TrainingSettings(Section, frozen=True):
@@ -175,6 +172,9 @@ class TrainingSettings(Section, frozen=True):
                 f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})",
                 self.key_metric,
             )
+        if self.validate.seconds is not None:
+            rule = "a clock would make two runs differ; expected another frequency"
+            yield "validate.seconds", rule, self.validate.seconds
         if self.sampling is not None and self.order not in {None, "samples"}:
             yield "order", "expected samples, or none given, where samples are drawn (sampling)", self.order
         if not self.autosave_seconds < float("inf"):

@@ -149,7 +149,7 @@ class Standing:
     @property
     def validations(self) -> list[Validation]:
         """Every validation so far, from the first."""
-        found = []
+        found: list[Validation] = []
         for results in self.results:
             found += results.within
             if results.validation:
@@ -185,9 +185,8 @@ class Standing:
             lines.append(("validation", ", ".join(f"{name} {in_digits(one)}" for name, one in self.validation.items())))
         if self.best is not None:
             direction = "greatest" if self.maximize else "least"
-            lines.append(
-                ("best", f"epoch {self.best.epoch}, {self.key_metric} {in_digits(self.best.value)} ({direction})")
-            )
+            value = f"{self.key_metric} {in_digits(self.best.value)} ({direction})"
+            lines.append(("best", f"epoch {self.best.epoch}, {value}"))
         if self.threshold != 0.5:
             lines.append(("threshold", in_digits(self.threshold)))
         if self.seconds_left is not None and self.stopped is None:

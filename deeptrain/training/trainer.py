@@ -36,6 +36,9 @@ from deeptrain.training.standing import Standing
 from deeptrain.training.state import Best, TrainState
 from deeptrain.training.tally import Tally
 
+EACH_EPOCH = Every(epochs=1)
+EACH_MINUTE = Every(seconds=60.0)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -100,8 +103,8 @@ class Trainer:
         metrics: Sequence[str | Metric] = (),
         key_metric: str = "loss",
         callbacks: Sequence[Any] | Mapping[str, Any] = (),
-        validate: Every = Every(epochs=1),
-        autosave: Every = Every(seconds=60.0),
+        validate: Every = EACH_EPOCH,
+        autosave: Every = EACH_MINUTE,
         journal: Journal | None = None,
         watch: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
