@@ -13,7 +13,7 @@ from deeptrain.errors import ArtifactError, TrainingError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact
 from deeptrain.store.locks import lock_of
-from deeptrain.training import arrays, history
+from deeptrain.training import adoption, arrays, history
 from deeptrain.training.history import History
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS, PROGRESS, STATE, TrainingRun
@@ -61,6 +61,7 @@ class Journal:
         self._lock.acquire()
         files.make_directories(self.run.directory)
         files.sync_directory(self.run.root)  # a display may have made it a moment ago
+        adoption.adopt(self.run)
 
     def close(self) -> None:
         """Let another process write."""
@@ -211,8 +212,8 @@ class Journal:
             artifact.set_aside(directory)
 
 
-def _place(at: Position) -> tuple[int, int, int]:
-    return at.epoch, at.batch, at.window
+def _place(at: Position) -> tuple[int, int]:
+    return at.epoch, at.iteration
 
 
 def _is_whole(directory: Path, content: str | None = None) -> bool:
