@@ -262,9 +262,8 @@ class Trainer:
         at = self.position
         begun = self._clock()
         group = self.train_data.group(at, self._pace.size)
-        losses, outputs = self.learner.fit(
-            group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins
-        )
+        fitted = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
+        losses = fitted.losses
         self._refuse_non_finite(losses, at)
         steps = np.arange(len(group), dtype=np.int64)
         windows = at.window + steps if self._windowed else np.zeros_like(steps)
@@ -273,7 +272,7 @@ class Trainer:
         # One assignment: an exception before it leaves the state where the group began, and none can come within.
         self.state = self.state.with_(
             position=self.train_data.after(at, len(group)),
-            tally=self._tallied(losses, group, outputs),
+            tally=self._tallied(losses, group, fitted.outputs),
             preprocessors=self._preprocessing(),
         )
         self._pace.took(len(group), self._clock() - begun)
@@ -284,9 +283,9 @@ class Trainer:
         if self.position.batch == len(self.train_data):
             self._tell("validate", last)
 
-    def _tallied(self, losses: np.ndarray, group: Group, outputs: Arrays) -> Tally:
+    def _tallied(self, losses: np.ndarray, group: Group, outputs: Arrays | None) -> Tally:
         y = group.y
-        if isinstance(outputs, Mapping) or isinstance(y, Mapping):
+        if outputs is None or isinstance(outputs, Mapping) or isinstance(y, Mapping):
             # What is right or wrong is only asked of one output.
             nothing = np.zeros((len(losses), int(group.counted[0])))
             return self.state.tally.plus(losses, nothing, nothing, "values", group.real)
