@@ -4,6 +4,7 @@ A list of objects with epoch, iteration, key and value, in the order in which th
 epoch it acted in; whoever trains that epoch again acts alike at the same iterations.
 """
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -52,7 +53,7 @@ def read(directory: Path) -> tuple[Intervention, ...]:
     if not isinstance(rows, list):
         raise ArtifactError(f"{path}: expected a list of interventions, got {type(rows).__name__}")
     found = tuple(_checked(path, row) for row in rows)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         if (before.epoch, before.iteration) > (after.epoch, after.iteration):
             raise ArtifactError(f"{path}: expected interventions in the order of their iterations, got {after} last")
     return found

@@ -103,6 +103,11 @@ class Journal:
         published = (self.run.published(number) for number in range(1, until + 1))
         return [Results.from_plain(found.json(METRICS)) for found in published]
 
+    def history(self, number: int) -> History:
+        """The iterations of an epoch that is done."""
+        found = self.run.published(number)
+        return history.decode(found.verified(HISTORY), found.directory / HISTORY)
+
     def variables(self, number: int) -> dict[str, np.ndarray]:
         """The learner's variables at the end of an epoch, every byte checked.
 

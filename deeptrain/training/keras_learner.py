@@ -15,6 +15,7 @@ from deeptrain.metrics.metric import Kind
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_graph import check_resumable, writes_variables
 from deeptrain.training.keras_variables import check_fit, named_variables, snapshot
+from deeptrain.training.learner import Fitted
 
 
 class KerasLearner:
@@ -62,7 +63,7 @@ class KerasLearner:
         weights: np.ndarray | None = None,
         mask: Arrays | None = None,
         begins: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Arrays]:
+    ) -> Fitted:
         """Fit batches in one call: see `Learner.fit`."""
         begins = begins if self._recurrent else None
         parts = _present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
@@ -70,7 +71,7 @@ class KerasLearner:
         if key not in self._fits:
             self._fits[key] = self._compile_fit(parts)
         losses, outputs = self._fits[key](self._tensors(parts))
-        return losses.numpy(), mapped(np.asarray, outputs)
+        return Fitted(losses.numpy(), mapped(np.asarray, outputs))
 
     def evaluate(
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deeptrain.errors import SettingsError
+from deeptrain.errors import SettingsError, TrainingError
 from deeptrain.loading.feed import Feed
 from deeptrain.loading.position import Position
 from deeptrain.training.learner import Learner
@@ -40,8 +40,15 @@ class Phase:
             "learning_rate": self.learning_rate,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        if given:
-            learner.change(**given)
+        changing = getattr(learner, "change", None)
+        if not given:
+            return
+        if given.keys() == {"learning_rate"}:
+            learner.learning_rate = given["learning_rate"]
+        elif changing is not None:
+            changing(**given)
+        else:
+            raise TrainingError(f"{type(learner).__name__} cannot change its {', '.join(given)} while it is trained")
 
 
 class Phases:
@@ -63,6 +70,10 @@ class Phases:
         if len(set(epochs)) != len(epochs) or min(epochs, default=1) < 1:
             raise SettingsError(f"phases: expected each to begin with another epoch, from 1 on, got {epochs}")
 
+    def followed_by(self, phase: Phase) -> "Phases":
+        """These, and one more, in place of one that begins with the same epoch."""
+        return Phases([*(one for one in self._phases if one.epoch != phase.epoch), phase], self._data)
+
     @property
     def feeds(self) -> list[Feed]:
         """Everything that is fit in any of them."""
@@ -78,5 +89,5 @@ class Phases:
         return next((phase for phase in self._phases if phase.epoch == epoch), None)
 
     def begun(self, at: Position) -> list[Phase]:
-        """The phases that a learner at a position has gone through; one begins with the first iteration of its epoch."""
+        """The phases that a learner at a position has gone through; one begins when its epoch's first iteration does."""
         return [phase for phase in self._phases if phase.epoch < at.epoch + (not at.begins_epoch)]
