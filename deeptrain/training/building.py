@@ -1,10 +1,13 @@
 """From settings to a learner: the builder's model, the optimizer and the loss, checked against the data."""
 
 import difflib
+import functools
 import inspect
 import re
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from deeptrain import user_code
 from deeptrain.errors import UserCodeError, in_one_line
@@ -13,7 +16,7 @@ from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
-from deeptrain.training.settings import ModelSettings, TrainingSettings
+from deeptrain.training.settings import ModelSettings, PhaseSettings, TrainingSettings
 
 LOSSES = {"binary": "BinaryCrossentropy", "classes": "SparseCategoricalCrossentropy", "values": "MeanSquaredError"}
 
@@ -37,6 +40,24 @@ def learner(
     with fresh_names_and_seeds(seed):
         built = _model(model, data, beside)
         return KerasLearner(built, _optimizer(training, beside), _loss(model, training, data, beside), data.kind)
+
+
+def change(
+    phase: PhaseSettings, model: ModelSettings, training: TrainingSettings, data: DataInfo, beside: Path | None
+) -> dict[str, Any]:
+    """What a phase changes of a learner, by the names of `Phase`.
+
+    Raises:
+        UserCodeError: as `learner`.
+    """
+    others = {name: value for name in ("loss", "optimizer") if (value := getattr(phase, name)) is not None}
+    changed = msgspec.structs.replace(training, schedule=phase.schedule, **others)
+    found: dict[str, Any] = {"epoch": phase.epoch, "learning_rate": phase.learning_rate, "frozen": phase.frozen}
+    if phase.optimizer is not None:
+        found["optimizer"] = functools.partial(_optimizer, changed, beside)
+    if phase.loss is not None:
+        found["loss"] = _loss(model, changed, data, beside)
+    return found
 
 
 def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:

@@ -89,5 +89,5 @@ class Phases:
         return next((phase for phase in self._phases if phase.epoch == epoch), None)
 
     def begun(self, at: Position) -> list[Phase]:
-        """The phases that a learner at a position has gone through; one begins when its epoch's first iteration does."""
+        """The phases that a learner at a position went through; one begins with the first iteration of its epoch."""
         return [phase for phase in self._phases if phase.epoch < at.epoch + (not at.begins_epoch)]

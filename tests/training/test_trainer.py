@@ -116,7 +116,7 @@ def test_early_stopping_waits_as_long_as_it_was_told(values: list[float], expect
 
     class Result:
         key_value = 0.0
-        validation = {"loss": 0.0}
+        validation = ("loss",)
 
     trained, stopping = Trained(), EarlyStopping(patience=2)
     for epoch, value in enumerate(values, 1):  # noqa: B007 - read by the stop above
