@@ -31,7 +31,7 @@ from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays, building, runtime
 from deeptrain.training.callbacks.naming import callbacks
 from deeptrain.training.frequency import Every
-from deeptrain.training.journal import Journal
+from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
@@ -243,11 +243,26 @@ def trainer(
             plan.set_aside(error)
 
 
+def opened(
+    file: str | Path, epoch: int, store: str | Path | None, session: str | None, settings: Mapping[str, Any] | None
+) -> Trainer:
+    """What `Trainer.open` returns."""
+    plan = lineage.read(file, store=store, settings=settings)
+    written = Journal(plan.training)
+    begin = written.at_end_of(epoch)
+    data = open_data(plan)
+    if session is None:
+        return _made(data, None, None, plan.epochs, begin=(written, begin))
+    keep_every = plan.experiment.training.keep_every
+    return _made(data, Journal(plan.training.session(session, epoch), keep_every), None, plan.epochs)
+
+
 def _made(
     opened: Opened,
     journal: Journal | None,
     watch: Callable[[Progress], None] | None,
     until: int,
+    begin: tuple[Journal, Checkpoint] | None = None,
 ) -> Trainer:
     settings = opened.plan.experiment.training
     return Trainer(
@@ -264,6 +279,7 @@ def _made(
         validate=settings.validate.every(),
         autosave=Every(seconds=settings.autosave_seconds),
         journal=journal,
+        begin=begin,
         watch=watch,
     )
 

@@ -98,6 +98,25 @@ class Journal:
                     return Checkpoint(state, self.variables(number), History.empty())
         return None
 
+    def at_end_of(self, number: int) -> Checkpoint:
+        """The end of an epoch that is done.
+
+        Raises:
+            ArtifactError: when it is not done, or its state is not on disk.
+        """
+        done = self.done()
+        if not 1 <= number <= done:
+            raise ArtifactError(
+                f"{self.run.directory}: expected an epoch from 1 to {done}, which are done, got {number}"
+            )
+        if not self._has_state(number):
+            there = ", ".join(str(one) for one in range(1, done + 1) if self._has_state(one))
+            raise ArtifactError(
+                f"{self.run.directory}: the state of epoch {number} was not kept; those of {there} are on disk, and "
+                "training.keep_every keeps more"
+            )
+        return Checkpoint(self._state_after(number), self.variables(number), History.empty())
+
     def results(self, until: int) -> list[Results]:
         """What the epochs up to `until`, which are done, came to."""
         published = (self.run.published(number) for number in range(1, until + 1))

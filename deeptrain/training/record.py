@@ -70,13 +70,21 @@ class Record:
         checkpoint = journal.resume(last)
         return checkpoint if checkpoint is not None and checkpoint.state.position.epoch > epoch else None
 
-    def stand_at(self, checkpoint: Checkpoint) -> None:
-        """Remember what a checkpoint of the journal holds, and the epochs before it."""
+    def stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
+        """Remember what a checkpoint of a journal holds, and the epochs before it.
+
+        Args:
+            checkpoint: where to stand.
+            source: the journal it is of; by default the one that is written.
+        """
         self.kept = checkpoint.state
         self.parts = [checkpoint.history]
         self.results.clear()
-        if self.journal is not None:
-            self._remember(self.journal.results(self.kept.position.epoch - 1))
+        source = source or self.journal
+        if source is not None:
+            ended = range(1, self.kept.position.epoch)
+            self._remember(source.results(len(ended)))
+            self._past = [] if self.journal is not None else [source.history(number) for number in ended]
         self.saved, self.saved_at = self.kept.position.iteration, self._clock()
 
     def save(self, variables: Mapping[str, np.ndarray]) -> None:

@@ -5,13 +5,14 @@
 person changed by hand) and `live/`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deeptrain.errors import AlteredError, ArtifactError
+from deeptrain.errors import AlteredError, ArtifactError, SettingsError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
@@ -23,6 +24,7 @@ from deeptrain.training.interventions import Intervention
 RECIPE = 3
 """Raised when this room changes the bytes of epochs or states."""
 
+SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 METRICS = "metrics.json"
@@ -126,6 +128,25 @@ class TrainingRun:
         interventions.write(self.directory, changed)
         self._interventions[:] = [changed]
         del self._epochs[intervention.epoch - 1 :]
+
+    def session(self, name: str, epoch: int) -> "TrainingRun":
+        """A training of its own that goes on behind an epoch of this one, in `sessions/NAME`; no task reads it.
+
+        Raises:
+            SettingsError: when the name is none for a directory.
+        """
+        if not SESSION.fullmatch(name):
+            raise SettingsError(f"a session's name has letters, digits, - and _, got {name!r}")
+        return TrainingRun(
+            self.root / "sessions",
+            {**self.settings, "session": name},
+            self.shards,
+            self.code,
+            self.seeds,
+            self.checker,
+            self.initial_weights,
+            (self, epoch),
+        )
 
     def state(self, number: int) -> Specification:
         """The heavy arrays at the end of an epoch."""

@@ -93,6 +93,7 @@ class Trainer:
         validate: Every = EACH_EPOCH,
         autosave: Every = EACH_MINUTE,
         journal: Journal | None = None,
+        begin: tuple[Journal, Checkpoint] | None = None,
         watch: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -112,6 +113,7 @@ class Trainer:
             validate: how often the validation split is judged; not by the clock.
             autosave: how often a checkpoint is written beside those of the epochs' ends: the most that a crash costs.
             journal: writes epochs, states and checkpoints; without it nothing is written.
+            begin: without a journal, stand at a checkpoint of another one, which is not written to.
             watch: is told where training stands after every group of iterations.
             clock: seconds from any origin.
 
@@ -151,9 +153,9 @@ class Trainer:
         self._rate: float | None = None
         self._stages.tell("init", self)
         try:
-            checkpoint = self._record.open(epochs)
+            checkpoint = self._record.open(epochs) if begin is None else begin[1]
             if checkpoint is not None:
-                self._stand_at(checkpoint)
+                self._stand_at(checkpoint, None if begin is None else begin[0])
         except BaseException:
             self._record.close()
             raise
@@ -187,6 +189,36 @@ class Trainer:
         from deeptrain import session
 
         return session.from_experiment(file, store, epochs, seed, settings, watch)
+
+    @classmethod
+    def open(
+        cls,
+        file: str | Path,
+        epoch: int,
+        *,
+        store: str | Path | None = None,
+        session: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> "Trainer":
+        """A trainer that stands at the end of an epoch of a run, to look at it or to go on differently.
+
+        The run itself is never written to. Anything may be changed by hand.
+
+        Args:
+            file: the experiment's TOML file.
+            epoch: an epoch that is done and whose state is on disk.
+            store: the directory of runs.
+            session: a name: what is trained is written to `sessions/NAME` in the run, which no task reads, and opening
+                it again goes on there; without it nothing is written.
+            settings: other values for dotted keys, as the run was made with.
+
+        Raises:
+            ArtifactError: when the epoch is not done, or its state was not kept.
+            SettingsError: for a name that is none.
+        """
+        from deeptrain import session as sessions
+
+        return sessions.opened(file, epoch, store, session, settings)
 
     @property
     def state(self) -> Standing:
@@ -580,13 +612,13 @@ class Trainer:
         at = kept.position
         return Counts(at.iteration, kept.batches, at.epoch - 1, kept.validations, at.window == 0)
 
-    def _stand_at(self, checkpoint: Checkpoint) -> None:
+    def _stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
         at = checkpoint.state.position
         for phase in self._phases.begun(at):
             self._begin(phase)
         self._feed(at.epoch)
         self.learner.restore(checkpoint.variables)
-        self._record.stand_at(checkpoint)
+        self._record.stand_at(checkpoint, source)
         self._stages.remember(checkpoint.state.callbacks)
         self._remember_preprocessing()
         self._rate = self.learner.learning_rate
