@@ -135,7 +135,7 @@ class KerasLearner:
         losses = metrics.pop("loss")
         if not np.isfinite(losses).all():
             keras_checks.check_finite(parts)
-        return Fitted(losses, None if outputs is None else mapped(np.asarray, outputs), metrics)
+        return Fitted(losses, None if isinstance(outputs, tuple) else mapped(np.asarray, outputs), metrics)
 
     def evaluate(
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
@@ -275,7 +275,7 @@ class KerasLearner:
         self._moving = [variable for variable in self._named.values() if id(variable) not in trained]
 
     def _freeze(self, patterns: Sequence[str]) -> None:
-        names = {layer.name for layer, _ in self._flags} | {layer.path for layer, _ in self._flags}
+        names = {name for layer, _ in self._flags for name in _names(layer)}
         for pattern in patterns:
             if not fnmatch.filter(names, pattern):
                 near = difflib.get_close_matches(pattern, names, n=3)
@@ -284,7 +284,7 @@ class KerasLearner:
         for layer, trainable in self._flags:  # setting one sets those within it, which come later
             layer.trainable = trainable
         for layer, _ in self._flags:
-            if any(fnmatch.fnmatch(name, pattern) for name in (layer.name, layer.path) for pattern in patterns):
+            if any(fnmatch.fnmatch(name, pattern) for name in _names(layer) for pattern in patterns):
                 layer.trainable = False
         if not self.model.trainable_variables:
             raise TrainingError(f"nothing of {self.model.name} is left to train when {', '.join(patterns)} are frozen")
@@ -359,7 +359,8 @@ class KerasLearner:
                     state.assign(self._tf.where(one["begins"], self._tf.zeros_like(state.value), state.value))
             if own is not None:
                 keras_step.reset_metrics(self.model)
-            return step(_given(one))
+            told, outputs = step(_given(one))
+            return told, () if outputs is None else outputs  # a structure of TensorFlow holds no None
 
         return iteration
 
@@ -526,6 +527,11 @@ class KerasLearner:
 
 def _given(parts: Mapping[str, Any]) -> Given:
     return Given(parts["x"], parts.get("y"), parts.get("weights"), parts.get("mask"))
+
+
+def _names(layer: Any) -> list[str]:
+    """What a layer is called, and its path where it has one."""
+    return [name for name in (layer.name, layer.path) if name]
 
 
 def _present(**parts: Any) -> dict[str, Any]:

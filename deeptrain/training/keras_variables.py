@@ -1,11 +1,16 @@
 """Every variable of a Keras model, its optimizer and its random layers: what a checkpoint must hold."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from deeptrain.errors import TrainingError
+
+
+_COUNTED = re.compile(r"^([^/]*?)_\d+/")
+"""An optimizer's name with the number Keras gives to the second of a kind in a process."""
 
 
 def snapshot(variable: Any) -> np.ndarray:
@@ -26,7 +31,10 @@ def named_variables(model: Any, optimizer: Any, global_seeds: Any) -> dict[str, 
     counts: dict[str, int] = {}
     for group, variable in _grouped(model, optimizer, global_seeds):
         number = counts[group] = counts.get(group, -1) + 1
-        named[f"{group}/{number:04d}/{variable.path}"] = variable
+        path = variable.path
+        if group in {"optimizer", "average"}:
+            path = _COUNTED.sub(r"\1/", path)
+        named[f"{group}/{number:04d}/{path}"] = variable
     return named
 
 

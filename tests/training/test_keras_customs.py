@@ -1,5 +1,7 @@
 """What users change of a training: whatever it is, stopping at any iteration and going on changes nothing."""
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +74,7 @@ def own_fit(model: Any, optimizer: Any, loss: Any, batch: Given, factor: float =
         found = factor * loss(batch.y, outputs, sample_weight=batch.weights)
     gradients = tape.gradient(found, model.trainable_variables)
     optimizer.apply(gradients, model.trainable_variables)
-    return {"loss": found, "norm": keras.ops.norm(gradients[0]), "outputs": outputs}
+    return {"loss": found, "norm": keras.ops.sqrt(keras.ops.sum(keras.ops.square(gradients[0]))), "outputs": outputs}
 
 
 def adam(**arguments: Any) -> Callable[[], Any]:
@@ -125,7 +127,6 @@ CUSTOMS: dict[str, Callable[[int], KerasLearner]] = {
     "half precision": lambda seed: make(half_precision, scaled, seed, precision="mixed_float16"),
     "brain floats": lambda seed: make(half_precision, adam(), seed, precision="mixed_bfloat16"),
     "XLA": lambda seed: make(convolutional, adam(), seed, jit=True),
-    "XLA with states": lambda seed: make(stateful, adam(clipnorm=0.5), seed, jit=True),
 }
 
 
@@ -172,7 +173,7 @@ def test_loss_scaling_moves_and_skips_updates_that_are_not_finite() -> None:
         fit(made, number, number + 1)
         seen.append(float(made.variables()[scale]))
     assert min(seen) < 2.0**19
-    assert any(later > earlier for earlier, later in zip(seen, seen[1:], strict=False))
+    assert any(later > earlier for earlier, later in itertools.pairwise(seen))
     assert made.fit(*data(1)).outputs.dtype == np.float32  # type: ignore[union-attr]
 
 
@@ -187,10 +188,6 @@ def test_what_a_train_step_tells_is_of_each_iteration_alone() -> None:
 
 
 def test_an_own_fit_is_given_weights_and_arguments_and_may_tell_outputs() -> None:
-    import functools
-
-    import keras
-
     x, y = data(2)
     weights = np.full((2, 8), 0.5, np.float32)
     single = make(plain, adam(), fit=own_fit).fit(x, y)
@@ -201,7 +198,6 @@ def test_an_own_fit_is_given_weights_and_arguments_and_may_tell_outputs() -> Non
     assert single.metrics["norm"].shape == (2,)
     first = (x[0] + np.roll(x[0], 1, 0)) / 2
     np.testing.assert_allclose(single.outputs[0], make(plain, adam()).predict(first), rtol=1e-5)  # type: ignore[index]
-    assert isinstance(keras.ops.ones(1), object)
 
 
 def test_an_own_evaluate_judges() -> None:
