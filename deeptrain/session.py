@@ -146,7 +146,7 @@ class Opened:
         found = []
         size, sets = training.batch_size, None
         for phase in sorted(training.phases, key=lambda phase: phase.epoch):
-            changed = building.change(phase, experiment.model, training, data, experiment.beside)
+            changed = building.change(phase, experiment.model, data, experiment.beside)
             if phase.changes_data:
                 size, sets = phase.batch_size or size, phase.sets or sets
                 changed["data"] = self.feed("train", training=True, batch_size=size, sets=sets)
