@@ -136,8 +136,9 @@ class Trainer:
         self._validate_every = validate
         self._clock = clock
         self._record = Record(journal, clock)
-        self._driving = True  # until it is made, as while it trains, callbacks may be set
-        self.callbacks = callbacks
+        self._callbacks = named(callbacks)
+        self._stages = Stages(self._callbacks, clock)
+        self._driving = True
         self.newest: FittedGroup | None = None
         self.judged: Judged | None = None
         self.validated: Validated | None = None
@@ -266,14 +267,21 @@ class Trainer:
 
     @property
     def callbacks(self) -> Mapping[str, Any]:
-        """What acts while training, by name and in order; where nothing is written, others may be set between calls."""
+        """What acts while training, by name and in order; others may be set between two calls.
+
+        Where the training is written, its own callbacks stay, and only such may be added behind them that keep nothing:
+        `trainer.callbacks = {**trainer.callbacks, "mine": mine}`. That they only look is theirs to see to.
+        """
         return self._callbacks
 
     @callbacks.setter
     def callbacks(self, given: Sequence[Any] | Mapping[str, Any]) -> None:
-        if not self._driving:
+        found = named(given)
+        own = list(self._callbacks.items())
+        added = list(found.items())[len(own) :]
+        if list(found.items())[: len(own)] != own or any(hasattr(one, "state") for _, one in added):
             self._refuse_unwritten("callbacks")
-        self._callbacks = named(given)
+        self._callbacks = found
         self._stages = Stages(self._callbacks, self._clock)
 
     @property

@@ -8,7 +8,7 @@ import pytest
 
 from deeptrain import files, lineage
 from deeptrain.errors import ArtifactError, TrainingError
-from deeptrain.training import Trainer, interventions
+from deeptrain.training import EarlyStopping, Trainer, interventions
 from deeptrain.training.interventions import Intervention
 from tests.conftest import tree
 
@@ -113,7 +113,7 @@ def test_what_no_setting_can_say_is_refused_where_training_is_written(experiment
         with pytest.raises(TrainingError, match=f"^{name} cannot be changed by hand in a training that is written"):
             trainer.change(**change)
     with pytest.raises(TrainingError, match=r"^callbacks cannot be changed by hand"):
-        trainer.callbacks = []
+        trainer.callbacks = [EarlyStopping()]
     trainer.close()
 
 
