@@ -8,7 +8,6 @@ import numpy as np
 
 from deeptrain.errors import TrainingError
 
-
 _COUNTED = re.compile(r"^([^/]*?)_\d+/")
 """An optimizer's name with the number Keras gives to the second of a kind in a process."""
 
