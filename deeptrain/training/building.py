@@ -189,7 +189,7 @@ def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:
         known = (
             f"did you mean {', '.join(classes[one].__name__ for one in near)}?"
             if near
-            else f"known: {', '.join(sorted(classes))}"
+            else f"known: {', '.join(sorted(one.__name__ for one in classes.values()))}"
         )
         raise UserCodeError(
             f"{use.use}: no {base.lower()} of Keras has this name; {known} Your own is named module:name"

@@ -48,9 +48,10 @@ def check_inputs(model: Any, x: Arrays, leading: int) -> None:
     Raises:
         BatchError: naming input, rule and value.
     """
-    expected = getattr(model, "input_shape", None)
+    given = getattr(model, "input", None)  # as a functional or Sequential model declares it
+    expected = getattr(given, "shape", None)
     if isinstance(x, Mapping):
-        shapes = expected if isinstance(expected, Mapping) else {}
+        shapes = {name: one.shape for name, one in given.items()} if isinstance(given, Mapping) else {}
         if shapes and shapes.keys() != x.keys():
             raise BatchError(f"{model.name} takes the inputs {', '.join(shapes)}, the batch has {', '.join(x)}")
         pairs = [(name, part, shapes.get(name)) for name, part in x.items()]
