@@ -1,6 +1,7 @@
 """Arrow IPC, files and streams (Feather 2 is such a file): tables in record batches, read through a memory map."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ class Arrow:
             batches = [batch.select([field.name]) for batch in _batches(source, path)]
             ends = np.cumsum([batch.num_rows for batch in batches])
             of = np.searchsorted(ends, rows, side="right")
-            wanted = Field(field.name, out.dtype.name, field.shape)
+            wanted = dataclasses.replace(field, dtype=out.dtype.name)
             for number in np.unique(of).tolist():
                 chosen = np.flatnonzero(of == number)
                 local = rows[chosen] - (ends[number] - batches[number].num_rows)

@@ -16,6 +16,7 @@ from deeptrain.formats.labelling import LabelSource
 from deeptrain.formats.places import Found as Found
 from deeptrain.formats.places import find as find
 from deeptrain.formats.sets import RawSet
+from deeptrain.settings import Use
 
 ONLY = "x"
 """Name of an only input, and of the feature columns of a table."""
@@ -34,13 +35,14 @@ class Said:
     rows: Literal["samples", "sets"] | None
     keys: Literal["inputs", "sets"] | None
     set_number: int | Literal["none"] | None
+    allow_missing: bool
 
 
 class Reading(TypedDict, total=False):
     """What may be said of raw data instead of inferred: the keywords of `open`, for functions that pass them on."""
 
     format: str | None
-    loader: str | Callable[[Path], Any] | None
+    loader: str | Use | Callable[[Path], Any] | None
     beside: Path | None
     labels: str | Path | None
     label_column: str | None
@@ -54,13 +56,14 @@ class Reading(TypedDict, total=False):
     features: int | None
     first: int | None
     mode: str | None
+    allow_missing: bool
 
 
 def open(
     path: Path,
     *,
     format: str | None = None,
-    loader: str | Callable[[Path], Any] | None = None,
+    loader: str | Use | Callable[[Path], Any] | None = None,
     beside: Path | None = None,
     labels: str | Path | None = None,
     label_column: str | None = None,
@@ -74,13 +77,15 @@ def open(
     features: int | None = None,
     first: int | None = None,
     mode: str | None = None,
+    allow_missing: bool = False,
 ) -> RawData:
     """The raw data set at `path`; what is not said is inferred, and an ambiguity is an error that names the candidates.
 
     Args:
         path: a file, a directory of files of one format, or a directory of folders, one a class.
         format: its name ("npy", "csv", ...); None tells it by the extensions.
-        loader: a function, or "module:function", called with the path of a file; see `loaders`.
+        loader: a function, or "module:function", alone or with arguments (`Use`), called with the path of a file; see
+            `loaders`.
         beside: directory where the loader's module is looked for first.
         labels: a file or directory of labels, relative to the working directory; or "none", "input" (the samples
             themselves), "folder", "column"; None looks for them, see `places.find`.
@@ -95,6 +100,7 @@ def open(
         features: number of features of svmlight files.
         first: number of their first feature, 0 or 1 (so if nothing is said).
         mode: of images, into which all are converted ("RGB", "L").
+        allow_missing: whether inputs may hold NaN (an empty cell of a table, a null), as floats do.
 
     Raises:
         DataError: naming what is wrong, missing or ambiguous.
@@ -103,7 +109,9 @@ def open(
     found = find(path, format=format, loader=loader, beside=beside, labels=labels, label_column=label_column)
     kind = registry.configured(found.format, features=features, first=first, mode=mode)
     columns = None if inputs is None else tuple(inputs)
-    said = Said(labels, label_column, label_names, group, columns, tuple(ignored), rows, keys, set_number)
+    said = Said(
+        labels, label_column, label_names, group, columns, tuple(ignored), rows, keys, set_number, allow_missing
+    )
     return _of(found, kind, _fields(kind, found.files), said)
 
 
@@ -199,6 +207,7 @@ def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> 
         said.group,
         per_row,
         notes + label_notes,
+        said.allow_missing,
     )
 
 

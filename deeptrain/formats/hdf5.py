@@ -75,7 +75,7 @@ class Hdf5:
         now = path.stat()
         region = _contiguous(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns)
         if region is not None:
-            region.take(rows, out)
+            region.take(rows, out, field.missing)
             return
         with _opened(path) as file:
             data = _data(file, path, field.name)
@@ -89,7 +89,7 @@ class Hdf5:
                 def where(i: int, chosen: "NDArray[np.int64]" = chosen) -> str:
                     return f"{path}: {shown(field.name)}: row {int(rows[chosen[i]]):,}"
 
-                out[chosen] = numbers.cast(values, out.dtype.name, where)
+                out[chosen] = numbers.cast(values, out.dtype.name, where, field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""
@@ -222,5 +222,5 @@ def _chunk(path: Path, fields: Sequence[Field], data: "dict[str, h5py.Dataset]",
         if field.is_text:
             text[field.name] = numbers.words(part, where)
         else:
-            arrays[field.name] = numbers.cast(part, field.dtype, where)
+            arrays[field.name] = numbers.cast(part, field.dtype, where, field.missing)
     return Chunk(first, samples, arrays, text, {})

@@ -77,8 +77,9 @@ class Images:
 
     def chunks(self, path: Path, fields: Sequence[Field], rows: int) -> Iterator[Chunk]:  # noqa: ARG002
         """The picture."""
-        pixels = self._pixels(path)
-        yield Chunk(0, 1, {FIELD: numbers.cast(pixels, fields[0].dtype, lambda _: str(path))}, {}, {})
+        (field,) = fields
+        pixels = numbers.cast(self._pixels(path), field.dtype, lambda _: str(path), field.missing)
+        yield Chunk(0, 1, {FIELD: pixels}, {}, {})
 
     def random_access(self, path: Path) -> bool:  # noqa: ARG002
         """Always: a file is a sample."""
@@ -86,7 +87,7 @@ class Images:
 
     def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:  # noqa: ARG002
         """The picture, for each of the rows, which are 0."""
-        out[...] = numbers.cast(self._pixels(path), out.dtype.name, lambda _: str(path))
+        out[...] = numbers.cast(self._pixels(path), out.dtype.name, lambda _: str(path), field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """Nothing but the file."""

@@ -82,7 +82,7 @@ def as_chunk(first: int, part: "NDArray[Any]", field: Field, what: str) -> Chunk
 
     if field.is_text:
         return Chunk(first, len(part), {}, {field.name: numbers.words(part, where)}, {})
-    return Chunk(first, len(part), {field.name: numbers.cast(part, field.dtype, where)}, {}, {})
+    return Chunk(first, len(part), {field.name: numbers.cast(part, field.dtype, where, field.missing)}, {}, {})
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class Npy:
         """Always."""
         return True
 
-    def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:  # noqa: ARG002
+    def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
         """See `Format.take`."""
-        self._region(path).take(rows, out)
+        self._region(path).take(rows, out, field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""

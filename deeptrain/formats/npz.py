@@ -65,7 +65,7 @@ class Npz:
     def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
         """See `Format.take`."""
         now = path.stat()
-        _stored(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns).take(rows, out)
+        _stored(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns).take(rows, out, field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""

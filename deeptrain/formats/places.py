@@ -11,6 +11,7 @@ from deeptrain.formats import registry
 from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.directory import check_regular, entries
 from deeptrain.formats.format import Format
+from deeptrain.settings import Use
 
 LABEL_NAMES = frozenset({"label", "labels", "target", "targets", "y"})
 """Names of files, folders, columns and keys, in any case, that are labels."""
@@ -42,7 +43,7 @@ def find(
     path: Path,
     *,
     format: str | None = None,
-    loader: str | Callable[[Path], Any] | None = None,
+    loader: str | Use | Callable[[Path], Any] | None = None,
     beside: Path | None = None,
     labels: str | Path | None = None,
     label_column: str | None = None,

@@ -68,7 +68,8 @@ class Wav:
         steps = np.asarray(sound).reshape(-1, header.channels)
         if len(steps) != header.steps:
             _refuse(path, f"{header.steps:,} steps are announced, {len(steps):,} were read")
-        values = numbers.cast(steps, fields[0].dtype, lambda step: f"{path}: step {step:,}")
+        (field,) = fields
+        values = numbers.cast(steps, field.dtype, lambda step: f"{path}: step {step:,}", field.missing)
         yield Chunk(0, 1, {FIELD: values}, {}, {FIELD: np.array([len(steps)], np.int64)})
 
     def random_access(self, path: Path) -> bool:  # noqa: ARG002

@@ -84,6 +84,7 @@ def _opened(settings: DataSettings, base: Path, path: str, weights: str | None) 
         set_number=reading.set_number,
         features=reading.features,
         mode=reading.mode,
+        allow_missing=settings.allow_missing,
     )
 
 
