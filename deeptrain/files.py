@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from deeptrain.errors import ArtifactError
 
@@ -267,6 +267,3 @@ def parse_json(data: bytes, path: Path) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: no valid JSON ({type(error).__name__}: {str(error)[:80]})") from error
-
-
-BinaryFile = IO[bytes] | HashingFile

@@ -62,7 +62,7 @@ class RawData:
         columns: names of a table's features, else ().
         sets: in the order of their numbers.
         labels: where the labels are.
-        group: the column of groups, or None.
+        group: the column of groups, of the data or of their table of labels (`LabelSource.group`), or None.
         rows_per_set: 0, or how many samples each row of the array has that is a set.
         notes: what a user should be told: missing set numbers, labels without data.
         allow_missing: whether inputs of a float dtype may hold NaN; labels, groups and weights never do.
@@ -132,13 +132,15 @@ class RawData:
                 labels than samples.
         """
         apart = labelling.read(self) if self.labels.kind == "apart" else None
+        groups = self.group_cells() if self.labels.group is not None else None
         wanted = {field.name: self._wanted(field, dtype) for field in self.inputs}
         done = 0
         for number, found in enumerate(self.sets):
             for chunk in self._of_set(number, found, rows, wanted):
                 last = done + chunk.samples
                 if apart is not None and last <= len(apart):
-                    yield dataclasses.replace(chunk, labels=apart[done:last])
+                    told = None if groups is None else groups[done:last]
+                    yield dataclasses.replace(chunk, labels=apart[done:last], groups=told or chunk.groups)
                 elif apart is None:
                     yield chunk
                 done = last
@@ -160,7 +162,7 @@ class RawData:
         """The group of each sample in order, None without a group column."""
         if self.group is None:
             return None
-        cells = labelling.column(self, self.group)
+        cells = labelling.groups(self)
         return [str(cell) for cell in (cells if isinstance(cells, list) else cells.tolist())]
 
     def take(self, indices: "NDArray[np.int64]", out: "Mapping[str, NDArray[Any]]") -> None:
@@ -262,7 +264,8 @@ class RawData:
             return
         path = self.files[found.file]
         fields = self._asked(found, wanted)
-        apart = [name for name in (self._label_column, self.group) if name is not None]
+        group = None if self.labels.group is not None else self.group
+        apart = [name for name in (self._label_column, group) if name is not None]
         fields += [labelling.field_of(self, name) for name in apart]
         done = 0
         for chunk in self.format.chunks(path, fields, rows):
@@ -270,7 +273,7 @@ class RawData:
                 self._inputs(chunk, found, path),
                 self._lengths(chunk, found),
                 None if self._label_column is None else labelling.cells(chunk, self._label_column),
-                None if self.group is None else [str(cell) for cell in labelling.cells(chunk, self.group)],
+                None if group is None else [str(cell) for cell in labelling.cells(chunk, group)],
                 _origin(number, found.file, found.first + chunk.first, chunk.samples),
             )
             done += chunk.samples

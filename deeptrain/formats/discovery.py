@@ -1,6 +1,5 @@
 """From a path alone to a raw data set: its files by their names, then its sets, inputs and labels by their headers."""
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,7 +90,8 @@ def open(
             themselves), "folder", "column"; None looks for them, see `places.find`.
         label_column: the column or key of labels: of the data, or of the files of labels where `labels` names them.
         label_names: in a table of labels, the column that names the file of a sample.
-        group: a column or key of the data of what must not be split (a person); it is no input.
+        group: a column or key of the data, or of the table of labels apart, of what must not be split (a person); it is
+            no input.
         inputs: names of the keys or columns that are inputs; None: all that are nothing else.
         ignored: keys or columns that are left out.
         rows: whether the first axis of the array of an only file counts samples or sets of samples.
@@ -154,17 +154,21 @@ def _differ(file: Path, first: Path, fields: Sequence[Field], before: Sequence[F
 def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> RawData:
     path = found.path
     names = [field.name for field in fields]
+    group_apart = said.group is not None and said.group not in names and bool(found.labels)
+    if said.group is not None and format.single and not found.labels:
+        raise DataError(
+            f"{path}: group {shown(said.group)} is a column of a table of labels (file, label, "
+            f"{shown(said.group, quoted=False)}), there is none for these files; write one and name it as labels"
+        )
     for key, asked in (
         ("label_column", [said.label_column] if not found.labels and said.label_column else []),
-        ("group", [said.group] if said.group else []),
+        ("group", [said.group] if said.group and not group_apart else []),
         ("inputs", said.inputs or ()),
         ("ignored", said.ignored),
     ):
         for name in asked:
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {shown(near[0])}? " if near else ""
-                raise DataError(f"{path}: {key} {shown(name)} is no column; {hint}columns: {listed(names)}")
+                labelling.no_column(path, key, name, names)
     keyed = _keys_are_sets(found, format, fields, said)
     label = None if keyed else _label_column(found, fields, said)
     taken = {label, said.group, *said.ignored}
@@ -194,7 +198,7 @@ def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> 
             _check_lengths(found, format, [*(source for source in sources if source), *([label] if label else [])])
     missing = numbering.gaps([one.number for one in sets if one.number is not None])
     notes += (f"set numbers missing: {missing}",) if missing else ()
-    source, label_notes, sets = _labels(found, format, label, sets, said)
+    source, label_notes, sets = _labels(found, format, label, sets, said, said.group if group_apart else None)
     return RawData(
         path,
         format,
@@ -423,7 +427,7 @@ def _samples_per_row(
 
 
 def _labels(
-    found: Found, format: Format, label: str | None, sets: tuple[RawSet, ...], said: Said
+    found: Found, format: Format, label: str | None, sets: tuple[RawSet, ...], said: Said, group: str | None
 ) -> tuple[LabelSource, tuple[str, ...], tuple[RawSet, ...]]:
     if label is not None:
         return LabelSource("column", label), (), sets
@@ -432,5 +436,7 @@ def _labels(
             raise DataError(f"{found.path}: labels = 'folder', but its files lie in no folders of their own")
         return LabelSource("folder", classes=found.classes), (), sets
     if found.labels:
-        return labelling.resolve(found.labels, said.label_column, said.label_names, sets, found.files, format.single)
+        return labelling.resolve(
+            found.labels, said.label_column, said.label_names, group, sets, found.files, format.single
+        )
     return LabelSource("input" if str(said.labels) == "input" else "none"), (), sets

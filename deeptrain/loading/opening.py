@@ -139,7 +139,10 @@ def summarise(data: RawData, labels: "Cells | None", classes: int | None = None)
                 raise DataError(f"{data.where(row)}: the label {shown(labels[row])} is no number, classes = {classes}")
             counts = Counter(labels)
             return LabelSummary("classes", (), tuple(distinct), tuple(counts[name] for name in distinct))
-        labels = np.array(labels, np.float64)
+        words, labels = labels, np.array(labels, np.float64)
+        if not np.isfinite(labels).all():
+            row = int(np.argmin(np.isfinite(labels)))
+            raise DataError(f"{data.where(row)}: the label {shown(words[row])} is beyond what float64 holds")
     if labels.ndim > 1 and labels.shape[1:] == (1,):
         labels = labels[:, 0]
     if classes is not None and labels.ndim == 1:

@@ -266,8 +266,8 @@ def _weights(settings: DataSettings, known: _Known) -> NDArray[np.float32] | Non
     for one in known.raw.values():
         found.add(labelling.column(one, settings.weights), f"{one.path}: weights {shown(settings.weights)}")
     if found.wrong is not None:
-        index, cell = found.wrong
-        raise DataError(f"{known.place(index)}: the weight {shown(cell)} is no number")
+        index, fault = found.wrong
+        raise DataError(f"{known.place(index)}: the weight {fault}")
     weights = found.numbers.astype(np.float32)
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if bad.size:
