@@ -34,7 +34,7 @@ def shown(value: object, limit: int = 40, *, quoted: bool = True) -> str:
     """
     if not quoted:
         text = str(value)
-        return text if text.isprintable() else repr(text)[1:-1]
+        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 4]}...{text[-1]}"
 

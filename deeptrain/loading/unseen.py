@@ -165,7 +165,7 @@ def _inputs(path: Path, kind: Format, fields: Sequence[Field], data: DataInfo, w
         return (_only(path, kind, fields, data, way),)
     missing = [name for name in wanted if name not in there]
     if missing:
-        raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} {what}: {', '.join(missing[:5])}")
+        raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} {what}: {listed(missing[:5])}")
     words = [name for name in wanted if there[name].is_text]
     if words:
         raise DataError(f"{path}: column {shown(words[0])} holds words, the run was trained on numbers there")
