@@ -93,11 +93,6 @@ class RawData:
         counts = [found.samples for found in self.sets if found.samples is not None]
         return sum(counts) if len(counts) == len(self.sets) else None
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the folders that are classes, else ()."""
-        return self.labels.classes
-
     @functools.cached_property
     def random_access(self) -> bool:
         """Whether `take` works: samples can be read in any order, without reading those before them."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -456,7 +457,7 @@ def test_a_directory_without_data_json_is_refused(tmp_path):
 
 def test_data_info_comes_back_from_json(made):
     info = reading.open(made).info
-    assert DataInfo.from_plain(json.loads(json.dumps(info.plain()))) == info
+    assert msgspec.convert(json.loads(json.dumps(info.plain())), DataInfo) == info
 
 
 def test_labels_that_are_the_input_are_not_stored(tmp_path):
