@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import arrow_columns
 from deeptrain.formats.format import Chunk, Field
 
@@ -104,11 +104,9 @@ def _mapped(path: Path) -> "Iterator[pyarrow.Buffer]":
         with pyarrow.memory_map(str(path)) as file:
             yield file.read_buffer()
     except (pyarrow.ArrowException, EOFError, ValueError, KeyError) as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: is damaged or no Arrow IPC: {told}") from error
+        raise DataError(f"{path}: is damaged or no Arrow IPC: {said(error)}") from error
     except OSError as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: cannot be read: {error.strerror or told}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror or said(error)}") from error
 
 
 def _schema(source: "pyarrow.Buffer", path: Path) -> "pyarrow.Schema":

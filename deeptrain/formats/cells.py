@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from deeptrain.errors import printable
+
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
@@ -33,8 +35,7 @@ def shown(value: object, limit: int = 40, *, quoted: bool = True) -> str:
         quoted: whether to put it in quotes, as what was found; without, as a name among others.
     """
     if not quoted:
-        text = str(value)
-        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+        return printable(str(value))
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 4]}...{text[-1]}"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import cells, numbers
 from deeptrain.formats.format import TEXT, Chunk, Field
 
@@ -181,7 +181,7 @@ class Delimited:
             if "Empty CSV file" in str(error):  # blank lines only
                 words = [name for name, kind in kinds.items() if not kind]
                 return np.empty((0, len(kinds) - len(words)), dtype), {name: [] for name in words}
-            self._complain(path, header, kinds, missing, f"is no {self.name}: {' '.join(str(error).split())[:200]}")
+            self._complain(path, header, kinds, missing, f"is no {self.name}: {said(error, 200)}")
         numeric = [name for name, kind in kinds.items() if kind]
         values = np.empty((table.num_rows, len(numeric)), dtype)
         first = 0
@@ -226,7 +226,7 @@ class Delimited:
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         except csv.Error as error:
-            raise DataError(f"{path}: is no {self.name}: line {reader.line_num}: {error}") from error
+            raise DataError(f"{path}: is no {self.name}: line {reader.line_num}: {said(error)}") from error
 
     def _header(self, path: Path) -> Header:
         line, first = next(self._rows(path), (0, []))

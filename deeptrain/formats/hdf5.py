@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import numbers
 from deeptrain.formats.cells import shown
 from deeptrain.formats.format import TEXT, Chunk, Field
@@ -111,8 +111,7 @@ def _opened(path: Path) -> "Iterator[h5py.File]":
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: is damaged or no HDF5: {told}") from error
+        raise DataError(f"{path}: is damaged or no HDF5: {said(error)}") from error
 
 
 def _walk(group: "h5py.Group", path: Path, prefix: str, above: set[int]) -> "Iterator[tuple[str, h5py.Dataset]]":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import numbers
 from deeptrain.formats.cells import listed
 from deeptrain.formats.format import Chunk, Field
@@ -142,8 +142,7 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: is no {decoder or 'picture'}{_instead(path)}; give it the right extension") from error
     except DAMAGE as error:
-        told = " ".join(str(error).split())[:120]
-        raise DataError(f"{path}: is damaged: {told}") from error
+        raise DataError(f"{path}: is damaged: {said(error)}") from error
 
 
 def _instead(path: Path) -> str:
