@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from deeptrain.formats.cells import shown
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import names
 from deeptrain.report import run as reports
@@ -62,6 +63,8 @@ def of(plan: Lineage) -> reports.Run:
 def _data(info: DataInfo) -> dict[str, Any]:
     """What is known of the data, the one input's shape and statistics told as the data's."""
     told = {name: value for name, value in info.plain().items() if name != "inputs" and value is not False}
+    for name in ("classes", "columns"):  # made of what raw files hold
+        told[name] = [shown(one, quoted=False) for one in told[name]]
     for one in info.inputs:
         head = "" if len(info.inputs) == 1 else f"{one.name}: "
         shape = ["steps" if size is None else size for size in one.shape]
