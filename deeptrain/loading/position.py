@@ -15,7 +15,8 @@ class Position:
         epoch: the epoch being trained, from 1.
         batch: batches fit in this epoch, so the index of the next one, from 0.
         iteration: iterations fit since the training began; the next one's index, from 0.
-        window: windows fit of the current batch; always 0 for data that is not cut along time.
+        window: windows, or pieces that preprocessors made, fit of the current batch; always 0 where each batch is one
+            iteration.
     """
 
     epoch: int = 1

@@ -15,7 +15,6 @@ from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import remembering
-from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.training import judging, signals
 from deeptrain.training.callbacks import Callback, memory_of
@@ -84,7 +83,6 @@ class Trainer:
         self.learner = learner
         self.train_data = _feed(train_data)
         self.val_data = None if val_data is None else _feed(val_data)
-        self._windowed = isinstance(self.train_data, WindowFeed)
         self._remembering = remembering(self.train_data.preprocessors)
         self.epochs = epochs
         self.kind: Kind = kind
@@ -105,6 +103,7 @@ class Trainer:
         self._clock = clock
         self._meter = Meter(clock)
         self._history: list[History] = []
+        self._begun = 0  # the iteration with which this epoch began
         self._saved_at = clock()
         self._curves: dict[str, Any] = {}
         self._signal: int | None = None
@@ -112,6 +111,7 @@ class Trainer:
         self._stop_reason: str | None = None
         self._pace = Pace(self.train_data.iteration_bytes)
         self._failed = False
+        self.state = self.state.with_(preprocessors=self._preprocessing())
         if journal is not None:
             journal.open()
             try:
@@ -226,9 +226,11 @@ class Trainer:
 
     def _stand_at(self, checkpoint: Checkpoint, journal: Journal) -> None:
         self.results.clear()
+        self.train_data.close()  # what it knows of the batch being fed is of another time
         self.learner.restore(checkpoint.variables)
         self.state = checkpoint.state
         self._history = [checkpoint.history]
+        self._begun = self.position.iteration - len(checkpoint.history)
         self._remember(journal.results(self.position.epoch - 1))
         for name, callback in self.callbacks.items():
             if name in checkpoint.state.callbacks:
@@ -253,36 +255,54 @@ class Trainer:
         while self.position.batch < len(self.train_data):
             self._group(last)
             self._between()
+        if not self._done:
+            raise TrainingError(
+                f"preprocessors left nothing of any batch of epoch {self.position.epoch}: no iteration was fit; their "
+                "pieces(batch, rng) must give at least one in an epoch"
+            )
         validation = self._validate(last)
         self._finish(validation)
         self._between()
 
     def _group(self, last: int) -> None:
-        """Fit the next iterations of equal shapes in one call."""
+        """Fit the next iterations of equal shapes in one call, or pass over a batch that has none."""
         at = self.position
         begun = self._clock()
         group = self.train_data.group(at, self._pace.size)
+        if group is None:
+            self._advance(self.train_data.after(at, 0), self.state.tally)
+        else:
+            losses = self._fit(group, at)
+            self._pace.took(len(group), self._clock() - begun)
+            self._meter.tell(self._done)
+            if self._watch is not None:
+                newest = self.train_data.name(self._behind(at, len(group) - 1))
+                self._tell("fit", last, newest, float(losses[-1]))
+        if self.position.batch == len(self.train_data):
+            self._tell("validate", last)
+
+    def _fit(self, group: Group, at: Position) -> np.ndarray:
+        """The losses of a group that begins at a position; training stands behind it then."""
         losses, outputs = self.learner.fit(
             group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins
         )
         self._refuse_non_finite(losses, at)
         steps = np.arange(len(group), dtype=np.int64)
-        windows = at.window + steps if self._windowed else np.zeros_like(steps)
-        batches = np.full_like(steps, at.batch) if self._windowed else at.batch + steps
+        parted = self.train_data.in_parts
+        windows = at.window + steps if parted else np.zeros_like(steps)
+        batches = np.full_like(steps, at.batch) if parted else at.batch + steps
         self._history.append(History(at.iteration + steps, batches, windows, group.counted, losses.astype(np.float32)))
+        self._advance(self.train_data.after(at, len(group)), self._tallied(losses, group, outputs))
+        return losses
+
+    def _advance(self, to: Position, tally: Tally) -> None:
+        """Stand at another position of the epoch.
+
+        A checkpoint in the middle of a batch holds what preprocessors kept when it began: they see it again from there.
+        """
+        kept = self.state.preprocessors if to.window else self._preprocessing()
         # One assignment: an exception before it leaves the state where the group began, and none can come within.
-        self.state = self.state.with_(
-            position=self.train_data.after(at, len(group)),
-            tally=self._tallied(losses, group, outputs),
-            preprocessors=self._preprocessing(),
-        )
-        self._pace.took(len(group), self._clock() - begun)
-        self._meter.tell(self._done)
-        if self._watch is not None:
-            newest = self.train_data.name(self._behind(at, len(group) - 1))
-            self._tell("fit", last, newest, float(losses[-1]))
-        if self.position.batch == len(self.train_data):
-            self._tell("validate", last)
+        self.state = self.state.with_(position=to, tally=tally, preprocessors=kept)
 
     def _tallied(self, losses: np.ndarray, group: Group, outputs: Arrays) -> Tally:
         y = group.y
@@ -302,7 +322,7 @@ class Trainer:
     @property
     def _done(self) -> int:
         """Iterations of this epoch that are done."""
-        return self.train_data.done(self.position)
+        return self.position.iteration - self._begun
 
     def _refuse_non_finite(self, losses: np.ndarray, at: Position) -> None:
         bad = np.flatnonzero(~np.isfinite(losses))
@@ -370,6 +390,7 @@ class Trainer:
             durable = self._journal.publish(Checkpoint(state, self._finite_variables(), history), results)
         self._remember([results])
         self._history = []
+        self._begun = at.iteration
         self.state = state
         if durable:
             self._saved_at = self._clock()
@@ -389,9 +410,10 @@ class Trainer:
                 if self._journal is not None
                 else "nothing is on disk: call train() again to go on"
             )
+            about = "about " if self.train_data.estimates else ""
+            whole = self._done + self.train_data.left(at, self._done)
             raise Interrupted(
-                f"stopped in epoch {at.epoch} after {self._done} of {self.train_data.iterations(at.epoch)} iterations; "
-                f"{told}",
+                f"stopped in epoch {at.epoch} after {self._done} of {about}{whole} iterations; {told}",
                 number,
             )
 
@@ -418,10 +440,12 @@ class Trainer:
     def _tell(self, phase: Phase, last: int, batch: str = "", loss: float | None = None) -> None:
         if self._watch is None:
             return
-        at = self.position
+        at, done = self.position, self._done
         if phase == "done":
+            ends = [0, 0, *(result.iterations for result in self.results)]
+            done = ends[-1] - ends[-2]
             at = Position(at.epoch - 1, len(self.train_data), at.iteration)
-        done, iterations = self.train_data.done(at), self.train_data.iterations(at.epoch)
+        iterations = done + self.train_data.left(at, done)
         best = self.state.best
         latest = self.results[-1] if self.results else None
         self._watch(
