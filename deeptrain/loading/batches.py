@@ -183,6 +183,11 @@ class Batches:
         finally:
             cursor.close()
 
+    def begin(self, epoch: int, number: int) -> None:
+        """Read ahead from a batch on, for `batch` and `stack`: it is the next one to be asked for."""
+        self.close()
+        self._running, self._next = self._cursor(epoch, number), (epoch, number)
+
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the first epoch; for splits that are not shuffled, of any."""
         return self.prefetch(1)

@@ -325,13 +325,20 @@ class WindowFeed:
         return int(before[number + 1] - before[number])
 
     def _series(self, epoch: int, number: int) -> _Series:
-        """A batch of series: those of the last one, or read, and the next ones read ahead."""
-        if self._read is None or (self._read.epoch, self._read.number) != (epoch, number):
-            self._read = None  # its memory may serve the batch that comes
-            indices = self._batches.indices(epoch, number)
-            in_memory = not self.split.columns
-            x = self.split.take(indices) if in_memory else self._batches.batch(epoch, number).x
-            self._read = _Series(epoch, number, indices, self._cut(epoch, indices), x)
+        """A batch of series: the one that is fed, or what was read ahead, or read now and the next ones ahead."""
+        fed = self._read
+        if fed is not None and (fed.epoch, fed.number) == (epoch, number):
+            return fed
+        self._read = None  # its memory may serve the batch that comes
+        indices = self._batches.indices(epoch, number)
+        if fed is not None and (fed.epoch, fed.number + 1) == (epoch, number) and self.split.columns:
+            x = self._batches.batch(epoch, number).x
+        else:
+            # Where reading begins, nothing waits for more than the batch: what lies ahead may be read in large windows
+            x = self.split.take(indices)
+            if self.split.columns and number + 1 < len(self):  # what is in memory has no columns
+                self._batches.begin(epoch, number + 1)
+        self._read = _Series(epoch, number, indices, self._cut(epoch, indices), x)
         return self._read
 
     def _windows_before(self, epoch: int) -> NDArray[np.int64]:
