@@ -37,10 +37,10 @@ KINDS: Mapping[str, Callable[[], Any]] = {
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Split:
-    x = np.arange(14 * 3, dtype=np.float32).reshape(14, 3)
-    weights = np.linspace(1, 2, 14).astype(np.float32)
+    x = np.arange(13 * 3, dtype=np.float32).reshape(13, 3)
+    weights = np.linspace(1, 2, 13).astype(np.float32)
     directory = tmp_path_factory.mktemp("samples")
-    return shard_files.split(directory, x, np.arange(14, dtype=np.uint8) % 2, weights=weights, kind="binary")
+    return shard_files.split(directory, x, np.arange(13, dtype=np.uint8) % 2, weights=weights, kind="binary")
 
 
 @pytest.fixture(scope="module")
