@@ -20,7 +20,8 @@ from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.fed import fed
 from deeptrain.loading.feed import Feed
-from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
+from deeptrain.loading.piece_feed import PieceFeed
+from deeptrain.loading.preprocessing import Preprocessor, piecewise, preprocessors, remembering
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics import checks, names
 from deeptrain.metrics.metric import Metric
@@ -83,11 +84,12 @@ class Opened:
         opened = self.shards.split(split)
         asked = batch_size or settings.batch_size
         size = asked if training else min(asked, len(opened))
+        in_pieces = training and bool(piecewise(self.preprocessors))
         batches = Batches(
             opened,
             size,
             seed=self.plan.experiment.experiment.seed,
-            preprocessors=() if settings.windows else self.preprocessors,
+            preprocessors=() if settings.windows or in_pieces else self.preprocessors,
             order=settings.order_of(self.shards.info.numbered) if training else "none",
             last=settings.last if training else "keep",
             sampling=settings.sampling if training else None,
@@ -97,6 +99,10 @@ class Opened:
         )
         class_weights = weights.of_classes(settings.class_weights, self.shards.info) if training else None
         drawn = training and settings.sampling == "weighted"  # what was drawn by its weight counts once
+        if settings.windows is None and in_pieces:
+            return PieceFeed(
+                batches, preprocessors=self.preprocessors, class_weights=class_weights, own_weights=not drawn
+            )
         if settings.windows is None:
             return BatchFeed(
                 batches, class_weights=class_weights, preprocessors=self.preprocessors, own_weights=not drawn

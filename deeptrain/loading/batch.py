@@ -1,6 +1,7 @@
 """A batch: what is fed at once, knowing its samples, its sets and its name."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,29 @@ class Batch:
     def name(self) -> str:
         """Set numbers when they are few, else the batch's number and how many sets it mixes: see `name_of`."""
         return name_of(self.number, self.sets) if self.named is None else self.named()
+
+    def rows(self, places: Sequence[int] | np.ndarray) -> "Batch":
+        """Some of its samples, in any order, or some of them several times.
+
+        Args:
+            places: (samples,) of at least one, from 0 to the number of samples - 1.
+        """
+        chosen = np.asarray(places, np.int64)
+        x = _rows(self.x, chosen)
+        return dataclasses.replace(
+            self,
+            x=x,
+            y=x if self.y is self.x else _rows(self.y, chosen),
+            indices=self.indices[chosen],
+            sets=self.sets[chosen],
+            weights=None if self.weights is None else self.weights[chosen],
+        )
+
+
+def _rows(part: Any, chosen: np.ndarray) -> Any:
+    if isinstance(part, Mapping):
+        return {name: _rows(one, chosen) for name, one in part.items()}
+    return [part[place] for place in chosen.tolist()] if isinstance(part, list) else part[chosen]
 
 
 def name_of(number: int, sets: np.ndarray) -> str:

@@ -13,6 +13,7 @@ from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Group
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import Preprocessor
+from deeptrain.shards.reading import Split
 
 
 class BatchFeed:
@@ -37,15 +38,11 @@ class BatchFeed:
         Raises:
             DataError: when the samples are sequences, which batches cannot hold as arrays.
         """
-        if batches.split.info.sequences:
-            longest = max(int(lengths.max()) for lengths in batches.split.lengths.values())
-            raise DataError(
-                f"the samples of the {batches.split.name} split are sequences of up to {longest} steps: add "
-                f"[training.windows] with size = {longest} to feed each whole, or less to feed it in windows"
-            )
+        refuse_sequences(batches.split)
         self.batches = batches
         self.split = batches.split
         self.preprocessors = tuple(preprocessors)
+        self.in_parts = self.estimates = False
         self.iteration_bytes = nbytes(batches.split.take(batches.indices(1, 0)[:1])) * batches.batch_size
         self._class_weights = class_weights
         self._own_weights = own_weights and batches.split.weights is not None
@@ -54,13 +51,9 @@ class BatchFeed:
         """Batches in an epoch."""
         return len(self.batches)
 
-    def iterations(self, epoch: int) -> int:  # noqa: ARG002 - the protocol's
-        """As many as batches."""
-        return len(self.batches)
-
-    def done(self, at: Position) -> int:
-        """Batches before a position."""
-        return at.batch
+    def left(self, at: Position, done: int) -> int:  # noqa: ARG002 - the protocol's
+        """Batches from a position on."""
+        return len(self) - at.batch
 
     def group(self, at: Position, most: int) -> Group:
         """The batches from a position on that are of one size."""
@@ -113,10 +106,19 @@ class BatchFeed:
         else:
             found = [self.batches.batch(epoch, number) for number in numbers]
             x, y = stacked([batch.x for batch in found]), stacked([batch.y for batch in found])
-            labels = [self.split.labels[batch.indices] if self._class_weights is not None else None for batch in found]
-            given = [
-                weights.of_samples(labels_, batch.weights if self._own_weights else None, self._class_weights)
-                for labels_, batch in zip(labels, found, strict=True)
-            ]
-            weight = np.stack([one for one in given if one is not None])
+            weight = weights.of_batches(found, self.split, self._class_weights, self._own_weights)
         return Group(x=x, y=y, weights=weight, real=None, mask=None, begins=np.ones(len(numbers), bool))
+
+
+def refuse_sequences(split: Split) -> None:
+    """Batches cannot hold sequences of different lengths as arrays.
+
+    Raises:
+        DataError: when the samples are sequences.
+    """
+    if split.info.sequences:
+        longest = max(int(lengths.max()) for lengths in split.lengths.values())
+        raise DataError(
+            f"the samples of the {split.name} split are sequences of up to {longest} steps: add [training.windows] "
+            f"with size = {longest} to feed each whole, or less to feed it in windows"
+        )

@@ -13,7 +13,7 @@ from deeptrain.loading.batch import Batch, letters, name_of
 from deeptrain.loading.cursor import Cursor, Part, joined, part_of
 from deeptrain.loading.order import Order, Sampling, Stream, stream
 from deeptrain.loading.prefetch import PIECE_BYTES
-from deeptrain.loading.preprocessing import Preprocessor, processed
+from deeptrain.loading.preprocessing import Preprocessor, piecewise, processed
 from deeptrain.loading.reader import Reader
 from deeptrain.shards.blocks import Integers
 from deeptrain.shards.reading import Split
@@ -64,7 +64,8 @@ class Batches:
             augment: whether preprocessors get a generator, and so may change samples at random.
 
         Raises:
-            DataError: when a batch does not fit, a set is not there, or order and sampling do not fit.
+            DataError: when a batch does not fit, a set is not there, or order and sampling do not fit, or when a
+                preprocessor makes several iterations of a batch.
         """
         self.split = split
         self.batch_size = batch_size
@@ -79,6 +80,11 @@ class Batches:
             raise DataError(
                 f"batch_size must be between 1 and the {self.samples} samples of the {split.name} split{part}, "
                 f"got {batch_size}"
+            )
+        if augment and piecewise(preprocessors):
+            raise DataError(
+                f"{piecewise(preprocessors)[0]}.pieces decides how many iterations a batch becomes, and here each is "
+                "one: give it to PieceFeed(batches, preprocessors=...) instead"
             )
         self._preprocessors = tuple(preprocessors)
         self._augment = augment
@@ -176,6 +182,11 @@ class Batches:
                 yield self._batch(epoch, number, self._taken(cursor, epoch, number, 1))
         finally:
             cursor.close()
+
+    def begin(self, epoch: int, number: int) -> None:
+        """Read ahead from a batch on, for `batch` and `stack`: it is the next one to be asked for."""
+        self.close()
+        self._running, self._next = self._cursor(epoch, number), (epoch, number)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the first epoch; for splits that are not shuffled, of any."""

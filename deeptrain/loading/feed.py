@@ -49,36 +49,43 @@ class Group:
 
 
 class Feed(Protocol):
-    """The data of a split as iterations. What it gives is a pure function of the position.
+    """The data of a split as iterations.
+
+    Law: what it gives is a pure function of the position, and of what preprocessors kept when its batch began.
 
     Attributes:
         split: the samples.
         preprocessors: what is done to a batch or window before it is fed.
         iteration_bytes: memory of an iteration's inputs.
+        in_parts: whether a batch may be several iterations, which `Position.window` counts.
+        estimates: whether `left` is an estimate: preprocessors decide how many iterations a batch becomes.
     """
 
     split: Split
     preprocessors: tuple[Preprocessor, ...]
     iteration_bytes: int
+    in_parts: bool
+    estimates: bool
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         ...
 
-    def iterations(self, epoch: int) -> int:
-        """Iterations in an epoch."""
+    def left(self, at: Position, done: int) -> int:
+        """Iterations of the epoch from a position on; see `estimates`.
+
+        Args:
+            at: from where on.
+            done: iterations of the epoch before it, which whoever trains has counted.
+        """
         ...
 
-    def done(self, at: Position) -> int:
-        """Iterations of the epoch that lie before a position."""
-        ...
-
-    def group(self, at: Position, most: int) -> Group:
-        """The iterations from a position on, at least one and at most `most`."""
+    def group(self, at: Position, most: int) -> Group | None:
+        """The iterations from a position on, at least one and at most `most`; None where the batch has none."""
         ...
 
     def after(self, at: Position, iterations: int) -> Position:
-        """The position behind as many iterations of one group."""
+        """The position behind as many iterations of one group; with 0, behind a batch that has none."""
         ...
 
     def name(self, at: Position) -> str:
@@ -98,7 +105,10 @@ class Feed(Protocol):
         ...
 
     def close(self) -> None:
-        """End reading ahead; what is asked for later begins it again."""
+        """End reading ahead; what is asked for later begins it again.
+
+        Preprocessors that keep something then stand where they stood when the batch that is being fed began.
+        """
         ...
 
     @property
@@ -110,3 +120,16 @@ class Feed(Protocol):
     def label_sets(self) -> NDArray[np.int64]:
         """The set number of each of the labels."""
         ...
+
+
+def estimated(at: Position, done: int, batches: int) -> int:
+    """Iterations from a position to the end of its epoch, if the batches to come are like those before.
+
+    Args:
+        at: the position.
+        done: iterations of the epoch before it.
+        batches: of the epoch.
+    """
+    begun = at.batch + (at.window > 0)
+    each = done / begun if begun else 1.0
+    return max(round(each * (batches - begun)), int(at.batch < batches))

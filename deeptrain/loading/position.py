@@ -15,7 +15,8 @@ class Position:
         epoch: the epoch being trained, from 1.
         batch: batches fit in this epoch, so the index of the next one, from 0.
         iteration: iterations fit since the training began; the next one's index, from 0.
-        window: windows fit of the current batch; always 0 for data that is not cut along time.
+        window: windows, or pieces that preprocessors made, fit of the current batch; always 0 where each batch is one
+            iteration.
     """
 
     epoch: int = 1
@@ -38,7 +39,7 @@ class Position:
 
     def plain(self) -> dict[str, int]:
         """The position as JSON holds it."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"epoch": self.epoch, "batch": self.batch, "iteration": self.iteration, "window": self.window}
 
     @classmethod
     def from_plain(cls, value: Mapping[str, Any]) -> "Position":
@@ -47,13 +48,11 @@ class Position:
         Raises:
             ArtifactError: when it is no position.
         """
-        names = {field.name for field in fields(cls)}
-        if (
-            not isinstance(value, Mapping)
-            or set(value) != names
-            or any(type(part) is not int for part in value.values())
-        ):
-            raise ArtifactError(f"a position holds the integers {', '.join(sorted(names))}, got {value!r}")
-        if any(part < 0 for part in value.values()) or value["epoch"] < 1:
+        if not isinstance(value, Mapping) or value.keys() != _NAMES or {*map(type, value.values())} != {int}:
+            raise ArtifactError(f"a position holds the integers {', '.join(sorted(_NAMES))}, got {value!r}")
+        if min(value.values()) < 0 or value["epoch"] < 1:
             raise ArtifactError(f"a position counts from 0, its epoch from 1, got {value!r}")
         return cls(**value)
+
+
+_NAMES = frozenset(field.name for field in fields(Position))

@@ -1,7 +1,8 @@
 """What is done to a batch before it is fed: the protocol of preprocessors, how they are chained, and how named."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ from deeptrain.shards.info import DataInfo
 
 
 class Preprocessor(Protocol):
-    """Changes a batch, or a window of one."""
+    """Changes a batch, or a window of one. It may be `Piecewise` and `Remembering` too."""
 
     def process(self, batch: Batch, rng: np.random.Generator | None) -> Batch:
         """The batch as it is fed, with as many samples.
@@ -26,6 +27,27 @@ class Preprocessor(Protocol):
             batch: its arrays must not be changed in place: `dataclasses.replace` makes another batch.
             rng: a generator of its own for each (seed, epoch, batch, window) while training; None when validating or
                 predicting, where nothing may be random.
+        """
+        ...
+
+
+@runtime_checkable
+class Piecewise(Protocol):
+    """A preprocessor that also decides, in training, how many iterations a batch becomes.
+
+    Where nothing may be random, its `process` is asked instead: every sample is judged once.
+    """
+
+    def pieces(self, batch: Batch, rng: np.random.Generator) -> Iterable[Batch]:
+        """What a batch is fed as, piece by piece, each an iteration: none, one or many.
+
+        A law that resuming rests on: the pieces follow from the batch, from `rng` and from what `state` gives, and from
+        nothing else.
+
+        Args:
+            batch: or a window of one; not to be changed in place. `Batch.rows` gives some of its samples; of a window
+                each piece must have all of them.
+            rng: a generator of its own for each (seed, epoch, batch, window).
         """
         ...
 
@@ -84,20 +106,77 @@ def processed(
     Raises:
         DataError: when one does not return as many samples as it got.
     """
-    count = len(batch.indices)
     for place, preprocessor in enumerate(chain):
-        batch = preprocessor.process(batch, generator(place))
-        if samples(batch.x) != count or samples(batch.y) != count:
-            raise DataError(
-                f"{type(preprocessor).__name__}.process must return as many samples as it got: "
-                f"expected {count}, got {samples(batch.x)} inputs and {samples(batch.y)} labels"
-            )
+        batch = _processed(batch, preprocessor, generator(place))
     return batch
+
+
+def pieces(
+    batch: Batch, chain: Sequence[Preprocessor], generator: Callable[[int, int], np.random.Generator]
+) -> Iterator[Batch]:
+    """What preprocessors make of a batch, one after the other, each piece when it is asked for.
+
+    Args:
+        batch: as it was read.
+        chain: the preprocessors.
+        generator: gives the generator of a preprocessor by its place in the chain and by how many pieces of the batch
+            it was given before.
+
+    Raises:
+        DataError: when a piece is no batch, or its inputs, labels and samples are not equally many.
+    """
+    made: Iterator[Batch] = iter([batch])
+    for place, preprocessor in enumerate(chain):
+        made = _through(made, preprocessor, functools.partial(generator, place))
+    return made
+
+
+def piecewise(chain: Sequence[Preprocessor]) -> list[str]:
+    """The kinds of preprocessors of a chain that decide how many iterations a batch becomes."""
+    return [type(one).__name__ for one in chain if isinstance(one, Piecewise)]
 
 
 def remembering(chain: Sequence[Preprocessor]) -> dict[str, Remembering]:
     """The preprocessors of a chain that keep a state, by a name that says place and kind: "0:RunningMean"."""
     return {f"{place}:{type(one).__name__}": one for place, one in enumerate(chain) if isinstance(one, Remembering)}
+
+
+def _processed(batch: Batch, preprocessor: Preprocessor, rng: np.random.Generator | None) -> Batch:
+    count = len(batch.indices)
+    found = preprocessor.process(batch, rng)
+    if samples(found.x) != count or samples(found.y) != count:
+        raise DataError(
+            f"{type(preprocessor).__name__}.process must return as many samples as it got: "
+            f"expected {count}, got {samples(found.x)} inputs and {samples(found.y)} labels"
+        )
+    return found
+
+
+def _through(
+    given: Iterable[Batch], preprocessor: Preprocessor, generator: Callable[[int], np.random.Generator]
+) -> Iterator[Batch]:
+    for number, batch in enumerate(given):
+        if not isinstance(preprocessor, Piecewise):
+            yield _processed(batch, preprocessor, generator(number))
+            continue
+        for piece in preprocessor.pieces(batch, generator(number)):
+            _refuse_unequal(piece, type(preprocessor).__name__)
+            yield piece
+
+
+def _refuse_unequal(piece: Batch, name: str) -> None:
+    if not isinstance(piece, Batch):
+        raise DataError(f"{name}.pieces must give batches, got {type(piece).__name__}; make them by batch.rows")
+    count = len(piece.indices)
+    found = {samples(piece.x), samples(piece.y), len(piece.sets)}
+    if piece.weights is not None:
+        found.add(len(piece.weights))
+    if count == 0 or found != {count}:
+        raise DataError(
+            f"{name}.pieces: a piece must have at least one sample, and as many inputs and labels as indices: "
+            f"got {samples(piece.x)} inputs and {samples(piece.y)} labels for {count} indices and {len(piece.sets)} "
+            "sets; take some of the samples of a batch by batch.rows"
+        )
 
 
 def changed(batch: Batch, change: Callable[[NDArray[Any]], NDArray[Any]], only: str | None = None) -> Batch:

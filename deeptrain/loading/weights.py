@@ -1,7 +1,7 @@
 """What a sample counts for in the training loss: by its class, by itself."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from deeptrain.errors import DataError
 from deeptrain.formats.cells import listed
+from deeptrain.loading.batch import Batch
 from deeptrain.shards.info import DataInfo
+from deeptrain.shards.reading import Split
 
 
 def of_classes(given: str | Mapping[str, float] | None, data: DataInfo) -> NDArray[np.float32] | None:
@@ -64,3 +66,24 @@ def of_samples(
         return by_class
     product = own.astype(np.float32)
     return np.asarray(by_class * product.reshape(-1, *[1] * (by_class.ndim - 1)), np.float32)
+
+
+def of_batches(
+    batches: Sequence[Batch], split: Split, classes: NDArray[np.float32] | None, own: bool
+) -> NDArray[np.float32] | None:
+    """(batches, samples) float32: the weights of the samples of batches of equal size; None where there are none.
+
+    Args:
+        batches: as they are fed.
+        split: that they are of, whose labels tell the classes.
+        classes: (classes,) by class number, or None.
+        own: whether the samples' own weights count.
+    """
+    found = []
+    for batch in batches:
+        labels = None if classes is None else split.labels[batch.indices]
+        weight = of_samples(labels, batch.weights if own else None, classes)
+        if weight is None:
+            return None
+        found.append(weight)
+    return np.stack(found)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,52 @@ from deeptrain.loading import weights
 from deeptrain.loading.arrays import Arrays, mapped, nbytes, stacked
 from deeptrain.loading.batch import Batch
 from deeptrain.loading.batches import Batches
-from deeptrain.loading.feed import Group
+from deeptrain.loading.feed import Group, estimated
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import Preprocessor, processed
+from deeptrain.loading.preprocessing import Preprocessor, pieces, piecewise, processed
 from deeptrain.loading.settings import WindowSettings
+from deeptrain.loading.walk import Walk
 from deeptrain.loading.windows import Cut, counts
+
+
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """The series of a batch, and how they are cut.
+
+    Attributes:
+        epoch: of the batch.
+        number: of the batch.
+        indices: (series,) int64 in the split.
+        cut: where their windows lie.
+        x: by input where there are several: a list of arrays (steps, *shape), or (series, *shape) of no sequence.
+    """
+
+    epoch: int
+    number: int
+    indices: NDArray[np.int64]
+    cut: Cut
+    x: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """An iteration, with rows up to the batch size.
+
+    Attributes:
+        x: (batch, size, ...), by input where there are several.
+        y: (batch, ...).
+        real: (batch,) or (batch, size) bool: which labels are.
+        weights: likewise float32.
+        valid: (batch, size) bool: which steps are.
+        begins: whether states are reset before it.
+    """
+
+    x: Arrays
+    y: Arrays
+    real: NDArray[np.bool_]
+    weights: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    begins: bool
 
 
 class WindowFeed:
@@ -48,7 +90,8 @@ class WindowFeed:
             settings: how they are cut.
             batch_size: rows of every iteration, at least that of `batches`.
             preprocessors: applied to every window, one after the other; padding is set to zero again behind them.
-            augment: whether preprocessors get a generator, and so may change windows at random.
+            augment: whether preprocessors get a generator, and so may change windows at random, or make several
+                iterations of one.
             training: whether series begin at the increment of their epoch and windows weigh as they do in training;
                 otherwise at 0, and 1 each.
             class_weights: (classes,), multiplied with the samples' own weights and those of the windows.
@@ -78,9 +121,13 @@ class WindowFeed:
             )
         self._starts = np.concatenate([[0], np.cumsum(self._lengths)])
         one = self.split.take(np.zeros(1, np.int64))
+        self._names = _sequences(one)
         self.iteration_bytes = batch_size * settings.size * _step_bytes(one)
-        self._read = functools.lru_cache(maxsize=2)(self._read_batch)
+        self.in_parts = True
+        self.estimates = augment and bool(piecewise(preprocessors))
         self._before = functools.lru_cache(maxsize=2)(self._windows_before)
+        self._read: _Series | None = None
+        self._walk = Walk(self._made, lambda *_: True, self.preprocessors if augment else ())
 
     @property
     def per_step(self) -> bool:
@@ -91,31 +138,34 @@ class WindowFeed:
         """Batches of sequences in an epoch."""
         return len(self._batches)
 
-    def iterations(self, epoch: int) -> int:
-        """Windows of all batches of an epoch."""
-        return int(self._before(epoch)[-1])
+    def left(self, at: Position, done: int) -> int:
+        """Windows from a position on; with `estimates`, if the batches to come are like those before."""
+        if self.estimates:
+            return estimated(at, done, len(self))
+        before = self._before(at.epoch)
+        return int(before[-1] - before[at.batch]) - at.window
 
-    def done(self, at: Position) -> int:
-        """Windows before a position."""
-        return int(self._before(at.epoch)[at.batch]) + at.window
-
-    def group(self, at: Position, most: int) -> Group:
+    def group(self, at: Position, most: int) -> Group | None:
         """The windows from a position on, of one batch of sequences."""
-        cut = self._cut(at.epoch, at.batch)
-        last = min(at.window + most, cut.windows)
-        return self._group(at.epoch, at.batch, range(at.window, last))
+        found = self._walk.take(at.epoch, at.batch, at.window, most)
+        return self._group(found) if found else None
 
     def after(self, at: Position, iterations: int) -> Position:
         """The position behind as many windows: the next window, or the first of the next batch."""
         window, batch = at.window + iterations, at.batch
-        if window >= self._cut(at.epoch, batch).windows:
+        if self._ends(at.epoch, batch, window):
             window, batch = 0, batch + 1
         return Position(at.epoch, batch, at.iteration + iterations, window)
 
     def name(self, at: Position) -> str:
-        """What the batch at a position is called, and which of its windows it is, from 1: "12+13 window 2 of 9"."""
-        windows = self._cut(at.epoch, at.batch).windows
-        return f"{self._batches.name(at.epoch, at.batch)} window {at.window + 1} of {windows}"
+        """What the batch at a position is called, and which of its windows it is, from 1: "12+13 window 2 of 9".
+
+        With `estimates`, which of its iterations: "12+13 piece 2".
+        """
+        name = self._batches.name(at.epoch, at.batch)
+        if self.estimates:
+            return f"{name} piece {at.window + 1}"
+        return f"{name} window {at.window + 1} of {self._windows(at.epoch, at.batch)}"
 
     def sets(self, at: Position) -> list[int]:
         """The set numbers that the batch at a position holds, ascending."""
@@ -123,17 +173,21 @@ class WindowFeed:
 
     def judged(self, number: int) -> Iterator[Group]:
         """The windows of a batch, one after the other."""
-        for window in range(self._cut(1, number).windows):
-            yield self._group(1, number, range(window, window + 1))
+        series = self._series(1, number)
+        for window in range(series.cut.windows):
+            yield self._group([self._processed(series, window, chance=False)])
 
     def combined(self, number: int, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """The weighted mean over the windows: for each series of the batch, or for each step of them."""
-        cut = self._cut(1, number)
+        cut = self._cut(1, self._batches.indices(1, number))
         real = [part[: len(cut.lengths)] for part in outputs]
         return cut.mean_by_step(real) if self.per_step else cut.mean(real)
 
     def close(self) -> None:
-        """Nothing is read ahead: the sequences of a batch are read with its first window."""
+        """End reading ahead, and preprocessors that keep something stand where the batch began."""
+        self._walk.close()
+        self._read = None
+        self._batches.close()
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -148,50 +202,85 @@ class WindowFeed:
         """The set number of each of the labels."""
         return np.repeat(self.split.sets, self._lengths) if self.per_step else self.split.sets
 
-    def _group(self, epoch: int, number: int, windows: range) -> Group:
-        parts = [self._window(epoch, number, window) for window in windows]
-        real = np.stack([part[2] for part in parts])
-        weight = np.stack([part[3] for part in parts])
+    def _group(self, found: Sequence[_Window]) -> Group:
         mask = None
         if self._settings.remainder == "pad":
-            seen = np.stack([part[4] for part in parts])
-            mask = self._masks(parts[0][0], seen)
+            seen = _stacked([window.valid for window in found])
+            mask = dict.fromkeys(self._names, seen) if isinstance(found[0].x, Mapping) else seen
         return Group(
-            x=stacked([part[0] for part in parts]),
-            y=stacked([part[1] for part in parts]),
-            weights=weight,
-            real=real,
+            x=_together([window.x for window in found]),
+            y=_together([window.y for window in found]),
+            weights=_stacked([window.weights for window in found]),
+            real=_stacked([window.real for window in found]),
             mask=mask,
-            begins=np.array([window == 0 for window in windows]),
+            begins=np.array([window.begins for window in found]),
         )
 
-    def _window(self, epoch: int, number: int, window: int) -> tuple[Arrays, Arrays, Any, Any, Any]:
-        """Inputs, labels, which labels are real, their weights, and which steps are: each with `batch_size` rows."""
-        cut, series, indices = self._cut(epoch, number), self._read(epoch, number), self._indices(epoch, number)
-        valid = cut.valid(window)
-        x = _each(lambda one: cut.steps(one, window) if isinstance(one, list) else one, series)
-        y: Any = x if self._labels_are_input else self._labels_of(cut, indices, window)
-        key = ("preprocessor", self._batches.seed, epoch, number, window)
+    def _made(self, epoch: int, number: int, first: int) -> Iterator[_Window]:
+        """The iterations of a batch from one on; with `estimates`, from its first one."""
+        series = self._series(epoch, number)
+        begins = True
+        for window in range(first, series.cut.windows):
+            if not self.estimates:
+                yield self._processed(series, window, chance=self._augment)
+                continue
+            for piece in self._pieces(series, window):
+                yield self._window(series, window, piece, begins=begins)
+                begins = False
+
+    def _processed(self, series: _Series, window: int, *, chance: bool) -> _Window:
         fed = processed(
-            Batch(x, y, indices, self.split.sets[indices], number),
+            self._given(series, window),
             self.preprocessors,
-            lambda place: seeds.generator(*key, place) if self._augment else None,
+            lambda place: seeds.generator(*self._key(series), window, place) if chance else None,
         )
-        self._refuse_other_steps(series, fed)
-        names = self._sequences(series)
-        inputs = _zeroed(fed.x, valid, names)
-        labels = _zeroed(fed.y, valid, names) if self._labels_are_input else fed.y
+        return self._window(series, window, fed, begins=window == 0)
+
+    def _pieces(self, series: _Series, window: int) -> Iterator[Batch]:
+        found = pieces(
+            self._given(series, window),
+            self.preprocessors,
+            lambda place, count: seeds.generator(*self._key(series), window, place, count),
+        )
+        for piece in found:
+            if not np.array_equal(piece.indices, series.indices):
+                raise DataError(
+                    f"{' and '.join(piecewise(self.preprocessors))}.pieces: a piece of a window must have each of its "
+                    f"series in their order, which states follow: expected {len(series.indices)}, got samples "
+                    f"{piece.indices.tolist()[:8]} instead of {series.indices.tolist()[:8]}"
+                )
+            yield piece
+
+    def _key(self, series: _Series) -> tuple[int | str, ...]:
+        return ("preprocessor", self._batches.seed, series.epoch, series.number)
+
+    def _given(self, series: _Series, window: int) -> Batch:
+        """A window as preprocessors get it."""
+        cut, indices = series.cut, series.indices
+        x = _each(lambda one: cut.steps(one, window) if isinstance(one, list) else one, series.x)
+        y: Any = x if self._labels_are_input else self._labels_of(cut, indices, window)
+        return Batch(x, y, indices, self.split.sets[indices], series.number)
+
+    def _window(self, series: _Series, window: int, fed: Batch, *, begins: bool) -> _Window:
+        cut = series.cut
+        valid = cut.valid(window)
+        self._refuse_other_steps(fed)
+        inputs, labels = fed.x, fed.y
+        if self.preprocessors:  # what was cut is zero there
+            inputs = _zeroed(inputs, valid, self._names)
+            labels = _zeroed(labels, valid, self._names) if self._labels_are_input else labels
         real: NDArray[np.bool_] = valid if self.per_step else np.asarray(valid.any(axis=1))
         rows = self._batch_size
         # What is real weighs more by as much as padding takes: the mean over all is then the mean over what is real.
         share = rows * real[0].size / max(int(real.sum()), 1)
-        given = (self._weights(cut, indices, window, real) * share).astype(np.float32)
-        return (
+        given = (self._weights(cut, series.indices, window, real) * share).astype(np.float32)
+        return _Window(
             mapped(lambda part: _filled(part, rows), inputs),
             mapped(lambda part: _filled(part, rows), labels),
             _filled(real, rows),
             _filled(given, rows),
             _filled(valid, rows),
+            begins,
         )
 
     def _weights(
@@ -210,14 +299,8 @@ class WindowFeed:
         labels = [self.split.labels[self._starts[index] : self._starts[index + 1]] for index in indices]
         return cut.steps(labels, window)
 
-    def _masks(self, x: Arrays, seen: NDArray[np.bool_]) -> Arrays:
-        if not isinstance(x, Mapping):
-            return seen
-        names = self._sequences(self.split.take(np.zeros(1, np.int64)))
-        return {name: seen for name in x if name in names}
-
-    def _refuse_other_steps(self, series: Any, fed: Batch) -> None:
-        for name in self._sequences(series):
+    def _refuse_other_steps(self, fed: Batch) -> None:
+        for name in self._names:
             part: Any = fed.x[name] if name else fed.x
             if part.shape[1:2] != (self._settings.size,):
                 raise DataError(
@@ -225,30 +308,45 @@ class WindowFeed:
                     f"got {list(part.shape)}"
                 )
 
-    @staticmethod
-    def _sequences(series: Any) -> list[str]:
-        """Names of the inputs that are sequences; "" where there is one input only."""
-        if isinstance(series, Mapping):
-            return [name for name, part in series.items() if isinstance(part, list)]
-        return [""]
-
-    def _indices(self, epoch: int, number: int) -> NDArray[np.int64]:
-        return self._batches.indices(epoch, number)
-
     def _start(self, epoch: int) -> int:
         increments = self._settings.start_increments
         return increments[(epoch - 1) % len(increments)] if self._training else 0
 
-    def _cut(self, epoch: int, number: int) -> Cut:
-        return Cut(self._settings, self._start(epoch), self._lengths[self._indices(epoch, number)])
+    def _cut(self, epoch: int, indices: NDArray[np.int64]) -> Cut:
+        return Cut(self._settings, self._start(epoch), self._lengths[indices])
 
-    def _read_batch(self, epoch: int, number: int) -> Any:
-        return self.split.take(self._indices(epoch, number))
+    def _ends(self, epoch: int, number: int, window: int) -> bool:
+        if self.estimates:
+            return self._walk.ends(epoch, number, window)
+        return window >= self._windows(epoch, number)
+
+    def _windows(self, epoch: int, number: int) -> int:
+        before = self._before(epoch)
+        return int(before[number + 1] - before[number])
+
+    def _series(self, epoch: int, number: int) -> _Series:
+        """A batch of series: the one that is fed, or what was read ahead, or read now and the next ones ahead."""
+        fed = self._read
+        if fed is not None and (fed.epoch, fed.number) == (epoch, number):
+            return fed
+        self._read = None  # its memory may serve the batch that comes
+        indices = self._batches.indices(epoch, number)
+        if fed is not None and (fed.epoch, fed.number + 1) == (epoch, number) and self.split.columns:
+            x = self._batches.batch(epoch, number).x
+        else:
+            # Where reading begins, nothing waits for more than the batch: what lies ahead may be read in large windows
+            x = self.split.take(indices)
+            if self.split.columns and number + 1 < len(self):  # what is in memory has no columns
+                self._batches.begin(epoch, number + 1)
+        self._read = _Series(epoch, number, indices, self._cut(epoch, indices), x)
+        return self._read
 
     def _windows_before(self, epoch: int) -> NDArray[np.int64]:
         """(batches + 1,): windows of an epoch before each batch, and all of them."""
-        found = [self._cut(epoch, number).windows for number in range(len(self))]
-        return np.concatenate([[0], np.cumsum(found)])
+        indices = self._batches.indices(epoch, 0, len(self))
+        found = counts(self._lengths[indices], self._start(epoch), self._settings)
+        most = np.maximum.reduceat(found, np.arange(0, len(indices), self._batches.batch_size))
+        return np.concatenate([[0], np.cumsum(most)])
 
 
 def _lengths(split: Any) -> NDArray[np.int64]:
@@ -287,11 +385,27 @@ def _refuse(name: str, lengths: NDArray[np.int64], settings: WindowSettings, *, 
         )
 
 
+def _sequences(taken: Any) -> list[str]:
+    """Names of the inputs that are sequences; "" where there is one input only."""
+    return [name for name, part in taken.items() if isinstance(part, list)] if isinstance(taken, Mapping) else [""]
+
+
+def _stacked(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0][None] if len(parts) == 1 else np.stack(parts)
+
+
+def _together(parts: list[Arrays]) -> Arrays:
+    """Arrays of one structure on a new first axis; a copy where there are several."""
+    return mapped(lambda part: part[None], parts[0]) if len(parts) == 1 else stacked(parts)
+
+
 def _each(change: Any, series: Any) -> Any:
     return {name: change(part) for name, part in series.items()} if isinstance(series, Mapping) else change(series)
 
 
 def _zeroed(arrays: Arrays, valid: NDArray[np.bool_], names: Sequence[str]) -> Arrays:
+    if valid.all():
+        return arrays
     if not isinstance(arrays, Mapping):
         return np.where(valid.reshape(*valid.shape, *[1] * (arrays.ndim - 2)), arrays, np.zeros((), arrays.dtype))
     return {name: _zeroed(part, valid, names) if name in names else part for name, part in arrays.items()}  # type: ignore[misc]

@@ -1,5 +1,6 @@
 """Series cut along time: which windows they have, their steps with padding, and their predictions put together."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,32 +25,35 @@ class Cut:
     start: int
     lengths: NDArray[np.int64]
 
-    @property
+    @functools.cached_property
     def counts(self) -> NDArray[np.int64]:
         """(series,) windows of each series."""
         return counts(self.lengths, self.start, self.settings)
 
-    @property
+    @functools.cached_property
     def windows(self) -> int:
         """How many iterations the batch takes: the windows of its longest series."""
         return int(self.counts.max())
 
     def valid(self, window: int) -> NDArray[np.bool_]:
         """(series, size): which steps of a window are of the series; a series that has ended has none."""
-        begin = self.start + window * self.settings.step
-        steps = np.clip(self.lengths - begin, 0, self.settings.size)
-        steps = np.where(window < self.counts, steps, 0)
-        return np.asarray(np.arange(self.settings.size) < steps[:, None])
+        return np.asarray(np.arange(self.settings.size) < self._real(window)[:, None])
 
     def steps(self, series: Sequence[NDArray[Any]], window: int) -> NDArray[Any]:
         """(series, size, ...): a window of each series, zeros where `valid` is False."""
-        valid = self.valid(window).sum(axis=1)
+        valid = self._real(window).tolist()
         begin = self.start + window * self.settings.step
         first = np.asarray(series[0])
-        cut = np.zeros((len(series), self.settings.size, *first.shape[1:]), first.dtype)
-        for row, (one, steps) in enumerate(zip(series, valid, strict=True)):
-            cut[row, :steps] = one[begin : begin + steps]
+        cut = np.empty((len(series), self.settings.size, *first.shape[1:]), first.dtype)
+        for row, one, steps in zip(cut, series, valid, strict=True):
+            row[:steps] = one[begin : begin + steps]
+            row[steps:] = 0
         return cut
+
+    def _real(self, window: int) -> NDArray[np.int64]:
+        """(series,): how many steps of a window are of the series."""
+        left = self.lengths - (self.start + window * self.settings.step)
+        return np.where(window < self.counts, np.minimum(np.maximum(left, 0), self.settings.size), 0)
 
     def weights(self, given: Weights | None, window: int) -> NDArray[np.float64]:
         """(series,): the weight of a window of each series; 0 where the series has ended."""

@@ -17,7 +17,7 @@ class History:
     Attributes:
         iteration: counted from 0 since the training began, int64.
         batch: the batch's number in its epoch, from 0, int64.
-        window: the window's number in its batch, from 0; 0 for data that is not cut along time, int64.
+        window: the window's number in its batch, or the piece's, from 0; 0 where a batch is one iteration, int64.
         samples: labels that the loss is a mean over: samples of the batch, or of the window without padding, int64.
         loss: before the iteration's update, float32.
     """

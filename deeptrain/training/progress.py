@@ -22,7 +22,7 @@ class Progress:
         epoch: the epoch being trained, from 1; in phase "done" the last one that was trained.
         epochs: how many were asked for.
         iteration: iterations done in this epoch.
-        iterations: iterations of the whole epoch; 0 when unknown.
+        iterations: iterations of the whole epoch, an estimate where preprocessors decide how many; 0 when unknown.
         batch: name of the set or batch being fit, such as "12" or "b0412 (37 sets)".
         loss: of the newest iteration.
         iterations_per_second: smoothed, see `Meter`.

@@ -124,6 +124,16 @@ class Record:
         return History.joined([History.empty(), *past, *self.parts])
 
     @property
+    def begun(self) -> int:
+        """The iteration with which this epoch began."""
+        return self.results[-1].iterations if self.results else 0
+
+    @property
+    def loss(self) -> float:
+        """Of the newest iteration of this epoch."""
+        return float(self.parts[-1].loss[-1])
+
+    @property
     def interventions(self) -> Sequence[Intervention]:
         """What a person changed by hand, in order."""
         return self._interventions if self.journal is None else self.journal.run.interventions

@@ -66,17 +66,17 @@ class Standing:
     @property
     def iterations_done(self) -> int:
         """Iterations of this epoch that were fit."""
-        return self.data.done(self.position)
+        return self.iteration - (self.results[-1].iterations if self.results else 0)
 
     @property
     def iterations_in_epoch(self) -> int:
-        """Iterations of this epoch."""
-        return self.data.iterations(self.epoch)
+        """Iterations of this epoch; an estimate where preprocessors decide how many a batch becomes."""
+        return self.iterations_done + self.iterations_left
 
     @property
     def iterations_left(self) -> int:
         """Iterations of this epoch that are still to be fit."""
-        return max(self.iterations_in_epoch - self.iterations_done, 0)
+        return self.data.left(self.position, self.iterations_done)
 
     @property
     def batch(self) -> int:

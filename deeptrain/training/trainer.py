@@ -15,7 +15,6 @@ from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import remembering
-from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics import names
 from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.training import signals, validation
@@ -152,6 +151,7 @@ class Trainer:
         self._validating = False
         self._failed = False
         self._rate: float | None = None
+        self._keep(preprocessors=self._preprocessing())
         self._stages.tell("init", self)
         try:
             checkpoint = self._record.open(epochs) if begin is None else begin[1]
@@ -378,7 +378,10 @@ class Trainer:
             raise TrainingError(f"replay: expected an iteration from 0 to {len(rows) - 1}, got {iteration}")
         epoch = 1 + sum(iteration >= results.iterations for results in self.results)
         at = Position(epoch, int(rows.batch[iteration]), iteration, int(rows.window[iteration]))
-        return self._phases.data(epoch).group(at, 1)
+        group = self._phases.data(epoch).group(at, 1)
+        if group is None:
+            raise TrainingError(f"replay: preprocessors make nothing of batch {at.batch} of epoch {epoch} any more")
+        return group
 
     def change(
         self,
@@ -475,7 +478,6 @@ class Trainer:
         if getattr(self, "train_data", None) is data:
             return
         self.train_data = data
-        self._windowed = isinstance(data, WindowFeed)
         self._remembering = remembering(data.preprocessors)
         self._pace = Pace(data.iteration_bytes)
 
@@ -594,6 +596,11 @@ class Trainer:
             self._group(last, most)
             self._between()
             return
+        if not self._done:
+            raise TrainingError(
+                f"preprocessors left nothing of any batch of epoch {self.position.epoch}, or all were skipped: no "
+                "iteration was fit; their pieces(batch, rng) must give at least one in an epoch"
+            )
         due = self._validate_every.due("epoch", Counts(epochs=self.position.epoch)) or self._now_due
         self._finish(self._validate(last) if due and self.val_data is not None else {})
         self._save_asked |= self._autosave.due("time", self._counts, lambda: self.state)
@@ -625,6 +632,7 @@ class Trainer:
         for phase in self._phases.begun(at):
             self._begin(phase)
         self._feed(at.epoch)
+        self.train_data.close()  # what it knows of the batch being fed is of another time
         self.learner.restore(checkpoint.variables)
         self._record.stand_at(checkpoint, source)
         self._stages.remember(checkpoint.state.callbacks)
@@ -658,36 +666,49 @@ class Trainer:
         self._stages.tell("iteration_begin", self)
         begun = self._clock()
         group = self.train_data.group(at, self._size(most))
+        if group is None:
+            self._stand_behind(self.train_data.after(at, 0))
+        else:
+            self._fit(group, at)
+            self._pace.took(len(group), self._clock() - begun)
+            self._meter.tell(self._done)
+            self._stages.tell("iteration_end", self)
+        if self.position.window == 0:
+            self._stages.tell("batch_end", self)
+        if group is not None:
+            self._stages.act("iteration", self._counts, self)
+            self._save_asked |= self._autosave.due("iteration", self._counts, lambda: self.state)
+            if self._watch is not None:
+                newest = self.train_data.name(self._behind(at, len(group) - 1))
+                self._tell("fit", last, newest, self._record.loss)
+        if self.position.batch == len(self.train_data):
+            self._tell("validate", last)
+
+    def _fit(self, group: Group, at: Position) -> None:
+        """Fit a group that begins at a position; training stands behind it then."""
         fitted = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
         losses = fitted.losses
         self._refuse_non_finite(losses, at)
         steps = np.arange(len(group), dtype=np.int64)
-        windows = at.window + steps if self._windowed else np.zeros_like(steps)
-        batches = np.full_like(steps, at.batch) if self._windowed else at.batch + steps
+        parted = self.train_data.in_parts
+        windows = at.window + steps if parted else np.zeros_like(steps)
+        batches = np.full_like(steps, at.batch) if parted else at.batch + steps
         rows = History(at.iteration + steps, batches, windows, group.counted, losses.astype(np.float32))
-        after = self.train_data.after(at, len(group))
-        tally, preprocessors = self._tallied(group, fitted), self._preprocessing()
-        # Together: an exception before them leaves the state where the group began, and none can come within.
+        tally = self._tallied(group, fitted)
+        self._stand_behind(self.train_data.after(at, len(group)), tally=tally)
         self._record.parts.append(rows)
-        self._keep(
-            position=after,
-            tally=tally,
-            batches=self._record.kept.batches + after.batch - at.batch,
-            preprocessors=preprocessors,
-        )
         self.newest = FittedGroup(at, group, fitted)
-        self._pace.took(len(group), self._clock() - begun)
-        self._meter.tell(self._done)
-        self._stages.tell("iteration_end", self)
-        if after.window == 0:
-            self._stages.tell("batch_end", self)
-        self._stages.act("iteration", self._counts, self)
-        self._save_asked |= self._autosave.due("iteration", self._counts, lambda: self.state)
-        if self._watch is not None:
-            newest = self.train_data.name(self._behind(at, len(group) - 1))
-            self._tell("fit", last, newest, float(losses[-1]))
-        if self.position.batch == len(self.train_data):
-            self._tell("validate", last)
+
+    def _stand_behind(self, to: Position, **changes: Any) -> None:
+        """Stand at a later position of the epoch.
+
+        A checkpoint in the middle of a batch holds what preprocessors kept when it began: they see it again from there.
+        """
+        kept = self._record.kept
+        preprocessors = kept.preprocessors if to.window else self._preprocessing()
+        batches = kept.batches + to.batch - kept.position.batch
+        # One assignment: an exception before it leaves the state where the group began.
+        self._keep(position=to, batches=batches, preprocessors=preprocessors, **changes)
 
     def _size(self, most: Callable[[], int] | None) -> int:
         """How many iterations the next call may fit: up to the next event that needs Python."""
@@ -720,7 +741,7 @@ class Trainer:
     @property
     def _done(self) -> int:
         """Iterations of this epoch that are done."""
-        return self.train_data.done(self.position)
+        return self.position.iteration - self._record.begun
 
     def _refuse_non_finite(self, losses: np.ndarray, at: Position) -> None:
         bad = np.flatnonzero(~np.isfinite(losses))
@@ -832,9 +853,10 @@ class Trainer:
             if self._record.journal is not None
             else "nothing is on disk: call train() again to go on"
         )
+        about = "about " if self.train_data.estimates else ""
+        whole = self._done + self.train_data.left(at, self._done)
         raise Interrupted(
-            f"stopped in epoch {at.epoch} after {self._done} of {self.train_data.iterations(at.epoch)} iterations; "
-            f"{told}",
+            f"stopped in epoch {at.epoch} after {self._done} of {about}{whole} iterations; {told}",
             number,
         )
 
@@ -850,10 +872,12 @@ class Trainer:
     def _tell(self, phase: Doing, last: int, batch: str = "", loss: float | None = None) -> None:
         if self._watch is None:
             return
-        at = self.position
+        at, done = self.position, self._done
         if phase == "done":
+            ends = [0, 0, *(result.iterations for result in self.results)]
+            done = ends[-1] - ends[-2]
             at = Position(at.epoch - 1, len(self.train_data), at.iteration)
-        done, iterations = self.train_data.done(at), self.train_data.iterations(at.epoch)
+        iterations = done + self.train_data.left(at, done)
         best = self._record.kept.best
         latest = self._record.results[-1] if self._record.results else None
         self._watch(

@@ -118,10 +118,11 @@ def test_groups_of_any_size_give_the_windows_one_by_one_and_never_cross_a_batch_
                 expected = getattr(one_by_one[found + offset], part)[0]
                 np.testing.assert_array_equal(getattr(group, part)[offset], expected)
         assert not group.begins[1:].any()
-        assert data.done(at) == found
+        assert data.left(at, found) == len(one_by_one) - found
         found, iteration, at = found + len(group), iteration + len(group), data.after(at, len(group))
         assert at.iteration == iteration
-    assert found == data.iterations(1) == len(one_by_one)
+    assert found == len(one_by_one)
+    assert data.left(at, found) == 0
 
 
 def test_every_epoch_begins_at_its_increment_and_validation_at_the_front() -> None:
@@ -132,7 +133,7 @@ def test_every_epoch_begins_at_its_increment_and_validation_at_the_front() -> No
         np.testing.assert_array_equal(x[0], training.split.samples[0][start : start + 4])
     validating = feed([12, 11, 9], settings=settings)
     np.testing.assert_array_equal(validating.group(Position(2), 1).x[0, 0], training.split.samples[0][:4])
-    assert [training.iterations(epoch) for epoch in (1, 2, 3)] == [3, 3, 3]
+    assert [training.left(Position(epoch), 0) for epoch in (1, 2, 3)] == [3, 3, 3]
     assert [Cut(settings, start, np.array([12, 11, 9])).counts.tolist() for start in (0, 2, 3)] == [
         [3, 3, 3], [3, 3, 2], [3, 2, 2]
     ]  # fmt: skip

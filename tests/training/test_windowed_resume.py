@@ -183,7 +183,7 @@ def test_an_interrupted_window_goes_on_in_the_same_process_and_in_another(
     made.close()
     compiled.cache_clear()  # nothing of this process is left
     again = trainer(tmp_path)
-    assert (again.position.epoch, again.train_data.done(again.position)) == (2, iteration)
+    assert (again.position.epoch, again._done) == (2, iteration)
     again.train()
     again.close()
     assert tree(tmp_path) == undisturbed[0]
