@@ -192,11 +192,8 @@ _KERAS = (
             "recall_at_precision",
             "sensitivity_at_specificity",
             "specificity_at_sensitivity",
-            "binary_iou",
         )
     ),
-    _keras("pearson_correlation", _VALUES, maximize=True),
-    _keras("concordance_correlation", _VALUES, maximize=True),
 )
 
 AVERAGED = (

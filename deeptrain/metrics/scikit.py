@@ -16,6 +16,15 @@ OF_DECISIONS = frozenset({"zero_one_loss", "hamming_loss"})
 OF_SCORES = frozenset({"d2_log_loss_score", "top_k_accuracy_score"})
 """The others are of values."""
 
+AGAINST_CONSTANT = frozenset(
+    {"r2_score", "explained_variance_score"}
+    | {f"d2_{name}_score" for name in ("absolute_error", "pinball", "tweedie", "log_loss")}
+)
+"""What compares with the best constant: undefined where labels are constant, as nothing is left to be explained."""
+
+FLAT = frozenset({"max_error", "mean_poisson_deviance", "mean_gamma_deviance", "mean_tweedie_deviance"})
+"""What takes one value a sample in scikit-learn, and is as well defined over all values of all samples."""
+
 
 def value(
     name: str,
@@ -50,16 +59,23 @@ def value(
     if name not in OF_DECISIONS | OF_SCORES:
         truth, said = checks.values(labels, outputs)
         truth, said = truth.reshape(len(truth), -1), said.reshape(len(said), -1)
-        if name == "max_error":  # of one value a sample only
-            truth, said, weights = truth.reshape(-1), said.reshape(-1), None
+        if name in AGAINST_CONSTANT and (truth == truth[0]).all(axis=0).any():
+            return float("nan")
+        if name in FLAT:
+            weights = None if weights is None or name == "max_error" else np.repeat(weights, truth.shape[1])
+            truth, said = truth.reshape(-1), said.reshape(-1)
     elif np.ndim(outputs) == 2:
         truth, said = checks.classes(labels, outputs)
+        if name in AGAINST_CONSTANT and (truth == truth[0]).all():
+            return float("nan")
         if name in OF_DECISIONS:
             said = said.argmax(axis=1)
         elif "labels" in takes:
             given["labels"] = np.arange(said.shape[1])
     else:
         truth, said = checks.binary(labels, outputs, "outputs")
+        if name in AGAINST_CONSTANT and (truth == truth[0]).all():
+            return float("nan")
         if name in OF_DECISIONS:
             said = said > threshold
         elif "labels" in takes:

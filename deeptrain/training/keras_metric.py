@@ -20,9 +20,6 @@ CLASSES = {
     "recall_at_precision": "metrics.RecallAtPrecision",
     "sensitivity_at_specificity": "metrics.SensitivityAtSpecificity",
     "specificity_at_sensitivity": "metrics.SpecificityAtSensitivity",
-    "binary_iou": "metrics.BinaryIoU",
-    "pearson_correlation": "metrics.PearsonCorrelation",
-    "concordance_correlation": "metrics.ConcordanceCorrelation",
 }
 """Where Keras has what `deeptrain.metrics.names` leaves to it; the same names, which a test holds."""
 
