@@ -54,6 +54,19 @@ def of(
     return tuple(found.values())
 
 
+def maximizes(named: str | Use, beside: Path | None) -> bool:
+    """Whether more is better of a metric that an experiment names; loads no framework that its code does not.
+
+    Raises:
+        SettingsError: when it is unknown.
+        UserCodeError: when its function is not found.
+    """
+    if isinstance(named, MetricUse) and named.maximize is not None:
+        return named.maximize
+    use = Use.of(named).use
+    return bool(getattr(user_code.find(use, beside), "maximize", False)) if ":" in use else names.get(use).maximize
+
+
 def _made(named: Named, beside: Path | None, framework: Adapter | None) -> Metric:
     if isinstance(named, Metric):
         return named

@@ -136,6 +136,11 @@ class TrainingSettings(Section, frozen=True):
         """What results call the key metric."""
         return names.answering(self.key_metric, self.metrics) or self.key_metric
 
+    @property
+    def judge(self) -> str | MetricUse | None:
+        """The key metric as it is named; None when it is the loss."""
+        return next((named for named in self.metrics if names.called(named) == self.key), None)
+
     def order_of(self, numbered: bool) -> Literal["sets", "blocks", "samples", "none"]:
         """The order that was asked for, or the one that fits the data.
 

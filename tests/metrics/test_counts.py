@@ -82,7 +82,7 @@ def test_f_beta_refuses_a_beta_that_weighs_nothing(beta):
         counts.f_beta(1, 1, 1, 1, beta=beta)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30))
 def test_every_metric_agrees_with_scikit_learn(pairs):
     labels, decisions = np.array(pairs).T

@@ -43,7 +43,7 @@ def agree(metric, one, other):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(rows=ROWS, weights=WEIGHTS)
 def test_a_weight_of_two_counts_as_two_samples_and_one_of_zero_as_none(kind, rows, weights):
     counted = np.array(weights[: len(rows)])
@@ -54,7 +54,7 @@ def test_a_weight_of_two_counts_as_two_samples_and_one_of_zero_as_none(kind, row
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(rows=ROWS, weights=WEIGHTS, factor=st.integers(-9, 9))
 def test_only_the_proportions_of_weights_matter(kind, rows, weights, factor):
     counted = np.array(weights[: len(rows)], float)
@@ -64,7 +64,7 @@ def test_only_the_proportions_of_weights_matter(kind, rows, weights, factor):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(rows=ROWS, random=st.randoms(use_true_random=False), weights=WEIGHTS)
 def test_the_order_of_samples_does_not_matter(kind, rows, random, weights):
     counted = np.array(weights[: len(rows)], float) + 1
