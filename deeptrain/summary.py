@@ -7,7 +7,7 @@ import numpy as np
 
 from deeptrain.formats.cells import shown
 from deeptrain.lineage import Lineage
-from deeptrain.metrics import names
+from deeptrain.metrics import chosen
 from deeptrain.report import run as reports
 from deeptrain.shards import layout
 from deeptrain.shards.info import DataInfo
@@ -32,7 +32,6 @@ def of(plan: Lineage) -> reports.Run:
     made = {stage: plan.artifact(stage) for stage in STAGES if stage in plan.stages}
     told = predictions.index(made["predictions"])
     settings = plan.experiment.training
-    metric = names.find(settings.key_metric)
     has_test = "test" in told["splits"]
     return reports.Run(
         name=plan.experiment.name,
@@ -42,8 +41,8 @@ def of(plan: Lineage) -> reports.Run:
         data=_data(layout.Layout.read(plan.conversion.directory).info),
         epochs=tuple(result.plain() for result in results),
         losses=np.concatenate([_losses(epoch) for epoch in epochs]),
-        key_metric="loss" if metric is None else metric.name,
-        maximize=metric is not None and metric.maximize,
+        key_metric=settings.key,
+        maximize=settings.judge is not None and chosen.maximizes(settings.judge, plan.experiment.beside),
         best_epoch=plan.training.best(last) or last,
         used_epoch=told["epoch"],
         model=told["model"]["summary"],

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.metrics import names
+from deeptrain.metrics.settings import MetricUse
 from deeptrain.settings import Section, Use
 from deeptrain.training.frequency import Every
 
@@ -156,7 +157,8 @@ class TrainingSettings(Section, frozen=True):
         schedule: a learning-rate schedule from `keras.optimizers.schedules` or "module:name"; one that depends on the
             total number of steps is told it in its own arguments, since `epochs` may grow.
         loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels.
-        metrics: names of metrics, computed over the whole validation split, and over the epoch's batches where
+        metrics: names of metrics, tables of a name and arguments, or functions of (y_true, y_pred[, sample_weight][,
+            threshold]) as "module:name"; computed over the whole validation split, and over the epoch's batches where
             they are made of counts.
         key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
         callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
@@ -197,7 +199,7 @@ class TrainingSettings(Section, frozen=True):
     optimizer: str | Use = "adam"
     schedule: Use | None = None
     loss: str | Use | None = None
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[str | MetricUse, ...] = ()
     key_metric: str = "loss"
     callbacks: tuple[str | CallbackUse, ...] = ()
     validate: EverySettings = EverySettings(epochs=1)
@@ -221,18 +223,11 @@ class TrainingSettings(Section, frozen=True):
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """Metrics are known and named once, and the key metric is one of them."""
-        known = {name: metric.name for name in self.metrics if (metric := names.find(name)) is not None}
-        for name in self.metrics:
-            if name not in known:
-                yield "metrics", f"unknown metric; {names.hint(name)}", name
-        if len(set(known.values())) != len(known) or len(set(self.metrics)) != len(self.metrics):
-            yield "metrics", "expected each metric once", list(self.metrics)
-        if self.key_metric != "loss" and self.key_metric not in self.metrics:
-            yield (
-                "key_metric",
-                f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})",
-                self.key_metric,
-            )
+        for rule, value in names.mistakes(self.metrics):
+            yield "metrics", rule, value
+        if self.key_metric != "loss" and names.answering(self.key_metric, self.metrics) is None:
+            known = ", ".join(names.called(named) or Use.of(named).use for named in self.metrics)
+            yield "key_metric", f"expected loss or one of metrics ({known or 'none'})", self.key_metric
         for number, phase in enumerate(self.phases, 1):
             if phase.epoch in {other.epoch for other in self.phases[: number - 1]}:
                 yield f"phases.{number}.epoch", "expected each phase to begin with another epoch", phase.epoch
@@ -272,9 +267,18 @@ class TrainingSettings(Section, frozen=True):
         value["validate"] = self.validate.given
         if value["validate"] == {"epochs": 1}:
             del value["validate"]
-        value["metrics"] = [metric.name for metric in map(names.find, self.metrics) if metric is not None]
-        metric = names.find(self.key_metric)
-        return {**value, "key_metric": self.key_metric if metric is None else metric.name}
+        value["metrics"] = [names.plain(named) for named in self.metrics]
+        return {**value, "key_metric": self.key}
+
+    @property
+    def key(self) -> str:
+        """What results call the key metric."""
+        return names.answering(self.key_metric, self.metrics) or self.key_metric
+
+    @property
+    def judge(self) -> str | MetricUse | None:
+        """The key metric as it is named; None when it is the loss."""
+        return next((named for named in self.metrics if names.called(named) == self.key), None)
 
     def order_of(self, numbered: bool) -> Literal["sets", "blocks", "samples", "none"]:
         """The order that was asked for, or the one that fits the data.

@@ -15,9 +15,10 @@ from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import remembering
-from deeptrain.metrics import names
+from deeptrain.metrics import chosen
+from deeptrain.metrics.chosen import Named
 from deeptrain.metrics.metric import Kind, Metric
-from deeptrain.training import signals, validation
+from deeptrain.training import keras_metric, signals, validation
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.callbacks.naming import named
 from deeptrain.training.callbacks.stages import Stages
@@ -85,7 +86,7 @@ class Trainer:
         epochs: int = 1,
         kind: Kind | None = None,
         outputs: OutputKind = "probabilities",
-        metrics: Sequence[str | Metric] = (),
+        metrics: Sequence[Named] = (),
         key_metric: str = "loss",
         callbacks: Sequence[Any] | Mapping[str, Any] = (),
         phases: Sequence[Phase] = (),
@@ -105,7 +106,8 @@ class Trainer:
             epochs: how many `train` trains; may be raised later.
             kind: of the task; by default that of the data.
             outputs: what the model's outputs are.
-            metrics: computed for each validation, by name or as they are.
+            metrics: computed for each validation: names, metrics, or functions of (y_true, y_pred[, sample_weight][,
+                threshold]).
             key_metric: "loss" or a metric's name; it need not be among `metrics`.
             callbacks: see `Callback`; act in this order.
             phases: what is different from some epochs on.
@@ -906,18 +908,16 @@ class _Paused(Exception):
     """Training was paused."""
 
 
-def _metrics(given: Sequence[str | Metric], key_metric: str, kind: Kind) -> tuple[tuple[Metric, ...], str, bool]:
+def _metrics(given: Sequence[Named], key_metric: str, kind: Kind) -> tuple[tuple[Metric, ...], str, bool]:
     """The metrics, the key metric's own name, and whether more of it is better."""
-    found = [names.get(one) if isinstance(one, str) else one for one in given]
+    found = chosen.of(given, kind, framework=keras_metric.function_of)
     if key_metric == "loss":
-        return tuple(found), key_metric, False
-    known = {metric.name: metric for metric in found}
-    key = known.get(key_metric) or names.find(key_metric)
-    if key is None:
-        raise SettingsError(f"key_metric must be loss or a metric; {names.hint(key_metric)}, got {key_metric!r}")
-    if kind not in key.kinds:
-        raise SettingsError(f"key_metric: {key.name} does not fit labels that are {kind}")
-    return tuple(found) if key.name in known else (*found, key), key.name, key.maximize
+        return found, key_metric, False
+    known = {name: metric for metric in found for name in (metric.name, *metric.aliases)}
+    if key_metric in known:
+        return found, known[key_metric].name, known[key_metric].maximize
+    key = chosen.of([key_metric], kind, framework=keras_metric.function_of)[0]
+    return (*found, key), key.name, key.maximize
 
 
 def _feed(data: Feed | Batches) -> Feed:
