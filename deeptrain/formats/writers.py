@@ -10,7 +10,6 @@ Samples keep their values and their dtype, but for text (`csv`, `tsv`, `svmlight
 import contextlib
 import itertools
 import math
-import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -373,13 +372,3 @@ KINDS = {
     "wav": Kind(".wav", _wav, _of_sound),
 }
 """By the name of the format; the same names as `registry.FORMATS`."""
-
-
-def sync(directory: Path) -> None:
-    """Bring all files of a directory to the disk, and their names."""
-    for path in sorted(directory.iterdir()):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,26 +1,42 @@
-"""Files of any format written anew as files of any other: what `formats` reads, in what `formats.writers` writes."""
+"""Files of any format written anew as files of any other: what `formats` reads, in what `formats.writers` writes.
+
+`rewrite` writes a directory. `planned` and `make` write the artifact `raw-IDENTITY/`, whose directory `samples/` that
+is, so that what is there is checked and not made again.
+"""
 
 import contextlib
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
 
 from deeptrain import files
-from deeptrain.errors import DataError
-from deeptrain.formats import discovery, wav, writers
+from deeptrain.errors import ArtifactError, DataError, SettingsError
+from deeptrain.formats import discovery, places, wav, writers
 from deeptrain.formats.data import RawChunk, RawData
 from deeptrain.formats.discovery import Reading
 from deeptrain.formats.writers import Contents
 from deeptrain.shards import raw_sets
+from deeptrain.shards.progress import Progress, Watch, nobody
+from deeptrain.store import artifact, code, fingerprints
+from deeptrain.store.artifact import Artifact
+from deeptrain.store.completeness import Checker
+from deeptrain.store.locks import lock_of
+from deeptrain.store.specification import Input, Specification
 
 MEMORY = 256 << 20
 """Bytes of samples held at once, by default."""
+RECIPE = 1
+"""Raised when our own code changes the bytes of the artifact."""
+SAMPLES = "samples"
+"""The directory of the artifact that holds the files."""
 SEQUENCES = 16  # held at once: their size is known when they are read
+
+OPTIONS = frozenset({"dtype", "samples_per_set", "one_file", "rate", *Reading.__annotations__})
 
 
 def rewrite(
@@ -33,7 +49,7 @@ def rewrite(
     one_file: bool = False,
     rate: int | None = None,
     memory: int = MEMORY,
-    watch: Callable[[int, int | None], None] | None = None,
+    watch: Watch = nobody,
     **reading: Unpack[Reading],
 ) -> tuple[Path, ...]:
     """Write raw data of any format as files of any other, in bounded memory: samples, labels and their order stay.
@@ -93,8 +109,7 @@ def rewrite(
                 done += chunk.samples
                 if chunk.labels is not None and not kind.labels_inside:
                     cells.append(np.asarray(chunk.labels))
-                if watch is not None:
-                    watch(done, raw.samples)
+                watch(Progress("raw", 0, 0, done, raw.samples))
         if not done:
             raise DataError(f"{path}: no samples: the raw files are empty")
         if cells:
@@ -103,13 +118,93 @@ def rewrite(
             raw_sets.write_labels(hidden, labels)
         keys: Literal["inputs"] | None = "inputs" if reading.get("keys") == "inputs" else None
         found = _read_back(hidden, to, contents, done, target, keys)
-        writers.sync(hidden)
+        for file in sorted(hidden.iterdir()):
+            files.sync_file(file)
+        files.sync_directory(hidden)
         hidden.replace(target)
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
     files.sync_directory(target.parent)
     return tuple(target / file.relative_to(hidden) for file in found.files)
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """Files that are to be written anew; made by `planned`.
+
+    Attributes:
+        path: of the raw data.
+        to: the format.
+        options: of `rewrite`, besides.
+        specification: the artifact.
+    """
+
+    path: Path
+    to: str
+    options: Mapping[str, Any]
+    specification: Specification
+
+    @property
+    def directory(self) -> Path:
+        """Of the files, once they are there."""
+        return self.specification.directory / SAMPLES
+
+
+def planned(path: str | Path, root: str | Path, to: str = "npy", **options: Any) -> Rewriting:
+    """The artifact that raw data in another format will be; reads raw files only to fingerprint those that changed.
+
+    Args:
+        path: file or directory.
+        root: where artifacts go.
+        to: as of `rewrite`.
+        options: all others of `rewrite`, but `memory` and `watch`.
+
+    Raises:
+        DataError: when raw files are missing.
+        SettingsError: for an option that is none.
+        UserCodeError: when the loader is not found.
+    """
+    unknown = sorted(options.keys() - OPTIONS)
+    if unknown:
+        raise SettingsError(f"{unknown[0]}: is no option; there are {', '.join(sorted(OPTIONS))}")
+    place, beside = Path(path), options.get("beside")
+    where = {key: options[key] for key in ("format", "loader", "beside", "labels", "label_column") if key in options}
+    found = discovery.find(place, **where)
+    memory = Path(root) / "live" / "fingerprints.json"
+    inputs: dict[str, Input] = {
+        "raw": fingerprints.fingerprint(found.files, place if place.is_dir() else place.parent, memory)
+    }
+    if found.labels:
+        inputs["labels"] = fingerprints.fingerprint(found.labels, found.labels[0].parent, memory)
+    settings = {"to": to, **{key: value for key, value in options.items() if key != "beside"}}
+    if "labels" in options and str(options["labels"]) not in places.NO_PLACES:
+        settings["labels"] = True  # where they lie is in no identity
+    loader = options.get("loader")
+    digest = None if loader is None else code.digest([loader], Path.cwd() if beside is None else Path(beside))
+    return Rewriting(place, to, options, Specification("raw", RECIPE, Path(root), settings, inputs, digest))
+
+
+def make(rewriting: Rewriting, checker: Checker, watch: Watch = nobody) -> Artifact:
+    """The artifact, made unless it is complete.
+
+    Raises:
+        ArtifactError: when the disk is full, or what stands there is damaged.
+        DataError: as of `rewrite`.
+        LockedError: when another process is making it.
+    """
+    specification = rewriting.specification
+    with lock_of(specification.root, specification.directory):
+        if not checker.complete(specification):
+            with artifact.writing(specification, checker.links(specification)) as writer:
+                inside = writer.directory / SAMPLES
+                rewrite(rewriting.path, inside, rewriting.to, watch=watch, **rewriting.options)
+                for file in sorted(inside.iterdir()):
+                    writer.take(f"{SAMPLES}/{file.name}")
+    verdict = checker.check(specification)
+    if verdict.artifact is None:
+        raise ArtifactError(verdict.reason)
+    return verdict.artifact
 
 
 def _contents(raw: RawData, dtype: str | None, rate: int | None) -> Contents:

@@ -232,6 +232,10 @@ def test_how_far_it_is_is_told(tmp_path: Path):
     reading = Data([np.zeros((6, 4), np.float32), np.ones((3, 4), np.float32)], None).write(tmp_path / "mine")
     told: list[tuple[int, int | None]] = []
     rewriting.rewrite(
-        tmp_path / "mine", tmp_path / "new", watch=lambda *now: told.append(now), memory=3 * 16 * 16, **reading
+        tmp_path / "mine",
+        tmp_path / "new",
+        watch=lambda now: told.append((now.samples, now.of)),
+        memory=3 * 16 * 16,
+        **reading,
     )
     assert [done for done, _ in told] == [3, 6, 9]
