@@ -1,6 +1,8 @@
 """What is written in any format is read back as it was, or refused with the rule."""
 
 import csv
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -239,3 +241,28 @@ def test_how_far_it_is_is_told(tmp_path: Path):
         **reading,
     )
     assert [done for done, _ in told] == [3, 6, 9]
+
+
+MEMORY = """
+import sys
+import h5py, numpy, pyarrow.csv, pyarrow.parquet, sklearn.datasets
+from deeptrain.shards import rewriting
+
+def peak():
+    with open("/proc/self/status") as file:  # that of getrusage begins with the parent's
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+
+for to in sys.argv[2:]:
+    before = peak()
+    rewriting.rewrite(sys.argv[1], f"new-{to}", to, memory=16 << 20, dtype="float32")
+    print(to, round(peak() - before))
+"""
+
+
+def test_what_is_written_never_lies_in_memory_whole(tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.full((400_000, 64), 1 / 7, np.float32))  # 98 MiB
+    command = [sys.executable, "-c", MEMORY, "x.npy", "npy", "npz", "hdf5", "arrow", "parquet", "csv"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    told = dict(line.split() for line in done.stdout.splitlines())
+    assert list(told) == command[4:]
+    assert max(map(int, told.values())) < 64, told
