@@ -61,6 +61,8 @@ class Delimited:
         words: set[str] = set()
         lines = (row for line, row in self._rows(path) if line > header.lines)
         for row in itertools.islice(lines, FIRST_LINES):
+            if cells.are_numbers(row):
+                continue
             for name, cell in zip(header.columns, row, strict=False):
                 stripped = cell.strip()
                 if stripped and not cells.is_numeric(stripped):
