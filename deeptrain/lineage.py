@@ -2,8 +2,9 @@
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ log = logging.getLogger("deeptrain")
 
 STORE = "runs"
 LATEST = "latest.json"
+MOST_ASIDE = 3
+"""How often one artifact is set aside before something else than the artifact must be wrong."""
 RECIPES = {"predictions": 1, "threshold": 1, "subset": 1, "evaluation": 1, "report": 1}
 """The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
 
@@ -40,6 +43,7 @@ class Lineage:
         training: epochs and states.
         stages: every artifact that is not a part, an epoch or a state, inputs first, by stage.
         left_out: stages that do not apply, with the reason.
+        aside: how often each artifact was set aside.
     """
 
     experiment: Experiment
@@ -48,6 +52,7 @@ class Lineage:
     training: TrainingRun
     stages: Mapping[str, Specification]
     left_out: Mapping[str, str]
+    aside: Counter[Path] = field(default_factory=Counter, compare=False, repr=False)
 
     @property
     def checker(self) -> Checker:
@@ -123,6 +128,7 @@ class Lineage:
         """Move what was found altered out of the way, with a warning; it counts as not made then.
 
         Raises:
+            ArtifactError: when it is the same artifact as often as that: making it again does not help.
             LockedError: when another process is writing it.
         """
         inside = error.directory.is_relative_to(self.training.directory)
@@ -131,6 +137,12 @@ class Lineage:
                 log.warning("%s; it is set aside in %s", error, artifact.set_aside(error.directory).parent)
         self.checker.forget()
         self.training.forget()
+        self.aside[error.directory] += 1
+        if self.aside[error.directory] == MOST_ASIDE:
+            raise ArtifactError(
+                f"{error.directory}: was found altered {MOST_ASIDE} times, though it was made again each time: what is "
+                f"read is not what was written; check this disk and the memory, or name another place with --store"
+            ) from error
 
     def remember(self) -> None:
         """Note in `live/` which artifacts the newest finished job is made of; `deeptrain.load` looks there."""
@@ -246,7 +258,7 @@ def _report(
     asked = {
         **training.settings,
         "training": {**training.settings["training"], "epochs": epochs},
-        "data": experiment.data.relevant(),
+        "data": dict(stages["shards"].settings),
         "predictions": experiment.predictions.plain(),
         "calibration": experiment.calibration.relevant(),
     }

@@ -60,7 +60,8 @@ def set_defaults() -> None:
         for option, value in options.items():
             _set(config, section, option, value)
     for name in tasks.__all__:
-        _set(config, name, "experiment", str(DEFAULT_EXPERIMENT))
+        if issubclass(getattr(tasks, name), base.ExperimentTask):
+            _set(config, name, "experiment", str(DEFAULT_EXPERIMENT))
 
 
 def is_running() -> bool:

@@ -3,6 +3,7 @@
 from tasks.epoch import Epoch
 from tasks.evaluation import Evaluation
 from tasks.predictions import Predictions
+from tasks.raw_files import RawFiles
 from tasks.report import Report
 from tasks.shards import Samples, ShardPart, Shards
 from tasks.subset import Subset
@@ -13,6 +14,7 @@ __all__ = [
     "Epoch",
     "Evaluation",
     "Predictions",
+    "RawFiles",
     "Report",
     "Samples",
     "ShardPart",

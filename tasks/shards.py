@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from deeptrain.errors import SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store.specification import Specification
+from tasks import watching
 from tasks.base import ExperimentTask, WholeNumber
 
 
@@ -25,7 +26,8 @@ class Samples(Conversion):
         """Read them."""
         from deeptrain.shards import conversion
 
-        conversion.make_samples(plan.conversion, plan.checker)
+        with watching.converting(self) as watch:
+            conversion.make_samples(plan.conversion, plan.checker, watch=watch)
 
 
 class ShardPart(Conversion):
@@ -67,7 +69,8 @@ class ShardPart(Conversion):
         """Gather its samples."""
         from deeptrain.shards import conversion
 
-        conversion.make_part(plan.conversion, plan.checker, self.number)
+        with watching.converting(self) as watch:
+            conversion.make_part(plan.conversion, plan.checker, self.number, watch=watch)
 
 
 class Shards(Conversion):
@@ -83,4 +86,5 @@ class Shards(Conversion):
         """Join them."""
         from deeptrain.shards import conversion
 
-        conversion.make_whole(plan.conversion, plan.checker)
+        with watching.converting(self) as watch:
+            conversion.make_whole(plan.conversion, plan.checker, watch=watch)

@@ -1,13 +1,14 @@
-"""Who watches a training in this process: displays that the command adds, the live page, and Luigi's scheduler."""
+"""Who watches what runs in this process: displays that the command adds, the live page, and Luigi's scheduler."""
 
 import contextlib
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from luigi.rpc import RPCError
 
 from deeptrain.lineage import Lineage
+from deeptrain.shards import progress as conversion
 from deeptrain.training.progress import Progress, in_digits
 
 if TYPE_CHECKING:
@@ -15,39 +16,71 @@ if TYPE_CHECKING:
 
     from deeptrain.training.reporter import Reporter, Sink
 
-displays: list[Callable[[], "Sink"]] = []
+displays: list[Callable[[], "Sink[Progress]"]] = []
 """Makes the displays of the command that runs, such as its terminal; a child process makes its own."""
 
-_reporters: dict[str, "Reporter"] = {}
+_reporters: dict[str, "Reporter[Progress]"] = {}
 _scheduler: dict[str, "SchedulerStatus"] = {}
 
 
 class SchedulerStatus:
-    """Tells Luigi's scheduler how far the running task is; called from the reporter's thread only (law 8)."""
+    """Tells Luigi's scheduler how far the running training is; called from the reporter's thread only (law 8)."""
 
     def __init__(self) -> None:
         """No task runs yet."""
         self.task: luigi.Task | None = None
 
     def show(self, progress: Progress) -> None:
-        """Send one line and a percentage. The page shows the line as HTML, so what comes from data is escaped.
-
-        A scheduler that does not answer is left alone: Luigi asks it too, and the command tells what follows.
-        """
-        task = self.task
-        # Taken once: Luigi takes them from the task when it ends, which may be now.
-        say = None if task is None else task.set_status_message
-        set_percentage = None if task is None else task.set_progress_percentage
-        if say is None or set_percentage is None:
-            return
+        """Send one line and a percentage."""
         loss = "" if progress.loss is None else f", loss {in_digits(progress.loss)}"
         text = f"epoch {progress.epoch} of {progress.epochs}, iteration {progress.iteration} of {progress.iterations}"
-        with contextlib.suppress(RPCError):
-            say(html.escape(f"{text}{loss}, fitting set {progress.batch}"))
-            set_percentage(round(100 * progress.fraction))
+        _tell(self.task, f"{text}{loss}, fitting set {progress.batch}", progress.fraction)
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+class ConversionStatus:
+    """Tells Luigi's scheduler how far a task of a conversion is; called from the reporter's thread only (law 8)."""
+
+    def __init__(self, task: "luigi.Task") -> None:
+        """Of this task."""
+        self._task = task
+
+    def show(self, progress: conversion.Progress) -> None:
+        """Send one line, and a percentage where it is known how much there is to do."""
+        if progress.of is None:
+            _tell(self._task, f"{progress.samples:,} samples", None)
+        else:
+            _tell(self._task, f"{progress.samples:,} of {progress.of:,} samples", progress.samples / progress.of)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _tell(task: "luigi.Task | None", line: str, fraction: float | None) -> None:
+    """Send a task's line and its part that is done to the scheduler, whose page shows the line as HTML.
+
+    A scheduler that does not answer is left alone: Luigi asks it too, and the command tells what follows.
+    """
+    # Taken once: Luigi takes them from the task when it ends, which may be now.
+    say = None if task is None else task.set_status_message
+    set_percentage = None if task is None else task.set_progress_percentage
+    if say is None or set_percentage is None:
+        return
+    with contextlib.suppress(RPCError):
+        say(html.escape(line))
+        if fraction is not None:
+            set_percentage(round(100 * fraction))
+
+
+@contextlib.contextmanager
+def converting(task: "luigi.Task") -> Iterator[conversion.Watch]:
+    """Where a task of a conversion is to tell where it stands, within the block."""
+    from deeptrain.training.reporter import Reporter
+
+    with Reporter([ConversionStatus(task)]) as reporter:
+        yield reporter.update
 
 
 def watch(plan: Lineage) -> Callable[[Progress], None]:

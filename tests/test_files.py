@@ -1,6 +1,7 @@
 """Files that are hashed while they are written, in whatever pieces they come."""
 
 import hashlib
+import json
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -62,3 +63,16 @@ def test_bytes_read_for_a_digest_are_told(tmp_path: Path) -> None:
     path.write_bytes(DATA[: 2 * BLOCK + 5])
     sha256_of(path, told.append)
     assert told == [BLOCK, BLOCK, 5]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+)
+
+
+@given(VALUES)
+def test_readable_json_is_what_the_standard_library_indents(value: object) -> None:
+    plain = files.plain(value)
+    expected = json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    assert files.readable_json(value) == expected.encode()

@@ -7,7 +7,7 @@ import pytest
 
 from deeptrain import lineage, session
 from deeptrain.alive import AliveTrainer
-from deeptrain.errors import DeeptrainError
+from deeptrain.errors import ArtifactError, DeeptrainError
 from tests.conftest import TOML, tree
 
 
@@ -70,3 +70,26 @@ def test_a_flipped_byte_in_what_joins_the_parts_is_found_when_the_data_is_opened
         path.write_bytes(data)
         session.open_data(plan)
         assert {name: data for name, data in tree(directory).items() if "quarantine" not in name} == whole
+
+
+@pytest.mark.parametrize("altered", ["whole/data.json", "samples/labels.npy"])
+def test_a_disk_that_alters_what_it_reads_is_told_instead_of_converting_for_ever(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, altered: str
+) -> None:
+    plan = lineage.read(experiment, store=experiment.parent / "runs")
+    directory = plan.conversion.samples.directory if "samples" in altered else plan.conversion.whole.directory
+    read = Path.read_bytes
+
+    def worn(path: Path) -> bytes:
+        """What such a disk gives: it cannot be had otherwise."""
+        data = read(path)
+        return data[:-3] + bytes([data[-3] ^ 4]) + data[-2:] if path == directory / Path(altered).name else data
+
+    monkeypatch.setattr(Path, "read_bytes", worn)
+    with pytest.raises(
+        ArtifactError,
+        match=r": was found altered 3 times, though it was made again each time: what is read is not what was written; "
+        r"check this disk and the memory, or name another place with --store",
+    ) as error:
+        session.open_data(plan)
+    assert str(error.value).startswith(f"{directory}: ")

@@ -9,6 +9,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+NUMBERS = re.compile(rf"{NUMBER.pattern}(?:\n{NUMBER.pattern})*")
 
 
 def is_number(cell: str) -> bool:
@@ -19,6 +20,12 @@ def is_number(cell: str) -> bool:
 def is_numeric(cell: str) -> bool:
     """Whether a stripped cell stands where a number belongs: a number, "nan" or "inf"."""
     return is_number(cell) or NAN.fullmatch(cell) is not None or INFINITE.fullmatch(cell) is not None
+
+
+def are_numbers(row: Sequence[str]) -> bool:
+    """Whether all cells are numbers, stripped or not; one match, where a match for each costs some times as much."""
+    text = "\n".join(map(str.strip, row))
+    return text.count("\n") == len(row) - 1 and NUMBERS.fullmatch(text) is not None
 
 
 def is_missing(cell: str) -> bool:

@@ -11,6 +11,7 @@ by the standard library's reader, cell by cell, only to say where it is.
 import codecs
 import csv
 import itertools
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ class Delimited:
         words: set[str] = set()
         lines = (row for line, row in self._rows(path) if line > header.lines)
         for row in itertools.islice(lines, FIRST_LINES):
+            if cells.are_numbers(row):
+                continue
             for name, cell in zip(header.columns, row, strict=False):
                 stripped = cell.strip()
                 if stripped and not cells.is_numeric(stripped):
@@ -125,28 +128,29 @@ class Delimited:
         _, first = next(self._rows(path), (0, []))
         return tuple(cell.strip() for cell in first)
 
-    def _blocks(self, path: Path, header: Header) -> Iterator[bytes]:
-        """The lines after the header, some `BLOCK` bytes of whole lines at once."""
+    def _blocks(self, path: Path, header: Header) -> "Iterator[memoryview]":
+        """The lines after the header, some `BLOCK` bytes of whole lines at once; each is valid until the next."""
         try:
             with path.open("rb") as file:
                 for _ in range(header.lines):
                     file.readline()
                 if not header.lines and file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
                     file.seek(0)
-                rest = b""
-                while read := file.read(BLOCK):
-                    end = read.rfind(b"\n") + 1
+                room = mmap.mmap(-1, 2 * BLOCK)  # begins at a page; see `region.empty`
+                rest = 0
+                while count := file.readinto(memoryview(room)[rest : rest + BLOCK]):
+                    filled = rest + count
+                    end = room.rfind(b"\n", rest, filled) + 1
                     if end:
-                        yield rest + read[:end] if rest else memoryview(read)[:end]  # type: ignore[misc]
-                        rest = read[end:]
-                    else:
-                        rest += read
-                        if len(rest) > MOST_LINE_BYTES:
-                            raise DataError(
-                                f"{path}: is no {self.name}: a line has more than {MOST_LINE_BYTES:,} bytes"
-                            )
+                        yield memoryview(room)[:end]
+                    rest = filled - end
+                    if rest > MOST_LINE_BYTES:
+                        raise DataError(f"{path}: is no {self.name}: a line has more than {MOST_LINE_BYTES:,} bytes")
+                    larger = mmap.mmap(-1, 2 * len(room)) if rest + BLOCK > len(room) else room
+                    larger[:rest] = room[end:filled]
+                    room = larger
                 if rest:
-                    yield rest
+                    yield memoryview(room)[:rest]
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -154,7 +158,7 @@ class Delimited:
         self,
         path: Path,
         header: Header,
-        block: bytes,
+        block: memoryview,
         kinds: "Mapping[str, np.dtype[Any] | None]",
         dtype: "np.dtype[Any]",
         missing: bool,

@@ -12,6 +12,7 @@ from deeptrain.formats import labelling
 from deeptrain.formats.cells import shown
 from deeptrain.formats.format import Chunk, Field, Format
 from deeptrain.formats.labelling import LabelSource
+from deeptrain.formats.region import empty
 from deeptrain.formats.sets import RawSet
 
 if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
@@ -184,7 +185,7 @@ class RawData:
                 if len(chosen) == run.stop - run.start:
                     self._take(found, field, source, rows, out[field.name][run])
                     continue
-                part = np.empty((len(chosen), *field.step), out[field.name].dtype)
+                part = empty((len(chosen), *field.step), out[field.name].dtype)
                 self._take(found, field, source, rows, part)
                 out[field.name][chosen] = part
 

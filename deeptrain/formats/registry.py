@@ -63,6 +63,11 @@ def of(path: Path) -> Format:
         ) from None
 
 
+def is_told(path: Path, format: Format) -> bool:
+    """Whether the extension of a file alone says that it is of this format."""
+    return extensions().get(path.suffix.lower()) == format
+
+
 def loading(function: str | Use | Callable[[Path], Any], beside: Path | None) -> Format:
     """The format of files that a loader function reads: itself, or "module:function", alone or with arguments.
 

@@ -92,6 +92,15 @@ class Wav:
 WAV = Wav()
 
 
+def rate(path: Path) -> int:
+    """Steps a second of a recording.
+
+    Raises:
+        DataError: when it is damaged.
+    """
+    return _header(path).rate
+
+
 def _refuse(path: Path, told: str) -> NoReturn:
     raise DataError(f"{path}: is damaged or no wav: {told}") from None
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from deeptrain.errors import AlteredError
 from deeptrain.formats.data import RawData
+from deeptrain.formats.region import LINE, empty
 from deeptrain.shards import memory
 from deeptrain.shards.blocks import offsets
 from deeptrain.shards.samples import Samples, StoredInput, row_checks
 from deeptrain.shards.splits import Indices
 
-LINE = 64  # bytes; every input begins at a cache line
 SCRATCH_BYTES = 1 << 20  # stays in the processor's cache between reading and putting in place
 
 
@@ -87,7 +87,7 @@ class Gatherer:
             self._read(ascending, out)
             return out
         rows = max(1, SCRATCH_BYTES // sum(one.row_bytes for one in self._inputs))
-        scratch = {one.name: np.empty((min(rows, len(ascending)), *one.row), one.dtype) for one in self._inputs}
+        scratch = {one.name: empty((min(rows, len(ascending)), *one.row), np.dtype(one.dtype)) for one in self._inputs}
         for start in range(0, len(ascending), rows):
             chosen = ascending[start : start + rows]
             part = {name: array[: len(chosen)] for name, array in scratch.items()}

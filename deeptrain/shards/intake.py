@@ -231,15 +231,11 @@ def _write_known(
         kind="values" if found is None else found.kind,
         classes=() if found is None else found.classes,
         labels_are_input=found is None,
-        numbered=all(not one.format.tabular and _numbered(one) for one in raw.values()),
+        numbered=sources.numbered(raw),
         staged=values is not None,
         arrays=told,
     )
     writer.write(NAME, readable_json(msgspec.to_builtins(described)))
-
-
-def _numbered(raw: RawData) -> bool:
-    return len(raw.sets) > 1 and all(one.number is not None for one in raw.sets)
 
 
 def _labels(raw: Mapping[str, RawData], settings: DataSettings, known: _Known) -> Labels | None:

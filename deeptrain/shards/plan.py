@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
+from deeptrain.formats import registry
 from deeptrain.settings import Use
 from deeptrain.shards import sources
-from deeptrain.shards.settings import DataSettings
+from deeptrain.shards.settings import SAMPLES_PER_SET, DataSettings
 from deeptrain.store import code, fingerprints
 from deeptrain.store.specification import SHORT, Input, Source, Specification
 
@@ -22,6 +23,7 @@ RECIPES = {"samples": 1, "part": 1, "shards": 2}
 
 PART_BYTES = 256 << 20  # of raw files
 MOST_PARTS = 64
+HEADED = frozenset({"npy", "npz", "hdf5"})  # formats whose headers tell everything: no user's code runs in a plan
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversi
     raw = fingerprinted(found, memory)
     loader = _code(settings, base, found)
     seeds = {"data": settings.seed}
-    asked = settings.relevant()
+    asked = _meant(settings, base, found)
     inputs: dict[str, Input] = dict(raw)
     samples = Specification("samples", RECIPES["samples"], root, _of_samples(asked), inputs, loader)
     count = _parts(sum(file.stat().st_size for source in found.values() for file in source.data))
@@ -125,6 +127,29 @@ def _code(settings: DataSettings, base: Path, found: Mapping[str, sources.Source
     named = None if settings.loader is None else code.digest([Use.of(settings.loader).use], base)
     registered = {code.digest_of(function) for source in found.values() for function in source.loaders} - {None}
     return files.digest_of(sorted({*registered, named} - {None}, key=str)) if registered else named
+
+
+def _meant(settings: DataSettings, base: Path, found: Mapping[str, sources.Source]) -> dict[str, Any]:
+    """The settings that decide over the shards; what says only what is so anyway is left out, as if it were not said.
+
+    So a format that all extensions tell, and the samples of a set that are the default for this data.
+    """
+    asked = settings.relevant()
+    if all(registry.is_told(file, source.format) for source in found.values() for file in source.data):
+        asked["format"] = None
+    if settings.samples_per_set is not None and settings.samples_per_set == _per_set(settings, base, found):
+        asked["samples_per_set"] = None
+    return asked
+
+
+def _per_set(settings: DataSettings, base: Path, found: Mapping[str, sources.Source]) -> int | str | None:
+    """What `samples_per_set` is if nothing is said; None where only reading the raw files would tell."""
+    formats = [source.format for source in found.values()]
+    if settings.shuffle or any(one.tabular or one.single for one in formats):
+        return SAMPLES_PER_SET
+    if not all(one.name in HEADED for one in formats):
+        return None
+    return "file" if sources.numbered(sources.open(settings, base)) else SAMPLES_PER_SET
 
 
 def _of_samples(asked: Mapping[str, Any]) -> dict[str, Any]:

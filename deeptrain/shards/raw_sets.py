@@ -1,4 +1,4 @@
-"""Raw data written anew: arrays as numbered sets, and any format as arrays that can be read at random.
+"""Arrays written as numbered sets of raw data.
 
 What is written here is what `deeptrain.loading.open` and `[data]` find by themselves: `set-1.npy`, `set-2.npy` and so
 on, with the labels of all samples in their order in `labels.npy` (of numbers) or `labels.csv` (of words) beside them.
@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.format import write_array
@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 
 from deeptrain import files
 from deeptrain.errors import DataError
-from deeptrain.formats import discovery
 from deeptrain.formats.cells import is_number
-from deeptrain.formats.discovery import Reading
 from deeptrain.seeds import permutation
 
-ROWS = 4096
 Remainder = Literal["keep", "drop", "oversample"]
 
 
@@ -52,7 +49,7 @@ def from_arrays(
     Raises:
         DataError: when there are not as many labels as samples, no sample is left, or the directory holds files.
     """
-    target = _new(Path(directory))
+    target = new(Path(directory))
     given = None if labels is None else np.asarray(labels)
     if x.dtype.hasobject or (given is not None and given.dtype.hasobject):
         raise DataError(f"{target}: arrays of Python objects cannot be written; give numbers, and labels or words")
@@ -67,8 +64,8 @@ def from_arrays(
     if not len(order):
         raise DataError(f"{target}: no samples: {len(x):,} were given, in sets of {samples_per_set:,}")
     if given is not None:
-        _check_words(target, given)
-        _write_labels(target, given[order])
+        check_words(target, given)
+        write_labels(target, given[order])
     written = []
     for number, start in enumerate(range(0, len(order), samples_per_set), 1):
         path = target / f"set-{number}.npy"
@@ -77,46 +74,12 @@ def from_arrays(
     return tuple(written)
 
 
-def from_format(
-    path: str | Path, directory: str | Path, *, dtype: str = "float32", **reading: Unpack[Reading]
-) -> tuple[Path, ...]:
-    """Write raw data of any format as arrays, in bounded memory: samples, labels and their order stay.
-
-    Each set becomes sets of at most 4,096 samples, numbered through; data of one input whose samples have one shape.
-
-    Args:
-        path: file or directory, as for `deeptrain.loading.open`.
-        directory: where to; it must be new or empty.
-        dtype: of the samples.
-        reading: what is said instead of inferred, as for `deeptrain.formats.discovery.open`.
-
-    Returns:
-        The files, in the order of their numbers.
+def new(directory: Path) -> Path:
+    """The directory, made if need be.
 
     Raises:
-        DataError: for whatever is wrong with the raw data, or when it has several inputs or sequences.
+        DataError: when it holds files.
     """
-    raw = discovery.open(Path(path), **reading)
-    target = _new(Path(directory))
-    if len(raw.inputs) != 1 or raw.inputs[0].is_sequence:
-        told = ", ".join(f"{field.name} {list(field.shape)}" for field in raw.inputs)
-        raise DataError(f"{path}: has the inputs {told}; only one whose samples have one shape becomes arrays")
-    written: list[Path] = []
-    cells: list[Any] = []
-    for chunk in raw.chunks(ROWS, dtype):
-        destination = target / f"set-{len(written) + 1}.npy"
-        _write_array(destination, chunk.inputs[raw.inputs[0].name])
-        written.append(destination)
-        if chunk.labels is not None:
-            cells.append(np.asarray(chunk.labels))
-    if not written:
-        raise DataError(f"{path}: no samples: the raw files are empty")
-    if cells:
-        _write_labels(target, np.concatenate(cells))
-    return tuple(written)
-
-
-def _new(directory: Path) -> Path:
     files.make_directories(directory)
     if any(directory.iterdir()):
         raise DataError(f"{directory}: holds files already; name a new directory, or empty this one")
@@ -134,8 +97,12 @@ def _filled(order: NDArray[np.int64], per_set: int, seed: int, remainder: Remain
     return np.concatenate([order, np.concatenate(drawn)[:wanted]])
 
 
-def _check_words(target: Path, labels: NDArray[Any]) -> None:
-    """Refuse words that would not come back as they are, each different from the others."""
+def check_words(target: Path, labels: NDArray[Any]) -> None:
+    """Refuse words that would not come back as they are, each different from the others.
+
+    Raises:
+        DataError: naming them.
+    """
     if labels.dtype.kind != "U":
         return
     words = np.unique(labels).tolist()
@@ -149,7 +116,8 @@ def _check_words(target: Path, labels: NDArray[Any]) -> None:
             raise DataError(f"{target}: the labels {before!r} and {word!r} would be read as the same; rename one")
 
 
-def _write_labels(directory: Path, labels: NDArray[Any]) -> None:
+def write_labels(directory: Path, labels: NDArray[Any]) -> None:
+    """Write `labels.npy`, or of words `labels.csv`."""
     if labels.dtype.kind != "U":
         _write_array(directory / "labels.npy", labels)
         return

@@ -11,6 +11,7 @@ from deeptrain.errors import DataError
 from deeptrain.formats import discovery, registry
 from deeptrain.formats.cells import shown
 from deeptrain.formats.data import RawData
+from deeptrain.formats.format import Format
 from deeptrain.formats.loaders import Loaded, Loader
 from deeptrain.shards.settings import DataSettings
 
@@ -25,12 +26,14 @@ class Source:
 
     Attributes:
         anchor: the directory that the files are named from, so that a data directory can move as a whole.
+        format: what reads the raw files.
         data: the raw files.
         labels: empty where the labels are in the raw files.
         loaders: functions registered in this process (`@formats.loader`) that read any of them.
     """
 
     anchor: Path
+    format: Format
     data: tuple[Path, ...]
     labels: tuple[Path, ...]
     loaders: tuple[Loader, ...] = ()
@@ -58,7 +61,9 @@ def find(settings: DataSettings, base: Path) -> dict[str, Source]:
         here = discovery.find(place, **_where(settings, base))
         formats = (here.format, *(registry.of(file) for file in here.labels[:1]))
         registered = tuple(one.function for one in formats if isinstance(one, Loaded) and one.function is not None)
-        found[name] = Source(place if place.is_dir() else place.parent, here.files, here.labels, registered)
+        found[name] = Source(
+            place if place.is_dir() else place.parent, here.format, here.files, here.labels, registered
+        )
     return found
 
 
@@ -82,6 +87,14 @@ def open(settings: DataSettings, base: Path) -> dict[str, RawData]:
     """
     with _in_words_of_settings(settings):
         return {name: _opened(settings, base, path, settings.weights) for name, path in settings.raw.items()}
+
+
+def numbered(raw: Mapping[str, RawData]) -> bool:
+    """Whether raw data sets are arrays that are numbered sets."""
+    return all(
+        not one.format.tabular and len(one.sets) > 1 and all(found.number is not None for found in one.sets)
+        for one in raw.values()
+    )
 
 
 def _opened(settings: DataSettings, base: Path, path: str, weights: str | None) -> RawData:

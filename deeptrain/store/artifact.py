@@ -117,6 +117,12 @@ class Writer:
         with self.open(name) as file:
             file.write(data)
 
+    def take(self, name: str) -> None:
+        """A file that somebody else wrote into the directory, by its name relative to the artifact."""
+        path = self.directory / manifests.file_name(name)
+        files.sync_file(path)
+        self.files.append(FileDigest(name, path.stat().st_size, files.sha256_of(path)))
+
     def json(self, name: str, value: Any) -> None:
         """A file of readable, deterministic JSON."""
         self.write(name, files.readable_json(value))

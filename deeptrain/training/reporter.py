@@ -6,27 +6,29 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol, Self
-
-from deeptrain.training.progress import Progress
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 log = logging.getLogger("deeptrain")
 
 FAILURES_ALLOWED = 3
 
 
-class Sink(Protocol):
+Told = TypeVar("Told")
+Shown = TypeVar("Shown", contravariant=True)
+
+
+class Sink(Protocol[Shown]):
     """A display: a terminal, a page, the scheduler's web interface. May be slow and may raise."""
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Shown, /) -> None:
         """Show the newest state; what came between two calls was never worth showing."""
 
     def close(self) -> None:
         """Nothing more comes from this reporter; a later one may show again."""
 
 
-class Reporter:
-    """Takes every state of a training and shows the newest to each sink, from threads of its own.
+class Reporter(Generic[Told]):
+    """Takes every state of a training (or of a conversion) and shows the newest to each sink, from threads of its own.
 
     - `update` is one assignment: no lock, no wake-up, no copy. It cannot block and cannot raise.
     - What a healthy sink sees is a subsequence of the updates that ends with the last one.
@@ -37,7 +39,7 @@ class Reporter:
       process that trains.
     """
 
-    def __init__(self, sinks: Sequence[Sink], every_seconds: float = 0.2, patience_seconds: float = 2.0) -> None:
+    def __init__(self, sinks: Sequence[Sink[Told]], every_seconds: float = 0.2, patience_seconds: float = 2.0) -> None:
         """Start showing.
 
         Args:
@@ -45,7 +47,7 @@ class Reporter:
             every_seconds: the shortest time between two calls of one sink.
             patience_seconds: how long `close` waits at most, all sinks together.
         """
-        self._newest: Progress | None = None
+        self._newest: Told | None = None
         self._closing = threading.Event()
         self._patience = patience_seconds
         self._process = os.getpid()
@@ -56,7 +58,7 @@ class Reporter:
         for thread in self._threads:
             thread.start()
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Told) -> None:
         """Offer the newest state. Threads look for it by themselves: waking them would cost more than it gives."""
         self._newest = progress
 
@@ -81,8 +83,8 @@ class Reporter:
         """Close."""
         self.close()
 
-    def _serve(self, sink: Sink, every_seconds: float) -> None:
-        shown: Progress | None = None
+    def _serve(self, sink: Sink[Told], every_seconds: float) -> None:
+        shown: Told | None = None
         failures = 0
         told = False
         closing = False
@@ -106,7 +108,7 @@ class Reporter:
             told = told or _tell(sink, error)
 
 
-def _tell(sink: Sink, error: Exception) -> bool:
+def _tell(sink: Sink[Any], error: Exception) -> bool:
     log.warning(
         "a display failed and is left out after %d failures in a row; training goes on: %s: %s: %s",
         FAILURES_ALLOWED,
@@ -118,5 +120,5 @@ def _tell(sink: Sink, error: Exception) -> bool:
     return True
 
 
-def _name(sink: Sink) -> str:
+def _name(sink: Sink[Any]) -> str:
     return type(sink).__name__

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
-from deeptrain.formats import csv
+from deeptrain.formats import cells, csv
 from deeptrain.formats.csv import CSV, TSV, Delimited
 from deeptrain.formats.format import TEXT, Field
 
@@ -218,3 +218,8 @@ def test_many_blocks_and_a_fault_in_the_last_are_read_and_found(tmp_path: Path):
     assert len(read(tmp_path, data).values) == rows
     with pytest.raises(DataError, match=f"line {rows + 2}, column 'b': 'x' is no number"):
         read(tmp_path, data + b"1,x\n")
+
+
+@given(st.lists(st.from_regex(r"[ +-]?[0-9.eE_ nainf\n]{0,6}", fullmatch=True), min_size=1, max_size=4))
+def test_a_row_of_numbers_is_one_whose_cells_are_all_numbers(row):
+    assert cells.are_numbers(row) == all(cells.is_number(cell.strip()) for cell in row)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
 from deeptrain.formats import discovery
-from deeptrain.shards import raw_sets
+from deeptrain.shards import raw_sets, rewriting
 
 
 def read(directory: Path) -> tuple[np.ndarray, list[object]]:
@@ -51,7 +51,7 @@ def test_a_remainder_is_treated_as_asked(tmp_path: Path, remainder, sizes):
 
 def test_a_table_with_words_as_labels_becomes_arrays(tmp_path: Path, tools):
     tools.write_csv(tmp_path / "t.csv", [[i, 2 * i, "ab"[i % 2]] for i in range(30)], "p,q,label")
-    written = raw_sets.from_format(tmp_path / "t.csv", tmp_path / "arrays")
+    written = rewriting.rewrite(tmp_path / "t.csv", tmp_path / "arrays")
     x, labels = np.load(written[0]), (tmp_path / "arrays" / "labels.csv").read_text().split()
     assert x.tolist() == [[i, 2 * i] for i in range(30)]
     assert labels == ["label", *("ab"[i % 2] for i in range(30))]
