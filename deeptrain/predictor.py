@@ -1,5 +1,6 @@
 """A trained model ready to use: model, preprocessing, calibration and threshold together."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -312,6 +313,7 @@ def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
                 f"{way.loader.use}: called with other arguments by {shards.directory} than data.loader of the "
                 f"experiment says; name the experiment that the run is of"
             )
+        way = dataclasses.replace(way, loader=asked or way.loader)  # JSON has no dates, and NaN as text
     return unseen.read(path, predictor.data, way, format=format, beside=beside)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from pyarrow import feather, parquet
 
 from deeptrain.errors import ArtifactError, DataError
-from deeptrain.loading import unseen
+from deeptrain.loading import memory, unseen
 from deeptrain.loading.unseen import Way
 from deeptrain.shards import conversion, reading
 from deeptrain.shards.info import DataInfo
@@ -276,7 +276,11 @@ def test_new_samples_may_lack_values_where_the_runs_own_could(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"new\.csv: line 2, column 'b': the cell is empty"):
         unseen.read(new, info, way)
     info, way, _ = converted(tmp_path / "missing", delimited(","), TABLE, allow_missing=True)
-    np.testing.assert_array_equal(unseen.read(new, info, way), [[1, np.nan, 3], [4, np.nan, 6]])
+    found = unseen.read(new, info, way)
+    np.testing.assert_array_equal(found, [[1, np.nan, 3], [4, np.nan, 6]])
+    np.testing.assert_array_equal(memory.of(found, info, allow_missing=True).take(np.arange(2)), found)
+    with pytest.raises(DataError, match=r"samples: number 0: the value is nan"):
+        memory.of(found, info)
 
 
 def test_a_format_that_is_named_takes_the_place_of_the_loader(tmp_path: Path) -> None:

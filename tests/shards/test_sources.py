@@ -62,3 +62,19 @@ def test_people_on_pictures_come_to_lie_in_one_split_each(tmp_path: Path, tools)
             (tmp_path / "labels.csv").unlink()
         with pytest.raises(DataError, match=message):
             tools.convert(tmp_path, labels=labels, splits={"train": 12, "val": 8, "group": group})
+
+
+def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(tmp_path: Path, tools):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "1.txt").write_text("")
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n\ndef read(path, scale=1):\n"
+        "    return {'x': scale * np.arange(8.0), 'label': np.arange(8) % 2}\n"
+    )
+    loaders = ["mine:read", {"use": "mine:read"}, {"use": "mine:read", "arguments": {"scale": 3}}]
+    bare, same, scaled = (tools.planned(tmp_path, loader=loader).samples.identity for loader in loaders)
+    assert bare == same != scaled
+    shards = tools.convert(tmp_path, loader=loaders[2])
+    assert {float(value) for name in ("train", "val") for value in shards.split(name).take(range(4))[:, 0]} == set(
+        3.0 * np.arange(8)
+    )
