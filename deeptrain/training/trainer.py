@@ -431,7 +431,7 @@ class Trainer:
         left = len(self.train_data) - self.position.batch
         if self.position.window or not 1 <= batches <= left:
             raise TrainingError(
-                f"skip: expected 1 to the {left} batches left in this epoch, between two, got {batches}"
+                f"skip: expected 1 to the {left} batches left of this epoch, between two, got {batches}"
             )
         self._intervene("skip", batches)
 

@@ -18,7 +18,7 @@ from deeptrain.shards.reading import Split
 from deeptrain.store import artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Specification
-from deeptrain.training import Trainer, history, runtime
+from deeptrain.training import Every, Trainer, history, runtime
 from deeptrain.training.journal import Journal
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
@@ -74,7 +74,7 @@ def trainer(
         metrics=[names.get("accuracy")],
         journal=Journal(TrainingRun(store, {"training": {}}, shards, None, {}, checker)),
         watch=watch,
-        autosave_seconds=autosave,
+        autosave=Every(seconds=autosave),
     )
 
 

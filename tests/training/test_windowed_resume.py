@@ -17,7 +17,7 @@ from deeptrain.metrics import names
 from deeptrain.store import artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Specification
-from deeptrain.training import Trainer, runtime
+from deeptrain.training import Every, Trainer, runtime
 from deeptrain.training.journal import Journal
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
@@ -120,7 +120,7 @@ def trainer(store: Path, watch: Callable[[Progress], None] | None = None, autosa
         metrics=[names.get("accuracy")],
         journal=Journal(run),
         watch=watch,
-        autosave_seconds=autosave,
+        autosave=Every(seconds=autosave),
     )
 
 
