@@ -127,7 +127,7 @@ class Trainer:
         self.val_data = None if val_data is None else _feed(val_data)
         self._phases = Phases(phases, _feed(train_data))
         self._gone: list[Phase] = []
-        self._feed(1)
+        self._take(1)
         self.epochs = epochs
         self.kind: Kind = kind or self.train_data.split.info.kind
         self.outputs: OutputKind = outputs
@@ -474,8 +474,8 @@ class Trainer:
     def _keep(self, **changes: Any) -> None:
         self._record.kept = self._record.kept.with_(**changes)
 
-    def _feed(self, epoch: int) -> None:
-        """Fit what an epoch is fit on."""
+    def _take(self, epoch: int) -> None:
+        """Take the data that an epoch is fit on."""
         data = self._phases.data(epoch)
         if getattr(self, "train_data", None) is data:
             return
@@ -612,10 +612,15 @@ class Trainer:
             self._stand_at(checkpoint)
 
     @property
+    def _begins_epoch(self) -> bool:
+        """Whether nothing of this epoch was fit; its first batch may come again by hand."""
+        return self.position.begins_epoch and not self._done
+
+    @property
     def _within_due(self) -> bool:
         """Whether a validation within the epoch is due here and was not made."""
         at = self.position
-        inside = self.val_data is not None and not at.begins_epoch and at.batch < len(self.train_data)
+        inside = self.val_data is not None and not self._begins_epoch and at.batch < len(self.train_data)
         return inside and self._record.kept.validated != at.iteration and self._now_due
 
     @property
@@ -633,7 +638,7 @@ class Trainer:
         at = checkpoint.state.position
         for phase in self._phases.begun(at):
             self._begin(phase)
-        self._feed(at.epoch)
+        self._take(at.epoch)
         self.train_data.close()  # what it knows of the batch being fed is of another time
         self.learner.restore(checkpoint.variables)
         self._record.stand_at(checkpoint, source)
@@ -657,7 +662,7 @@ class Trainer:
     def _group(self, last: int, most: Callable[[], int] | None) -> None:
         """Fit the next iterations of equal shapes in one call."""
         at = self.position
-        if at.begins_epoch:
+        if self._begins_epoch:
             self._meter.start(0)
             phase = self._phases.beginning(at.epoch)
             if phase is not None:
@@ -833,7 +838,7 @@ class Trainer:
             self._stages.tell("save", self)
         if self._record.end_epoch(state, ended, self.learner.variables()):
             self._autosave.start()
-        self._feed(state.position.epoch)
+        self._take(state.position.epoch)
         self._tell("checkpoint", self.epochs)
 
     def _between(self) -> None:
