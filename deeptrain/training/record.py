@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from deeptrain.errors import TrainingError
+from deeptrain.loading.position import Position
 from deeptrain.training.history import History
 from deeptrain.training.interventions import Intervention
 from deeptrain.training.journal import Checkpoint, Journal
@@ -45,6 +47,8 @@ class Record:
         self._clock = clock
         self._past: list[History] = []
         self._interventions: list[Intervention] = []
+        self._writer: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
 
     def open(self, epochs: int) -> Checkpoint | None:
         """Become the one writer, and find the newest checkpoint from which `epochs` can be reached.
@@ -88,11 +92,38 @@ class Record:
         self.saved, self.saved_at = self.kept.position.iteration, self._clock()
 
     def save(self, variables: Mapping[str, np.ndarray]) -> None:
-        """Write a checkpoint, if anything is written."""
+        """Write a checkpoint in the background, if anything is written; the one before is waited for.
+
+        Args:
+            variables: snapshots of the learner's, which nothing changes any more.
+
+        Raises:
+            TrainingError: when a variable of the one before was not finite.
+            ArtifactError: when the one before could not be written.
+        """
         if self.journal is None:
             return
-        self.journal.save(Checkpoint(self.kept, self._finite(variables), self._epoch()))
-        self.saved, self.saved_at = self.kept.position.iteration, self._clock()
+        self.settle()
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "checkpoint")
+        checkpoint = Checkpoint(self.kept, variables, self._epoch())
+        self._writing = self._writer.submit(self._write, self.journal, checkpoint, self._clock())
+
+    def settle(self, *, wait: bool = True) -> None:
+        """Wait for the checkpoint that is being written, and raise what went wrong with it.
+
+        Args:
+            wait: if not, one that is still being written is left alone.
+        """
+        writing = self._writing
+        if writing is not None and (wait or writing.done()):
+            self._writing = None
+            writing.result()
+
+    def _write(self, journal: Journal, checkpoint: Checkpoint, begun: float) -> None:
+        _refuse_non_finite(checkpoint.variables, checkpoint.state.position)
+        journal.save(checkpoint)
+        self.saved, self.saved_at = checkpoint.state.position.iteration, begun
 
     def end_epoch(self, state: TrainState, results: Results, variables: Mapping[str, np.ndarray]) -> bool:
         """Take in the end of an epoch, and publish it with its state.
@@ -106,8 +137,10 @@ class Record:
             Whether training can go on from here after a crash.
         """
         history, durable = self._epoch(), False
+        self.settle()
         if self.journal is not None:
-            durable = self.journal.publish(Checkpoint(state, self._finite(variables), history), results)
+            _refuse_non_finite(variables, self.kept.position)
+            durable = self.journal.publish(Checkpoint(state, variables, history), results)
         else:
             self._past.append(history)
         self._remember([results])
@@ -140,6 +173,7 @@ class Record:
 
     def intervene(self, intervention: Intervention) -> None:
         """Write down what is about to be changed by hand."""
+        self.settle()
         if self.journal is None:
             self._interventions.append(intervention)
         else:
@@ -152,7 +186,10 @@ class Record:
         return waiting[0] if waiting else None
 
     def close(self) -> None:
-        """Let another process write."""
+        """Let another process write, when the checkpoint that is being written is whole or has failed."""
+        if self._writer is not None:
+            self._writer.shutdown()
+            self._writer = None
         if self.journal is not None:
             self.journal.close()
 
@@ -167,14 +204,12 @@ class Record:
             "key_values": tuple(result.key_value for result in self.results),
         }
 
-    def _finite(self, variables: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        """The variables of a checkpoint; one that is not finite would only be found out much later."""
-        for name, value in variables.items():
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
-                at = self.kept.position
-                raise TrainingError(
-                    f"{name} holds a number that is not finite in epoch {at.epoch} after {at.iteration} iterations: "
-                    "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping "
-                    "may help"
-                )
-        return variables
+
+def _refuse_non_finite(variables: Mapping[str, np.ndarray], at: Position) -> None:
+    """A checkpoint that holds a number that is not finite would only be found out much later."""
+    for name, value in variables.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise TrainingError(
+                f"{name} holds a number that is not finite in epoch {at.epoch} after {at.iteration} iterations: "
+                "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping may help"
+            )

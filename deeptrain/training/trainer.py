@@ -516,6 +516,7 @@ class Trainer:
                 while self.position.epoch <= last and self._record.kept.stopped is None and goes_on():
                     self._advance(last, most)
                 self._between()
+                self._record.settle()
                 if self._ended:
                     self._stages.tell("end", self)
         except _Paused:
@@ -843,11 +844,13 @@ class Trainer:
 
     def _between(self) -> None:
         """What was asked for meanwhile, and the automatic checkpoint."""
+        self._record.settle(wait=False)
         if self._signal is None and not self._save_asked and not self._pause_asked:
             return
         self._save()
         if self._signal is None and not self._pause_asked:
             return
+        self._record.settle()  # whoever is told that training stopped may end the process
         number, self._signal, self._pause_asked = self._signal, None, False
         self._paused = True
         self._stages.tell("pause", self)
