@@ -78,7 +78,7 @@ class Walk(Generic[Iteration]):
         if self._batch != (epoch, number):
             self._kept = {name: copy.deepcopy(dict(one.state())) for name, one in self._remembering.items()}
             self._begin(epoch, number, place)
-        elif place < self._place:
+        elif place < self._place or (self._direct and place > self._place):
             self._restore()
             self._begin(epoch, number, place)
         while self._place < place:

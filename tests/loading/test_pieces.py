@@ -104,7 +104,7 @@ def chosen(
     return make, list(fed(feed, Position(), kept(feed), 1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(chains, st.integers(1, 5), st.booleans())
 def test_a_cut_at_any_iteration_is_followed_by_what_would_have_followed(
     samples: Split, sequences: Split, kinds: list[str], most: int, windowed: bool
@@ -122,7 +122,7 @@ def test_a_cut_at_any_iteration_is_followed_by_what_would_have_followed(
         assert rest[-1][:2] == whole[-1][:2]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(chains, st.integers(1, 5), st.booleans())
 def test_closing_in_the_middle_of_a_batch_and_asking_again_for_what_was_given_change_nothing(
     samples: Split, sequences: Split, kinds: list[str], most: int, windowed: bool
