@@ -64,7 +64,7 @@ def pieces(arrays: Mapping[str, np.ndarray]) -> Iterator[memoryview]:
     yield memoryview(len(header).to_bytes(8, "little") + header)
     for name in order:
         if given[name].nbytes:
-            yield memoryview(given[name].reshape(-1).view(np.uint8))
+            yield given[name].reshape(-1).view(np.uint8).data
 
 
 def encode(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -72,7 +72,7 @@ def encode(arrays: Mapping[str, np.ndarray]) -> bytes:
     return b"".join(pieces(arrays))
 
 
-def decode(data: bytes | memoryview | np.ndarray, path: Path) -> dict[str, np.ndarray]:
+def decode(data: bytes | bytearray | memoryview, path: Path) -> dict[str, np.ndarray]:
     """The arrays in the bytes of a safetensors file: read-only views of them, not copied.
 
     Args:
