@@ -48,14 +48,14 @@ def check_inputs(model: Any, x: Arrays, leading: int) -> None:
     Raises:
         BatchError: naming input, rule and value.
     """
-    given = getattr(model, "input", None)  # as a functional or Sequential model declares it
-    expected = getattr(given, "shape", None)
     if isinstance(x, Mapping):
+        given = getattr(model, "input", None)  # of a functional model: in the structure it was made with
         shapes = {name: one.shape for name, one in given.items()} if isinstance(given, Mapping) else {}
         if shapes and shapes.keys() != x.keys():
             raise BatchError(f"{model.name} takes the inputs {', '.join(shapes)}, the batch has {', '.join(x)}")
         pairs = [(name, part, shapes.get(name)) for name, part in x.items()]
     else:
+        expected = getattr(model, "input_shape", None)
         pairs = [("x", x, expected if isinstance(expected, tuple) else None)]
     for name, part, shape in pairs:
         got = part.shape[leading:]
