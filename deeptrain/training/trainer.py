@@ -236,6 +236,11 @@ class Trainer:
         return self._kept.position
 
     @property
+    def live(self) -> Path | None:
+        """Where callbacks may write what is no result: beside the run's artifacts; None where nothing is written."""
+        return None if self._journal is None else self._journal.live
+
+    @property
     def callbacks(self) -> Mapping[str, Any]:
         """What acts while training, by name and in order; may be replaced between two calls."""
         return self._callbacks
