@@ -75,7 +75,9 @@ class Experiment(Sections, frozen=True, kw_only=True):
     def training_code(self) -> list[str]:
         """Names of the callables that training uses."""
         named = [self.model.use, self.training.optimizer, self.training.schedule, self.training.loss]
+        named += [self.training.fit, self.training.evaluate]
         named += [*self.training.callbacks, *self.training.preprocessors]
+        named += [name for phase in self.training.phases for name in (phase.optimizer, phase.schedule, phase.loss)]
         return [Use.of(name).use for name in named if name is not None]
 
 

@@ -181,7 +181,7 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     data = shards.info
     runtime.start(settings.threads, settings.deterministic)
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
-    plain = TrainingSettings(epochs=last, batch_size=settings.batch_size)
+    plain = TrainingSettings(epochs=last, batch_size=settings.batch_size, precision=settings.precision)
     made = preprocessors(settings.preprocessors, data, beside)
     state = TrainState.from_plain(found.json(PROGRESS)["state"])
     for name, preprocessor in remembering(made).items():
@@ -222,7 +222,10 @@ def _training_code(
     """Where the code that trained is taken from; see `_trusted`."""
     imported = [Use.of(one).use for one in (model.use, *settings.preprocessors)]
     used = msgspec.structs.asdict(settings)
-    everything = [model.use, *(used[key] for key in ("optimizer", "schedule", "loss") if used[key] is not None)]
+    everything = [
+        model.use,
+        *(used[key] for key in ("optimizer", "schedule", "loss", "fit", "evaluate") if used[key] is not None),
+    ]
     everything += [*settings.callbacks, *settings.preprocessors]
     allowed = [] if experiment is None else experiment.training_code()
     return _trusted(epoch, imported, [Use.of(one).use for one in everything], experiment, allowed)

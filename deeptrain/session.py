@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays, building, runtime
 from deeptrain.training.callbacks.naming import callbacks
 from deeptrain.training.frequency import Every
-from deeptrain.training.journal import Journal
+from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.keras_learner import KerasLearner
+from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
 from deeptrain.training.run import PROGRESS
 from deeptrain.training.state import TrainState
@@ -67,11 +68,21 @@ class Opened:
     shards: Shards
     preprocessors: tuple[Preprocessor, ...]
 
-    def feed(self, split: str, *, training: bool = False) -> Feed:
-        """The samples of a split as iterations, as they are trained on or as they are stored."""
+    def feed(
+        self, split: str, *, training: bool = False, batch_size: int | None = None, sets: Sequence[int] | None = None
+    ) -> Feed:
+        """The samples of a split as iterations, as they are trained on or as they are stored.
+
+        Args:
+            split: its name.
+            training: whether they are fit.
+            batch_size: instead of the experiment's.
+            sets: numbers of the sets that are taken; by default all.
+        """
         settings = self.plan.experiment.training
         opened = self.shards.split(split)
-        size = settings.batch_size if training else min(settings.batch_size, len(opened))
+        asked = batch_size or settings.batch_size
+        size = asked if training else min(asked, len(opened))
         batches = Batches(
             opened,
             size,
@@ -80,6 +91,7 @@ class Opened:
             order=settings.order_of(self.shards.info.numbered) if training else "none",
             last=settings.last if training else "keep",
             sampling=settings.sampling if training else None,
+            sets=sets,
             superbatch_bytes=settings.superbatch_bytes,
             augment=training,
         )
@@ -92,7 +104,7 @@ class Opened:
         return WindowFeed(
             batches,
             settings.windows,
-            settings.batch_size,
+            asked,
             preprocessors=self.preprocessors,
             augment=training,
             training=training,
@@ -125,6 +137,21 @@ class Opened:
         elif experiment.model.initial_weights is not None:
             learner.restore_weights(self._initial_weights(experiment.beside / experiment.model.initial_weights))
         return learner
+
+    def phases(self) -> list[Phase]:
+        """The phases the experiment names, with the data of each."""
+        experiment = self.plan.experiment
+        training = experiment.training
+        data = fed(self.shards.info, self.feed("train"))
+        found = []
+        size, sets = training.batch_size, None
+        for phase in sorted(training.phases, key=lambda phase: phase.epoch):
+            changed = building.change(phase, experiment.model, data, experiment.beside)
+            if phase.changes_data:
+                size, sets = phase.batch_size or size, phase.sets or sets
+                changed["data"] = self.feed("train", training=True, batch_size=size, sets=sets)
+            found.append(Phase(**changed))
+        return found
 
     def _initial_weights(self, path: Path) -> dict[str, np.ndarray]:
         """The weights that the plan was made for: the file may have changed since."""
@@ -216,11 +243,26 @@ def trainer(
             plan.set_aside(error)
 
 
+def opened(
+    file: str | Path, epoch: int, store: str | Path | None, session: str | None, settings: Mapping[str, Any] | None
+) -> Trainer:
+    """What `Trainer.open` returns."""
+    plan = lineage.read(file, store=store, settings=settings)
+    written = Journal(plan.training)
+    begin = written.at_end_of(epoch)
+    data = open_data(plan)
+    if session is None:
+        return _made(data, None, None, plan.epochs, begin=(written, begin))
+    keep_every = plan.experiment.training.keep_every
+    return _made(data, Journal(plan.training.session(session, epoch), keep_every), None, plan.epochs)
+
+
 def _made(
     opened: Opened,
     journal: Journal | None,
     watch: Callable[[Progress], None] | None,
     until: int,
+    begin: tuple[Journal, Checkpoint] | None = None,
 ) -> Trainer:
     settings = opened.plan.experiment.training
     return Trainer(
@@ -233,9 +275,11 @@ def _made(
         metrics=opened.metrics,
         key_metric=_key_metric(settings.key_metric),
         callbacks=callbacks(settings.callbacks, opened.plan.experiment.beside),
+        phases=opened.phases(),
         validate=settings.validate.every(),
         autosave=Every(seconds=settings.autosave_seconds),
         journal=journal,
+        begin=begin,
         watch=watch,
     )
 

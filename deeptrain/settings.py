@@ -150,6 +150,9 @@ def _field(expected: Any, value: Any, path: str, mistakes: Mistakes) -> Any:
     section = _section_of(expected)
     if section is not None and isinstance(value, Mapping):
         return typed(section, value, path, mistakes)
+    several = _section_of(typing.get_args(expected)[0]) if typing.get_origin(expected) is tuple else None
+    if several is not None and isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+        return tuple(typed(several, one, f"{path}.{number}", mistakes) for number, one in enumerate(value, 1))
     try:
         return msgspec.convert(value, expected, strict=True)
     except msgspec.ValidationError as error:

@@ -13,7 +13,7 @@ from deeptrain.errors import ArtifactError, TrainingError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact
 from deeptrain.store.locks import lock_of
-from deeptrain.training import arrays, history
+from deeptrain.training import adoption, arrays, history
 from deeptrain.training.history import History
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS, PROGRESS, STATE, TrainingRun
@@ -66,6 +66,7 @@ class Journal:
         self._lock.acquire()
         files.make_directories(self.run.directory)
         files.sync_directory(self.run.root)  # a display may have made it a moment ago
+        adoption.adopt(self.run)
 
     def close(self) -> None:
         """Let another process write."""
@@ -102,10 +103,34 @@ class Journal:
                     return Checkpoint(state, self.variables(number), History.empty())
         return None
 
+    def at_end_of(self, number: int) -> Checkpoint:
+        """The end of an epoch that is done.
+
+        Raises:
+            ArtifactError: when it is not done, or its state is not on disk.
+        """
+        done = self.done()
+        if not 1 <= number <= done:
+            raise ArtifactError(
+                f"{self.run.directory}: expected an epoch from 1 to {done}, which are done, got {number}"
+            )
+        if not self._has_state(number):
+            there = ", ".join(str(one) for one in range(1, done + 1) if self._has_state(one))
+            raise ArtifactError(
+                f"{self.run.directory}: the state of epoch {number} was not kept; those of {there} are on disk, and "
+                "training.keep_every keeps more"
+            )
+        return Checkpoint(self._state_after(number), self.variables(number), History.empty())
+
     def results(self, until: int) -> list[Results]:
         """What the epochs up to `until`, which are done, came to."""
         published = (self.run.published(number) for number in range(1, until + 1))
         return [Results.from_plain(found.json(METRICS)) for found in published]
+
+    def history(self, number: int) -> History:
+        """The iterations of an epoch that is done."""
+        found = self.run.published(number)
+        return history.decode(found.verified(HISTORY), found.directory / HISTORY)
 
     def variables(self, number: int) -> dict[str, np.ndarray]:
         """The learner's variables at the end of an epoch, every byte checked.
@@ -216,8 +241,8 @@ class Journal:
             artifact.set_aside(directory)
 
 
-def _place(at: Position) -> tuple[int, int, int]:
-    return at.epoch, at.batch, at.window
+def _place(at: Position) -> tuple[int, int]:
+    return at.epoch, at.iteration
 
 
 def _is_whole(directory: Path, content: str | None = None) -> bool:

@@ -1,25 +1,30 @@
 """A training on disk: what its epochs and states are called, which are done, and which must be there.
 
 `training-IDENTITY/` holds `epochs/NNNN/` (manifest, `progress.json`, `metrics.json`, `history.parquet`), `states/NNNN/`
-(manifest, `state.safetensors`), `unfinished/` (the newest mid-epoch checkpoints) and `live/`.
+(manifest, `state.safetensors`), `unfinished/` (the newest mid-epoch checkpoints), `interventions.json` (what a
+person changed by hand) and `live/`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deeptrain.errors import AlteredError, ArtifactError
+from deeptrain.errors import AlteredError, ArtifactError, SettingsError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Input, Source, Specification
+from deeptrain.training import interventions
+from deeptrain.training.interventions import Intervention
 
 RECIPE = 3
 """Raised when this room changes the bytes of epochs or states."""
 
+SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 METRICS = "metrics.json"
@@ -38,6 +43,7 @@ class TrainingRun:
         seeds: derived seeds by purpose.
         checker: knows what is complete.
         initial_weights: the content of the weights it starts from, if not from the builder's own.
+        base: of a session, the training and the epoch behind which it goes on by itself.
     """
 
     root: Path
@@ -47,8 +53,10 @@ class TrainingRun:
     seeds: Mapping[str, int]
     checker: Checker = field(repr=False, compare=False)
     initial_weights: Source | None = None
+    base: "tuple[TrainingRun, int] | None" = None
     _epochs: list[Specification] = field(default_factory=list, repr=False, compare=False)
     _done: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
+    _interventions: list[tuple[Intervention, ...]] = field(default_factory=list, repr=False, compare=False)
 
     @cached_property
     def specification(self) -> Specification:
@@ -56,7 +64,8 @@ class TrainingRun:
         inputs: dict[str, Input] = {"shards": self.shards}
         if self.initial_weights is not None:
             inputs["initial_weights"] = self.initial_weights
-        return Specification("training", RECIPE, self.root, self.settings, inputs, self.code, self.seeds)
+        name = None if self.base is None else self.settings["session"]
+        return Specification("training", RECIPE, self.root, self.settings, inputs, self.code, self.seeds, name)
 
     @property
     def directory(self) -> Path:
@@ -67,6 +76,9 @@ class TrainingRun:
         """An epoch, from 1; each has the one before it among its inputs."""
         while len(self._epochs) < number:
             following = len(self._epochs) + 1
+            if self.base is not None and following <= self.base[1]:
+                self._epochs.append(self.base[0].epoch(following))
+                continue
             inputs = dict(self.specification.inputs)
             if self._epochs:
                 inputs["epoch"] = self._epochs[-1]
@@ -75,7 +87,7 @@ class TrainingRun:
                     "epoch",
                     RECIPE,
                     self.directory / "epochs",
-                    {**self.settings, "epoch": following},
+                    self._settings(following),
                     inputs,
                     self.code,
                     self.seeds,
@@ -84,16 +96,70 @@ class TrainingRun:
             )
         return self._epochs[number - 1]
 
+    def _settings(self, number: int) -> dict[str, Any]:
+        """What decides over an epoch: phases that have begun by then, and what a person changed in it."""
+        training = dict(self.settings["training"])
+        phases = [phase for phase in training.pop("phases", ()) if phase["epoch"] <= number]
+        if phases:
+            training["phases"] = phases
+        settings = {**self.settings, "training": training, "epoch": number}
+        changed = [one.plain() for one in self.interventions if one.epoch == number]
+        return {**settings, "interventions": changed} if changed else settings
+
+    @property
+    def phased(self) -> bool:
+        """Whether its settings change from an epoch on."""
+        return bool(self.settings["training"].get("phases"))
+
+    @property
+    def interventions(self) -> tuple[Intervention, ...]:
+        """What a person changed by hand, in order; read once.
+
+        Raises:
+            ArtifactError: when the file is damaged.
+        """
+        if not self._interventions:
+            self._interventions.append(interventions.read(self.directory))
+        return self._interventions[0]
+
+    def intervene(self, intervention: Intervention) -> None:
+        """Write down what a person changes now, durably; the epoch it acts in, and those behind it, are others then."""
+        changed = (*self.interventions, intervention)
+        interventions.write(self.directory, changed)
+        self._interventions[:] = [changed]
+        del self._epochs[intervention.epoch - 1 :]
+
+    def session(self, name: str, epoch: int) -> "TrainingRun":
+        """A training of its own that goes on behind an epoch of this one, in `sessions/NAME`; no task reads it.
+
+        Raises:
+            SettingsError: when the name is none for a directory.
+        """
+        if not SESSION.fullmatch(name):
+            raise SettingsError(f"a session's name has letters, digits, - and _, got {name!r}")
+        return TrainingRun(
+            self.root / "sessions",
+            {**self.settings, "session": name},
+            self.shards,
+            self.code,
+            self.seeds,
+            self.checker,
+            self.initial_weights,
+            (self, epoch),
+        )
+
     def state(self, number: int) -> Specification:
         """The heavy arrays at the end of an epoch."""
+        if self.base is not None and number <= self.base[1]:
+            return self.base[0].state(number)
         settings = {"epoch": number, "of": self.epoch(number).identity}
         return Specification("state", RECIPE, self.directory / "states", settings, name=f"{number:04d}")
 
     def unfinished(self, at: Position) -> Specification:
         """A checkpoint at a position before an epoch's end; made from what the epoch is made from."""
         made = self.epoch(at.epoch)
-        settings = {"batch": at.batch, "window": at.window, "of": made.identity}
-        name = f"{at.epoch:05d}.{at.batch:08d}" + (f".{at.window:08d}" if at.window else "")
+        settings = {"iteration": at.iteration, "batch": at.batch, "window": at.window, "of": made.identity}
+        name = f"{at.epoch:05d}.{at.iteration:010d}"
         return Specification("unfinished", RECIPE, self.directory / "unfinished", settings, made.inputs, name=name)
 
     def done(self, most: int | None = None) -> int:
@@ -139,7 +205,8 @@ class TrainingRun:
     def kept(self, keep_every: int) -> frozenset[int]:
         """The epochs whose states must be on disk, by what is done."""
         done = self.done()
-        return retention.kept(range(1, done + 1), self.best(done) if done else None, keep_every)
+        found = retention.kept(range(1, done + 1), self.best(done) if done else None, keep_every)
+        return frozenset(number for number in found if self.base is None or number > self.base[1])
 
     def lacking(self, keep_every: int) -> dict[int, str]:
         """Epochs whose state must be on disk and is not, with the reason, ascending.

@@ -97,6 +97,55 @@ class CallbackUse(Use, frozen=True):
         return value if self.every is None else {**value, "every": self.every.given}
 
 
+class PhaseSettings(Section, frozen=True):
+    """`[[training.phases]]`: what is different from the beginning of an epoch on, until a later phase says otherwise.
+
+    Attributes:
+        epoch: the first of it, from 1.
+        learning_rate: of its first iteration; not with a new optimizer, whose arguments hold it.
+        optimizer: a new one, whose state begins anew; as `training.optimizer`.
+        schedule: of the new optimizer's learning rate; as `training.schedule`.
+        loss: as `training.loss`.
+        frozen: patterns of names of layers that are not trained, such as "conv*"; [] to train all again.
+        batch_size: samples in a batch.
+        sets: numbers of the sets that are fit; by default all of the train split.
+    """
+
+    epoch: Positive
+    learning_rate: Annotated[float, Meta(gt=0)] | None = None
+    optimizer: str | Use | None = None
+    schedule: Use | None = None
+    loss: str | Use | None = None
+    frozen: tuple[str, ...] | None = None
+    batch_size: Positive | None = None
+    sets: tuple[NotNegative, ...] | None = None
+
+    def mistakes(self) -> Iterable[tuple[str, str, Any]]:
+        """Something is different, and said once."""
+        if not self.relevant().keys() - {"epoch"}:
+            yield "epoch", "a phase says what is different: learning_rate, optimizer, loss, frozen, ...", self.epoch
+        if self.learning_rate is not None and self.optimizer is not None:
+            yield (
+                "learning_rate",
+                "belongs to the arguments of the new optimizer; expected none here",
+                self.learning_rate,
+            )
+        if self.schedule is not None and self.optimizer is None:
+            yield "schedule", "needs an optimizer, which it belongs to", self.schedule.use
+        if self.sets == ():
+            yield "sets", "expected at least one", []
+
+    def relevant(self) -> dict[str, Any]:
+        """What was said, in one spelling."""
+        value = {name: one for name, one in self.plain().items() if one is not None}
+        return value | {name: Use.of(getattr(self, name)).plain() for name in ("optimizer", "loss") if name in value}
+
+    @property
+    def changes_data(self) -> bool:
+        """Whether other batches are fit."""
+        return self.batch_size is not None or self.sets is not None
+
+
 class TrainingSettings(Section, frozen=True):
     """`[training]`: how the model is trained.
 
@@ -113,6 +162,7 @@ class TrainingSettings(Section, frozen=True):
         callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
         validate: how often the validation split is judged, beside the end of each epoch that `epochs` names; by default
             at the end of each epoch.
+        phases: what is different from some epochs on; see `PhaseSettings`. Epochs before a phase do not depend on it.
         preprocessors: what is done to every batch or window, one after the other, such as "normalise".
         windows: how sequences are cut along time; without it every sample is fed whole.
         class_weights: what a sample of each class counts for in the training loss: "balanced", so that all classes
@@ -127,6 +177,10 @@ class TrainingSettings(Section, frozen=True):
         superbatch_bytes: what may be held of each split in memory; a split that fits is read once.
         threads: of TensorFlow within one operation; convolutions change bits with it.
         deterministic: whether TensorFlow is held to operations that give the same bits on every run.
+        jit: whether XLA compiles each iteration: faster for recurrent layers, slower for tiny ones; changes bits.
+        precision: what layers compute in, as Keras' dtype policy; weights stay float32, "mixed_float16" scales losses.
+        fit: one iteration in place of Keras' own: "module:function", called as `fit(model, optimizer, loss, batch)`.
+        evaluate: likewise what a batch is judged by: `evaluate(model, loss, batch)` returns loss and outputs.
         autosave_seconds: the most that a crash costs, in seconds of training.
         keep_every: the heavy state of every n-th epoch stays on disk, beside the last two and the best; 0 for none.
         epochs_per_task: epochs in one Luigi task; by default as many as keep a run at 500 tasks.
@@ -135,6 +189,8 @@ class TrainingSettings(Section, frozen=True):
     outside_identity: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "autosave_seconds", "keep_every", "epochs_per_task", "superbatch_bytes"}
     )
+    without_effect: ClassVar[dict[str, Any]] = {"jit": False, "precision": "float32", "fit": None, "evaluate": None}
+    """Settings that are in the identity only where they differ from these."""
 
     epochs: Positive
     batch_size: Positive = 32
@@ -145,6 +201,7 @@ class TrainingSettings(Section, frozen=True):
     key_metric: str = "loss"
     callbacks: tuple[str | CallbackUse, ...] = ()
     validate: EverySettings = EverySettings(epochs=1)
+    phases: tuple[PhaseSettings, ...] = ()
     preprocessors: tuple[str | Use, ...] = ()
     windows: WindowSettings | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Meta(ge=0)]] | None = None
@@ -154,6 +211,10 @@ class TrainingSettings(Section, frozen=True):
     superbatch_bytes: Positive = 512 << 20
     threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     deterministic: bool = True
+    jit: bool = False
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    fit: str | Use | None = None
+    evaluate: str | Use | None = None
     autosave_seconds: Annotated[float, Meta(gt=0)] = 60.0
     keep_every: NotNegative = 0
     epochs_per_task: Positive | None = None
@@ -172,9 +233,16 @@ class TrainingSettings(Section, frozen=True):
                 f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})",
                 self.key_metric,
             )
+        for number, phase in enumerate(self.phases, 1):
+            if phase.epoch in {other.epoch for other in self.phases[: number - 1]}:
+                yield f"phases.{number}.epoch", "expected each phase to begin with another epoch", phase.epoch
         if self.validate.seconds is not None:
             rule = "a clock would make two runs differ; expected another frequency"
             yield "validate.seconds", rule, self.validate.seconds
+        for key in ("fit", "evaluate"):
+            named = getattr(self, key)
+            if named is not None and ":" not in Use.of(named).use:
+                yield key, "expected module:function", Use.of(named).use
         if self.sampling is not None and self.order not in {None, "samples"}:
             yield "order", "expected samples, or none given, where samples are drawn (sampling)", self.order
         if not self.autosave_seconds < float("inf"):
@@ -186,10 +254,21 @@ class TrainingSettings(Section, frozen=True):
     def relevant(self) -> dict[str, Any]:
         """In one spelling: bare names as tables, metrics by their own names."""
         value = Section.relevant(self)
+        value = {
+            key: one
+            for key, one in value.items()
+            if key not in self.without_effect or getattr(self, key) != self.without_effect[key]
+        }
+        for key in ("fit", "evaluate"):
+            if key in value:
+                value[key] = Use.of(getattr(self, key)).plain()
         for key in ("optimizer", "loss"):
             value[key] = None if getattr(self, key) is None else Use.of(getattr(self, key)).plain()
         value["callbacks"] = [CallbackUse.of(named).plain() for named in self.callbacks]
         value["preprocessors"] = [Use.of(named).plain() for named in self.preprocessors]
+        value["phases"] = [phase.relevant() for phase in sorted(self.phases, key=lambda phase: phase.epoch)]
+        if not self.phases:
+            del value["phases"]
         value["validate"] = self.validate.given
         if value["validate"] == {"epochs": 1}:
             del value["validate"]

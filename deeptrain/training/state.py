@@ -30,6 +30,7 @@ class TrainState:
         validated: the iteration before which it was judged last, None before the first time.
         within: the validations of this epoch so far.
         threshold: from which probability on a sample counts as positive in the metrics of training and validation.
+        interventions: how many changes by hand have acted.
         best: the best epoch so far, None before the first has ended.
         stopping: why training ends with this epoch, None while it goes on.
         stopped: why training ended before the epochs asked for, None while it has not.
@@ -44,6 +45,7 @@ class TrainState:
     validated: int | None = None
     within: tuple[Validation, ...] = ()
     threshold: float = 0.5
+    interventions: int = 0
     best: Best | None = None
     stopping: str | None = None
     stopped: str | None = None
@@ -64,6 +66,7 @@ class TrainState:
             "validated": self.validated,
             "within": [one.plain() for one in self.within],
             "threshold": self.threshold,
+            "interventions": self.interventions,
             "best": None if self.best is None else {"epoch": self.best.epoch, "value": self.best.value},
             "stopping": self.stopping,
             "stopped": self.stopped,
@@ -88,6 +91,7 @@ class TrainState:
                 validated=None if value["validated"] is None else int(value["validated"]),
                 within=tuple(Validation.from_plain(one) for one in value["within"]),
                 threshold=float(value["threshold"]),
+                interventions=int(value["interventions"]),
                 best=None if best is None else Best(int(best["epoch"]), float(best["value"])),
                 stopping=None if value["stopping"] is None else str(value["stopping"]),
                 stopped=None if value["stopped"] is None else str(value["stopped"]),

@@ -17,7 +17,7 @@ class Tally:
     Attributes:
         loss: sum of each iteration's loss times the labels it is a mean over, float64.
         samples: how many labels were fit: one a sample, window or step, padding not counted.
-        counts: (tp, fp, fn, tn) at probability 0.5; for several classes (right, wrong, 0, 0).
+        counts: (tp, fp, fn, tn) at the threshold; for several classes (right, wrong, 0, 0).
     """
 
     loss: float = 0.0
@@ -31,6 +31,7 @@ class Tally:
         probabilities: np.ndarray,
         kind: Kind,
         real: np.ndarray | None = None,
+        threshold: float = 0.5,
     ) -> "Tally":
         """The tally after a group of iterations.
 
@@ -40,6 +41,7 @@ class Tally:
             probabilities: (iterations, batch, ...), the outputs as probabilities or values.
             kind: of the task.
             real: (iterations, batch, ...) bool, False for padding, which counts for nothing; by default all is real.
+            threshold: probability above which a sample counts as positive.
         """
         whole = np.full(len(losses), labels.shape[1])
         batches = whole if real is None else real.reshape(len(real), -1).sum(axis=1)
@@ -52,7 +54,7 @@ class Tally:
             labels, probabilities = labels[real], probabilities[real]
         if kind == "binary":
             truth = labels.reshape(-1) > 0.5
-            positive = probabilities.reshape(-1) > 0.5
+            positive = probabilities.reshape(-1) > threshold
             tp, fp, fn = (int(np.sum(part)) for part in (truth & positive, ~truth & positive, truth & ~positive))
             new = (tp, fp, fn, truth.size - tp - fp - fn)
             counts = tuple(old + more for old, more in zip(counts, new, strict=True))  # type: ignore[assignment]

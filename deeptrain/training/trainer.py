@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import Interrupted, SettingsError, TrainingError
-from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Feed, Group
@@ -19,57 +18,45 @@ from deeptrain.loading.preprocessing import remembering
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics import names
 from deeptrain.metrics.metric import Kind, Metric
-from deeptrain.training import judging, signals
+from deeptrain.training import signals, validation
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.callbacks.naming import named
 from deeptrain.training.callbacks.stages import Stages
 from deeptrain.training.frequency import Counts, Every, Schedule
 from deeptrain.training.history import History
+from deeptrain.training.interventions import Intervention, Key
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.judging import Judged
-from deeptrain.training.learner import Learner
-from deeptrain.training.outputs import OutputKind, as_labels, interpret
+from deeptrain.training.learner import Fitted, Learner
+from deeptrain.training.outputs import OutputKind, interpret
 from deeptrain.training.pace import Pace
-from deeptrain.training.progress import Meter, Phase, Progress
+from deeptrain.training.phases import Phase, Phases
+from deeptrain.training.progress import Meter, Progress
+from deeptrain.training.progress import Phase as Doing
+from deeptrain.training.record import Record
 from deeptrain.training.results import Results, Validation
 from deeptrain.training.standing import Standing
-from deeptrain.training.state import Best, TrainState
+from deeptrain.training.state import Best
 from deeptrain.training.tally import Tally
+from deeptrain.training.validation import Validated
 
 EACH_EPOCH = Every(epochs=1)
 EACH_MINUTE = Every(seconds=60.0)
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedGroup:
     """Iterations that were fit in one call; one, where a callback acts at every iteration.
 
     Attributes:
         at: the position of the first of them.
         group: inputs and labels, (iterations, batch, ...).
-        losses: (iterations,) float32, each before its update.
-        outputs: (iterations, batch, ...) of the model, likewise.
+        fitted: losses, (iterations,) float32, and outputs, (iterations, batch, ...).
     """
 
     at: Position
     group: Group
-    losses: np.ndarray
-    outputs: Arrays
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What the newest validation found.
-
-    Attributes:
-        labels: as the feed orders them, (samples, ...).
-        outputs: binary: (samples,) probabilities; classes: (samples, classes) probabilities; values: as the labels.
-        sets: (samples,) set numbers.
-    """
-
-    labels: np.ndarray
-    outputs: np.ndarray
-    sets: np.ndarray
+    fitted: Fitted
 
 
 class Trainer:
@@ -79,16 +66,15 @@ class Trainer:
 
     Attributes:
         learner: what is trained.
-        train_data: what it is fit on.
+        train_data: what it is fit on in this epoch.
         val_data: what it is judged on, or None.
         epochs: how many `train` trains; may be raised between two calls.
         metrics: computed for each validation.
-        results: what each epoch came to, from the first.
         key_metric: the metric that tells which epoch is best.
         maximize: whether more of it is better.
-        fitted: the newest group of iterations, None before the first of this process.
+        newest: the newest group of iterations, None before the first of this process.
         judged: the newest iteration of a validation, None before the first of this process.
-        predictions: of the newest validation, None before the first of this process.
+        validated: the newest validation of the whole split, None before the first of this process.
     """
 
     def __init__(
@@ -103,9 +89,11 @@ class Trainer:
         metrics: Sequence[str | Metric] = (),
         key_metric: str = "loss",
         callbacks: Sequence[Any] | Mapping[str, Any] = (),
+        phases: Sequence[Phase] = (),
         validate: Every = EACH_EPOCH,
         autosave: Every = EACH_MINUTE,
         journal: Journal | None = None,
+        begin: tuple[Journal, Checkpoint] | None = None,
         watch: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -121,22 +109,24 @@ class Trainer:
             metrics: computed for each validation, by name or as they are.
             key_metric: "loss" or a metric's name; it need not be among `metrics`.
             callbacks: see `Callback`; act in this order.
+            phases: what is different from some epochs on.
             validate: how often the validation split is judged; not by the clock.
             autosave: how often a checkpoint is written beside those of the epochs' ends: the most that a crash costs.
             journal: writes epochs, states and checkpoints; without it nothing is written.
+            begin: without a journal, stand at a checkpoint of another one, which is not written to.
             watch: is told where training stands after every group of iterations.
             clock: seconds from any origin.
 
         Raises:
             LockedError: when another process writes the same training.
-            SettingsError: for metrics that do not exist or do not fit.
+            SettingsError: for metrics that do not exist or do not fit, and for phases and frequencies.
             TrainingError: when the checkpoint does not fit the learner.
         """
         self.learner = learner
-        self.train_data = _feed(train_data)
         self.val_data = None if val_data is None else _feed(val_data)
-        self._windowed = isinstance(self.train_data, WindowFeed)
-        self._remembering = remembering(self.train_data.preprocessors)
+        self._phases = Phases(phases, _feed(train_data))
+        self._gone: list[Phase] = []
+        self._feed(1)
         self.epochs = epochs
         self.kind: Kind = kind or self.train_data.split.info.kind
         self.outputs: OutputKind = outputs
@@ -145,37 +135,32 @@ class Trainer:
             raise SettingsError("validate: a clock would make two runs differ; expected iterations, batches or epochs")
         self._validate_every = validate
         self._clock = clock
-        self.callbacks = callbacks
-        self.results: list[Results] = []
-        self.fitted: Fitted | None = None
+        self._record = Record(journal, clock)
+        self._callbacks = named(callbacks)
+        self._stages = Stages(self._callbacks, clock)
+        self._driving = True
+        self.newest: FittedGroup | None = None
         self.judged: Judged | None = None
-        self.predictions: Predictions | None = None
-        self._kept = TrainState()
-        self._journal = journal
-        self._rebuilding = False
+        self.validated: Validated | None = None
         self._watch = watch
         self._meter = Meter(clock)
-        self._history: list[History] = []
         self._autosave = Schedule(autosave, clock)
-        self._saved: int | None = None
-        self._saved_at = clock()
-        self._curves: dict[str, Any] = {}
         self._signal: int | None = None
         self._save_asked = False
         self._pause_asked = False
         self._paused = False
         self._validating = False
-        self._pace = Pace(self.train_data.iteration_bytes)
         self._failed = False
+        self._rate: float | None = None
         self._stages.tell("init", self)
-        if journal is not None:
-            journal.open()
-            try:
-                self._rebuilding = epochs <= journal.done()
-                self._resume(journal, epochs)
-            except BaseException:
-                journal.close()
-                raise
+        try:
+            checkpoint = self._record.open(epochs) if begin is None else begin[1]
+            if checkpoint is not None:
+                self._stand_at(checkpoint, None if begin is None else begin[0])
+        except BaseException:
+            self._record.close()
+            raise
+        self._driving = False
 
     @classmethod
     def from_experiment(
@@ -206,24 +191,55 @@ class Trainer:
 
         return session.from_experiment(file, store, epochs, seed, settings, watch)
 
+    @classmethod
+    def open(
+        cls,
+        file: str | Path,
+        epoch: int,
+        *,
+        store: str | Path | None = None,
+        session: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> "Trainer":
+        """A trainer that stands at the end of an epoch of a run, to look at it or to go on differently.
+
+        The run itself is never written to. Anything may be changed by hand.
+
+        Args:
+            file: the experiment's TOML file.
+            epoch: an epoch that is done and whose state is on disk.
+            store: the directory of runs.
+            session: a name: what is trained is written to `sessions/NAME` in the run, which no task reads, and opening
+                it again goes on there; without it nothing is written.
+            settings: other values for dotted keys, as the run was made with.
+
+        Raises:
+            ArtifactError: when the epoch is not done, or its state was not kept.
+            SettingsError: for a name that is none.
+        """
+        from deeptrain import session as sessions
+
+        return sessions.opened(file, epoch, store, session, settings)
+
     @property
     def state(self) -> Standing:
         """Everything that is known now, as plain attributes."""
+        record = self._record
         return Standing(
-            kept=self._kept,
+            kept=record.kept,
             data=self.train_data,
             epochs=self.epochs,
-            results=tuple(self.results),
-            newest=None if self.fitted is None else self._behind(self.fitted.at, len(self.fitted.losses) - 1),
+            results=tuple(record.results),
+            newest=None if self.newest is None else self._behind(self.newest.at, len(self.newest.group) - 1),
             learning_rate=self.learner.learning_rate,
             key_metric=self.key_metric,
             maximize=self.maximize,
             paused=self._paused,
             iterations_per_second=self._meter.rate,
-            saved=self._saved,
-            seconds_at_risk=None if self._journal is None else max(self._clock() - self._saved_at, 0.0),
-            _parts=self._history,
-            _count=len(self._history),
+            saved=record.saved,
+            seconds_at_risk=None if record.journal is None else max(self._clock() - record.saved_at, 0.0),
+            _parts=record.parts,
+            _count=len(record.parts),
         )
 
     def __str__(self) -> str:
@@ -233,7 +249,21 @@ class Trainer:
     @property
     def position(self) -> Position:
         """The next iteration to be fit."""
-        return self._kept.position
+        return self._record.kept.position
+
+    @property
+    def results(self) -> Sequence[Results]:
+        """What each epoch came to, from the first."""
+        return self._record.results
+
+    def history(self) -> History:
+        """Every iteration since the training began, one row each; read from disk where it is written."""
+        return self._record.history()
+
+    @property
+    def interventions(self) -> Sequence[Intervention]:
+        """What was changed by hand, in order."""
+        return self._record.interventions
 
     @property
     def live(self) -> Path | None:
@@ -242,22 +272,37 @@ class Trainer:
 
     @property
     def callbacks(self) -> Mapping[str, Any]:
-        """What acts while training, by name and in order; may be replaced between two calls."""
+        """What acts while training, by name and in order; others may be set between two calls.
+
+        Where the training is written, its own callbacks stay, and only such may be added behind them that keep nothing:
+        `trainer.callbacks = {**trainer.callbacks, "mine": mine}`. That they only look is theirs to see to.
+        """
         return self._callbacks
 
     @callbacks.setter
     def callbacks(self, given: Sequence[Any] | Mapping[str, Any]) -> None:
-        self._callbacks = named(given)
+        found = named(given)
+        own = list(self._callbacks.items())
+        added = list(found.items())[len(own) :]
+        if list(found.items())[: len(own)] != own or any(hasattr(one, "state") for _, one in added):
+            self._refuse_unwritten("callbacks")
+        self._callbacks = found
         self._stages = Stages(self._callbacks, self._clock)
 
     @property
     def threshold(self) -> float:
-        """From which probability on a sample counts as positive in the metrics of training and validation."""
-        return self._kept.threshold
+        """From which probability on a sample counts as positive in the metrics of training and validation.
+
+        Set by a callback it is part of what training keeps; set by hand between two calls it is an intervention.
+        """
+        return self._record.kept.threshold
 
     @threshold.setter
     def threshold(self, value: float) -> None:
-        self._kept = self._kept.with_(threshold=float(value))
+        if self._driving:
+            self._keep(threshold=float(value))
+        else:
+            self._intervene("threshold", value)
 
     def train(self, until: int | None = None) -> Standing:
         """Train until an epoch has ended, and return where training stands then.
@@ -273,7 +318,7 @@ class Trainer:
             TrainingError: when the loss is not finite, or this trainer failed before.
         """
         last = self.epochs if until is None else until
-        return self._drive(lambda: self.position.epoch <= last, last)
+        return self._drive(lambda: True, last)
 
     def step(
         self,
@@ -300,20 +345,14 @@ class Trainer:
         if len(said) > 1:
             raise SettingsError("step: expected one of iterations, batches, epochs and until")
         if epochs is not None:
-            last = min(self.position.epoch + epochs - 1, self.epochs)
-            return self._drive(lambda: self.position.epoch <= last, last)
-        begun, last = self._kept, self.epochs
+            return self._drive(lambda: True, min(self.position.epoch + epochs - 1, self.epochs))
         if until is not None:
-            return self._drive(lambda: self._within(last) and not until(self.state), last, lambda: 1)
+            return self._drive(lambda: not until(self.state), self.epochs, lambda: 1)
         if batches is not None:
-            wanted = begun.batches + batches
-            return self._drive(
-                lambda: self._within(last) and self._kept.batches < wanted, last, lambda: wanted - self._kept.batches
-            )
-        goal = begun.position.iteration + (1 if iterations is None else iterations)
-        return self._drive(
-            lambda: self._within(last) and self.position.iteration < goal, last, lambda: goal - self.position.iteration
-        )
+            last_batch = self._record.kept.batches + batches
+            return self._counted(lambda: last_batch - self._record.kept.batches)
+        goal = self.position.iteration + (1 if iterations is None else iterations)
+        return self._counted(lambda: goal - self.position.iteration)
 
     def validate(self) -> dict[str, float]:
         """The loss and all metrics over the validation split now. Nothing of training changes, no callback is told.
@@ -324,40 +363,93 @@ class Trainer:
         if self.val_data is None:
             raise TrainingError("validate: this trainer has no validation data")
         try:
-            metrics, _ = self._judge(self.val_data, lambda *_: None)
+            return self._judge(self.val_data, lambda *_: None).metrics
         finally:
             self._remember_preprocessing()
-        return metrics
 
     def replay(self, iteration: int) -> Group:
-        """What was fit in an iteration, or will be: inputs, labels and weights, made again from the shards.
+        """What was fit in an iteration: inputs, labels and weights, made again from the data.
 
         Preprocessors that keep something stand where they stand now.
 
         Args:
-            iteration: counted from 0 since the training began; of an epoch that has begun.
+            iteration: counted from 0 since the training began.
 
         Raises:
-            TrainingError: when it is not within the epochs that have begun.
+            TrainingError: when it has not been fit.
         """
-        begins, epoch = 0, 1
-        for results in self.results:
-            if iteration < results.iterations:
-                break
-            begins, epoch = results.iterations, results.epoch + 1
-        at = Position(epoch, 0, begins)
-        if not 0 <= iteration < begins + self.train_data.iterations(epoch):
+        rows = self.history()
+        if not 0 <= iteration < len(rows):
+            raise TrainingError(f"replay: expected an iteration from 0 to {len(rows) - 1}, got {iteration}")
+        epoch = 1 + sum(iteration >= results.iterations for results in self.results)
+        at = Position(epoch, int(rows.batch[iteration]), iteration, int(rows.window[iteration]))
+        return self._phases.data(epoch).group(at, 1)
+
+    def change(
+        self,
+        *,
+        learning_rate: float | None = None,
+        threshold: float | None = None,
+        loss: Any = None,
+        optimizer: Callable[[], Any] | None = None,
+        frozen: Sequence[str] | None = None,
+        data: Feed | Batches | None = None,
+    ) -> None:
+        """Change something by hand, from the next iteration on.
+
+        Where the training is written, learning rate and threshold become interventions, and anything else is refused:
+        it is said as a phase in the experiment's file, or done in a session (`Trainer.open`).
+
+        Args:
+            learning_rate: of the next iteration on.
+            threshold: from which probability on a sample counts as positive in metrics.
+            loss: what the learner takes for one.
+            optimizer: makes a new one, whose state begins anew.
+            frozen: patterns of names of layers that are not trained; () to train all again.
+            data: what is fit from the next epoch on.
+
+        Raises:
+            TrainingError: when it cannot be written down, or the learner cannot change it.
+        """
+        for name, value in (("loss", loss), ("optimizer", optimizer), ("frozen", frozen), ("data", data)):
+            if value is not None:
+                self._refuse_unwritten(name)
+        Phase(epoch=1, loss=loss, optimizer=optimizer, frozen=frozen).change(self.learner)
+        if data is not None:
+            self._phases = self._phases.followed_by(Phase(epoch=self.position.epoch + 1, data=_feed(data)))
+        if learning_rate is not None:
+            self._intervene("learning_rate", learning_rate)
+        if threshold is not None:
+            self._intervene("threshold", threshold)
+
+    def skip(self, batches: int = 1) -> None:
+        """Leave out the next batches of this epoch; an intervention.
+
+        Raises:
+            TrainingError: when there are not so many, or a batch of sequences is in its middle.
+        """
+        left = len(self.train_data) - self.position.batch
+        if self.position.window or not 1 <= batches <= left:
             raise TrainingError(
-                f"replay: expected an iteration from 0 to {begins + self.train_data.iterations(epoch) - 1}, "
-                f"got {iteration}"
+                f"skip: expected 1 to the {left} batches left in this epoch, between two, got {batches}"
             )
-        while at.iteration < iteration:
-            at = self.train_data.after(at, 1)
-        return self.train_data.group(at, 1)
+        self._intervene("skip", batches)
+
+    def repeat(self, batches: int = 1) -> None:
+        """Fit the last batches of this epoch once more, before what would come next; an intervention.
+
+        Raises:
+            TrainingError: when not so many were fit, or a batch of sequences is in its middle.
+        """
+        if self.position.window or not 1 <= batches <= self.position.batch:
+            raise TrainingError(
+                f"repeat: expected 1 to the {self.position.batch} batches fit in this epoch, between two, got {batches}"
+            )
+        self._intervene("repeat", batches)
 
     def stop(self, reason: str) -> None:
         """End training with the epoch that is being finished; for callbacks."""
-        self._kept = self._kept.with_(stopping=reason)
+        self._keep(stopping=reason)
 
     def pause(self) -> None:
         """Stop as soon as the running group of iterations has ended, after writing a checkpoint; `train` goes on."""
@@ -373,14 +465,39 @@ class Trainer:
 
     def close(self) -> None:
         """Let another process write this training, and end reading ahead."""
-        self.train_data.close()
+        for feed in self._phases.feeds:
+            feed.close()
         if self.val_data is not None:
             self.val_data.close()
-        if self._journal is not None:
-            self._journal.close()
+        self._record.close()
+
+    def _keep(self, **changes: Any) -> None:
+        self._record.kept = self._record.kept.with_(**changes)
+
+    def _feed(self, epoch: int) -> None:
+        """Fit what an epoch is fit on."""
+        data = self._phases.data(epoch)
+        if getattr(self, "train_data", None) is data:
+            return
+        self.train_data = data
+        self._windowed = isinstance(data, WindowFeed)
+        self._remembering = remembering(data.preprocessors)
+        self._pace = Pace(data.iteration_bytes)
+
+    def _refuse_unwritten(self, name: str) -> None:
+        journal = self._record.journal
+        if journal is not None and journal.run.base is None:
+            raise TrainingError(
+                f"{name} cannot be changed by hand in a training that is written: say it in the experiment's file "
+                "([[training.phases]] for what begins with an epoch), or open a session of its own: "
+                "Trainer.open(file, epoch, session=name)"
+            )
+
+    def _counted(self, left: Callable[[], int]) -> Standing:
+        return self._drive(lambda: left() > 0, self.epochs, left)
 
     def _drive(self, goes_on: Callable[[], bool], last: int, most: Callable[[], int] | None = None) -> Standing:
-        """Train while a condition holds and nothing stops it.
+        """Train up to the end of an epoch while a condition holds and nothing stops it.
 
         Args:
             goes_on: looked at after every group of iterations.
@@ -392,10 +509,12 @@ class Trainer:
                 "this trainer failed, and may stand in the middle of an iteration: make a new one, "
                 "which goes on from the last checkpoint"
             )
+        self._write_down_by_hand()
+        self._driving = True
         try:
             with signals.handled(self.interrupt, self.save_soon):
                 self._go_on()
-                while self._kept.stopped is None and goes_on():
+                while self.position.epoch <= last and self._record.kept.stopped is None and goes_on():
                     self._advance(last, most)
                 self._between()
                 if self._ended:
@@ -410,17 +529,16 @@ class Trainer:
                 self._tell_of_failure(error)
             self.close()
             raise
+        finally:
+            self._driving = False
         if self._ended:
             self._tell("done", last)
+        self._rate = self.learner.learning_rate
         return self.state
 
     @property
     def _ended(self) -> bool:
-        return self.position.epoch > self.epochs or self._kept.stopped is not None
-
-    def _within(self, last: int) -> bool:
-        """Whether an epoch up to `last` has iterations, or its end, before it."""
-        return self.position.epoch <= last
+        return self.position.epoch > self.epochs or self._record.kept.stopped is not None
 
     def _go_on(self) -> None:
         self._meter.start(self._done)
@@ -435,104 +553,134 @@ class Trainer:
         except Exception as another:  # noqa: BLE001 - the first error is the one to be raised
             error.add_note(f"and while telling callbacks of it: {another}")
 
-    def _advance(self, last: int, most: Callable[[], int] | None) -> None:
-        """End the epoch, validate within it, or fit the next group: whichever is next."""
-        if self.position.batch == len(self.train_data):
-            due = self._validation_due("epoch") or self._validation_due("iteration")
-            self._finish(self._validate(last) if due else {})
-            self._between()
-            self._skip_what_is_done(last)
-            return
-        if not self.position.begins_epoch and self._validation_due("iteration"):
-            metrics = self._validate(last)
-            within = (*self._kept.within, Validation(self.position.iteration, metrics))
-            self._kept = self._kept.with_(within=within)
-            self._meter.start(self._done)
-        else:
-            self._group(last, most)
-        self._between()
+    def _write_down_by_hand(self) -> None:
+        """A learning rate that was set on the learner between two calls is an intervention."""
+        if self._rate is not None and self.learner.learning_rate != self._rate:
+            self._intervene("learning_rate", self.learner.learning_rate)
 
-    def _validation_due(self, event: str) -> bool:
-        if self.val_data is None or (event == "iteration" and self._kept.validated == self.position.iteration):
-            return False
-        every, counts = self._validate_every, self._counts
-        if event == "epoch":
-            return every.due("epoch", Counts(epochs=self.position.epoch))
-        return every.due("iteration", counts) or (every.when is not None and every.when(self.state))
+    def _intervene(self, key: Key, value: float) -> None:
+        """Write down a change by hand, then let it act: at once, or behind the validation that is due here."""
+        at = self.position
+        self._record.intervene(Intervention(at.epoch, at.iteration, key, float(value)))
+        self._record.save(self.learner.variables())
+        if not self._within_due:
+            self._act_by_hand()
+        self._rate = self.learner.learning_rate
+
+    @property
+    def _pending(self) -> Intervention | None:
+        """The next change by hand of this epoch."""
+        pending = self._record.pending
+        return pending if pending is not None and pending.epoch == self.position.epoch else None
+
+    def _act_by_hand(self) -> None:
+        """Let the changes by hand that belong here act."""
+        while (pending := self._pending) is not None and pending.iteration == self.position.iteration:
+            at = self.position
+            self._keep(interventions=self._record.kept.interventions + 1)
+            if pending.key == "learning_rate":
+                self.learner.learning_rate = pending.value
+            elif pending.key == "threshold":
+                self._keep(threshold=pending.value)
+            else:
+                step = int(pending.value) if pending.key == "skip" else -int(pending.value)
+                self._keep(position=Position(at.epoch, at.batch + step, at.iteration, 0))
+
+    def _advance(self, last: int, most: Callable[[], int] | None) -> None:
+        """Validate within the epoch, end it, or fit the next group: whichever is next."""
+        if self._within_due:
+            metrics = self._validate(last)
+            self._keep(within=(*self._record.kept.within, Validation(self.position.iteration, metrics)))
+            self._meter.start(self._done)
+            self._between()
+            return
+        self._act_by_hand()
+        if self.position.batch < len(self.train_data):
+            self._group(last, most)
+            self._between()
+            return
+        due = self._validate_every.due("epoch", Counts(epochs=self.position.epoch)) or self._now_due
+        self._finish(self._validate(last) if due and self.val_data is not None else {})
+        self._save_asked |= self._autosave.due("time", self._counts, lambda: self.state)
+        self._between()
+        checkpoint = self._record.further(last)
+        if checkpoint is not None:
+            self._stand_at(checkpoint)
+
+    @property
+    def _within_due(self) -> bool:
+        """Whether a validation within the epoch is due here and was not made."""
+        at = self.position
+        inside = self.val_data is not None and not at.begins_epoch and at.batch < len(self.train_data)
+        return inside and self._record.kept.validated != at.iteration and self._now_due
+
+    @property
+    def _now_due(self) -> bool:
+        every = self._validate_every
+        return every.due("iteration", self._counts) or (every.when is not None and every.when(self.state))
 
     @property
     def _counts(self) -> Counts:
-        kept = self._kept
+        kept = self._record.kept
         at = kept.position
         return Counts(at.iteration, kept.batches, at.epoch - 1, kept.validations, at.window == 0)
 
-    def _skip_what_is_done(self, last: int) -> None:
-        """Go to the end of epochs that are done already: one before them was missing, and came out the same."""
-        journal = self._journal
-        if journal is None or self._rebuilding or not journal.done() >= self.position.epoch <= last:
-            return
-        checkpoint = journal.resume(last)
-        if checkpoint is not None and checkpoint.state.position.epoch > self.position.epoch:
-            self._stand_at(checkpoint, journal)
-
-    def _resume(self, journal: Journal, until: int) -> None:
-        checkpoint = journal.resume(until)
-        if checkpoint is not None:
-            self._stand_at(checkpoint, journal)
-
-    def _stand_at(self, checkpoint: Checkpoint, journal: Journal) -> None:
-        self.results.clear()
+    def _stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
+        at = checkpoint.state.position
+        for phase in self._phases.begun(at):
+            self._begin(phase)
+        self._feed(at.epoch)
         self.learner.restore(checkpoint.variables)
-        self._kept = checkpoint.state
-        self._history = [checkpoint.history]
-        self._remember(journal.results(self.position.epoch - 1))
+        self._record.stand_at(checkpoint, source)
         self._stages.remember(checkpoint.state.callbacks)
         self._remember_preprocessing()
-        self._saved, self._saved_at = self.position.iteration, self._clock()
+        self._rate = self.learner.learning_rate
         self._paused = True
         self._stages.tell("load", self)
 
+    def _begin(self, phase: Phase) -> None:
+        """Change the learner as a phase says, if that was not done."""
+        if phase not in self._gone:
+            phase.change(self.learner)
+            self._gone.append(phase)
+
     def _remember_preprocessing(self) -> None:
         for name, preprocessor in self._remembering.items():
-            if name in self._kept.preprocessors:
-                preprocessor.restore(self._kept.preprocessors[name])
-
-    def _remember(self, results: Sequence[Results]) -> None:
-        self.results.extend(results)
-        self._curves = {
-            "losses": tuple(result.train["loss"] for result in self.results),
-            "validation_losses": tuple(result.validation["loss"] for result in self.results if result.validation),
-            "key_values": tuple(result.key_value for result in self.results),
-        }
+            if name in self._record.kept.preprocessors:
+                preprocessor.restore(self._record.kept.preprocessors[name])
 
     def _group(self, last: int, most: Callable[[], int] | None) -> None:
         """Fit the next iterations of equal shapes in one call."""
         at = self.position
         if at.begins_epoch:
             self._meter.start(0)
+            phase = self._phases.beginning(at.epoch)
+            if phase is not None:
+                self._begin(phase)
             self._stages.tell("epoch_begin", self)
         if at.window == 0:
             self._stages.tell("batch_begin", self)
         self._stages.tell("iteration_begin", self)
         begun = self._clock()
         group = self.train_data.group(at, self._size(most))
-        losses, outputs = self.learner.fit(
-            group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins
-        )
+        fitted = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
+        losses = fitted.losses
         self._refuse_non_finite(losses, at)
         steps = np.arange(len(group), dtype=np.int64)
         windows = at.window + steps if self._windowed else np.zeros_like(steps)
         batches = np.full_like(steps, at.batch) if self._windowed else at.batch + steps
-        self._history.append(History(at.iteration + steps, batches, windows, group.counted, losses.astype(np.float32)))
+        rows = History(at.iteration + steps, batches, windows, group.counted, losses.astype(np.float32))
         after = self.train_data.after(at, len(group))
-        # One assignment: an exception before it leaves the state where the group began, and none can come within.
-        self._kept = self._kept.with_(
+        tally, preprocessors = self._tallied(group, fitted), self._preprocessing()
+        # Together: an exception before them leaves the state where the group began, and none can come within.
+        self._record.parts.append(rows)
+        self._keep(
             position=after,
-            tally=self._tallied(losses, group, outputs),
-            batches=self._kept.batches + after.batch - at.batch,
-            preprocessors=self._preprocessing(),
+            tally=tally,
+            batches=self._record.kept.batches + after.batch - at.batch,
+            preprocessors=preprocessors,
         )
-        self.fitted = Fitted(at, group, losses, outputs)
+        self.newest = FittedGroup(at, group, fitted)
         self._pace.took(len(group), self._clock() - begun)
         self._meter.tell(self._done)
         self._stages.tell("iteration_end", self)
@@ -548,22 +696,24 @@ class Trainer:
 
     def _size(self, most: Callable[[], int] | None) -> int:
         """How many iterations the next call may fit: up to the next event that needs Python."""
-        counts = self._counts
+        counts, pending = self._counts, self._pending
         limits = [
             self._stages.until_due(counts),
             self._validate_every.until_due(counts) if self.val_data is not None else None,
             self._autosave.every.until_due(counts),
+            None if pending is None else pending.iteration - counts.iterations,
             None if most is None else most(),
         ]
         return min([self._pace.size, *(limit for limit in limits if limit is not None)])
 
-    def _tallied(self, losses: np.ndarray, group: Group, outputs: Arrays) -> Tally:
-        y = group.y
-        if isinstance(outputs, Mapping) or isinstance(y, Mapping):
+    def _tallied(self, group: Group, fitted: Fitted) -> Tally:
+        tally, losses, outputs, y = self._record.kept.tally, fitted.losses, fitted.outputs, group.y
+        if outputs is None or isinstance(outputs, Mapping) or isinstance(y, Mapping):
             # What is right or wrong is only asked of one output.
             nothing = np.zeros((len(losses), int(group.counted[0])))
-            return self._kept.tally.plus(losses, nothing, nothing, "values", group.real)
-        return self._kept.tally.plus(losses, y, interpret(outputs, self.kind, self.outputs), self.kind, group.real)
+            return tally.plus(losses, nothing, nothing, "values", group.real)
+        said = interpret(outputs, self.kind, self.outputs)
+        return tally.plus(losses, y, said, self.kind, group.real, self.threshold)
 
     def _preprocessing(self) -> dict[str, dict[str, Any]]:
         """What preprocessors keep, as a checkpoint holds it."""
@@ -594,39 +744,26 @@ class Trainer:
         if self.val_data is None:
             return {}
         # What is kept from here on is what was kept before: a validation that is broken off begins anew.
-        self._kept = self._kept.with_(callbacks=self._stages.memory())
+        self._keep(callbacks=self._stages.memory())
         self._validating = True
         try:
             self._stages.tell("validation_begin", self)
-            metrics, self.predictions = self._judge(self.val_data, self._told)
+            self.validated = self._judge(self.val_data, self._told)
             self._remember_preprocessing()  # what validation showed them is not theirs to keep
-            self._stages.tell("validation_end", self, metrics)
+            self._stages.tell("validation_end", self, self.validated.metrics)
         except BaseException:
-            self._stages.remember(self._kept.callbacks)
+            self._stages.remember(self._record.kept.callbacks)
             self._remember_preprocessing()
             raise
         finally:
             self._validating = False
-        kept = self._kept
-        self._kept = kept.with_(validations=kept.validations + 1, validated=kept.position.iteration)
+        self._keep(validations=self._record.kept.validations + 1, validated=self.position.iteration)
         self._stages.act("validation", self._counts, self)
         self._tell("checkpoint", last)
-        return metrics
+        return self.validated.metrics
 
-    def _judge(self, data: Feed, told: Callable[[str, Judged | None], None]) -> tuple[dict[str, float], Predictions]:
-        loss, outputs = judging.evaluate(self.learner, data, told)
-        found = {"loss": loss}
-        probabilities = interpret(outputs, self.kind, self.outputs)
-        if not (np.isfinite(probabilities).all() and np.isfinite(found["loss"])):
-            raise TrainingError(
-                f"the model's outputs for the validation split, or its loss, are not finite in epoch "
-                f"{self.position.epoch} after iteration {self.position.iteration}: training stops and the last good "
-                "checkpoint stays"
-            )
-        labels = data.labels
-        said = as_labels(probabilities, labels, self.kind)
-        found |= {metric.name: metric(labels, said, threshold=self.threshold) for metric in self.metrics}
-        return found, Predictions(labels, said, data.label_sets)
+    def _judge(self, data: Feed, told: Callable[[str, Judged | None], None]) -> Validated:
+        return validation.validate(self.learner, data, self.kind, self.outputs, self.metrics, self.threshold, told)
 
     def _told(self, stage: str, judged: Judged | None) -> None:
         if judged is not None:
@@ -639,11 +776,11 @@ class Trainer:
 
     def _finish(self, validation: dict[str, float]) -> None:
         """End the epoch: results, best, callbacks, and the epoch's checkpoint."""
-        at = self.position
-        train = self._kept.tally.results(self.metrics)
+        at, kept = self.position, self._record.kept
+        train = kept.tally.results(self.metrics)
         judged = validation if self.val_data is not None else train
         key_value = judged.get(self.key_metric, float("nan"))
-        best = self._kept.best
+        best = kept.best
         sign = 1.0 if self.maximize else -1.0
         is_best = not np.isnan(key_value) and (best is None or sign * key_value > sign * best.value)
         if is_best:
@@ -658,14 +795,14 @@ class Trainer:
                 learning_rate=self.learner.learning_rate,
                 key_value=key_value,
                 is_best=is_best,
-                stopped=self._kept.stopping,
-                within=self._kept.within,
+                stopped=self._record.kept.stopping,
+                within=kept.within,
             )
 
         self._stages.tell("epoch_end", self, results())
         self._stages.act("epoch", Counts(epochs=at.epoch), self)
         ended = results()
-        state = self._kept.with_(
+        state = self._record.kept.with_(
             position=at.next_epoch(),
             tally=Tally(),
             within=(),
@@ -674,17 +811,11 @@ class Trainer:
             stopped=ended.stopped,
             callbacks=self._stages.memory(),
         )
-        durable = True
-        if self._journal is not None:
+        if self._record.journal is not None:
             self._stages.tell("save", self)
-            history = History.joined([History.empty(), *self._history])
-            durable = self._journal.publish(Checkpoint(state, self._finite_variables(), history), ended)
-        self._remember([ended])
-        self._history = []
-        self._kept = state
-        if durable:
-            self._saved, self._saved_at = at.iteration, self._clock()
+        if self._record.end_epoch(state, ended, self.learner.variables()):
             self._autosave.start()
+        self._feed(state.position.epoch)
         self._tell("checkpoint", self.epochs)
 
     def _between(self) -> None:
@@ -697,12 +828,13 @@ class Trainer:
         number, self._signal, self._pause_asked = self._signal, None, False
         self._paused = True
         self._stages.tell("pause", self)
+        self._rate = self.learner.learning_rate
         if number is None:
             raise _Paused
         at = self.position
         told = (
             "a checkpoint holds everything: run the same command to go on"
-            if self._journal is not None
+            if self._record.journal is not None
             else "nothing is on disk: call train() again to go on"
         )
         raise Interrupted(
@@ -715,35 +847,20 @@ class Trainer:
         self._save_asked = False
         self._autosave.start()
         if not self._validating:
-            self._kept = self._kept.with_(callbacks=self._stages.memory())
-        if self._journal is not None:
+            self._keep(callbacks=self._stages.memory())
+        if self._record.journal is not None:
             self._stages.tell("save", self)
-            history = History.joined([History.empty(), *self._history])
-            self._journal.save(Checkpoint(self._kept, self._finite_variables(), history))
-            self._saved, self._saved_at = self.position.iteration, self._clock()
+            self._record.save(self.learner.variables())
 
-    def _finite_variables(self) -> dict[str, np.ndarray]:
-        """The learner's variables for a checkpoint; one that is not finite would only be found out much later."""
-        variables = self.learner.variables()
-        for name, value in variables.items():
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
-                at = self.position
-                raise TrainingError(
-                    f"{name} holds a number that is not finite in epoch {at.epoch} after {self._done} iterations: "
-                    "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping "
-                    "may help"
-                )
-        return variables
-
-    def _tell(self, phase: Phase, last: int, batch: str = "", loss: float | None = None) -> None:
+    def _tell(self, phase: Doing, last: int, batch: str = "", loss: float | None = None) -> None:
         if self._watch is None:
             return
         at = self.position
         if phase == "done":
             at = Position(at.epoch - 1, len(self.train_data), at.iteration)
         done, iterations = self.train_data.done(at), self.train_data.iterations(at.epoch)
-        best = self._kept.best
-        latest = self.results[-1] if self.results else None
+        best = self._record.kept.best
+        latest = self._record.results[-1] if self._record.results else None
         self._watch(
             Progress(
                 phase=phase,
@@ -760,7 +877,7 @@ class Trainer:
                 key_metric=self.key_metric,
                 best=None if best is None else best.value,
                 best_epoch=None if best is None else best.epoch,
-                **self._curves,
+                **self._record.curves,
                 maximize=self.maximize,
             )
         )

@@ -107,6 +107,7 @@ def test_early_stopping_waits_as_long_as_it_was_told(values: list[float], expect
     class Trained:
         maximize = False
         key_metric = "loss"
+        val_data = None
         stopped = 0
 
         def stop(self, reason: str) -> None:
@@ -115,6 +116,7 @@ def test_early_stopping_waits_as_long_as_it_was_told(values: list[float], expect
 
     class Result:
         key_value = 0.0
+        validation = ("loss",)
 
     trained, stopping = Trained(), EarlyStopping(patience=2)
     for epoch, value in enumerate(values, 1):  # noqa: B007 - read by the stop above

@@ -1,0 +1,77 @@
+"""What a person changed by hand in a run, written before it acts: `interventions.json` beside the epochs.
+
+A list of objects with epoch, iteration, key and value, in the order in which they acted. Each is in the identity of the
+epoch it acted in; whoever trains that epoch again acts alike at the same iterations.
+"""
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from deeptrain import files
+from deeptrain.errors import ArtifactError
+
+NAME = "interventions.json"
+
+Key = Literal["learning_rate", "threshold", "skip", "repeat"]
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A change by hand, between two iterations.
+
+    Attributes:
+        epoch: in which it acts, from 1.
+        iteration: before which it acts, counted from 0 since the training began.
+        key: "learning_rate"; "threshold"; "skip": so many batches are left out; "repeat": the batch before comes again.
+        value: the new value, or how many batches.
+    """
+
+    epoch: int
+    iteration: int
+    key: Key
+    value: float
+
+    def plain(self) -> dict[str, Any]:
+        """The intervention as JSON holds it."""
+        return asdict(self)
+
+
+def read(directory: Path) -> tuple[Intervention, ...]:
+    """The interventions of a training, none if nothing was written.
+
+    Raises:
+        ArtifactError: when the file is no list of interventions in the order of their iterations.
+    """
+    path = directory / NAME
+    if not path.exists():
+        return ()
+    rows = files.read_json(path)
+    if not isinstance(rows, list):
+        raise ArtifactError(f"{path}: expected a list of interventions, got {type(rows).__name__}")
+    found = tuple(_checked(path, row) for row in rows)
+    for before, after in itertools.pairwise(found):
+        if (before.epoch, before.iteration) > (after.epoch, after.iteration):
+            raise ArtifactError(f"{path}: expected interventions in the order of their iterations, got {after} last")
+    return found
+
+
+def write(directory: Path, interventions: Sequence[Intervention]) -> None:
+    """Put all interventions of a training in place of those that were there, durably."""
+    hidden = files.unique_sibling(directory / NAME)
+    files.write_file(hidden, files.readable_json([one.plain() for one in interventions]))
+    os.replace(hidden, directory / NAME)
+    files.sync_directory(directory)
+
+
+def _checked(path: Path, row: Any) -> Intervention:
+    if not isinstance(row, dict) or set(row) != {"epoch", "iteration", "key", "value"}:
+        raise ArtifactError(f"{path}: expected epoch, iteration, key and value, got {row!r:.120}")
+    whole = all(type(row[name]) is int and row[name] >= least for name, least in (("epoch", 1), ("iteration", 0)))
+    number = type(row["value"]) in {int, float} and row["value"] >= 0
+    if not whole or not number or row["key"] not in get_args(Key):
+        raise ArtifactError(f"{path}: not an intervention: {row!r:.120}")
+    return Intervention(row["epoch"], row["iteration"], row["key"], float(row["value"]))

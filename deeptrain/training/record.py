@@ -1,0 +1,170 @@
+"""What a training has come to: its state, its histories and results, and which of it is written."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from deeptrain.errors import TrainingError
+from deeptrain.training.history import History
+from deeptrain.training.interventions import Intervention
+from deeptrain.training.journal import Checkpoint, Journal
+from deeptrain.training.results import Results
+from deeptrain.training.state import TrainState
+
+
+class Record:
+    """The memory of a training; with a journal, what is ended or saved is on disk.
+
+    Attributes:
+        kept: what a checkpoint holds beside the learner's variables; replaced, never changed.
+        results: of every epoch that has ended.
+        parts: the history of this epoch, a slice a group of iterations; a new list with every epoch.
+        curves: what displays draw of the results.
+        saved: iterations fit when the newest checkpoint was written, None before.
+        saved_at: when, by the clock.
+        rebuilding: whether an epoch that is done is trained again for its state.
+    """
+
+    def __init__(self, journal: Journal | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing has been trained.
+
+        Args:
+            journal: writes; without it everything stays in memory.
+            clock: seconds from any origin.
+        """
+        self.journal = journal
+        self.kept = TrainState()
+        self.results: list[Results] = []
+        self.parts: list[History] = []
+        self.curves: dict[str, Any] = {}
+        self.saved: int | None = None
+        self.saved_at = clock()
+        self.rebuilding = False
+        self._clock = clock
+        self._past: list[History] = []
+        self._interventions: list[Intervention] = []
+
+    def open(self, epochs: int) -> Checkpoint | None:
+        """Become the one writer, and find the newest checkpoint from which `epochs` can be reached.
+
+        Raises:
+            LockedError: when another process writes the same training.
+        """
+        if self.journal is None:
+            return None
+        self.journal.open()
+        try:
+            self.rebuilding = epochs <= self.journal.done()
+            return self.journal.resume(epochs)
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def further(self, last: int) -> Checkpoint | None:
+        """The checkpoint behind epochs that are done already: one before them was missing and came out the same."""
+        journal, epoch = self.journal, self.kept.position.epoch
+        if journal is None or self.rebuilding or not journal.done() >= epoch <= last:
+            return None
+        checkpoint = journal.resume(last)
+        return checkpoint if checkpoint is not None and checkpoint.state.position.epoch > epoch else None
+
+    def stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
+        """Remember what a checkpoint of a journal holds, and the epochs before it.
+
+        Args:
+            checkpoint: where to stand.
+            source: the journal it is of; by default the one that is written.
+        """
+        self.kept = checkpoint.state
+        self.parts = [checkpoint.history]
+        self.results.clear()
+        source = source or self.journal
+        if source is not None:
+            ended = range(1, self.kept.position.epoch)
+            self._remember(source.results(len(ended)))
+            self._past = [] if self.journal is not None else [source.history(number) for number in ended]
+        self.saved, self.saved_at = self.kept.position.iteration, self._clock()
+
+    def save(self, variables: Mapping[str, np.ndarray]) -> None:
+        """Write a checkpoint, if anything is written."""
+        if self.journal is None:
+            return
+        self.journal.save(Checkpoint(self.kept, self._finite(variables), self._epoch()))
+        self.saved, self.saved_at = self.kept.position.iteration, self._clock()
+
+    def end_epoch(self, state: TrainState, results: Results, variables: Mapping[str, np.ndarray]) -> bool:
+        """Take in the end of an epoch, and publish it with its state.
+
+        Args:
+            state: with the position at the beginning of the next epoch.
+            results: what the epoch came to.
+            variables: of the learner.
+
+        Returns:
+            Whether training can go on from here after a crash.
+        """
+        history, durable = self._epoch(), False
+        if self.journal is not None:
+            durable = self.journal.publish(Checkpoint(state, self._finite(variables), history), results)
+        else:
+            self._past.append(history)
+        self._remember([results])
+        self.parts = []
+        self.kept = state
+        if durable:
+            self.saved, self.saved_at = state.position.iteration, self._clock()
+        return durable
+
+    def history(self) -> History:
+        """Every iteration of the epochs that have ended and of this one; read from disk where it was written."""
+        ended = range(1, self.kept.position.epoch)
+        past = self._past if self.journal is None else [self.journal.history(number) for number in ended]
+        return History.joined([History.empty(), *past, *self.parts])
+
+    @property
+    def interventions(self) -> Sequence[Intervention]:
+        """What a person changed by hand, in order."""
+        return self._interventions if self.journal is None else self.journal.run.interventions
+
+    def intervene(self, intervention: Intervention) -> None:
+        """Write down what is about to be changed by hand."""
+        if self.journal is None:
+            self._interventions.append(intervention)
+        else:
+            self.journal.run.intervene(intervention)
+
+    @property
+    def pending(self) -> Intervention | None:
+        """The next change by hand that has not acted yet."""
+        waiting = self.interventions[self.kept.interventions :]
+        return waiting[0] if waiting else None
+
+    def close(self) -> None:
+        """Let another process write."""
+        if self.journal is not None:
+            self.journal.close()
+
+    def _epoch(self) -> History:
+        return History.joined([History.empty(), *self.parts])
+
+    def _remember(self, results: Sequence[Results]) -> None:
+        self.results.extend(results)
+        self.curves = {
+            "losses": tuple(result.train["loss"] for result in self.results),
+            "validation_losses": tuple(result.validation["loss"] for result in self.results if result.validation),
+            "key_values": tuple(result.key_value for result in self.results),
+        }
+
+    def _finite(self, variables: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """The variables of a checkpoint; one that is not finite would only be found out much later."""
+        for name, value in variables.items():
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                at = self.kept.position
+                raise TrainingError(
+                    f"{name} holds a number that is not finite in epoch {at.epoch} after {at.iteration} iterations: "
+                    "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping "
+                    "may help"
+                )
+        return variables
