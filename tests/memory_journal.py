@@ -1,18 +1,34 @@
 """A journal in memory, with what the trainer asks of one: a disk would make thousands of cuts slow."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from deeptrain import files
+from deeptrain.training.history import History
 from deeptrain.training.journal import Checkpoint
 from deeptrain.training.results import Results
 from deeptrain.training.state import TrainState
 
 
+class Run:
+    """Where changes by hand are written down."""
+
+    base = None
+
+    def __init__(self) -> None:
+        self.interventions: list[Any] = []
+
+    def intervene(self, intervention: Any) -> None:
+        self.interventions.append(intervention)
+
+
 class MemoryJournal:
     """Keeps checkpoints as a disk does: what is no JSON does not survive, and nothing is shared with the trainer."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: Path | None = None) -> None:
+        self.live = live
+        self.run = Run()
         self.epochs: list[tuple[Any, Any, Checkpoint]] = []
         self.unfinished: Any = None
 
@@ -22,6 +38,9 @@ class MemoryJournal:
 
     def done(self) -> int:
         return len(self.epochs)
+
+    def history(self, number: int) -> History:
+        return self.epochs[number - 1][2].history
 
     def results(self, until: int) -> list[Results]:
         return [Results.from_plain(results) for results, _, _ in self.epochs[:until]]

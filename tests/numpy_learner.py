@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from deeptrain.training.learner import Fitted
+
 
 class NumpyLearner:
     """Logistic regression with momentum and noise on its inputs: weights, an optimizer and a generator to be kept.
@@ -27,10 +29,10 @@ class NumpyLearner:
     def learning_rate(self, value: float) -> None:
         self._held["rate"] = np.array(value)
 
-    def fit(self, x: Any, y: Any, *, weights: Any = None, **_: Any) -> tuple[np.ndarray, np.ndarray]:
+    def fit(self, x: Any, y: Any, *, weights: Any = None, **_: Any) -> Fitted:
         self.groups.append(len(x))
         found = [self._fit(x[at], y[at], None if weights is None else weights[at]) for at in range(len(x))]
-        return np.array([loss for loss, _ in found], np.float32), np.stack([outputs for _, outputs in found])
+        return Fitted(np.array([loss for loss, _ in found], np.float32), np.stack([outputs for _, outputs in found]))
 
     def _fit(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, np.ndarray]:
         held = self._held

@@ -268,7 +268,7 @@ class Trainer:
     @property
     def live(self) -> Path | None:
         """Where callbacks may write what is no result: beside the run's artifacts; None where nothing is written."""
-        return None if self._journal is None else self._journal.live
+        return None if self._record.journal is None else self._record.journal.live
 
     @property
     def callbacks(self) -> Mapping[str, Any]:

@@ -55,10 +55,6 @@ def compiled() -> tuple[KerasLearner, dict[str, np.ndarray]]:
 
 
 class Journal(MemoryJournal):
-    def __init__(self, live: Path | None = None) -> None:
-        super().__init__()
-        self.live = live
-
     def save(self, checkpoint: Any) -> None:
         super().save(_copied(checkpoint))
 

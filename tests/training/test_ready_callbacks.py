@@ -27,6 +27,7 @@ from deeptrain.training.callbacks.prediction_pictures import PredictionPictures
 from deeptrain.training.callbacks.seed_setter import SeedSetter
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
+from deeptrain.training.learner import Fitted
 from deeptrain.training.settings import CallbackUse
 from tests import shard_files
 from tests.memory_journal import MemoryJournal
@@ -34,12 +35,6 @@ from tests.numpy_learner import NumpyLearner
 
 SAMPLES = 40
 SETS = [8] * 5
-
-
-class Journal(MemoryJournal):
-    def __init__(self, live: Path) -> None:
-        super().__init__()
-        self.live = live
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +53,7 @@ def trainer(splits: list[Any], callbacks: Any, live: Path | None = None, **argum
     data = [Batches(splits[0], 8, seed=1, order="sets"), Batches(splits[1], 8)]
     given: dict[str, Any] = {"epochs": 3, "metrics": ["f1_score"], **arguments}
     if live is not None:
-        given["journal"] = Journal(live)
+        given["journal"] = MemoryJournal(live)
     return Trainer(NumpyLearner(), *data, callbacks=callbacks, **given)
 
 
@@ -69,7 +64,7 @@ def test_the_dynamic_threshold_is_that_of_the_exact_search(name: str, splits: li
     expected = 0.5
     for _ in range(3):
         made.step(epochs=1)
-        found = made.predictions
+        found = made.validated
         before = made.results[-1].validation[name]
         assert before == made.metrics[["f1_score", "accuracy"].index(name)](found.labels, found.outputs, expected)
         best = threshold.choose(found.labels, found.outputs, name)
@@ -92,7 +87,7 @@ def test_the_best_subset_is_that_of_the_exact_search(splits: list[Any]) -> None:
     callback = BestSubset(2, "f1_score")
     made = trainer(splits, [DynamicThreshold("f1_score"), callback])
     made.train()
-    found = made.predictions
+    found = made.validated
     best = subset.best(found.labels, found.outputs, found.sets, 2, "f1_score", made.threshold)
     assert callback.sets == list(best.sets)
     assert callback.value == best.value
@@ -235,7 +230,7 @@ class Autoencoder(NumpyLearner):
 
     def fit(self, x: Any, *_: Any, **__: Any) -> Any:
         self._held["drawn"] = self._held["drawn"] + len(x)
-        return np.ones(len(x), np.float32), x * 0.9
+        return Fitted(np.ones(len(x), np.float32), x * 0.9)
 
     def evaluate(self, x: Any, *_: Any, **__: Any) -> Any:
         return 1.0, self.predict(x)
@@ -250,7 +245,12 @@ def test_autoencoder_pictures_show_originals_and_reconstructions(shape: tuple[in
     split = shard_files.split(tmp_path / "shards", x)
     callback = AutoencoderPictures(5)
     made = Trainer(
-        Autoencoder(), Batches(split, 4), Batches(split, 4), epochs=2, callbacks=[callback], journal=Journal(tmp_path)
+        Autoencoder(),
+        Batches(split, 4),
+        Batches(split, 4),
+        epochs=2,
+        callbacks=[callback],
+        journal=MemoryJournal(tmp_path),
     )
     made.train()
     drawn = 0.5 + 0.05 * 6
@@ -281,10 +281,10 @@ def test_predictions_are_drawn_for_each_kind_of_task(kind: str, tmp_path: Path) 
             return 1 / (1 + np.exp(-x[..., 0])) if kind == "binary" else 0.8 * x.sum(-1)
 
         def fit(self, x: Any, *_: Any, **__: Any) -> Any:
-            return np.ones(len(x), np.float32), self.predict(x)
+            return Fitted(np.ones(len(x), np.float32), self.predict(x))
 
     callback = PredictionPictures()
-    made = Trainer(Fixed(), Batches(split, 6), Batches(split, 6), callbacks=[callback], journal=Journal(tmp_path))
+    made = Trainer(Fixed(), Batches(split, 6), Batches(split, 6), callbacks=[callback], journal=MemoryJournal(tmp_path))
     made.train()
     (file,) = (tmp_path / "prediction_pictures").iterdir()
     assert file.name == "0000010.png"

@@ -1,7 +1,7 @@
 """Our callbacks inside anybody's `model.fit`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from deeptrain.training.callbacks.stages import Stages
 from deeptrain.training.frequency import Counts
 from deeptrain.training.outputs import OutputKind, as_labels, interpret
 from deeptrain.training.results import Results
+from deeptrain.training.validation import Validated
 
 
 def as_keras(
@@ -35,7 +36,7 @@ def as_keras(
 
     Args:
         callback: one of ours, or an object with some of its stages.
-        validation: (x, y) or (x, y, sets), predicted after each validation for `trainer.predictions`.
+        validation: (x, y) or (x, y, sets), predicted after each validation for `trainer.validated`.
         key_metric: "loss" or a metric that the model was compiled with.
         maximize: whether more of it is better; by default as our metric of that name says, and less of the loss.
         kind: of the labels in `validation`.
@@ -111,15 +112,6 @@ class FitState:
     validation: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class FitPredictions:
-    """What `trainer.predictions` has: labels, outputs as probabilities or values, set numbers (0 if not given)."""
-
-    labels: np.ndarray
-    outputs: np.ndarray
-    sets: np.ndarray
-
-
 class Fit:
     """What our callbacks know of a `model.fit`, under the names that a trainer has.
 
@@ -133,9 +125,9 @@ class Fit:
         metrics: none: Keras computes them.
         threshold: 0.5 until a callback sets it; Keras' metrics do not know it.
         val_data: None, or where `validation` was given, its `label_sets` and `labels`.
-        predictions: for `validation`, None before the first.
+        validated: for `validation`, what was predicted and Keras' metrics; None before the first.
         results: of the epochs so far; `train` and `validation` hold what Keras logged.
-        fitted: None: Keras does not tell what it fit.
+        newest: None: Keras does not tell what it fit.
         live: the directory given.
     """
 
@@ -157,8 +149,8 @@ class Fit:
         self.epochs = 1
         self.validations = 0
         self.results: list[Results] = []
-        self.predictions: FitPredictions | None = None
-        self.fitted = None
+        self.validated: Validated | None = None
+        self.newest = None
         self.val_data = None if validation is None else _Validation(*validation)
         self.learner: Any = None
 
@@ -198,8 +190,9 @@ class Fit:
         if validation and self.val_data is not None:
             found = interpret(self.learner.predict(self.val_data.x), self.kind, self.outputs)
             labels = self.val_data.labels
-            self.predictions = FitPredictions(labels, as_labels(found, labels, self.kind), self.val_data.label_sets)
-        return replace(results)
+            said = as_labels(found, labels, self.kind)
+            self.validated = Validated(validation, labels, said, self.val_data.label_sets)
+        return results
 
 
 class _Validation:

@@ -21,7 +21,8 @@ class AutoencoderPictures:
     """Draws `live/autoencoder_pictures/0000420.png`, named by the iteration, for a model that gives its input again.
 
     Images (height, width), at most 4 times as long as wide, or with 1, 3 or 4 channels are drawn as such, originals and
-    reconstructions in one scale of grey; anything else as lines. Each column is a sample of the validation split, its mean squared error above it.
+    reconstructions in one scale of grey; anything else as lines. Each column is a sample of the validation split,
+    its mean squared error above it.
 
     Attributes:
         every: by default after each validation.
@@ -54,11 +55,11 @@ class AutoencoderPictures:
         Raises:
             SettingsError: when labels are not as the outputs.
         """
-        if trainer.predictions is None:
+        if trainer.validated is None:
             return
         originals, made = (
             np.asarray(one[: self._samples], np.float64)
-            for one in (trainer.predictions.labels, trainer.predictions.outputs)
+            for one in (trainer.validated.labels, trainer.validated.outputs)
         )
         if originals.shape != made.shape or originals.ndim < 2:
             raise SettingsError(

@@ -61,7 +61,7 @@ class BestSubset:
 
     def validation_end(self, trainer: "Trainer", metrics: Mapping[str, float]) -> None:  # noqa: ARG002 - the protocol's
         """Find them."""
-        found = trainer.predictions
+        found = trainer.validated
         self.sets, self.value = [], None
         if found is None or not 0 < (found.labels > 0).sum() < found.labels.size:
             return

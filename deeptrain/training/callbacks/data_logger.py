@@ -70,9 +70,9 @@ class DataLogger:
         self._files.write(trainer, f"epoch-{results.epoch:04}.parquet", bytes(data.getvalue()))
 
     def _digest(self, trainer: "Trainer") -> None:
-        if trainer.fitted is not None:
-            group = trainer.fitted.group
-            self._digests[trainer.fitted.at.iteration] = _digest(group.x), _digest(group.y)
+        if trainer.newest is not None:
+            group = trainer.newest.group
+            self._digests[trainer.newest.at.iteration] = _digest(group.x), _digest(group.y)
 
 
 def _digest(arrays: Arrays) -> str:

@@ -49,7 +49,7 @@ class DynamicThreshold:
 
     def validation_end(self, trainer: "Trainer", metrics: Mapping[str, float]) -> None:  # noqa: ARG002 - the protocol's
         """Choose it."""
-        found = trainer.predictions
+        found = trainer.validated
         if found is None or not 0 < (found.labels > 0).sum() < found.labels.size:
             return
         if self._metric is None:

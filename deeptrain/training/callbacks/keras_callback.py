@@ -157,9 +157,9 @@ class KerasCallback:
         self._tell(trainer, "on_train_batch_begin", trainer.train_data.done(trainer.position))
 
     def _iteration_end(self, trainer: "Trainer") -> None:
-        if trainer.fitted is not None:
+        if trainer.newest is not None:
             logs = trainer.state.kept.tally.results(trainer.metrics)
-            self._tell(trainer, "on_train_batch_end", trainer.train_data.done(trainer.fitted.at), logs=logs)
+            self._tell(trainer, "on_train_batch_end", trainer.train_data.done(trainer.newest.at), logs=logs)
 
     def _validation_iteration_begin(self, trainer: "Trainer") -> None:
         self._tell(trainer, "on_test_batch_begin", self._judged)

@@ -131,8 +131,8 @@ def _values(trainer: "Trainer", kind: Values) -> dict[str, np.ndarray]:
         return layer_values.weights(trainer.learner)
     if trainer.val_data is not None:
         probe = next(trainer.val_data.judged(0))
-    elif trainer.fitted is not None:
-        probe = trainer.fitted.group
+    elif trainer.newest is not None:
+        probe = trainer.newest.group
     else:
         return {}
     return {"outputs": layer_values.outputs, "gradients": layer_values.gradients}[kind](trainer.learner, probe)

@@ -10,7 +10,8 @@ from deeptrain.training.callbacks.files_beside import FilesBeside
 from deeptrain.training.frequency import Every
 
 if TYPE_CHECKING:
-    from deeptrain.training.trainer import Predictions, Trainer
+    from deeptrain.training.trainer import Trainer
+    from deeptrain.training.validation import Validated
 
 MOST_DRAWN = 5000
 """Points beyond which every n-th sample is drawn."""
@@ -40,15 +41,15 @@ class PredictionPictures:
 
     def act(self, trainer: "Trainer") -> None:
         """Draw."""
-        if trainer.predictions is None:
+        if trainer.validated is None:
             return
         when = f"after {trainer.position.iteration:,} iterations"
         draw = {"binary": _binary, "classes": _classes, "values": _values}[trainer.kind]
-        self.picture = draw(trainer.predictions, trainer.threshold, when)
+        self.picture = draw(trainer.validated, trainer.threshold, when)
         self._files.write(trainer, f"{trainer.position.iteration:07}.png", self.picture)
 
 
-def _binary(found: "Predictions", threshold: float, when: str) -> bytes:
+def _binary(found: "Validated", threshold: float, when: str) -> bytes:
     figure, (left, right) = drawing.figure(1, 2, 5.0, 3.2, f"Predictions for the validation split {when}")
     truth, scores = found.labels.reshape(-1) > 0, found.outputs.reshape(-1)
     bins = np.linspace(min(0.0, scores.min()), max(1.0, scores.max()), 41)
@@ -73,7 +74,7 @@ def _binary(found: "Predictions", threshold: float, when: str) -> bytes:
     return drawing.png(figure)
 
 
-def _classes(found: "Predictions", _: float, when: str) -> bytes:
+def _classes(found: "Validated", _: float, when: str) -> bytes:
     count = found.outputs.shape[-1]
     truth, said = found.labels.reshape(-1).astype(np.int64), found.outputs.reshape(-1, count).argmax(-1)
     table = np.zeros((count, count))
@@ -95,7 +96,7 @@ def _classes(found: "Predictions", _: float, when: str) -> bytes:
     return drawing.png(figure)
 
 
-def _values(found: "Predictions", _: float, when: str) -> bytes:
+def _values(found: "Validated", _: float, when: str) -> bytes:
     figure, (pane,) = drawing.figure(1, 1, 4.0, 4.0, f"Validation split {when}")
     truth, said = found.labels.reshape(-1), found.outputs.reshape(-1)
     step = -(-len(truth) // MOST_DRAWN)
