@@ -4,18 +4,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deeptrain.training.callbacks.as_keras import as_keras
     from deeptrain.training.callbacks.callback import Callback, on
     from deeptrain.training.callbacks.early_stopping import EarlyStopping
     from deeptrain.training.frequency import Every
     from deeptrain.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "Every", "Trainer", "on"]
+__all__ = ["Callback", "EarlyStopping", "Every", "Trainer", "as_keras", "on"]
 
 _WHERE = {
     "Callback": "callbacks.callback",
     "EarlyStopping": "callbacks.early_stopping",
     "Every": "frequency",
     "Trainer": "trainer",
+    "as_keras": "callbacks.as_keras",
     "on": "callbacks.callback",
 }
 

@@ -70,8 +70,11 @@ class Every:
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
                 raise SettingsError(f"Every: {name} must be an integer of at least 1, got {value!r}")
-        if self.seconds is not None and not 0 < self.seconds < math.inf:
-            raise SettingsError(f"Every: seconds must be a finite number above 0, got {self.seconds!r}")
+        seconds = self.seconds
+        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
+            raise SettingsError(f"Every: seconds must be a finite number above 0, got {seconds!r}")
+        if self.when is not None and not callable(self.when):
+            raise SettingsError(f"Every: when must be a function of the state, got {self.when!r}")
 
     def until_due(self, at: Counts) -> int | None:
         """How many iterations may be fit before this may be due; None for any number.

@@ -52,6 +52,11 @@ class Journal:
         self._keep_every = keep_every
         self._lock = lock_of(run.root, run.directory)
 
+    @property
+    def live(self) -> Path:
+        """Where goes what is no part of an artifact."""
+        return self.run.directory / "live"
+
     def open(self) -> None:
         """Become the one writer of this training.
 

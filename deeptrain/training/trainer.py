@@ -268,6 +268,11 @@ class Trainer:
         return self._record.interventions
 
     @property
+    def live(self) -> Path | None:
+        """Where callbacks may write what is no result: beside the run's artifacts; None where nothing is written."""
+        return None if self._record.journal is None else self._record.journal.live
+
+    @property
     def callbacks(self) -> Mapping[str, Any]:
         """What acts while training, by name and in order; others may be set between two calls.
 

@@ -62,7 +62,7 @@ class Callback(Protocol):
         """An iteration is next; iterations are not fused then."""
 
     def iteration_end(self, trainer: "Trainer") -> None:
-        """An iteration was fit: `trainer.fitted` holds it; iterations are not fused then."""
+        """An iteration was fit: `trainer.newest` holds it; iterations are not fused then."""
 
     def batch_end(self, trainer: "Trainer") -> None:
         """The last iteration of a batch was fit; batches are not fused then."""
@@ -83,7 +83,7 @@ class Callback(Protocol):
         """All windows of a batch were judged."""
 
     def validation_end(self, trainer: "Trainer", metrics: Mapping[str, float]) -> None:
-        """The whole split was judged; `trainer.predictions` holds labels and outputs."""
+        """The whole split was judged; `trainer.validated` holds labels and outputs."""
 
     def epoch_end(self, trainer: "Trainer", results: "Results") -> None:
         """An epoch was fit and validated."""

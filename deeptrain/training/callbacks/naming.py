@@ -7,11 +7,29 @@ from typing import Any
 from deeptrain import user_code
 from deeptrain.errors import UserCodeError
 from deeptrain.training.callbacks import callback as protocol
+from deeptrain.training.callbacks import keras_callback
+from deeptrain.training.callbacks.autoencoder_pictures import AutoencoderPictures
+from deeptrain.training.callbacks.best_subset import BestSubset
 from deeptrain.training.callbacks.callback import On
+from deeptrain.training.callbacks.data_logger import DataLogger
+from deeptrain.training.callbacks.dynamic_threshold import DynamicThreshold
 from deeptrain.training.callbacks.early_stopping import EarlyStopping
+from deeptrain.training.callbacks.keras_callback import KerasCallback
+from deeptrain.training.callbacks.layer_histograms import LayerHistograms
+from deeptrain.training.callbacks.prediction_pictures import PredictionPictures
+from deeptrain.training.callbacks.seed_setter import SeedSetter
 from deeptrain.training.settings import CallbackUse
 
-READY = {"early_stopping": EarlyStopping}
+READY: dict[str, Any] = {
+    "autoencoder_pictures": AutoencoderPictures,
+    "best_subset": BestSubset,
+    "data_logger": DataLogger,
+    "dynamic_threshold": DynamicThreshold,
+    "early_stopping": EarlyStopping,
+    "layer_histograms": LayerHistograms,
+    "prediction_pictures": PredictionPictures,
+    "seed_setter": SeedSetter,
+}
 
 
 def callbacks(names: Sequence[str | CallbackUse], beside: Path | None) -> dict[str, Any]:
@@ -27,11 +45,12 @@ def callbacks(names: Sequence[str | CallbackUse], beside: Path | None) -> dict[s
             factory = user_code.find(use.use, beside)
         elif use.use in READY:
             factory = READY[use.use]
-        else:
+        elif (factory := keras_callback.find(use.use)) is None:
             raise UserCodeError(
-                f"callback {use.use}: not ready-made ({', '.join(sorted(READY))}); your own is named module:name"
+                f"callback {use.use}: neither ready-made ({', '.join(sorted(READY))}) nor a class of keras.callbacks; "
+                "your own is named module:name"
             )
-        callback = factory if isinstance(factory, On) else user_code.call(use, factory)
+        callback = _adapted(use.use, factory if isinstance(factory, On) else user_code.call(use, factory))
         protocol.check(use.use, callback)
         if use.every is not None:
             if not callable(getattr(callback, "act", None)):
@@ -42,18 +61,23 @@ def callbacks(names: Sequence[str | CallbackUse], beside: Path | None) -> dict[s
 
 
 def named(given: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
-    """Callbacks by name: the names of a mapping, otherwise those of their classes or functions.
+    """Callbacks by name: the names of a mapping, otherwise those of their classes or functions. Keras' are adapted.
 
     Raises:
         UserCodeError: when one is no callback.
     """
     if isinstance(given, Mapping):
-        found = dict(given)
+        found = {name: _adapted(name, one) for name, one in given.items()}
     else:
-        found = _apart([(getattr(one, "__name__", type(one).__name__), one) for one in given])
+        named = [(getattr(one, "__name__", type(one).__name__), one) for one in given]
+        found = _apart([(name, _adapted(name, one)) for name, one in named])
     for name, callback in found.items():
         protocol.check(name, callback)
     return found
+
+
+def _adapted(name: str, callback: Any) -> Any:
+    return KerasCallback(name, callback) if keras_callback.is_keras(callback) else callback
 
 
 def _apart(found: Sequence[tuple[str, Any]]) -> dict[str, Any]:

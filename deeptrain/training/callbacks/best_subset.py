@@ -1,0 +1,81 @@
+"""The validation sets on which the model does best."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from deeptrain.calibration import subset
+from deeptrain.errors import DataError, SettingsError
+from deeptrain.metrics import names
+
+if TYPE_CHECKING:
+    from deeptrain.training.trainer import Trainer
+
+
+class BestSubset:
+    """Finds after each validation the sets that together have the best value of a metric of counts.
+
+    By the exact search of `deeptrain.calibration.subset` at `trainer.threshold`. The value is in-sample: other sets
+    will not reach it. Nothing of training changes.
+
+    Attributes:
+        sets: numbers of the best sets of the newest validation, ascending; empty before the first, or where the metric
+            is undefined for every choice.
+        value: the metric over their samples together; None where there are none.
+    """
+
+    def __init__(self, size: int, metric: str | None = None) -> None:
+        """Choose how many.
+
+        Args:
+            size: how many sets to choose, at least 1.
+            metric: a metric of counts; by default the trainer's key metric.
+
+        Raises:
+            SettingsError: for a size below 1, an unknown metric, or one that no threshold changes.
+        """
+        if type(size) is not int or size < 1:
+            raise SettingsError(f"best_subset: size must be an integer of at least 1, got {size!r}")
+        self._size = size
+        self._metric = None if metric is None else names.count_metric(metric).name
+        self.sets: list[int] = []
+        self.value: float | None = None
+
+    def init(self, trainer: "Trainer") -> None:
+        """Check that there are enough sets.
+
+        Raises:
+            SettingsError: when there are fewer sets, labels are not binary, or the key metric is none of counts.
+        """
+        if trainer.kind != "binary":
+            raise SettingsError(f"best_subset: expected binary labels, these are {trainer.kind}")
+        if self._metric is None and not getattr(names.find(trainer.key_metric), "of_counts", False):
+            raise SettingsError(
+                f"best_subset: {trainer.key_metric}, the key metric, is not made of counts; give one that is, such as "
+                'metric = "f1_score"'
+            )
+        there = 0 if trainer.val_data is None else len(set(trainer.val_data.label_sets.tolist()))
+        if self._size > there:
+            raise SettingsError(
+                f"best_subset: size must be at most the {there} sets of the validation split, got {self._size}"
+            )
+
+    def validation_end(self, trainer: "Trainer", metrics: Mapping[str, float]) -> None:  # noqa: ARG002 - the protocol's
+        """Find them."""
+        found = trainer.validated
+        self.sets, self.value = [], None
+        if found is None or not 0 < (found.labels > 0).sum() < found.labels.size:
+            return
+        metric, labels = self._metric or trainer.key_metric, found.labels.reshape(-1) > 0
+        try:
+            best = subset.best(labels, found.outputs.reshape(-1), found.sets, self._size, metric, trainer.threshold)
+        except DataError:  # undefined for every choice
+            return
+        self.sets, self.value = list(best.sets), best.value
+
+    def state(self) -> Mapping[str, Any]:
+        """The sets and their value."""
+        return {"sets": self.sets, "value": self.value}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Know them again."""
+        self.sets, self.value = list(state["sets"]), state["value"]

@@ -1,0 +1,51 @@
+"""A figure without global state, and its bytes: what callbacks that draw share."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, FAINT, MAIN, SECOND = "#1d2329", "#59626b", "#0b62a8", "#c4500a"
+
+
+def figure(rows: int, columns: int, width: float, height: float, title: str) -> "tuple[Figure, list[Any]]":
+    """A figure of panes, each `width` by `height` inches, and the panes row by row."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width * columns, height * rows + 0.5), dpi=100, layout="constrained", facecolor="white")
+    FigureCanvasAgg(made)
+    made.suptitle(title, fontsize=11, color=INK, parse_math=False)
+    panes = made.subplots(rows, columns, squeeze=False)
+    return made, list(panes.reshape(-1))
+
+
+def bare(pane: Any) -> None:
+    """Take ticks and frame off a pane."""
+    pane.set_xticks([])
+    pane.set_yticks([])
+    pane.set_frame_on(False)
+
+
+def quiet(pane: Any, title: str, x: str, y: str) -> None:
+    """Title and labels of a pane, in small letters."""
+    pane.set_title(title, fontsize=8, color=INK, parse_math=False)
+    pane.set_xlabel(x, fontsize=8, color=FAINT)
+    pane.set_ylabel(y, fontsize=8, color=FAINT)
+    pane.tick_params(labelsize=7, colors=FAINT)
+    pane.spines[["top", "right"]].set_visible(False)
+
+
+def scale(made: "Figure", image: Any, panes: Any, label: str) -> None:
+    """What the colours of an image mean."""
+    bar = made.colorbar(image, ax=panes, shrink=0.8)
+    bar.set_label(label, fontsize=8, color=FAINT)
+    bar.ax.tick_params(labelsize=7, colors=FAINT)
+
+
+def png(made: "Figure") -> bytes:
+    """The figure as a PNG without a date."""
+    data = io.BytesIO()
+    made.savefig(data, format="png", metadata={"Software": None})
+    return data.getvalue()

@@ -1,0 +1,79 @@
+"""The threshold that is best for the key metric on the newest validation."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from deeptrain.calibration import operating_points
+from deeptrain.errors import SettingsError
+from deeptrain.metrics import names
+
+if TYPE_CHECKING:
+    from deeptrain.training.trainer import Trainer
+
+
+class DynamicThreshold:
+    """Sets `trainer.threshold` after each validation to where a metric of counts is best on its predictions.
+
+    The metrics of later validations are by it; those of the validation itself are not, since it was chosen on them.
+    Found exactly, over all there are (`deeptrain.calibration.operating_points`); among equals the one nearest to 0.5.
+    A validation without both classes leaves the threshold as it is.
+    """
+
+    def __init__(self, metric: str | None = None) -> None:
+        """Choose the metric.
+
+        Args:
+            metric: a metric of counts; by default the trainer's key metric.
+
+        Raises:
+            SettingsError: for an unknown metric, or one that no threshold changes.
+        """
+        self._metric = None if metric is None else names.count_metric(metric)
+        self._value: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The metric at the threshold on the predictions it was chosen on; None before the first."""
+        return self._value
+
+    def init(self, trainer: "Trainer") -> None:
+        """Check that there is a threshold to be chosen.
+
+        Raises:
+            SettingsError: when labels are not binary, or the key metric is none of counts.
+        """
+        if trainer.kind != "binary":
+            raise SettingsError(f"dynamic_threshold: only binary labels have a threshold, these are {trainer.kind}")
+        if self._metric is None:
+            self._metric = _counted("dynamic_threshold", trainer.key_metric)
+
+    def validation_end(self, trainer: "Trainer", metrics: Mapping[str, float]) -> None:  # noqa: ARG002 - the protocol's
+        """Choose it."""
+        found = trainer.validated
+        if found is None or not 0 < (found.labels > 0).sum() < found.labels.size:
+            return
+        if self._metric is None:
+            self.init(trainer)
+        metric = self._metric
+        points = operating_points.of(found.labels.reshape(-1) > 0, found.outputs.reshape(-1))
+        best = operating_points.best(points, metric)  # type: ignore[arg-type]
+        trainer.threshold = points.threshold(best)
+        self._value = float(points.values(metric)[best])  # type: ignore[arg-type]
+
+    def state(self) -> Mapping[str, Any]:
+        """The metric at the threshold; the threshold itself is the trainer's."""
+        return {"value": self._value}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Know it again."""
+        self._value = state["value"]
+
+
+def _counted(name: str, metric: str) -> Any:
+    found = names.find(metric)
+    if found is None or not found.of_counts:
+        raise SettingsError(
+            f"{name}: no threshold changes {metric}, the key metric; give a metric of counts, such as "
+            'metric = "f1_score"'
+        )
+    return found

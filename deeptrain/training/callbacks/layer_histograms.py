@@ -1,0 +1,157 @@
+"""How weights, outputs and gradients of each layer are distributed: in numbers, and as a picture."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deeptrain import files
+from deeptrain.errors import SettingsError
+from deeptrain.training.callbacks import drawing, layer_values
+from deeptrain.training.callbacks.files_beside import FilesBeside
+from deeptrain.training.callbacks.layer_values import Values
+from deeptrain.training.frequency import Every
+
+if TYPE_CHECKING:
+    from deeptrain.training.trainer import Trainer
+
+KINDS: tuple[Values, ...] = ("weights", "outputs", "gradients")
+MOST_PANES = 60
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Numbers in short, those that are not finite left out but for `not_finite`.
+
+    Attributes:
+        size: how many there are.
+        not_finite: how many are NaN or infinite.
+        zeros: how many are 0.
+        mean: their mean.
+        std: their standard deviation.
+        norm: the root of the sum of their squares.
+        low: the least.
+        high: the greatest.
+        counts: of equal bins from `low` to `high`.
+    """
+
+    size: int
+    not_finite: int
+    zeros: int
+    mean: float
+    std: float
+    norm: float
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, values: np.ndarray, bins: int) -> "Distribution":
+        """The distribution of an array."""
+        flat = values.reshape(-1).astype(np.float64)
+        real = flat[np.isfinite(flat)]
+        if not len(real):
+            nan = float("nan")
+            return cls(len(flat), len(flat), 0, nan, nan, nan, nan, nan, (0,) * bins)
+        counts, _ = np.histogram(real, bins, (real.min(), real.max()))
+        return cls(
+            size=len(flat),
+            not_finite=len(flat) - len(real),
+            zeros=int(np.sum(real == 0)),
+            mean=float(real.mean()),
+            std=float(real.std()),
+            norm=float(np.sqrt(np.sum(real**2))),
+            low=float(real.min()),
+            high=float(real.max()),
+            counts=tuple(counts.tolist()),
+        )
+
+
+class LayerHistograms:
+    """Writes `live/layer_histograms/0000420.json` and `.png`, named by the iteration.
+
+    Outputs and gradients are those for the first batch of the validation split, or of the newest training batch where
+    there is none. Nothing of training changes.
+
+    Attributes:
+        every: by default at the end of each epoch.
+        numbers: the newest `Distribution` of each, by kind and name.
+        picture: the newest, as PNG; None before the first, or where none is drawn.
+    """
+
+    def __init__(
+        self,
+        of: Sequence[Values] = ("weights",),
+        *,
+        bins: int = 50,
+        pictures: bool = True,
+        every: Every | None = None,
+        directory: str | Path | None = None,
+    ) -> None:
+        """Choose what is looked at.
+
+        Args:
+            of: "weights" of any learner; "outputs" and "gradients" of layers of a Keras model.
+            bins: of a histogram.
+            pictures: whether a picture is drawn.
+            every: how often.
+            directory: for the files, instead of the run's `live/layer_histograms`.
+
+        Raises:
+            SettingsError: for another kind, or less than a bin.
+        """
+        if not of or any(one not in KINDS for one in of):
+            raise SettingsError(f"layer_histograms: of must be some of {', '.join(KINDS)}, got {list(of)}")
+        if type(bins) is not int or bins < 1:
+            raise SettingsError(f"layer_histograms: bins must be an integer of at least 1, got {bins!r}")
+        self.every = Every(epochs=1) if every is None else every
+        self._of, self._bins, self._pictures = tuple(of), bins, pictures
+        self._files = FilesBeside("layer_histograms", directory)
+        self.numbers: dict[str, dict[str, Distribution]] = {}
+        self.picture: bytes | None = None
+
+    def act(self, trainer: "Trainer") -> None:
+        """Look, and write."""
+        self.numbers = {
+            kind: {name: Distribution.of(value, self._bins) for name, value in _values(trainer, kind).items()}
+            for kind in self._of
+        }
+        iteration = trainer.position.iteration
+        plain = {kind: {name: asdict(one) for name, one in found.items()} for kind, found in self.numbers.items()}
+        self._files.write(trainer, f"{iteration:07}.json", files.readable_json({"iteration": iteration, **plain}))
+        if self._pictures:
+            self.picture = _draw(self.numbers, f"Layers after {iteration:,} iterations")
+            self._files.write(trainer, f"{iteration:07}.png", self.picture)
+
+
+def _values(trainer: "Trainer", kind: Values) -> dict[str, np.ndarray]:
+    if kind == "weights":
+        return layer_values.weights(trainer.learner)
+    if trainer.val_data is not None:
+        probe = next(trainer.val_data.judged(0))
+    elif trainer.newest is not None:
+        probe = trainer.newest.group
+    else:
+        return {}
+    return {"outputs": layer_values.outputs, "gradients": layer_values.gradients}[kind](trainer.learner, probe)
+
+
+def _draw(numbers: dict[str, dict[str, Distribution]], title: str) -> bytes:
+    shown = [(kind, name, one) for kind, found in numbers.items() for name, one in found.items()]
+    if len(shown) > MOST_PANES:
+        title, shown = f"{title}: the first {MOST_PANES} of {len(shown)}", shown[:MOST_PANES]
+    columns = min(4, max(len(shown), 1))
+    figure, panes = drawing.figure(max(-(-len(shown) // columns), 1), columns, 2.9, 2.0, title)
+    colours: dict[str, str] = dict(zip(KINDS, (drawing.MAIN, drawing.SECOND, "#00805c"), strict=True))
+    for pane, (kind, name, one) in zip(panes, shown, strict=False):
+        if one.size > one.not_finite:
+            edges = np.histogram_bin_edges([], len(one.counts), (one.low, one.high))
+            pane.stairs(one.counts, edges, fill=True, color=colours[kind])
+        bad = f", {one.not_finite} not finite" if one.not_finite else ""
+        text = f"{kind} {name}\nmean {one.mean:.3g}, std {one.std:.3g}, {one.zeros / one.size:.0%} zero{bad}"
+        drawing.quiet(pane, text, "value", "count")
+    for pane in panes[len(shown) :]:
+        drawing.bare(pane)
+    return drawing.png(figure)

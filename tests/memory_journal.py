@@ -1,0 +1,69 @@
+"""A journal in memory, with what the trainer asks of one: a disk would make thousands of cuts slow."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from deeptrain import files
+from deeptrain.training.history import History
+from deeptrain.training.journal import Checkpoint
+from deeptrain.training.results import Results
+from deeptrain.training.state import TrainState
+
+
+class Run:
+    """Where changes by hand are written down."""
+
+    base = None
+
+    def __init__(self) -> None:
+        self.interventions: list[Any] = []
+
+    def intervene(self, intervention: Any) -> None:
+        self.interventions.append(intervention)
+
+
+class MemoryJournal:
+    """Keeps checkpoints as a disk does: what is no JSON does not survive, and nothing is shared with the trainer."""
+
+    def __init__(self, live: Path | None = None) -> None:
+        self.live = live
+        self.run = Run()
+        self.epochs: list[tuple[Any, Any, Checkpoint]] = []
+        self.unfinished: Any = None
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def done(self) -> int:
+        return len(self.epochs)
+
+    def history(self, number: int) -> History:
+        return self.epochs[number - 1][2].history
+
+    def results(self, until: int) -> list[Results]:
+        return [Results.from_plain(results) for results, _, _ in self.epochs[:until]]
+
+    def resume(self, until: int) -> Checkpoint | None:
+        done = min(until, self.done())
+        if self.unfinished is not None and self.unfinished[0]["position"]["epoch"] == done + 1 <= until:
+            return _again(*self.unfinished)
+        return _again(*self.epochs[done - 1][1:]) if done else None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.unfinished = _plain(checkpoint.state.plain()), checkpoint
+
+    def publish(self, checkpoint: Checkpoint, results: Results) -> bool:
+        self.epochs.append((_plain(results.plain()), _plain(checkpoint.state.plain()), checkpoint))
+        return True
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(files.canonical_json(value))
+
+
+def _again(state: Any, checkpoint: Checkpoint) -> Checkpoint:
+    at = TrainState.from_plain(state)
+    history = checkpoint.history if not at.position.begins_epoch else checkpoint.history.empty()
+    return Checkpoint(at, checkpoint.variables, history)
