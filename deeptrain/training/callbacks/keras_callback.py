@@ -154,12 +154,13 @@ class KerasCallback:
             self._attributes.restore(state)
 
     def _iteration_begin(self, trainer: "Trainer") -> None:
-        self._tell(trainer, "on_train_batch_begin", trainer.train_data.done(trainer.position))
+        self._tell(trainer, "on_train_batch_begin", trainer.state.iterations_done)
 
     def _iteration_end(self, trainer: "Trainer") -> None:
         if trainer.newest is not None:
-            logs = trainer.state.kept.tally.results(trainer.metrics)
-            self._tell(trainer, "on_train_batch_end", trainer.train_data.done(trainer.newest.at), logs=logs)
+            state = trainer.state
+            logs = state.kept.tally.results(trainer.metrics)
+            self._tell(trainer, "on_train_batch_end", state.iterations_done - 1, logs=logs)
 
     def _validation_iteration_begin(self, trainer: "Trainer") -> None:
         self._tell(trainer, "on_test_batch_begin", self._judged)
@@ -203,8 +204,8 @@ class KerasCallback:
                 f"got {type(trainer.learner).__name__}"
             )
         self._place(trainer)
-        iterations = trainer.train_data.iterations(min(trainer.position.epoch, trainer.epochs))
-        callback.set_params({"verbose": 0, "epochs": trainer.epochs, "steps": iterations})
+        steps = trainer.state.iterations_in_epoch
+        callback.set_params({"verbose": 0, "epochs": trainer.epochs, "steps": steps})
         if not hasattr(model, "stop_training"):
             model.stop_training = False
         self._call("set_model", model)
