@@ -121,6 +121,7 @@ def trainer(store: Path, watch: Callable[[Progress], None] | None = None, autosa
         journal=Journal(run),
         watch=watch,
         autosave=Every(seconds=autosave),
+        kind="binary",
     )
 
 
