@@ -1,7 +1,9 @@
-"""One input of a split on disk: its blocks read and compared with their checksums, or mapped into memory.
+"""One input of a split on disk: its blocks read and compared with their checksums, or single rows taken from anywhere.
 
 Where the page cache holds bytes they are copied from there. Where it does not, they are read past it (O_DIRECT)
-straight into the caller's memory: a tenth of the CPU of a read through it, and faster.
+straight into the caller's memory: a tenth of the CPU of a read through it, and faster. Single rows always come through
+the page cache: their blocks are compared once, and again when the file changed. Whether it did is looked up after the
+rows were copied: what was written into it meanwhile is not handed out.
 """
 
 import bisect
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeptrain.errors import AlteredError
+from deeptrain.errors import AlteredError, in_one_line
 from deeptrain.shards import blocks, memory, npy, page_cache
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.layout import Compression, InputLayout
@@ -27,7 +29,10 @@ from deeptrain.shards.mapping import Mapping
 
 BOUNCE = 1 << 20
 FILES = 64
-"""Shards of an input that are open at once, and as many mapped."""
+"""Shards of an input that are open at once."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a thread waits for another one that compares the same block before it does so itself."""
 
 DIRECT = getattr(os, "O_DIRECT", 0)
 PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -96,13 +101,14 @@ class Column:
         self.stored_bytes: Integers = raw if sizes is None else sizes
         ends = np.concatenate([[0], np.cumsum(self.stored_bytes)])
         self._offset: Integers = ends
-        self._checked = np.zeros(len(checks), bool)
-        self._open_files: OrderedDict[int, _File] = OrderedDict()
-        self._maps: OrderedDict[int, tuple[tuple[int, ...], NDArray[Any]]] = OrderedDict()
+        # A block is compared if it was in the present turn of its shard; a shard that changed begins another one
+        self._compared = np.zeros(len(checks), np.int64)
+        self._turns = np.zeros(len(files), np.int64)
+        self._states: dict[int, tuple[int, ...]] = {}
+        self._comparing = [threading.Lock() for _ in range(FILES)]
         self._mapping: Mapping | None = None
-        edges = self._first_row * self.row_bytes
-        # Files can be mapped next to each other if all but the last one hold whole pages
-        self._joinable = self.mappable and not (edges[:-1] % PAGE).any()
+        self._mappable = self.mappable
+        self._open_files: OrderedDict[int, _File] = OrderedDict()
         self._lock = threading.Lock()
         self._own = threading.local()
 
@@ -157,6 +163,7 @@ class Column:
         offset = start - int(self._offset[self._first_block[shard]]) + (npy.OFFSET if self.mappable else 0)
         packed = out if self.mappable else np.empty(end - start, np.uint8)
         file = self._file(shard)
+        number = first
         try:
             there = not file.direct or page_cache.holds(file.plain, offset, len(packed))
             if not there:
@@ -172,23 +179,7 @@ class Column:
                     stop = (int(self.rows[number + 1]) - int(self.rows[first])) * self.row_bytes
                     self._unpack(number, shard, piece, out[row:stop])
         except OSError as error:
-            raise AlteredError(f"{file.path}: cannot be read: {error.strerror}", file.path.parent) from error
-
-    @property
-    def joined(self) -> NDArray[Any] | None:
-        """All rows, mapped next to each other: (rows, *shape). Those of a shard are there once it is `mapped`.
-
-        None where files are compressed or do not end with a page, or the system cannot do it.
-        """
-        if self._mapping is None and self._joinable:
-            with self._lock:
-                try:
-                    self._mapping = self._mapping or Mapping(self.bytes)
-                except OSError:
-                    self._joinable = False
-        if self._mapping is None:
-            return None
-        return self._mapping.data.view(self.dtype).reshape(-1, *self.stored.shape)
+            raise self._unreadable(number, shard, error) from error
 
     def cached(self, first: int, last: int) -> bool:
         """Whether the page cache holds the blocks `first` to `last` - 1 of one shard as they are in memory."""
@@ -198,27 +189,17 @@ class Column:
         offset = int(self._offset[first] - self._offset[self._first_block[shard]]) + npy.OFFSET
         return page_cache.holds(self._file(shard).plain, offset, int(self._offset[last] - self._offset[first]))
 
-    def mapped(self, shard: int, numbers: Integers) -> NDArray[Any]:
-        """A shard's rows in the page cache, with these blocks of it compared: (rows, *shape), read-only.
+    def unchecked(self, numbers: Integers) -> Integers:
+        """Those of these blocks that `take_rows` would have to compare, as far as is known without a look at files."""
+        turns = self._turns[self.shards_of(numbers)]
+        return numbers[(turns == 0) | (self._compared[numbers] != turns)]
 
-        A block is compared once, and again if the file changed on disk.
+    def take_rows(self, rows: Integers, out: NDArray[Any]) -> None:
+        """Copy any rows in any order: out[i] = row rows[i], its block compared; both (len(rows), *shape).
 
         Raises:
             AlteredError: as `read`.
         """
-        rows = self._map(shard)
-        for number in self.unchecked(numbers).tolist():
-            begin, end = (int(self.rows[one]) - int(self._first_row[shard]) for one in (number, number + 1))
-            self._compare(number, shard, rows[begin:end].reshape(-1).view(np.uint8))
-            self._checked[number] = True
-        return rows
-
-    def unchecked(self, numbers: Integers) -> Integers:
-        """Those of these blocks that `mapped` has not compared yet."""
-        return numbers[~self._checked[numbers]]
-
-    def take_rows(self, rows: Integers, out: NDArray[Any], scratch: NDArray[Any] | None = None) -> None:
-        """Copy any rows in any order: out[i] = row rows[i], its block compared; both (len(rows), *shape)."""
         numbers = np.searchsorted(self.rows, rows, side="right") - 1
         touched = np.unique(numbers)
         if not self.mappable:
@@ -226,29 +207,13 @@ class Column:
                 chosen = np.flatnonzero(numbers == number)
                 out[chosen] = self.block(number)[rows[chosen] - int(self.rows[number])]
             return
-        # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
-        shards = self.shards_of(touched)
-        if self.joined is not None:
-            for shard in np.unique(shards).tolist():
-                self.mapped(shard, touched[shards == shard])
-            np.take(self.joined, rows, axis=0, out=out, mode="clip")
-            return
-        if shards[0] == shards[-1]:
-            data = self.mapped(int(shards[0]), touched)
-            np.take(data, rows - self._first_row[shards[0]], axis=0, out=out, mode="clip")
-            return
-        # Two plain copies, shard by shard and then into order, are faster than one that scatters
-        shard_of = np.searchsorted(self._first_row, rows, side="right") - 1
-        order = np.argsort(shard_of, kind="stable")
-        edges = np.searchsorted(shard_of[order], np.arange(len(self._files) + 1))
-        gathered = np.empty_like(out) if scratch is None else scratch
-        for shard in np.unique(shards).tolist():
-            data = self.mapped(shard, touched[shards == shard])
-            part = slice(edges[shard], edges[shard + 1])
-            np.take(data, rows[order[part]] - self._first_row[shard], axis=0, out=gathered[part], mode="clip")
-        places = np.empty(len(rows), np.int64)
-        places[order] = np.arange(len(rows))
-        np.take(gathered, places, axis=0, out=out, mode="clip")
+        shards = np.unique(self.shards_of(touched)).tolist()
+        while True:
+            known = {shard: self._placed(shard) for shard in shards}
+            self._compare_once(touched, {shard: turn for shard, (_, turn) in known.items()})
+            self._copy(rows, out.reshape(-1).view(np.uint8))
+            if all(self._state(shard) == state for shard, (state, _) in known.items()):
+                return
 
     def block(self, number: int) -> NDArray[Any]:
         """The rows of one block, read and compared just now: (rows, *shape)."""
@@ -261,39 +226,101 @@ class Column:
         found, recorded = blocks.checksum(data.data), int(self._checks[number])
         if found != recorded:
             path = self._files[shard].path
-            block = number - int(self._first_block[shard])
             raise AlteredError(
-                f"{path}: altered: block {block} (counted from 0; {self._told(number)}) has the xxh3 {found:016x}, "
-                f"{recorded:016x} is recorded; restore the file or make the shards again",
+                f"{path}: altered: {self._named(number, shard)} has the xxh3 {found:016x}, {recorded:016x} is "
+                f"recorded; restore the file or make the shards again",
                 path.parent,
             )
 
     def _unpack(self, number: int, shard: int, packed: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
         import pyarrow as pa
 
-        data = pa.Codec(self._compression).decompress(packed, len(out))
+        file = self._files[shard]
+        told = f"{file.path}: {self._named(number, shard)}"
+        try:
+            data = pa.Codec(self._compression).decompress(packed, len(out))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise AlteredError(
+                f"{told} cannot be unpacked: {in_one_line(error)}; make the shards again", file.directory
+            ) from error
         if len(data) != len(out):
-            path = self._files[shard].path
-            raise AlteredError(f"{path}: block {number} unpacks to {len(data)} bytes, not {len(out)}", path.parent)
+            raise AlteredError(
+                f"{told} unpacks to {len(data)} bytes, not {len(out)}; make the shards again", file.directory
+            )
         out[:] = np.frombuffer(data, np.uint8)
+
+    def _compare_once(self, numbers: Integers, turns: dict[int, int]) -> None:
+        """Compare those of these blocks that were not yet, in these turns of their shards."""
+        for number in self.unchecked(numbers).tolist():
+            shard = self.shard_of(number)
+            lock = self._comparing[number % len(self._comparing)]
+            alone = lock.acquire(timeout=PATIENCE_SECONDS)
+            try:
+                if self._compared[number] != turns[shard]:
+                    size = int(self.stored_bytes[number])
+                    offset = int(self._offset[number] - self._offset[self._first_block[shard]]) + npy.OFFSET
+                    file, data = self._file(shard), memory.POOL.take(size)
+                    _read(file.plain, offset, data, file.path)
+                    self._compare(number, shard, data)
+                    self._compared[number] = turns[shard]
+            except OSError as error:
+                raise self._unreadable(number, shard, error) from error
+            finally:
+                if alone:
+                    lock.release()
+
+    def _copy(self, rows: Integers, out: NDArray[np.uint8]) -> None:
+        """Rows of files that are at their places."""
+        if not len(rows):
+            return
+        shards = np.searchsorted(self._first_row, rows, side="right") - 1
+        # Rows that follow one another in a file are one piece
+        begins = np.flatnonzero(np.concatenate([[True], (np.diff(rows) != 1) | (np.diff(shards) != 0)]))
+        sizes = np.diff(np.append(begins, len(rows))) * self.row_bytes
+        offsets = (rows[begins] - self._first_row[shards[begins]]) * self.row_bytes
+        if self._mapping is not None:
+            with contextlib.suppress(OSError):  # a page is not there, or this is not allowed: reading tells
+                self._mapping.copy(self._mapping.begins[shards[begins]] + offsets, sizes, out)
+                return
+        at = 0
+        for shard, offset, size in zip(shards[begins].tolist(), offsets.tolist(), sizes.tolist(), strict=True):
+            file = self._file(shard)
+            try:
+                _read(file.plain, npy.OFFSET + offset, out[at : at + size], file.path)
+            except OSError as error:
+                number = int(np.searchsorted(self.rows, self._first_row[shard] + offset // self.row_bytes, "right")) - 1
+                raise self._unreadable(number, shard, error) from error
+            at += size
+
+    def _named(self, number: int, shard: int) -> str:
+        return f"block {number - int(self._first_block[shard])} (counted from 0; {self._told(number)})"
+
+    def _unreadable(self, number: int, shard: int, error: OSError) -> AlteredError:
+        file = self._files[shard]
+        return AlteredError(
+            f"{file.path}: {self._named(number, shard)} cannot be read: {error.strerror}; look after the disk, restore "
+            f"the file or make the shards again",
+            file.directory,
+        )
 
     def _file(self, shard: int) -> "_File":
         """A shard's file, open; whoever reads keeps it open by holding it."""
         with self._lock:
             file = self._open_files.get(shard)
             if file is None:
-                file = self._open_files[shard] = self._opened(shard)
-                while len(self._open_files) > FILES:
-                    self._open_files.popitem(last=False)
-            else:
-                self._open_files.move_to_end(shard)
+                return self._opened(shard)
+            self._open_files.move_to_end(shard)
             return file
 
     def _opened(self, shard: int) -> "_File":
         first, last = self._first_block[shard], self._first_block[shard + 1]
         rows = int(self._first_row[shard + 1] - self._first_row[shard])
         header = npy.header(self.dtype, (rows, *self.stored.shape)) if self.mappable else b""
-        return _File(self._files[shard].path, len(header) + int(self._offset[last] - self._offset[first]), header)
+        file = _File(self._files[shard].path, len(header) + int(self._offset[last] - self._offset[first]), header)
+        self._open_files[shard] = file
+        while len(self._open_files) > FILES:
+            self._open_files.popitem(last=False)
+        return file
 
     def _fetch_directly(self, file: "_File", offset: int, out: NDArray[np.uint8]) -> None:
         """Fill `out` past the page cache: whole pages at their place, what is left over through a bounce buffer."""
@@ -316,36 +343,39 @@ class Column:
         bounce: NDArray[np.uint8] = self._own.bounce
         return bounce
 
-    def _map(self, shard: int) -> NDArray[Any]:
-        """A shard's rows, mapped; when the file changed since, it is compared as a whole and mapped anew.
+    def _placed(self, shard: int) -> tuple[tuple[int, ...], int]:
+        """A shard's file as it is now, mapped, and its turn: another one than before if the file changed."""
+        state = self._state(shard)
+        with self._lock:
+            if self._states.get(shard) == state:
+                return state, int(self._turns[shard])
+            self._open_files.pop(shard, None)
+            file = self._opened(shard)
+            if self._mapping is None and self._mappable:
+                sizes = np.diff(self._first_row) * self.row_bytes
+                try:
+                    self._mapping = Mapping(sizes.tolist())
+                except OSError:
+                    self._mappable = False
+            if self._mapping is not None:
+                self._mapping.place(shard, file.size - npy.OFFSET, file.plain, npy.OFFSET)
+            self._turns[shard] += 1
+            self._states[shard] = state
+            return state, int(self._turns[shard])
 
-        Not before: bytes that were handed out lie where the new ones are going to be.
-        """
-        known, joined = self._file(shard).state(), self.joined
-        with self._lock:
-            found = self._maps.get(shard)
-            if found is not None and found[0] == known:
-                self._maps.move_to_end(shard)
-                return found[1]
-        if found is not None:
-            with self._lock:
-                self._open_files.pop(shard, None)
-            for number in range(int(self._first_block[shard]), int(self._first_block[shard + 1])):
-                self.block(number)
-        with self._lock:
-            first, last = int(self._first_row[shard]), int(self._first_row[shard + 1])
-            if joined is not None and self._mapping is not None:
-                file = self._opened(shard)
-                at = first * self.row_bytes
-                self._mapping.place(at, (last - first) * self.row_bytes, file.plain, npy.OFFSET)
-                rows = joined[first:last]
-            else:
-                shape = (last - first, *self.stored.shape)
-                rows = np.asarray(np.memmap(self._files[shard].path, self.dtype, "r", npy.OFFSET, shape))
-            self._maps[shard] = known, rows
-            while joined is None and len(self._maps) > FILES:
-                self._maps.popitem(last=False)
-            return rows
+    def _state(self, shard: int) -> tuple[int, ...]:
+        """What changes when somebody writes into a shard's file, or puts another in its place."""
+        path = self._files[shard].path
+        try:
+            status = os.stat(path)  # noqa: PTH116 - a fifth of the time of Path.stat
+        except OSError as error:
+            raise AlteredError(
+                f"{path}: cannot be read: {error.strerror}; restore the file or make the shards again", path.parent
+            ) from error
+        expected = npy.OFFSET + int(self._first_row[shard + 1] - self._first_row[shard]) * self.row_bytes
+        if status.st_size != expected:
+            raise AlteredError(f"{path}: {_sizes(expected, status.st_size)}", path.parent)
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class _File:
@@ -371,16 +401,6 @@ class _File:
         if DIRECT:
             with contextlib.suppress(OSError):  # a file system without direct reads
                 self.direct = os.open(path, PLAIN | DIRECT)
-
-    def state(self) -> tuple[int, ...]:
-        """What changes when somebody writes into the file under this name, or puts another in its place."""
-        try:
-            status = os.stat(self.path)  # noqa: PTH116 - a fifth of the time of Path.stat
-        except OSError as error:
-            raise AlteredError(f"{self.path}: cannot be read: {error.strerror}", self.path.parent) from error
-        if status.st_size != self.size:
-            raise AlteredError(f"{self.path}: {_sizes(self.size, status.st_size)}", self.path.parent)
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def __del__(self) -> None:
         for descriptor in (self.plain, self.direct):

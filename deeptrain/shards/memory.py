@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HUGE = 1 << 21
+LINE = 64
 
 
 def aligned(size: int) -> NDArray[np.uint8]:
@@ -65,3 +66,23 @@ class Pool:
 
 POOL = Pool(256 << 20)
 """Of the whole process: what one reader has done with serves the next."""
+
+
+class Slab:
+    """Small pieces of one buffer after the other, each of which comes back when none of its pieces is held any more."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        self._data: NDArray[np.uint8] | None = None
+        self._at = 0
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """Bytes of any content: (size,) uint8 that begins at a multiple of 64, as tensors that share it must."""
+        if size > HUGE // 2:
+            return POOL.take(size)
+        if self._data is None or self._at + size > HUGE:
+            self._data = None  # its memory may be the next one's
+            self._data, self._at = POOL.take(HUGE), 0
+        begin = self._at
+        self._at += -(-size // LINE) * LINE
+        return self._data[begin : begin + size]
