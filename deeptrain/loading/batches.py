@@ -239,6 +239,8 @@ class Batches:
         x = _single(part.x)
         named = functools.partial(self.name, epoch, number)
         batch = Batch(x, x if part.y is None else part.y, part.indices, part.sets, number, part.weights, named)
+        if not self._preprocessors:
+            return batch
         return processed(
             batch,
             self._preprocessors,

@@ -1,8 +1,7 @@
 """Going through a stream of samples from any place on, any number at a time, with labels, sets and weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from deeptrain.shards.blocks import Integers
 from deeptrain.shards.memory import POOL
 from deeptrain.shards.reading import Split
 
-@dataclass(frozen=True, eq=False)
-class Part:
+
+class Part(NamedTuple):
     """Samples next to each other in a stream, with what is known of them.
 
     Attributes:
@@ -80,7 +79,8 @@ class Cursor:
         self._split = split
         self._slices = Prefetch(reader, stream, place, least, ahead_bytes)
         self._slice: Slice | None = None
-        self._known: Part | None = None
+        self._known = part_of(split, np.empty(0, np.int64), {})
+        self._at = 0
 
     def take(self, count: int) -> Part:
         """The next samples; there must be so many left.
@@ -88,29 +88,30 @@ class Cursor:
         Raises:
             AlteredError: when bytes of them are not those that were written, naming shard, block and sets.
         """
-        part = self._taken(count)
-        if len(part.indices) == count:
-            return part
-        parts = [part]
-        while missing := count - sum(len(one.indices) for one in parts):
-            parts.append(self._taken(missing))
-        return joined(parts)
+        parts: list[Part] = []
+        missing = count
+        while True:
+            first = self._at
+            last = min(first + missing, len(self._known.indices))
+            if first < last and self._slice is not None:
+                part = self._known.cut(first, last, self._slice.take(first, last))
+                self._at = last
+                self.place += last - first
+                missing -= last - first
+                if not parts and not missing:
+                    return part
+                parts.append(part)
+            if not missing:
+                return joined(parts)
+            self._slice = None  # its memory may serve the one that comes
+            self._slice = next(self._slices)
+            self._known, self._at = part_of(self._split, self._slice.indices, {}), 0
 
     def close(self) -> None:
         """End reading; calling it again does nothing."""
-        self._slice = self._known = None
+        self._slice = None
+        self._known = part_of(self._split, self._known.indices[:0], {})
         self._slices.close()
-
-    def _taken(self, most: int) -> Part:
-        """The next samples, at most so many: those of one slice."""
-        if self._slice is None or self.place == self._slice.last:
-            self._slice = None  # its memory may serve the one that comes
-            self._slice = next(self._slices)
-            self._known = part_of(self._split, self._slice.indices, {})
-        first = self.place - self._slice.first
-        last = min(first + most, len(self._slice.indices))
-        self.place += last - first
-        return self._known.cut(first, last, self._slice.take(first, last))
 
 
 def _joined(pieces: Sequence[Any]) -> Any:

@@ -8,15 +8,15 @@ minute all of them are, and what they had in hand is read again. Closing ends ev
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from deeptrain.errors import DataError
 from deeptrain.loading.order import Stream
-from deeptrain.loading.reader import Reader, Window
+from deeptrain.loading.reader import Part, Reader, Window
 from deeptrain.loading.threads import Threads
 from deeptrain.shards.blocks import Integers
 
@@ -39,30 +39,22 @@ SMALL_BYTES = 8 << 20
 """Of a split that is held in memory: up to here reading ahead costs more than it gains."""
 
 
-@dataclass(frozen=True, eq=False)
-class Slice:
+class Slice(NamedTuple):
     """Samples of a stream that were read.
 
     Attributes:
         first: place in the stream of the first one.
         indices: (samples,) int64 in the split.
-        window: where they are read from, or the samples by input: see `take`.
+        x: by input, what gives samples from one place to another: see `take`.
     """
 
     first: int
     indices: Integers
-    window: Window | dict[str, Any]
-
-    @property
-    def last(self) -> int:
-        """Place in the stream after the last one."""
-        return self.first + len(self.indices)
+    x: Mapping[str, Any]
 
     def take(self, begin: int, end: int) -> dict[str, Any]:
         """Some of the samples, counted from the first one: by input (samples, *shape), or arrays (steps, *shape)."""
-        if isinstance(self.window, Window):
-            return self.window.take(begin, end)
-        return {name: samples[begin:end] for name, samples in self.window.items()}
+        return {name: samples[begin:end] for name, samples in self.x.items()}
 
 
 class Prefetch:
@@ -144,7 +136,7 @@ class Prefetch:
         if found.window is not None:
             window = self._waited(found.window)
             self._pending.popleft()
-            return Slice(found.first, found.indices, window)
+            return Slice(found.first, found.indices, window.inputs)
         self._pending.popleft()
         self._parts = self._read_parts(found)
         return next(self._parts)
@@ -155,35 +147,40 @@ class Prefetch:
     def _read_parts(self, read: "_Read") -> Iterator[Slice]:
         begin = int(read.indices[0])
         for part in read.parts:
-            x = self._reader.read_run(begin + part.start, begin + part.stop)
-            yield Slice(read.first + part.start, read.indices[part], x)
+            x = self._reader.read_part(part)
+            at = part.first - begin
+            yield Slice(read.first + at, read.indices[at : part.last - begin], x)
             del x  # its memory may serve the next one
 
     def _waited(self, window: Window) -> Window:
-        """The window of the first read, once it is read; by other threads if these die or are stuck."""
+        """The window of the first read, once it is read; by other threads if these die or are stuck.
+
+        Raises:
+            DataError: when threads die again and again.
+        """
         begun = told = time.monotonic()
         replaced = 0
         while True:
-            unfinished = wait(window.pending, LOOK_SECONDS, FIRST_EXCEPTION).not_done
-            died = any(one.done() and not isinstance(one.exception() or Exception(), Exception) for one in window.pending)
-            if not died and (not unfinished or any(one.done() and one.exception() for one in window.pending)):
+            done, unfinished = wait(window.pending, LOOK_SECONDS, FIRST_EXCEPTION)
+            errors = [error for one in done if (error := one.exception())]
+            died = any(not isinstance(error, Exception) for error in errors)
+            if not died and (errors or not unfinished):
                 window.wait()
                 return window
-            self._threads.tend()
             now = time.monotonic()
             if not died and now - told < STUCK_SECONDS:
+                self._threads.tend()
                 continue
-            told = now
-            place = self._pending[0].first
-            if replaced == REPLACEMENTS:
-                if died:
-                    raise DataError(f"threads that read sample {place:,} of the epoch died {replaced + 1} times")
-                log.warning("waiting for data since %.0f s, from sample %d of the epoch on", now - begun, place)
-                continue
-            replaced += 1
-            why = "died" if died else f"gave nothing for {now - begun:.0f} s (is the disk still there?)"
-            log.warning("threads that read from sample %d of the epoch on %s: others take their place", place, why)
-            window = self._replaced()
+            told, place = now, self._pending[0].first
+            if replaced < REPLACEMENTS:
+                why = "died" if died else f"gave nothing for {now - begun:.0f} s (is the disk still there?)"
+                log.warning("threads that read sample %d of the epoch %s: others take their place", place, why)
+                window = self._replaced()
+                replaced += 1
+            elif died:
+                raise DataError(f"threads that read sample {place:,} of the epoch died {replaced + 1} times")
+            else:
+                log.warning("waiting for sample %d of the epoch since %.0f s", place, now - begun)
 
     def _replaced(self) -> Window:
         """What was begun, begun again by new threads, into memory that the old ones do not know."""
@@ -205,5 +202,5 @@ class _Read:
 
     first: int
     indices: Integers
-    parts: Sequence[slice]
+    parts: Sequence[Part]
     window: Window | None

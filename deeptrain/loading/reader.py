@@ -10,9 +10,10 @@ Three ways, chosen by size and order:
   when first touched, and samples are copied from there (see `Column.take_rows`).
 """
 
+import functools
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import pairwise
@@ -36,7 +37,7 @@ TASKS = 16
 ALIGN_BYTES = 256 << 10
 """The most that is left free between blocks so that the second begins at a page and is read straight to its place."""
 
-STREAM_BYTES = 1 << 20
+STREAM_BYTES = 2 << 20
 """Of what the page cache holds so much is read at once: a copy that the processor's cache holds until it is used."""
 
 Way = Literal["held", "windows", "rows"]
@@ -56,19 +57,34 @@ class Window:
     pending: Sequence[Future[Any]]
     inputs: "dict[str, _Samples]"
 
-    def wait(self, seconds: float | None = None) -> None:
+    def wait(self) -> None:
         """Until everything is read.
 
         Raises:
             AlteredError: naming shard, block and sets.
-            TimeoutError: when a read takes longer than `seconds`.
         """
         for one in self.pending:
-            one.result(seconds)
+            one.result()
 
     def take(self, first: int, last: int) -> dict[str, Any]:
         """Some of the samples, once they are read: by input (samples, *shape), or a list of arrays (steps, *shape)."""
-        return {name: samples.take(first, last) for name, samples in self.inputs.items()}
+        return {name: samples[first:last] for name, samples in self.inputs.items()}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples next to each other in a split, to be read at once.
+
+    Attributes:
+        first: number of the first one.
+        last: after the last one.
+        reads: by input, the first row of their first block, and their blocks in runs within a shard: the first one, the
+            one after the last, bytes.
+    """
+
+    first: int
+    last: int
+    reads: Mapping[str, tuple[int, tuple[tuple[int, int, int], ...]]]
 
 
 class Reader:
@@ -92,6 +108,7 @@ class Reader:
                 f"compressed samples in an order across the whole split must be held in memory: {split.name} needs "
                 f'{split.bytes:,} bytes, superbatch_bytes allows {memory_bytes:,}; raise it, or take order = "blocks"'
             )
+        self._scattered = scattered
         self._held: dict[str, _Held] = {}
         self.renew()
 
@@ -108,13 +125,12 @@ class Reader:
 
     def start(self, indices: Integers, threads: Threads | None) -> Window:
         """Begin to read samples; without threads they are read when this returns."""
-        numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
-        begun = {name: self._begin(column, indices, numbers, threads) for name, column in self.split.columns.items()}
+        begun = {name: self._begin(column, indices, threads) for name, column in self.split.columns.items()}
         pending = [one for futures, _ in begun.values() for one in futures]
         return Window(indices, pending, {name: samples for name, (_, samples) in begun.items()})
 
-    def parts(self, indices: Integers, least: int) -> list[slice]:
-        """Parts in which `read_run` is to read samples; none where they are better read at once, and ahead.
+    def parts(self, indices: Integers, least: int) -> "list[Part]":
+        """Parts in which `read_part` is to read samples; none where they are better read at once, and ahead.
 
         Samples that are one after the other, in blocks that the page cache holds and this reader does not, come in
         parts of whole blocks, of `STREAM_BYTES` or `least` samples: who asks for them copies and compares them as fast
@@ -124,50 +140,60 @@ class Reader:
         if self.way != "windows" or not _consecutive(indices):
             return []
         first, last = int(indices[0]), int(indices[-1]) + 1
-        begin, end = self._blocks_of(first, last)
+        begin, end = np.searchsorted(self.split.blocks, [first, last - 1], side="right").tolist()
+        begin -= 1
         for column in self.split.columns.values():
             if not all(column.cached(*run) for run in column.runs(np.arange(begin, end), READ_BYTES)):
                 return []
         most = max(least, STREAM_BYTES * len(self.split) // self.split.bytes)
-        cuts = [first]
-        for edge in self.split.blocks[begin + 1 : end].tolist():
-            if edge - cuts[-1] >= most:
-                cuts.append(edge)
-        return [slice(one - first, two - first) for one, two in pairwise([*cuts, last])]
+        cuts = [(first, begin)]
+        for number, edge in enumerate(self.split.blocks[begin + 1 : end].tolist(), begin + 1):
+            if edge - cuts[-1][0] >= most:
+                cuts.append((edge, number))
+        return [self._part(*one, *two) for one, two in pairwise([*cuts, (last, end)])]
 
-    def read_run(self, first: int, last: int) -> dict[str, Any]:
-        """The samples `first` to `last` - 1, read and compared now, by this thread: by input, as `Window.take`."""
-        begin, end = self._blocks_of(first, last)
+    def read_part(self, part: "Part") -> dict[str, Any]:
+        """The samples of a part, read and compared now, by this thread: by input, as `Window.take`."""
         found: dict[str, Any] = {}
-        for name, column in self.split.columns.items():
-            above, below = int(column.rows[begin]), int(column.rows[end])
-            data = POOL.take((below - above) * column.row_bytes)
-            for run in column.runs(np.arange(begin, end), len(data)):
-                start, stop = ((int(column.rows[edge]) - above) * column.row_bytes for edge in run)
-                column.read(*run, data[start:stop])
+        for name, (above, runs) in part.reads.items():
+            column = self.split.columns[name]
+            data = POOL.take(sum(size for _, _, size in runs))
+            at = 0
+            for begin, end, size in runs:
+                column.read(begin, end, data[at : at + size], cached=True)
+                at += size
             rows = _rows_of(column, data)
             if column.starts is None:
-                found[name] = rows[first - above : last - above]
+                found[name] = rows[part.first - above : part.last - above]
             else:
-                starts = column.starts[first : last + 1]
+                starts = column.starts[part.first : part.last + 1]
                 found[name] = reading.cut(rows[int(starts[0]) - above :], starts)
         return found
 
-    def _blocks_of(self, first: int, last: int) -> tuple[int, int]:
-        """First block and the one after the last of the samples `first` to `last` - 1."""
-        begin, end = np.searchsorted(self.split.blocks, [first, last - 1], side="right").tolist()
-        return begin - 1, end
+    def _part(self, first: int, begin: int, last: int, end: int) -> "Part":
+        """The samples `first` to `last` - 1, in the blocks `begin` to `end` - 1."""
+        reads = {}
+        for name, column in self.split.columns.items():
+            edges = [begin, *column.shard_edges(begin, end), end]
+            runs = tuple((one, two, column.size(one, two)) for one, two in pairwise(edges))
+            reads[name] = column.first_row(begin), runs
+        return Part(first, last, reads)
 
     def _begin(
-        self, column: Column, indices: Integers, numbers: Integers, threads: Threads | None
+        self, column: Column, indices: Integers, threads: Threads | None
     ) -> "tuple[Sequence[Future[Any]], _Samples]":
-        if self.way == "rows":
-            return self._gather(column, indices, numbers, threads)
+        if self._scattered:
+            return self._gather(column, indices, threads)
         held = self._held.get(column.stored.name)
+        runs: Sequence[tuple[int, int]] = ()
+        read = _read
+        if held is None or not held.whole:
+            numbers = _unique(np.searchsorted(self.split.blocks, indices, side="right") - 1)
+            runs = column.runs(numbers if held is None else held.missing(numbers), READ_BYTES)
         if held is not None:
-            place, runs, read = held.place, column.runs(held.missing(numbers), READ_BYTES), held.read
+            place, read = held.place, held.read
         else:
-            place, runs, read = _packed(column, numbers), column.runs(numbers, READ_BYTES), _read
+            place = _packed(column, numbers)
         # Small reads are handed to a thread several at a time: to wake one costs as much as half a read
         together = max(1, len(runs) // TASKS)
         pending = [
@@ -177,16 +203,18 @@ class Reader:
         return pending, _Samples(column, _rows_of(column, place.data), local, indices, kept=held is not None)
 
     def _gather(
-        self, column: Column, indices: Integers, numbers: Integers, threads: Threads | None
+        self, column: Column, indices: Integers, threads: Threads | None
     ) -> "tuple[Sequence[Future[Any]], _Samples]":
-        """Rows from everywhere: in as many tasks as are worth it for the blocks that are still to be compared."""
+        """Samples from everywhere, put in order by the threads: each has to wait for blocks that lie anywhere."""
         rows = indices if column.starts is None else reading.steps_of(column.starts, indices)
         out = _rows_of(column, POOL.take(len(rows) * column.row_bytes))
-        tasks = min(TASKS, max(1, len(column.unchecked(numbers)) // TASKS))
-        together = -(-len(rows) // tasks)
+        held = self._held.get(column.stored.name)
+        take = column.take_rows if held is None else functools.partial(held.take_rows, column)
+        ready = column.compared if held is None else held.whole
+        together = len(rows) if ready else -(-len(rows) // TASKS)
         pending = [
-            _submit(threads, column.take_rows, rows[at : at + together], out[at : at + together])
-            for at in range(0, len(rows), together)
+            _submit(threads, take, rows[at : at + together], out[at : at + together])
+            for at in range(0, len(rows), max(1, together))
         ]
         lengths = None if column.starts is None else (column.starts[1:] - column.starts[:-1])[indices]
         local = np.arange(len(indices)) if lengths is None else blocks.offsets(lengths)[:-1]
@@ -199,9 +227,7 @@ class _Samples:
     Rows that are wanted as they lie are given as they lie; others are copied, as many as are asked for.
     """
 
-    def __init__(
-        self, column: Column, rows: NDArray[Any], local: Integers, indices: Integers, *, kept: bool
-    ) -> None:
+    def __init__(self, column: Column, rows: NDArray[Any], local: Integers, indices: Integers, *, kept: bool) -> None:
         """Take them in order.
 
         Args:
@@ -220,7 +246,9 @@ class _Samples:
         # Samples before which rows lie that are not wanted
         self._gaps: list[int] = (np.flatnonzero(local[1:] != ends[:-1]) + 1).tolist()
 
-    def take(self, first: int, last: int) -> Any:
+    def __getitem__(self, samples: slice) -> Any:
+        """The samples from one place to another: an array (samples, *shape), or a list of arrays (steps, *shape)."""
+        first, last = samples.start, samples.stop
         at = bisect_left(self._gaps, first + 1)
         whole = at == len(self._gaps) or self._gaps[at] >= last
         if self._lengths is None:
@@ -283,15 +311,32 @@ class _Held:
         self._there = np.zeros(len(column.rows) - 1, bool)
         self._begun = np.zeros(len(column.rows) - 1, bool)
         self._changed = threading.Condition()
+        self._whole = False
 
     def missing(self, numbers: Integers) -> Integers:
         return numbers[~self._there[numbers]]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing."""
+        self._whole = self._whole or bool(self._there.all())
+        return self._whole
+
+    def take_rows(self, column: Column, rows: Integers, out: NDArray[Any]) -> None:
+        """As `Column.take_rows`, of what is held and read when it is not."""
+        if not self.whole:
+            runs = column.runs(self.missing(np.unique(column.blocks_of(rows))), READ_BYTES)
+            self.read(column, runs, self.place)
+        # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
+        np.take(_rows_of(column, self.place.data), rows, axis=0, out=out, mode="clip")
 
     def read(self, column: Column, runs: Sequence[tuple[int, int]], place: _Place) -> None:
         """Read what is missing of some runs: bytes that somebody has compared are never written again.
 
         What another thread reads just now is waited for.
         """
+        if not runs:
+            return
         numbers = np.concatenate([np.arange(*run) for run in runs])
         while True:
             with self._changed:

@@ -23,7 +23,7 @@ class Threads:
         self._threads: list[threading.Thread] = []
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Have a thread call `work`; what comes of it comes of the future, and a thread that dies of it is another's."""
+        """Have a thread call `work`; what it gives or raises is the future's. A thread that dies of it is replaced."""
         future: Future[Any] = Future()
         self._work.put((future, lambda: work(*arguments)))
         self.tend()

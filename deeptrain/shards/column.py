@@ -28,6 +28,7 @@ from deeptrain.shards.layout import Compression, InputLayout
 from deeptrain.shards.mapping import Mapping
 
 BOUNCE = 1 << 20
+LOOK_BYTES = 64 << 10
 FILES = 64
 """Shards of an input that are open at once."""
 
@@ -93,17 +94,19 @@ class Column:
         edges = np.cumsum([0, *(file.samples for file in files)])
         self._first_row: Integers = edges if starts is None else starts[edges]
         self._first_block: Integers = np.searchsorted(firsts, edges)
-        self._first_blocks = self._first_block.tolist()  # NumPy takes ten times as long to find one number
-        self._checks = checks
+        self._first_blocks: list[int] = self._first_block.tolist()
         self._compression = compression
         self._told = told
         raw = np.diff(self.rows) * self.row_bytes
         self.stored_bytes: Integers = raw if sizes is None else sizes
-        ends = np.concatenate([[0], np.cumsum(self.stored_bytes)])
-        self._offset: Integers = ends
+        # Single numbers are taken from views of memory: of an array each takes ten times as long
+        self._offset = np.concatenate([[0], np.cumsum(self.stored_bytes)]).astype(np.int64).data
+        self._row = self.rows.astype(np.int64).data
+        self._check = checks.astype(np.uint64).data
         # A block is compared if it was in the present turn of its shard; a shard that changed begins another one
         self._compared = np.zeros(len(checks), np.int64)
         self._turns = np.zeros(len(files), np.int64)
+        self._left = len(checks)
         self._states: dict[int, tuple[int, ...]] = {}
         self._comparing = [threading.Lock() for _ in range(FILES)]
         self._mapping: Mapping | None = None
@@ -147,52 +150,72 @@ class Column:
             shard_before = shard
         return runs
 
-    def read(self, first: int, last: int, out: NDArray[np.uint8]) -> None:
+    def shard_edges(self, begin: int, end: int) -> list[int]:
+        """Blocks between these two, not they themselves, with which a shard begins."""
+        low = bisect.bisect_right(self._first_blocks, begin)
+        return self._first_blocks[low : bisect.bisect_left(self._first_blocks, end)]
+
+    def first_row(self, number: int) -> int:
+        """Row with which a block begins."""
+        return int(self._row[number])
+
+    def size(self, begin: int, end: int) -> int:
+        """Bytes in memory of the blocks `begin` to `end` - 1."""
+        return int(self._row[end] - self._row[begin]) * self.row_bytes
+
+    def read(self, first: int, last: int, out: NDArray[np.uint8], *, cached: bool | None = None) -> None:
         """Read the blocks `first` to `last` - 1 of one shard, and compare each with its checksum.
 
         Args:
             first: number of the first block.
             last: number after the last one.
             out: (bytes,) uint8 that takes exactly these rows; reads are cheapest where it begins at a page.
+            cached: whether the page cache holds them, where the caller has looked.
 
         Raises:
             AlteredError: naming shard, block and both checksums, or both sizes.
         """
         shard = self.shard_of(first)
-        start, end = int(self._offset[first]), int(self._offset[last])
-        offset = start - int(self._offset[self._first_block[shard]]) + (npy.OFFSET if self.mappable else 0)
-        packed = out if self.mappable else np.empty(end - start, np.uint8)
         file = self._file(shard)
+        start = self._offset[first]
+        offset = self._place(first, shard)
+        packed = out if self.mappable else np.empty(self._offset[last] - start, np.uint8)
         number = first
         try:
-            there = not file.direct or page_cache.holds(file.plain, offset, len(packed))
-            if not there:
+            if cached is None:
+                cached = not file.direct or page_cache.holds(file.plain, offset, len(packed))
+            if not cached:
                 self._fetch_directly(file, offset, packed)
+            whole = packed.data
             for number in range(first, last):
-                at = int(self._offset[number]) - start
-                piece = packed[at : at + int(self.stored_bytes[number])]
-                if there:  # block by block, so that the checksum finds the bytes in the processor's cache
+                at = self._offset[number] - start
+                piece = whole[at : self._offset[number + 1] - start]
+                if cached:  # block by block, so that the checksum finds the bytes in the processor's cache
                     _read(file.plain, offset + at, piece, file.path)
                 self._compare(number, shard, piece)
                 if not self.mappable:
-                    row = (int(self.rows[number]) - int(self.rows[first])) * self.row_bytes
-                    stop = (int(self.rows[number + 1]) - int(self.rows[first])) * self.row_bytes
+                    row, stop = ((self._row[one] - self._row[first]) * self.row_bytes for one in (number, number + 1))
                     self._unpack(number, shard, piece, out[row:stop])
         except OSError as error:
             raise self._unreadable(number, shard, error) from error
 
     def cached(self, first: int, last: int) -> bool:
-        """Whether the page cache holds the blocks `first` to `last` - 1 of one shard as they are in memory."""
-        if not self.mappable or last > self._first_block[self.shard_of(first) + 1]:
+        """Whether the page cache seems to hold the blocks `first` to `last` - 1 of one shard as they are in memory.
+
+        To ask for every page would cost a fifth of what reading them does: their beginning and end are looked at.
+        """
+        if not self.mappable:
             return False
         shard = self.shard_of(first)
-        offset = int(self._offset[first] - self._offset[self._first_block[shard]]) + npy.OFFSET
-        return page_cache.holds(self._file(shard).plain, offset, int(self._offset[last] - self._offset[first]))
+        begin, size = self._place(first, shard), self._offset[last] - self._offset[first]
+        look = min(size, LOOK_BYTES)
+        file = self._file(shard)
+        return all(page_cache.holds(file.plain, at, look) for at in (begin, begin + size - look))
 
-    def unchecked(self, numbers: Integers) -> Integers:
-        """Those of these blocks that `take_rows` would have to compare, as far as is known without a look at files."""
-        turns = self._turns[self.shards_of(numbers)]
-        return numbers[(turns == 0) | (self._compared[numbers] != turns)]
+    @property
+    def compared(self) -> bool:
+        """Whether `take_rows` has compared every block, as far as is known without a look at the files."""
+        return not self._left
 
     def take_rows(self, rows: Integers, out: NDArray[Any]) -> None:
         """Copy any rows in any order: out[i] = row rows[i], its block compared; both (len(rows), *shape).
@@ -200,30 +223,36 @@ class Column:
         Raises:
             AlteredError: as `read`.
         """
-        numbers = np.searchsorted(self.rows, rows, side="right") - 1
-        touched = np.unique(numbers)
         if not self.mappable:
-            for number in touched.tolist():
+            numbers = self.blocks_of(rows)
+            for number in np.unique(numbers).tolist():
                 chosen = np.flatnonzero(numbers == number)
-                out[chosen] = self.block(number)[rows[chosen] - int(self.rows[number])]
+                out[chosen] = self.block(number)[rows[chosen] - self._row[number]]
             return
-        shards = np.unique(self.shards_of(touched)).tolist()
+        shards = np.searchsorted(self._first_row, rows, side="right") - 1
+        touched = np.flatnonzero(np.bincount(shards)).tolist()
         while True:
-            known = {shard: self._placed(shard) for shard in shards}
-            self._compare_once(touched, {shard: turn for shard, (_, turn) in known.items()})
-            self._copy(rows, out.reshape(-1).view(np.uint8))
+            known = {shard: self._placed(shard) for shard in touched}
+            if self._left:
+                self._compare_once(np.unique(self.blocks_of(rows)), {shard: turn for shard, (_, turn) in known.items()})
+            self._copy(rows, shards, out.reshape(-1).view(np.uint8))
             if all(self._state(shard) == state for shard, (state, _) in known.items()):
                 return
 
+    def blocks_of(self, rows: Integers) -> Integers:
+        """Which block each of these rows lies in."""
+        numbers: Integers = np.searchsorted(self.rows, rows, side="right") - 1
+        return numbers
+
     def block(self, number: int) -> NDArray[Any]:
         """The rows of one block, read and compared just now: (rows, *shape)."""
-        count = int(self.rows[number + 1] - self.rows[number])
+        count = self._row[number + 1] - self._row[number]
         data = memory.aligned(count * self.row_bytes)
         self.read(number, number + 1, data)
         return data.view(self.dtype).reshape(count, *self.stored.shape)
 
-    def _compare(self, number: int, shard: int, data: NDArray[np.uint8]) -> None:
-        found, recorded = blocks.checksum(data.data), int(self._checks[number])
+    def _compare(self, number: int, shard: int, data: memoryview) -> None:
+        found, recorded = blocks.checksum(data), self._check[number]
         if found != recorded:
             path = self._files[shard].path
             raise AlteredError(
@@ -232,48 +261,49 @@ class Column:
                 path.parent,
             )
 
-    def _unpack(self, number: int, shard: int, packed: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    def _unpack(self, number: int, shard: int, packed: memoryview, out: NDArray[np.uint8]) -> None:
         import pyarrow as pa
 
         file = self._files[shard]
         told = f"{file.path}: {self._named(number, shard)}"
-        try:
-            data = pa.Codec(self._compression).decompress(packed, len(out))
+        try:  # a stream, since a codec does not tell how much of its result is the block
+            stream = pa.CompressedInputStream(pa.BufferReader(packed), self._compression)
+            found = int(stream.readinto(out)) + len(stream.read(1))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise AlteredError(
                 f"{told} cannot be unpacked: {in_one_line(error)}; make the shards again", file.directory
             ) from error
-        if len(data) != len(out):
+        if found != len(out):
+            many = f"{found:,}" if found < len(out) else "more"
             raise AlteredError(
-                f"{told} unpacks to {len(data)} bytes, not {len(out)}; make the shards again", file.directory
+                f"{told} unpacks to {many} bytes, not {len(out):,}; make the shards again", file.directory
             )
-        out[:] = np.frombuffer(data, np.uint8)
 
     def _compare_once(self, numbers: Integers, turns: dict[int, int]) -> None:
         """Compare those of these blocks that were not yet, in these turns of their shards."""
-        for number in self.unchecked(numbers).tolist():
-            shard = self.shard_of(number)
-            lock = self._comparing[number % len(self._comparing)]
+        for number in numbers[self._compared[numbers] != self._turns[self.shards_of(numbers)]].tolist():
+            shard, stripe = self.shard_of(number), number % len(self._comparing)
+            lock = self._comparing[stripe]
             alone = lock.acquire(timeout=PATIENCE_SECONDS)
+            if not alone:
+                self._comparing[stripe] = threading.Lock()  # nobody waits any more for who is stuck
             try:
-                if self._compared[number] != turns[shard]:
-                    size = int(self.stored_bytes[number])
-                    offset = int(self._offset[number] - self._offset[self._first_block[shard]]) + npy.OFFSET
-                    file, data = self._file(shard), memory.POOL.take(size)
-                    _read(file.plain, offset, data, file.path)
-                    self._compare(number, shard, data)
-                    self._compared[number] = turns[shard]
-            except OSError as error:
-                raise self._unreadable(number, shard, error) from error
+                if self._compared[number] == turns[shard]:
+                    continue
+                data = memory.POOL.take(self._offset[number + 1] - self._offset[number])
+                self.read(number, number + 1, data, cached=True)
+                with self._lock:
+                    if turns[shard] == self._turns[shard] != self._compared[number]:
+                        self._compared[number] = turns[shard]
+                        self._left -= 1
             finally:
                 if alone:
                     lock.release()
 
-    def _copy(self, rows: Integers, out: NDArray[np.uint8]) -> None:
+    def _copy(self, rows: Integers, shards: Integers, out: NDArray[np.uint8]) -> None:
         """Rows of files that are at their places."""
         if not len(rows):
             return
-        shards = np.searchsorted(self._first_row, rows, side="right") - 1
         # Rows that follow one another in a file are one piece
         begins = np.flatnonzero(np.concatenate([[True], (np.diff(rows) != 1) | (np.diff(shards) != 0)]))
         sizes = np.diff(np.append(begins, len(rows))) * self.row_bytes
@@ -286,14 +316,19 @@ class Column:
         for shard, offset, size in zip(shards[begins].tolist(), offsets.tolist(), sizes.tolist(), strict=True):
             file = self._file(shard)
             try:
-                _read(file.plain, npy.OFFSET + offset, out[at : at + size], file.path)
+                _read(file.plain, npy.OFFSET + offset, out[at : at + size].data, file.path)
             except OSError as error:
                 number = int(np.searchsorted(self.rows, self._first_row[shard] + offset // self.row_bytes, "right")) - 1
                 raise self._unreadable(number, shard, error) from error
             at += size
 
     def _named(self, number: int, shard: int) -> str:
-        return f"block {number - int(self._first_block[shard])} (counted from 0; {self._told(number)})"
+        return f"block {number - self._first_blocks[shard]} (counted from 0; {self._told(number)})"
+
+    def _place(self, number: int, shard: int) -> int:
+        """Where a block begins in its file."""
+        offset = self._offset[number] - self._offset[self._first_blocks[shard]]
+        return offset + npy.OFFSET if self.mappable else offset
 
     def _unreadable(self, number: int, shard: int, error: OSError) -> AlteredError:
         file = self._files[shard]
@@ -313,10 +348,10 @@ class Column:
             return file
 
     def _opened(self, shard: int) -> "_File":
-        first, last = self._first_block[shard], self._first_block[shard + 1]
+        first, last = self._first_blocks[shard : shard + 2]
         rows = int(self._first_row[shard + 1] - self._first_row[shard])
         header = npy.header(self.dtype, (rows, *self.stored.shape)) if self.mappable else b""
-        file = _File(self._files[shard].path, len(header) + int(self._offset[last] - self._offset[first]), header)
+        file = _File(self._files[shard].path, len(header) + self._offset[last] - self._offset[first], header)
         self._open_files[shard] = file
         while len(self._open_files) > FILES:
             self._open_files.popitem(last=False)
@@ -327,13 +362,13 @@ class Column:
         done = 0
         if offset % PAGE == 0 and out.ctypes.data % PAGE == 0:
             done = len(out) // PAGE * PAGE
-            _read(file.direct, offset, out[:done], file.path)
+            _read(file.direct, offset, out[:done].data, file.path)
         while done < len(out):
             at = (offset + done) // PAGE * PAGE
             skip = offset + done - at
             want = min(len(out) - done, BOUNCE - skip)
             bounce = self._bounce()[: -(-(skip + want) // PAGE) * PAGE]
-            _read(file.direct, at, bounce, file.path, at_least=skip + want)
+            _read(file.direct, at, bounce.data, file.path, at_least=skip + want)
             out[done : done + want] = bounce[skip : skip + want]
             done += want
 
@@ -359,6 +394,8 @@ class Column:
                     self._mappable = False
             if self._mapping is not None:
                 self._mapping.place(shard, file.size - npy.OFFSET, file.plain, npy.OFFSET)
+            own = slice(*self._first_blocks[shard : shard + 2])
+            self._left += int(np.count_nonzero(self._compared[own] == self._turns[shard])) if self._turns[shard] else 0
             self._turns[shard] += 1
             self._states[shard] = state
             return state, int(self._turns[shard])
@@ -412,13 +449,12 @@ def _sizes(expected: int, found: int) -> str:
     return f"must have {expected:,} bytes, has {found:,}; restore the file or make the shards again"
 
 
-def _read(descriptor: int, offset: int, out: NDArray[np.uint8], path: Path, at_least: int | None = None) -> None:
+def _read(descriptor: int, offset: int, out: memoryview, path: Path, at_least: int | None = None) -> None:
     """Fill `out`, or `at_least` so many bytes of it, from an offset of a file."""
-    view = out.data
-    wanted = len(view) if at_least is None else at_least
+    wanted = len(out) if at_least is None else at_least
     done = 0
     while done < wanted:
-        count = os.preadv(descriptor, [view[done:]], offset + done)
+        count = os.preadv(descriptor, [out[done:] if done else out], offset + done)
         if count == 0:
             raise AlteredError(f"{path}: ends before byte {offset + wanted:,}; make the shards again", path.parent)
         done += count

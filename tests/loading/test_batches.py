@@ -196,16 +196,15 @@ def test_what_the_page_cache_holds_comes_in_parts_of_whole_blocks(
         patch.setattr(reader, "STREAM_BYTES", 0)
         reads = reader.Reader(split, 0)
         parts = reads.parts(np.arange(first, last), least)
-        place = 0
+        place = first
         for part in parts:
-            assert part.start == place
-            assert part.start == 0 or first + part.start in split.blocks
-            assert part.stop - part.start >= least or part.stop == last - first
-            run = reads.read_run(first + part.start, first + part.stop)
-            found = run if len(run) > 1 else next(iter(run.values()))
-            check_samples(kind, found, np.arange(first + part.start, first + part.stop))
-            place = part.stop
-        assert place == last - first
+            assert part.first == place
+            assert part.first == first or part.first in split.blocks
+            assert part.last - part.first >= least or part.last == last
+            found = reads.read_part(part)
+            check_samples(kind, found if len(found) > 1 else next(iter(found.values())), np.arange(place, part.last))
+            place = part.last
+        assert place == last
         assert reads.parts(np.arange(first, last)[::-1], least) == [] or last - first == 1
         patch.setattr(page_cache, "holds", lambda *_: False)
         assert reads.parts(np.arange(first, last), least) == []
@@ -427,25 +426,44 @@ def test_a_file_replaced_while_it_is_read_is_noticed_or_goes_on_as_it_was(tmp_pa
             path.with_name("new").replace(path)
 
 
-def test_nothing_is_left_over_after_a_thousand_epochs(split: Split) -> None:
+@pytest.mark.parametrize(
+    ("order", "superbatch_bytes"), [("blocks", 0), ("none", 0), ("samples", 0), ("samples", 1 << 20)]
+)
+def test_nothing_is_left_over_after_a_thousand_epochs(split: Split, order: Any, superbatch_bytes: int) -> None:
     def left() -> tuple[int, int]:
         gc.collect()
         wait_for_none()
         return readers(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
-    for superbatch_bytes in (0, 1 << 20):
-        batches = Batches(split, 16, order="blocks", superbatch_bytes=superbatch_bytes)
-        before = None
-        for epoch in range(1, 501):
-            if epoch % 3:
-                sum(len(batch.x) for batch in batches.prefetch(epoch))
-            else:
-                abandoned = batches.prefetch(epoch)
-                next(abandoned)
-                del abandoned
-            if epoch == 10:
-                before = left()
-        assert left() == before
+    batches = Batches(split, 16, order=order, superbatch_bytes=superbatch_bytes)
+    before = None
+    for epoch in range(1, 251):
+        if epoch % 3:
+            sum(len(batch.x) for batch in batches.prefetch(epoch))
+        else:
+            abandoned = batches.prefetch(epoch)
+            next(abandoned)
+            del abandoned
+        if epoch == 10:
+            before = left()
+    assert left() == before
+
+
+@pytest.mark.parametrize(("last", "count"), [("keep", 15), ("drop", 14), ("fill", 15)])
+def test_batches_that_no_epoch_has_are_refused(split: Split, last: Any, count: int) -> None:
+    batches = Batches(split, 7, last=last)
+    for number in (-1, count, count + 1):
+        with pytest.raises(IndexError, match=f"train has batches 0 to {count - 1} of 7 samples, got {number}"):
+            batches.batch(1, number)
+    with pytest.raises(
+        IndexError, match=f"train has batches 0 to {count - 1} of 7 samples, got {count - 1} to {count}"
+    ):
+        batches.stack(1, count - 1, 2)
+    for number in (-1, count + 1):
+        with pytest.raises(IndexError, match=f"prefetch begins at a batch from 0 to {count}, got {number}"):
+            next(batches.prefetch(1, number))
+    assert list(batches.prefetch(1, count)) == []
+    assert len(batches.batch(1, count - 1).x) == batches.size(count - 1)
 
 
 def test_closing_ends_the_threads_and_reading_goes_on_afterwards(split: Split) -> None:
