@@ -8,15 +8,14 @@ minute all of them are, and what they had in hand is read again. Closing ends ev
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, wait
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from deeptrain.errors import DataError
 from deeptrain.loading.order import Stream
-from deeptrain.loading.reader import Part, Reader, Window
+from deeptrain.loading.reader import Reader, Window
 from deeptrain.loading.threads import Threads
 from deeptrain.shards.blocks import Integers
 
@@ -77,11 +76,9 @@ class Prefetch:
         size = reader.split.bytes
         self._reader = reader
         self._stream = stream
-        self._least = least
         self._ahead = min(max(2, int(ahead_bytes * len(reader.split) / (stream.largest * size))), MOST_AHEAD)
         self._reads = stream.reads(start, least)
-        self._pending: deque[_Read] = deque()
-        self._parts: Iterator[Slice] = iter(())
+        self._pending: deque[tuple[int, Window]] = deque()
         self._threaded = not (reader.way == "held" and size <= SMALL_BYTES)
         self._threads = Threads()
         self._ended = False
@@ -99,8 +96,7 @@ class Prefetch:
         if self._ended:
             raise StopIteration
         try:
-            part = next(self._parts, None)
-            return self._next() if part is None else part
+            return self._next()
         except BaseException:
             self.close()
             raise
@@ -109,7 +105,6 @@ class Prefetch:
         """End the threads and wait for them, but not for a disk that does not answer; may be called again."""
         self._ended = True
         self._pending.clear()
-        self._parts = iter(())
         self._threads.close(PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
@@ -127,30 +122,18 @@ class Prefetch:
 
     def _next(self) -> Slice:
         while len(self._pending) < self._ahead and (read := next(self._reads, None)) is not None:
-            first, indices = read[0], self._stream.indices(*read)
-            parts = self._reader.parts(indices, self._least)
-            self._pending.append(_Read(first, indices, parts, None if parts else self._begun(indices)))
+            indices = self._stream.indices(*read)
+            self._pending.append((read[0], self._begun(indices)))
         if not self._pending:
             raise StopIteration
-        found = self._pending[0]
-        if found.window is not None:
-            window = self._waited(found.window)
-            self._pending.popleft()
-            return Slice(found.first, found.indices, window.inputs)
+        first, window = self._pending[0]
+        if window.pending:
+            window = self._waited(window)
         self._pending.popleft()
-        self._parts = self._read_parts(found)
-        return next(self._parts)
+        return Slice(first, window.indices, window.inputs)
 
     def _begun(self, indices: Integers) -> Window:
         return self._reader.start(indices, self._threads if self._threaded else None)
-
-    def _read_parts(self, read: "_Read") -> Iterator[Slice]:
-        begin = int(read.indices[0])
-        for part in read.parts:
-            x = self._reader.read_part(part)
-            at = part.first - begin
-            yield Slice(read.first + at, read.indices[at : part.last - begin], x)
-            del x  # its memory may serve the next one
 
     def _waited(self, window: Window) -> Window:
         """The window of the first read, once it is read; by other threads if these die or are stuck.
@@ -162,16 +145,17 @@ class Prefetch:
         replaced = 0
         while True:
             done, unfinished = wait(window.pending, LOOK_SECONDS, FIRST_EXCEPTION)
-            errors = [error for one in done if (error := one.exception())]
+            errors = [error for one in window.pending if one in done and (error := one.exception())]
             died = any(not isinstance(error, Exception) for error in errors)
-            if not died and (errors or not unfinished):
-                window.wait()
+            if errors and not died:
+                raise errors[0]
+            if not unfinished and not died:
                 return window
             now = time.monotonic()
             if not died and now - told < STUCK_SECONDS:
                 self._threads.tend()
                 continue
-            told, place = now, self._pending[0].first
+            told, place = now, self._pending[0][0]
             if replaced < REPLACEMENTS:
                 why = "died" if died else f"gave nothing for {now - begun:.0f} s (is the disk still there?)"
                 log.warning("threads that read sample %d of the epoch %s: others take their place", place, why)
@@ -187,20 +171,6 @@ class Prefetch:
         self._threads.close()
         self._threads = Threads()
         self._reader.renew()
-        for at, read in enumerate(self._pending):
-            if read.window is not None:
-                self._pending[at] = replace(read, window=self._begun(read.indices))
-        window = self._pending[0].window
-        if window is None:
-            raise RuntimeError("a read by threads is one by threads again")
-        return window
-
-
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """A read of the stream: in a window that threads read, or in parts when its turn comes."""
-
-    first: int
-    indices: Integers
-    parts: Sequence[Part]
-    window: Window | None
+        for at, (first, window) in enumerate(self._pending):
+            self._pending[at] = first, self._begun(window.indices)
+        return self._pending[0][1]

@@ -4,19 +4,18 @@ Three ways, chosen by size and order:
 
 - *held*: the whole split fits into the memory given. Blocks are read and compared once, when first touched, and stay.
 - *windows*: blocks are read into recycled memory, compared, and their samples put in order from there, a batch at a
-  time. What the page cache holds is read by the thread that asks for it, a few blocks at a time, when it is wanted as
-  it is stored (see `Reader.parts`).
+  time. What the page cache holds is read by the thread that asks for it, a block at a time, when it is wanted as it
+  is stored (see `Reader._stored`).
 - *rows*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
   when first touched, and samples are copied from there (see `Column.take_rows`).
 """
 
 import functools
 import threading
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +26,7 @@ from deeptrain.loading.threads import Threads
 from deeptrain.shards import blocks, reading
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.column import Column
-from deeptrain.shards.memory import POOL, Slab, aligned
+from deeptrain.shards.memory import POOL, Ring, Slab, aligned
 from deeptrain.shards.reading import Split
 
 READ_BYTES = 4 << 20
@@ -37,7 +36,7 @@ TASKS = 16
 ALIGN_BYTES = 256 << 10
 """The most that is left free between blocks so that the second begins at a page and is read straight to its place."""
 
-STREAM_BYTES = 2 << 20
+STREAM_BYTES = 1 << 20
 """Of what the page cache holds so much is read at once: a copy that the processor's cache holds until it is used."""
 
 Way = Literal["held", "windows", "rows"]
@@ -55,7 +54,7 @@ class Window:
 
     indices: Integers
     pending: Sequence[Future[Any]]
-    inputs: "dict[str, _Samples]"
+    inputs: "dict[str, _Samples | _Stored]"
 
     def wait(self) -> None:
         """Until everything is read.
@@ -69,22 +68,6 @@ class Window:
     def take(self, first: int, last: int) -> dict[str, Any]:
         """Some of the samples, once they are read: by input (samples, *shape), or a list of arrays (steps, *shape)."""
         return {name: samples[first:last] for name, samples in self.inputs.items()}
-
-
-@dataclass(frozen=True)
-class Part:
-    """Samples next to each other in a split, to be read at once.
-
-    Attributes:
-        first: number of the first one.
-        last: after the last one.
-        reads: by input, the first row of their first block, and their blocks in runs within a shard: the first one, the
-            one after the last, bytes.
-    """
-
-    first: int
-    last: int
-    reads: Mapping[str, tuple[int, tuple[tuple[int, int, int], ...]]]
 
 
 class Reader:
@@ -129,61 +112,27 @@ class Reader:
         pending = [one for futures, _ in begun.values() for one in futures]
         return Window(indices, pending, {name: samples for name, (_, samples) in begun.items()})
 
-    def parts(self, indices: Integers, least: int) -> "list[Part]":
-        """Parts in which `read_part` is to read samples; none where they are better read at once, and ahead.
+    def _stored(self, column: Column, indices: Integers) -> "_Stored | None":
+        """Samples as they are stored, if the page cache holds them and this reader does not.
 
-        Samples that are one after the other, in blocks that the page cache holds and this reader does not, come in
-        parts of whole blocks, of `STREAM_BYTES` or `least` samples: who asks for them copies and compares them as fast
-        as the memory gives them. Another thread would only cost what it takes to hand them over, and more in flight
-        than the processor's cache holds is slower.
+        Who asks for them copies and compares them, as fast as the memory gives them. Another thread would only cost
+        what it takes to hand them over.
         """
-        if self.way != "windows" or not _consecutive(indices):
-            return []
+        if self.way != "windows" or not column.mappable or not _consecutive(indices):
+            return None
         first, last = int(indices[0]), int(indices[-1]) + 1
         begin, end = np.searchsorted(self.split.blocks, [first, last - 1], side="right").tolist()
-        begin -= 1
-        for column in self.split.columns.values():
-            if not all(column.cached(*run) for run in column.runs(np.arange(begin, end), READ_BYTES)):
-                return []
-        most = max(least, STREAM_BYTES * len(self.split) // self.split.bytes)
-        cuts = [(first, begin)]
-        for number, edge in enumerate(self.split.blocks[begin + 1 : end].tolist(), begin + 1):
-            if edge - cuts[-1][0] >= most:
-                cuts.append((edge, number))
-        return [self._part(*one, *two) for one, two in pairwise([*cuts, (last, end)])]
-
-    def read_part(self, part: "Part") -> dict[str, Any]:
-        """The samples of a part, read and compared now, by this thread: by input, as `Window.take`."""
-        found: dict[str, Any] = {}
-        for name, (above, runs) in part.reads.items():
-            column = self.split.columns[name]
-            data = POOL.take(sum(size for _, _, size in runs))
-            at = 0
-            for begin, end, size in runs:
-                column.read(begin, end, data[at : at + size], cached=True)
-                at += size
-            rows = _rows_of(column, data)
-            if column.starts is None:
-                found[name] = rows[part.first - above : part.last - above]
-            else:
-                starts = column.starts[part.first : part.last + 1]
-                found[name] = reading.cut(rows[int(starts[0]) - above :], starts)
-        return found
-
-    def _part(self, first: int, begin: int, last: int, end: int) -> "Part":
-        """The samples `first` to `last` - 1, in the blocks `begin` to `end` - 1."""
-        reads = {}
-        for name, column in self.split.columns.items():
-            edges = [begin, *column.shard_edges(begin, end), end]
-            runs = tuple((one, two, column.size(one, two)) for one, two in pairwise(edges))
-            reads[name] = column.first_row(begin), runs
-        return Part(first, last, reads)
+        if not all(column.cached(*run) for run in column.runs(np.arange(begin - 1, end), READ_BYTES)):
+            return None
+        return _Stored(column, self.split.blocks[begin - 1 : end + 1].tolist(), begin - 1, first)
 
     def _begin(
         self, column: Column, indices: Integers, threads: Threads | None
-    ) -> "tuple[Sequence[Future[Any]], _Samples]":
+    ) -> "tuple[Sequence[Future[Any]], _Samples | _Stored]":
         if self._scattered:
             return self._gather(column, indices, threads)
+        if (stored := self._stored(column, indices)) is not None:
+            return (), stored
         held = self._held.get(column.stored.name)
         runs: Sequence[tuple[int, int]] = ()
         read = _read
@@ -275,6 +224,63 @@ class _Samples:
         # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
         np.take(self._rows, local, axis=0, out=out, mode="clip")
         return out
+
+
+class _Stored:
+    """Samples in a row, read and compared by who asks for them, whole blocks at a time; cheapest from first to last."""
+
+    def __init__(self, column: Column, edges: list[int], number: int, first: int) -> None:
+        """Read nothing yet.
+
+        Args:
+            column: of the input.
+            edges: first sample of each of their blocks, and the one after the last block.
+            number: of the first of these blocks.
+            first: sample from which is counted.
+        """
+        self._column = column
+        self._edges = edges
+        self._number = number
+        self._first = first
+        self._ring = Ring()
+        self._next = 0  # block to be read next, from the first of these on
+        self._begin = 0  # first row in memory
+        self._rows: NDArray[Any] | None = None
+
+    def __getitem__(self, samples: slice) -> Any:
+        """The samples from one place to another: an array (samples, *shape), or a list of arrays (steps, *shape)."""
+        first, last = self._first + samples.start, self._first + samples.stop
+        starts = self._column.starts
+        begin, end = (first, last) if starts is None else (int(starts[first]), int(starts[last]))
+        rows, at = self._rows, begin - self._begin
+        if rows is None or at < 0 or at + end - begin > len(rows):
+            del rows  # its memory may serve the next ones
+            rows, at = self._read(first, last, begin), begin - self._begin
+        found = rows[at : at + end - begin]
+        return found if starts is None else reading.cut(found, starts[first : last + 1])
+
+    def _read(self, first: int, last: int, begin: int) -> NDArray[Any]:
+        """Read whole blocks, so that the samples from `first`, whose first row is `begin`, to `last` - 1 are in memory.
+
+        What is in memory of them already is taken along.
+        """
+        column, kept = self._column, None
+        if self._rows is not None and 0 <= begin - self._begin < len(self._rows):
+            kept = self._rows[begin - self._begin :].reshape(-1).view(np.uint8)
+        else:
+            self._next = bisect_right(self._edges, first) - 1
+            begin = column.first_row(self._number + self._next)
+        self._rows = None
+        start, end = self._number + self._next, max(bisect_left(self._edges, last), self._next + 1)
+        while end < len(self._edges) - 1 and column.size(start, self._number + end) < STREAM_BYTES:
+            end += 1
+        old = 0 if kept is None else len(kept)
+        data = self._ring.take(old + column.size(start, self._number + end))
+        if kept is not None:
+            data[:old] = kept
+        column.copy(start, self._number + end, data[old:].data)
+        self._next, self._begin, self._rows = end, begin, _rows_of(column, data)
+        return self._rows
 
 
 class _Place:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from deeptrain.errors import AlteredError, in_one_line
@@ -150,18 +151,31 @@ class Column:
             shard_before = shard
         return runs
 
-    def shard_edges(self, begin: int, end: int) -> list[int]:
-        """Blocks between these two, not they themselves, with which a shard begins."""
-        low = bisect.bisect_right(self._first_blocks, begin)
-        return self._first_blocks[low : bisect.bisect_left(self._first_blocks, end)]
-
     def first_row(self, number: int) -> int:
-        """Row with which a block begins."""
+        """Row with which a block begins; after the last block, the number of rows."""
         return int(self._row[number])
 
-    def size(self, begin: int, end: int) -> int:
-        """Bytes in memory of the blocks `begin` to `end` - 1."""
-        return int(self._row[end] - self._row[begin]) * self.row_bytes
+    def size(self, first: int, last: int) -> int:
+        """Bytes in memory of the blocks `first` to `last` - 1."""
+        return int(self._row[last] - self._row[first]) * self.row_bytes
+
+    def copy(self, first: int, last: int, out: memoryview) -> None:
+        """As `read`, for blocks of any shards, as they are in memory, out of the page cache."""
+        at, end = 0, -1
+        for number in range(first, last):
+            if number >= end:
+                shard = self.shard_of(number)
+                file, end = self._file(shard), self._first_blocks[shard + 1]
+                offset = self._place(number, shard) - at
+            size = self._offset[number + 1] - self._offset[number]
+            piece = out[at : at + size]
+            try:
+                _read(file.plain, offset + at, piece, file.path)
+            except OSError as error:
+                raise self._unreadable(number, shard, error) from error
+            if xxhash.xxh3_64_intdigest(piece) != self._check[number]:
+                self._compare(number, shard, piece)
+            at += size
 
     def read(self, first: int, last: int, out: NDArray[np.uint8], *, cached: bool | None = None) -> None:
         """Read the blocks `first` to `last` - 1 of one shard, and compare each with its checksum.

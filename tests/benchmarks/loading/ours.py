@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from deeptrain.loading.batches import Batches
+from deeptrain.loading.batches import SUPERBATCH_BYTES, Batches
 from deeptrain.loading.order import Order
 from deeptrain.shards import layout, reading, writing
 from deeptrain.shards.info import DataInfo, InputInfo, Statistics
@@ -21,12 +21,15 @@ SAMPLES_PER_SET = 32
 
 
 class Ours:
-    """Settings are the defaults. Every block is compared with its checksum, as in training."""
+    """Settings are the defaults, but samples from everywhere are held in memory, as that order is meant to be used.
+
+    Every block is compared with its checksum, as in training.
+    """
 
     orders = {  # noqa: RUF012
         "sequential": "order none",
         "shuffled": "order blocks, 64 of 1 MiB",
-        "samples": "order samples",
+        "samples": "order samples, held in memory",
     }
     resumes = tuple(orders)
 
@@ -56,7 +59,9 @@ class Stream:
 
     def __init__(self, directory: Path, order: str, batch: int, seed: int, number: int) -> None:
         split = reading.open(directory).split("train")
-        self._batches = Batches(split, batch, seed=seed, order=ORDERS[order]).prefetch(1, number)
+        held = split.bytes if order == "samples" else 0
+        batches = Batches(split, batch, seed=seed, order=ORDERS[order], superbatch_bytes=max(held, SUPERBATCH_BYTES))
+        self._batches = batches.prefetch(1, number)
         self.number = number
 
     def __iter__(self) -> "Stream":
