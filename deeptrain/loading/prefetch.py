@@ -81,7 +81,7 @@ class Prefetch:
         self._pending: deque[tuple[int, Window]] = deque()
         self._threaded = not (reader.way == "held" and size <= SMALL_BYTES)
         self._threads = Threads()
-        self._ended = False
+        self._going = self._ended = False
 
     def __iter__(self) -> Iterator[Slice]:
         """The iterator itself."""
@@ -121,16 +121,23 @@ class Prefetch:
             self._threads.close()
 
     def _next(self) -> Slice:
-        while len(self._pending) < self._ahead and (read := next(self._reads, None)) is not None:
-            indices = self._stream.indices(*read)
-            self._pending.append((read[0], self._begun(indices)))
+        begins = not self._going
+        self._going = True
+        self._begin(1 if begins else self._ahead)  # nothing holds up the first one
         if not self._pending:
             raise StopIteration
         first, window = self._pending[0]
         if window.pending:
             window = self._waited(window)
         self._pending.popleft()
+        if begins:
+            self._begin(self._ahead - 1)
         return Slice(first, window.indices, window.inputs)
+
+    def _begin(self, ahead: int) -> None:
+        """Begin reads until there are so many."""
+        while len(self._pending) < ahead and (read := next(self._reads, None)) is not None:
+            self._pending.append((read[0], self._begun(self._stream.indices(*read))))
 
     def _begun(self, indices: Integers) -> Window:
         return self._reader.start(indices, self._threads if self._threaded else None)

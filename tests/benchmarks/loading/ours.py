@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from deeptrain.loading.batches import SUPERBATCH_BYTES, Batches
+from deeptrain.loading.batches import Batches
 from deeptrain.loading.order import Order
 from deeptrain.shards import layout, reading, writing
 from deeptrain.shards.info import DataInfo, InputInfo, Statistics
@@ -21,15 +21,12 @@ SAMPLES_PER_SET = 32
 
 
 class Ours:
-    """Settings are the defaults, but samples from everywhere are held in memory, as that order is meant to be used.
-
-    Every block is compared with its checksum, as in training.
-    """
+    """Settings are the defaults. Every block is compared with its checksum, as in training."""
 
     orders = {  # noqa: RUF012
         "sequential": "order none",
         "shuffled": "order blocks, 64 of 1 MiB",
-        "samples": "order samples, held in memory",
+        "samples": "order samples",
     }
     resumes = tuple(orders)
 
@@ -59,9 +56,7 @@ class Stream:
 
     def __init__(self, directory: Path, order: str, batch: int, seed: int, number: int) -> None:
         split = reading.open(directory).split("train")
-        held = split.bytes if order == "samples" else 0
-        batches = Batches(split, batch, seed=seed, order=ORDERS[order], superbatch_bytes=max(held, SUPERBATCH_BYTES))
-        self._batches = batches.prefetch(1, number)
+        self._batches = Batches(split, batch, seed=seed, order=ORDERS[order]).prefetch(1, number)
         self.number = number
 
     def __iter__(self) -> "Stream":
