@@ -12,7 +12,6 @@ from deeptrain.loading.arrays import stacked
 from deeptrain.loading.batch import Batch, letters, name_of
 from deeptrain.loading.cursor import Cursor, Part, joined, part_of
 from deeptrain.loading.order import Order, Sampling, Stream, stream
-from deeptrain.loading.prefetch import PIECE_BYTES
 from deeptrain.loading.preprocessing import Preprocessor, piecewise, processed
 from deeptrain.loading.reader import Reader
 from deeptrain.shards.blocks import Integers
@@ -58,8 +57,8 @@ class Batches:
             last: what becomes of the last batch when samples are left over.
             sampling: draws samples instead of taking each once; needs `order="samples"`.
             superbatch_bytes: what may be held in memory. A split that fits is held as a whole once it is read;
-                of others two windows (of 64 MiB in the order `blocks`, else 8 blocks) are read ahead, or more up to
-                48 MiB, and three pieces of 8 MiB put in order.
+                of others two windows are in memory, the one that is fed and the next one (64 MiB each in the order
+                `blocks`, else 8 blocks), or more up to 48 MiB.
             preprocessors: applied to every batch, one after the other.
             augment: whether preprocessors get a generator, and so may change samples at random.
 
@@ -148,6 +147,7 @@ class Batches:
         """One batch, read and preprocessed. Asked for one after the other, they are read ahead.
 
         Raises:
+            IndexError: for a number that no batch of an epoch has.
             AlteredError: when bytes of it are not those that were written, naming shard, block and sets.
             DataError: when a preprocessor loses samples.
         """
@@ -171,11 +171,14 @@ class Batches:
     def prefetch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number `start` on, read ahead in the background.
 
-        Closing the iterator, or losing it, ends the reading.
+        Closing the iterator, or losing it, ends the reading. There are none from number `len` on.
 
         Raises:
+            IndexError: for another `start` than 0 to `len`.
             AlteredError: as `batch`.
         """
+        if not 0 <= start <= len(self):
+            raise IndexError(f"prefetch begins at a batch from 0 to {len(self)}, got {start}")
         cursor = self._cursor(epoch, start)
         try:
             for number in range(start, len(self)):
@@ -187,6 +190,11 @@ class Batches:
         """Read ahead from a batch on, for `batch` and `stack`: it is the next one to be asked for."""
         self.close()
         self._running, self._next = self._cursor(epoch, number), (epoch, number)
+        try:
+            self._running.begin()
+        except BaseException:
+            self.close()
+            raise
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the first epoch; for splits that are not shuffled, of any."""
@@ -204,6 +212,11 @@ class Batches:
         A cursor is begun at the first batch of an epoch, at the very first one asked for, and at one that follows the
         one before; a batch out of order is read by itself.
         """
+        if not 0 <= number <= number + count - 1 < len(self):
+            last = "" if count == 1 else f" to {number + count - 1}"
+            raise IndexError(
+                f"{self.split.name} has batches 0 to {len(self) - 1} of {self.batch_size} samples, got {number}{last}"
+            )
         expected, self._next = self._next, (epoch, number + count)
         if self._running is not None and expected != (epoch, number):
             self._running.close()
@@ -224,7 +237,7 @@ class Batches:
         return part
 
     def _cursor(self, epoch: int, number: int) -> Cursor:
-        ahead = min(self._superbatch - 3 * PIECE_BYTES, MOST_AHEAD_BYTES)
+        ahead = min(self._superbatch, MOST_AHEAD_BYTES)
         place = number * self.batch_size
         return Cursor(self.split, self._reader, self._stream(epoch), place, self.batch_size, ahead)
 
@@ -242,6 +255,8 @@ class Batches:
         x = _single(part.x)
         named = functools.partial(self.name, epoch, number)
         batch = Batch(x, x if part.y is None else part.y, part.indices, part.sets, number, part.weights, named)
+        if not self._preprocessors:
+            return batch
         return processed(
             batch,
             self._preprocessors,

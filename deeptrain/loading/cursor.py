@@ -1,23 +1,19 @@
 """Going through a stream of samples from any place on, any number at a time, with labels, sets and weights."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from deeptrain.loading.order import Stream
-from deeptrain.loading.prefetch import Prefetch, Slice, pieces
+from deeptrain.loading.prefetch import Prefetch, Slice
 from deeptrain.loading.reader import Reader
 from deeptrain.shards.blocks import Integers
+from deeptrain.shards.memory import POOL
 from deeptrain.shards.reading import Split
 
-SMALL_BYTES = 8 << 20
-"""Of a split that is held in memory: up to here reading ahead costs more than it gains."""
 
-
-@dataclass(frozen=True, eq=False)
-class Part:
+class Part(NamedTuple):
     """Samples next to each other in a stream, with what is known of them.
 
     Attributes:
@@ -34,13 +30,11 @@ class Part:
     sets: Integers
     weights: Any
 
-    def cut(self, first: int, last: int) -> "Part":
-        """The samples from one place to another: views."""
-        part = slice(first, last)
-        x = {name: array[part] for name, array in self.x.items()}
-        y = None if self.y is None else self.y[part]
-        weights = None if self.weights is None else self.weights[part]
-        return Part(x, y, self.indices[part], self.sets[part], weights)
+    def cut(self, first: int, last: int, x: dict[str, Any]) -> "Part":
+        """What is known of the samples from one place to another, views, with these inputs."""
+        y = None if self.y is None else self.y[first:last]
+        weights = None if self.weights is None else self.weights[first:last]
+        return Part(x, y, self.indices[first:last], self.sets[first:last], weights)
 
 
 def part_of(split: Split, indices: Integers, x: dict[str, Any]) -> Part:
@@ -71,7 +65,7 @@ class Cursor:
     """
 
     def __init__(self, split: Split, reader: Reader, stream: Stream, place: int, least: int, ahead_bytes: int) -> None:
-        """Stand at a place of a stream and begin to read.
+        """Stand at a place of a stream; reading begins with the first sample that is taken.
 
         Args:
             split: whose samples.
@@ -83,12 +77,14 @@ class Cursor:
         """
         self.place = place
         self._split = split
-        self._first = self._last = place
-        self._part: Part | None = None
-        small = reader.way == "held" and split.bytes <= SMALL_BYTES
-        self._slices: Prefetch | Generator[Slice, None, None] = (
-            _one_by_one(reader, stream, place) if small else Prefetch(reader, stream, place, least, ahead_bytes)
-        )
+        self._slices = Prefetch(reader, stream, place, least, ahead_bytes)
+        self._slice: Slice | None = None
+        self._known = part_of(split, np.empty(0, np.int64), {})
+        self._at = 0
+
+    def begin(self) -> None:
+        """Begin to read before the first sample is taken."""
+        self._slices.begin()
 
     def take(self, count: int) -> Part:
         """The next samples; there must be so many left.
@@ -96,33 +92,35 @@ class Cursor:
         Raises:
             AlteredError: when bytes of them are not those that were written, naming shard, block and sets.
         """
-        parts = []
-        while count:
-            if self.place == self._last:
-                self._part = None  # its memory may serve the slice that comes
-                found = next(self._slices)
-                self._part = part_of(self._split, found.indices, found.x)
-                self._first, self._last = found.first, found.last
-                del found
-            taken = min(count, self._last - self.place)
-            at = self.place - self._first
-            parts.append(self._part.cut(at, at + taken))  # type: ignore[union-attr]
-            self.place += taken
-            count -= taken
-        return joined(parts)
+        parts: list[Part] = []
+        missing = count
+        while True:
+            first = self._at
+            last = min(first + missing, len(self._known.indices))
+            if first < last and self._slice is not None:
+                part = self._known.cut(first, last, self._slice.take(first, last))
+                self._at = last
+                self.place += last - first
+                missing -= last - first
+                if not parts and not missing:
+                    return part
+                parts.append(part)
+            if not missing:
+                return joined(parts)
+            self._slice = None  # its memory may serve the one that comes
+            self._slice = next(self._slices)
+            self._known, self._at = part_of(self._split, self._slice.indices, {}), 0
 
     def close(self) -> None:
         """End reading; calling it again does nothing."""
-        self._part = None
+        self._slice = None
+        self._known = part_of(self._split, self._known.indices[:0], {})
         self._slices.close()
-
-
-def _one_by_one(reader: Reader, stream: Stream, place: int) -> Generator[Slice, None, None]:
-    for first, last in stream.reads(place):
-        yield from pieces(reader, reader.start(stream.indices(first, last), None), first)
 
 
 def _joined(pieces: Sequence[Any]) -> Any:
     if isinstance(pieces[0], list):
         return [one for piece in pieces for one in piece]
-    return np.concatenate(pieces)
+    first = pieces[0]
+    out = POOL.take(sum(piece.nbytes for piece in pieces)).view(first.dtype)
+    return np.concatenate(pieces, out=out.reshape(-1, *first.shape[1:]))

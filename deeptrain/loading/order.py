@@ -79,14 +79,16 @@ class Stream:
     def reads(self, start: int, least: int = 1) -> Iterator[tuple[int, int]]:
         """Slices of the stream, from `start` to its end, each to be read at once.
 
-        Where they may be of any size the first has `least` samples and each next one twice as many: the first batch of
-        samples from everywhere touches as many blocks as it has samples.
+        Where they may be of any size the first has `least` samples and each next one about twice as many: the first
+        batch of samples from everywhere touches as many blocks as it has samples.
         """
         if isinstance(self._reads, int):
-            size = min(least, self._reads)
+            # Whole batches, so that none lies across two reads
+            most = max(least, self._reads // least * least)
+            size = least
             while start < self._length:
                 yield start, min(start + size, self._length)
-                start, size = start + size, min(2 * size, self._reads)
+                start, size = start + size, min(2 * size, most)
             return
         number = int(np.searchsorted(self._reads, start, side="right")) - 1
         for end in self._reads[number + 1 :].tolist():

@@ -1,64 +1,70 @@
-"""Reading ahead in the background: slices of a stream come in order, a bounded number of them held.
+"""Reading ahead in the background: slices of a stream come in order, a bounded number of them read at once.
 
 Threads are enough, no processes: reads, checksums and copies let other Python threads run. An error in the background
-is raised where the slice it belongs to would have come. Closing ends and joins every thread.
+is raised where the slice it belongs to would have come. A thread that dies is replaced; where nothing comes for a
+minute all of them are, and what they had in hand is read again. Closing ends every thread.
 """
 
-import contextlib
 import logging
-import queue
-import threading
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, wait
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+from deeptrain.errors import DataError
 from deeptrain.loading.order import Stream
-from deeptrain.loading.reader import THREADS, Reader, Window
+from deeptrain.loading.reader import Reader, Window
+from deeptrain.loading.threads import Threads
 from deeptrain.shards.blocks import Integers
 
 log = logging.getLogger("deeptrain")
 
 STUCK_SECONDS = 60.0
-POLL_SECONDS = 0.05
+LOOK_SECONDS = 5.0
+"""How often one who waits looks after the threads."""
+
 PATIENCE_SECONDS = 10.0
 """That closing waits at most; a thread that is left behind ends when its read does."""
+
+REPLACEMENTS = 3
+"""Of all threads for one slice; a disk that still does not answer is waited for."""
 
 MOST_AHEAD = 16
 """Reads of a few bytes each are not begun by the hundred."""
 
-PIECE_BYTES = 8 << 20
-"""Samples are put in order so many bytes at a time: a window of 64 blocks needs no second one of its size."""
+SMALL_BYTES = 8 << 20
+"""Of a split that is held in memory: up to here reading ahead costs more than it gains."""
 
 
-@dataclass(frozen=True, eq=False)
-class Slice:
-    """Samples of a stream, read and in order.
+class Slice(NamedTuple):
+    """Samples of a stream that were read.
 
     Attributes:
         first: place in the stream of the first one.
-        last: place after the last one.
         indices: (samples,) int64 in the split.
-        x: by input: an array (samples, *shape), or a list of arrays (steps, *shape).
+        x: by input, what gives samples from one place to another: see `take`.
     """
 
     first: int
-    last: int
     indices: Integers
-    x: dict[str, Any]
+    x: Mapping[str, Any]
+
+    def take(self, begin: int, end: int) -> dict[str, Any]:
+        """Some of the samples, counted from the first one: by input (samples, *shape), or arrays (steps, *shape)."""
+        return {name: samples[begin:end] for name, samples in self.x.items()}
 
 
 class Prefetch:
     """The slices of a stream from a place to its end, read ahead by threads; an iterator to be closed.
 
-    Memory: the reads of the stream that lie ahead, `ahead_bytes` together but at least two, and three pieces of
-    `PIECE_BYTES`: one being put in order, one waiting, and what the consumer holds.
+    Memory: the read that is being consumed and those of the stream that lie ahead: `ahead_bytes` together, but at
+    least two.
     """
 
     def __init__(self, reader: Reader, stream: Stream, start: int, least: int, ahead_bytes: int) -> None:
-        """Begin to read.
+        """Stand at a place; reading begins with the first slice that is asked for.
 
         Args:
             reader: of the split.
@@ -67,28 +73,15 @@ class Prefetch:
             least: samples that are wanted first.
             ahead_bytes: of reads at once.
         """
-        sample_bytes = reader.split.bytes / len(reader.split)
-        ahead = int(ahead_bytes / (stream.largest * sample_bytes))
-        self._found: queue.Queue[Slice | BaseException | None] = queue.Queue(1)
-        self._closing = threading.Event()
-        self._ended = False
-        self._place = start
-        # The thread knows what it needs and not this object, which can so be collected, and closes then.
-        self._thread = threading.Thread(
-            target=_serve,
-            args=(
-                reader,
-                stream,
-                stream.reads(start, least),
-                least,
-                min(max(2, ahead), MOST_AHEAD),
-                self._found,
-                self._closing,
-            ),
-            name="deeptrain read ahead",
-            daemon=True,
-        )
-        self._thread.start()
+        size = reader.split.bytes
+        self._reader = reader
+        self._stream = stream
+        self._ahead = min(max(2, int(ahead_bytes * len(reader.split) / (stream.largest * size))), MOST_AHEAD)
+        self._reads = stream.reads(start, least)
+        self._pending: deque[tuple[int, Window]] = deque()
+        self._threaded = not (reader.way == "held" and size <= SMALL_BYTES)
+        self._threads = Threads()
+        self._going = self._ended = False
 
     def __iter__(self) -> Iterator[Slice]:
         """The iterator itself."""
@@ -102,24 +95,22 @@ class Prefetch:
         """
         if self._ended:
             raise StopIteration
-        found = self._wait()
-        if isinstance(found, Slice):
-            self._place = found.last
-            return found
-        self.close()
-        if found is None:
-            raise StopIteration
-        raise found
+        try:
+            return self._next()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self) -> None:
+        """Begin to read the first slice before it is asked for, where threads do it."""
+        if self._threaded and not self._ended:
+            self._begin(1)
 
     def close(self) -> None:
         """End the threads and wait for them, but not for a disk that does not answer; may be called again."""
         self._ended = True
-        self._closing.set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._found.get_nowait()
-        if self._thread is not threading.current_thread():
-            self._thread.join(PATIENCE_SECONDS)
+        self._pending.clear()
+        self._threads.close(PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
         """Read within a block."""
@@ -131,93 +122,67 @@ class Prefetch:
 
     def __del__(self) -> None:
         """Have the threads end by themselves: waiting for them here could be waiting for who collects this garbage."""
-        if hasattr(self, "_closing"):
-            self._closing.set()
+        if hasattr(self, "_ended"):
+            self._threads.close()
 
-    def _wait(self) -> Slice | BaseException | None:
-        waited = 0.0
+    def _next(self) -> Slice:
+        begins = not self._going
+        self._going = True
+        self._begin(1 if begins else self._ahead)  # nothing holds up the first one
+        if not self._pending:
+            raise StopIteration
+        first, window = self._pending[0]
+        if window.pending:
+            window = self._waited(window)
+        self._pending.popleft()
+        if begins:
+            self._begin(self._ahead - 1)
+        return Slice(first, window.indices, window.inputs)
+
+    def _begin(self, ahead: int) -> None:
+        """Begin reads until there are so many."""
+        while len(self._pending) < ahead and (read := next(self._reads, None)) is not None:
+            self._pending.append((read[0], self._begun(self._stream.indices(*read))))
+
+    def _begun(self, indices: Integers) -> Window:
+        return self._reader.start(indices, self._threads if self._threaded else None)
+
+    def _waited(self, window: Window) -> Window:
+        """The window of the first read, once it is read; by other threads if these die or are stuck.
+
+        Raises:
+            DataError: when threads die again and again.
+        """
+        begun = told = time.monotonic()
+        replaced = 0
         while True:
-            try:
-                return self._found.get(timeout=STUCK_SECONDS)
-            except queue.Empty:
-                waited += STUCK_SECONDS
-                if not self._thread.is_alive():
-                    return RuntimeError(f"the thread that reads ahead ended at sample {self._place} of the epoch")
-                log.warning(
-                    "waiting for data since %.0f s, from sample %d of the epoch on: is the disk still there?",
-                    waited,
-                    self._place,
-                )
+            done, unfinished = wait(window.pending, LOOK_SECONDS, FIRST_EXCEPTION)
+            errors = [error for one in window.pending if one in done and (error := one.exception())]
+            died = any(not isinstance(error, Exception) for error in errors)
+            if errors and not died:
+                raise errors[0]
+            if not unfinished and not died:
+                return window
+            now = time.monotonic()
+            if not died and now - told < STUCK_SECONDS:
+                self._threads.tend()
+                continue
+            told, place = now, self._pending[0][0]
+            if replaced < REPLACEMENTS:
+                why = "died" if died else f"gave nothing for {now - begun:.0f} s (is the disk still there?)"
+                log.warning("threads that read sample %d of the epoch %s: others take their place", place, why)
+                window = self._replaced()
+                replaced += 1
+            elif died:
+                raise DataError(f"threads that read sample {place:,} of the epoch died {replaced + 1} times")
+            else:
+                log.warning("waiting for sample %d of the epoch since %.0f s", place, now - begun)
 
-
-def _serve(
-    reader: Reader,
-    stream: Stream,
-    reads: Iterator[tuple[int, int]],
-    least: int,
-    ahead: int,
-    found: "queue.Queue[Slice | BaseException | None]",
-    closing: threading.Event,
-) -> None:
-    """The producer: begins reads `ahead` of the one it puts in order, and hands slices over one by one."""
-    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="deeptrain read")
-    try:
-        pending: deque[Iterator[Slice]] = deque()
-        while not closing.is_set():
-            while len(pending) < ahead and (read := next(reads, None)) is not None:
-                pending.append(_begun(reader, stream.indices(*read), read[0], least, threads))
-            if not pending:
-                _hand(None, found, closing)
-                return
-            for piece in pending.popleft():
-                _hand(piece, found, closing)
-                del piece  # its memory may serve the next one
-    except BaseException as error:  # noqa: BLE001 - raised where the consumer waits
-        _hand(error, found, closing)
-    finally:
-        threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _begun(reader: Reader, indices: Integers, first: int, least: int, threads: ThreadPoolExecutor) -> Iterator[Slice]:
-    """The slices of a read: threads begin it now, or it is done when its turn comes."""
-    parts = reader.parts(indices, least)
-    return _runs(reader, indices, first, parts) if parts else pieces(reader, reader.start(indices, threads), first)
-
-
-def _runs(reader: Reader, indices: Integers, first: int, parts: Sequence[slice]) -> Iterator[Slice]:
-    begin = int(indices[0])
-    for part in parts:
-        x = reader.read_run(begin + part.start, begin + part.stop)
-        yield Slice(first + part.start, first + part.stop, indices[part], x)
-        del x  # its memory may serve the next one
-
-
-def pieces(reader: Reader, window: Window, first: int) -> Iterator[Slice]:
-    """The samples of a window, in order, once they are read; those that need no copy all at once.
-
-    Args:
-        reader: of the window.
-        window: which samples.
-        first: place of the first one in the stream.
-    """
-    window.wait()
-    count = len(window.indices)
-    step = count
-    if not window.ordered:
-        step = max(1, int(PIECE_BYTES * len(reader.split) / reader.split.bytes))
-    for at in range(0, count, step):
-        end = min(at + step, count)
-        yield Slice(first + at, first + end, window.indices[at:end], window.take(at, end))
-
-
-def _hand(
-    value: Slice | BaseException | None,
-    found: "queue.Queue[Slice | BaseException | None]",
-    closing: threading.Event,
-) -> None:
-    while not closing.is_set():
-        try:
-            found.put(value, timeout=POLL_SECONDS)
-        except queue.Full:
-            continue
-        return
+    def _replaced(self) -> Window:
+        """What was begun, begun again by new threads, into memory that the old ones do not know."""
+        self._threads.close()
+        self._threads = Threads()
+        self._reader.renew()
+        for at, (first, window) in enumerate(self._pending):
+            self._pending[at] = first, self._begun(window.indices)
+        return self._pending[0][1]

@@ -1,7 +1,9 @@
-"""One input of a split on disk: its blocks read and compared with their checksums, or mapped into memory.
+"""One input of a split on disk: its blocks read and compared with their checksums, or single rows taken from anywhere.
 
 Where the page cache holds bytes they are copied from there. Where it does not, they are read past it (O_DIRECT)
-straight into the caller's memory: a tenth of the CPU of a read through it, and faster.
+straight into the caller's memory: a tenth of the CPU of a read through it, and faster. Single rows always come through
+the page cache: their blocks are compared once, and again when the file changed. Whether it did is looked up after the
+rows were copied: what was written into it meanwhile is not handed out.
 """
 
 import bisect
@@ -17,17 +19,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from deeptrain.errors import AlteredError
+from deeptrain.errors import AlteredError, in_one_line
 from deeptrain.shards import blocks, memory, npy, page_cache
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.layout import Compression, InputLayout
 from deeptrain.shards.mapping import Mapping
 
 BOUNCE = 1 << 20
+LOOK_BYTES = 64 << 10
 FILES = 64
-"""Shards of an input that are open at once, and as many mapped."""
+"""Shards of an input that are open at once."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a thread waits for another one that compares the same block before it does so itself."""
 
 DIRECT = getattr(os, "O_DIRECT", 0)
 PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -88,21 +95,24 @@ class Column:
         edges = np.cumsum([0, *(file.samples for file in files)])
         self._first_row: Integers = edges if starts is None else starts[edges]
         self._first_block: Integers = np.searchsorted(firsts, edges)
-        self._first_blocks = self._first_block.tolist()  # NumPy takes ten times as long to find one number
-        self._checks = checks
+        self._first_blocks: list[int] = self._first_block.tolist()
         self._compression = compression
         self._told = told
         raw = np.diff(self.rows) * self.row_bytes
         self.stored_bytes: Integers = raw if sizes is None else sizes
-        ends = np.concatenate([[0], np.cumsum(self.stored_bytes)])
-        self._offset: Integers = ends
-        self._checked = np.zeros(len(checks), bool)
-        self._open_files: OrderedDict[int, _File] = OrderedDict()
-        self._maps: OrderedDict[int, tuple[tuple[int, ...], NDArray[Any]]] = OrderedDict()
+        # Single numbers are taken from views of memory: of an array each takes ten times as long
+        self._offset = np.concatenate([[0], np.cumsum(self.stored_bytes)]).astype(np.int64).data
+        self._row = self.rows.astype(np.int64).data
+        self._check = checks.astype(np.uint64).data
+        # A block is compared if it was in the present turn of its shard; a shard that changed begins another one
+        self._compared = np.zeros(len(checks), np.int64)
+        self._turns = np.zeros(len(files), np.int64)
+        self._left = len(checks)
+        self._states: dict[int, tuple[int, ...]] = {}
+        self._comparing = [threading.Lock() for _ in range(FILES)]
         self._mapping: Mapping | None = None
-        edges = self._first_row * self.row_bytes
-        # Files can be mapped next to each other if all but the last one hold whole pages
-        self._joinable = self.mappable and not (edges[:-1] % PAGE).any()
+        self._mappable = self.mappable
+        self._open_files: OrderedDict[int, _File] = OrderedDict()
         self._lock = threading.Lock()
         self._own = threading.local()
 
@@ -141,172 +151,238 @@ class Column:
             shard_before = shard
         return runs
 
-    def read(self, first: int, last: int, out: NDArray[np.uint8]) -> None:
+    def first_row(self, number: int) -> int:
+        """Row with which a block begins; after the last block, the number of rows."""
+        return int(self._row[number])
+
+    def size(self, first: int, last: int) -> int:
+        """Bytes in memory of the blocks `first` to `last` - 1."""
+        return int(self._row[last] - self._row[first]) * self.row_bytes
+
+    def copy(self, first: int, last: int, out: memoryview) -> None:
+        """As `read`, for blocks of any shards, as they are in memory, out of the page cache."""
+        at, end = 0, -1
+        for number in range(first, last):
+            if number >= end:
+                shard = self.shard_of(number)
+                file, end = self._file(shard), self._first_blocks[shard + 1]
+                offset = self._place(number, shard) - at
+            size = self._offset[number + 1] - self._offset[number]
+            piece = out[at : at + size]
+            try:
+                _read(file.plain, offset + at, piece, file.path)
+            except OSError as error:
+                raise self._unreadable(number, shard, error) from error
+            if xxhash.xxh3_64_intdigest(piece) != self._check[number]:
+                self._compare(number, shard, piece)
+            at += size
+
+    def read(self, first: int, last: int, out: NDArray[np.uint8], *, cached: bool | None = None) -> None:
         """Read the blocks `first` to `last` - 1 of one shard, and compare each with its checksum.
 
         Args:
             first: number of the first block.
             last: number after the last one.
             out: (bytes,) uint8 that takes exactly these rows; reads are cheapest where it begins at a page.
+            cached: whether the page cache holds them, where the caller has looked.
 
         Raises:
             AlteredError: naming shard, block and both checksums, or both sizes.
         """
         shard = self.shard_of(first)
-        start, end = int(self._offset[first]), int(self._offset[last])
-        offset = start - int(self._offset[self._first_block[shard]]) + (npy.OFFSET if self.mappable else 0)
-        packed = out if self.mappable else np.empty(end - start, np.uint8)
         file = self._file(shard)
+        start = self._offset[first]
+        offset = self._place(first, shard)
+        packed = out if self.mappable else np.empty(self._offset[last] - start, np.uint8)
+        number = first
         try:
-            there = not file.direct or page_cache.holds(file.plain, offset, len(packed))
-            if not there:
+            if cached is None:
+                cached = not file.direct or page_cache.holds(file.plain, offset, len(packed))
+            if not cached:
                 self._fetch_directly(file, offset, packed)
+            whole = packed.data
             for number in range(first, last):
-                at = int(self._offset[number]) - start
-                piece = packed[at : at + int(self.stored_bytes[number])]
-                if there:  # block by block, so that the checksum finds the bytes in the processor's cache
+                at = self._offset[number] - start
+                piece = whole[at : self._offset[number + 1] - start]
+                if cached:  # block by block, so that the checksum finds the bytes in the processor's cache
                     _read(file.plain, offset + at, piece, file.path)
                 self._compare(number, shard, piece)
                 if not self.mappable:
-                    row = (int(self.rows[number]) - int(self.rows[first])) * self.row_bytes
-                    stop = (int(self.rows[number + 1]) - int(self.rows[first])) * self.row_bytes
+                    row, stop = ((self._row[one] - self._row[first]) * self.row_bytes for one in (number, number + 1))
                     self._unpack(number, shard, piece, out[row:stop])
         except OSError as error:
-            raise AlteredError(f"{file.path}: cannot be read: {error.strerror}", file.path.parent) from error
-
-    @property
-    def joined(self) -> NDArray[Any] | None:
-        """All rows, mapped next to each other: (rows, *shape). Those of a shard are there once it is `mapped`.
-
-        None where files are compressed or do not end with a page, or the system cannot do it.
-        """
-        if self._mapping is None and self._joinable:
-            with self._lock:
-                try:
-                    self._mapping = self._mapping or Mapping(self.bytes)
-                except OSError:
-                    self._joinable = False
-        if self._mapping is None:
-            return None
-        return self._mapping.data.view(self.dtype).reshape(-1, *self.stored.shape)
+            raise self._unreadable(number, shard, error) from error
 
     def cached(self, first: int, last: int) -> bool:
-        """Whether the page cache holds the blocks `first` to `last` - 1 of one shard as they are in memory."""
-        if not self.mappable or last > self._first_block[self.shard_of(first) + 1]:
+        """Whether the page cache seems to hold the blocks `first` to `last` - 1 of one shard as they are in memory.
+
+        To ask for every page would cost a fifth of what reading them does: their beginning and end are looked at.
+        """
+        if not self.mappable:
             return False
         shard = self.shard_of(first)
-        offset = int(self._offset[first] - self._offset[self._first_block[shard]]) + npy.OFFSET
-        return page_cache.holds(self._file(shard).plain, offset, int(self._offset[last] - self._offset[first]))
+        begin, size = self._place(first, shard), self._offset[last] - self._offset[first]
+        look = min(size, LOOK_BYTES)
+        file = self._file(shard)
+        return all(page_cache.holds(file.plain, at, look) for at in (begin, begin + size - look))
 
-    def mapped(self, shard: int, numbers: Integers) -> NDArray[Any]:
-        """A shard's rows in the page cache, with these blocks of it compared: (rows, *shape), read-only.
+    @property
+    def compared(self) -> bool:
+        """Whether `take_rows` has compared every block, as far as is known without a look at the files."""
+        return not self._left
 
-        A block is compared once, and again if the file changed on disk.
+    def take_rows(self, rows: Integers, out: NDArray[Any]) -> None:
+        """Copy any rows in any order: out[i] = row rows[i], its block compared; both (len(rows), *shape).
 
         Raises:
             AlteredError: as `read`.
         """
-        rows = self._map(shard)
-        for number in self.unchecked(numbers).tolist():
-            begin, end = (int(self.rows[one]) - int(self._first_row[shard]) for one in (number, number + 1))
-            self._compare(number, shard, rows[begin:end].reshape(-1).view(np.uint8))
-            self._checked[number] = True
-        return rows
-
-    def unchecked(self, numbers: Integers) -> Integers:
-        """Those of these blocks that `mapped` has not compared yet."""
-        return numbers[~self._checked[numbers]]
-
-    def take_rows(self, rows: Integers, out: NDArray[Any], scratch: NDArray[Any] | None = None) -> None:
-        """Copy any rows in any order: out[i] = row rows[i], its block compared; both (len(rows), *shape)."""
-        numbers = np.searchsorted(self.rows, rows, side="right") - 1
-        touched = np.unique(numbers)
         if not self.mappable:
-            for number in touched.tolist():
+            numbers = self.blocks_of(rows)
+            for number in np.unique(numbers).tolist():
                 chosen = np.flatnonzero(numbers == number)
-                out[chosen] = self.block(number)[rows[chosen] - int(self.rows[number])]
+                out[chosen] = self.block(number)[rows[chosen] - self._row[number]]
             return
-        # mode="clip" lets NumPy write into `out` without a second buffer; the range is right
-        shards = self.shards_of(touched)
-        if self.joined is not None:
-            for shard in np.unique(shards).tolist():
-                self.mapped(shard, touched[shards == shard])
-            np.take(self.joined, rows, axis=0, out=out, mode="clip")
-            return
-        if shards[0] == shards[-1]:
-            data = self.mapped(int(shards[0]), touched)
-            np.take(data, rows - self._first_row[shards[0]], axis=0, out=out, mode="clip")
-            return
-        # Two plain copies, shard by shard and then into order, are faster than one that scatters
-        shard_of = np.searchsorted(self._first_row, rows, side="right") - 1
-        order = np.argsort(shard_of, kind="stable")
-        edges = np.searchsorted(shard_of[order], np.arange(len(self._files) + 1))
-        gathered = np.empty_like(out) if scratch is None else scratch
-        for shard in np.unique(shards).tolist():
-            data = self.mapped(shard, touched[shards == shard])
-            part = slice(edges[shard], edges[shard + 1])
-            np.take(data, rows[order[part]] - self._first_row[shard], axis=0, out=gathered[part], mode="clip")
-        places = np.empty(len(rows), np.int64)
-        places[order] = np.arange(len(rows))
-        np.take(gathered, places, axis=0, out=out, mode="clip")
+        shards = np.searchsorted(self._first_row, rows, side="right") - 1
+        touched = np.flatnonzero(np.bincount(shards)).tolist()
+        while True:
+            known = {shard: self._placed(shard) for shard in touched}
+            if self._left:
+                self._compare_once(np.unique(self.blocks_of(rows)), {shard: turn for shard, (_, turn) in known.items()})
+            self._copy(rows, shards, out.reshape(-1).view(np.uint8))
+            if all(self._state(shard) == state for shard, (state, _) in known.items()):
+                return
+
+    def blocks_of(self, rows: Integers) -> Integers:
+        """Which block each of these rows lies in."""
+        numbers: Integers = np.searchsorted(self.rows, rows, side="right") - 1
+        return numbers
 
     def block(self, number: int) -> NDArray[Any]:
         """The rows of one block, read and compared just now: (rows, *shape)."""
-        count = int(self.rows[number + 1] - self.rows[number])
+        count = self._row[number + 1] - self._row[number]
         data = memory.aligned(count * self.row_bytes)
         self.read(number, number + 1, data)
         return data.view(self.dtype).reshape(count, *self.stored.shape)
 
-    def _compare(self, number: int, shard: int, data: NDArray[np.uint8]) -> None:
-        found, recorded = blocks.checksum(data.data), int(self._checks[number])
+    def _compare(self, number: int, shard: int, data: memoryview) -> None:
+        found, recorded = blocks.checksum(data), self._check[number]
         if found != recorded:
             path = self._files[shard].path
-            block = number - int(self._first_block[shard])
             raise AlteredError(
-                f"{path}: altered: block {block} (counted from 0; {self._told(number)}) has the xxh3 {found:016x}, "
-                f"{recorded:016x} is recorded; restore the file or make the shards again",
+                f"{path}: altered: {self._named(number, shard)} has the xxh3 {found:016x}, {recorded:016x} is "
+                f"recorded; restore the file or make the shards again",
                 path.parent,
             )
 
-    def _unpack(self, number: int, shard: int, packed: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    def _unpack(self, number: int, shard: int, packed: memoryview, out: NDArray[np.uint8]) -> None:
         import pyarrow as pa
 
-        data = pa.Codec(self._compression).decompress(packed, len(out))
-        if len(data) != len(out):
-            path = self._files[shard].path
-            raise AlteredError(f"{path}: block {number} unpacks to {len(data)} bytes, not {len(out)}", path.parent)
-        out[:] = np.frombuffer(data, np.uint8)
+        file = self._files[shard]
+        told = f"{file.path}: {self._named(number, shard)}"
+        try:  # a stream, since a codec does not tell how much of its result is the block
+            stream = pa.CompressedInputStream(pa.BufferReader(packed), self._compression)
+            found = int(stream.readinto(out)) + len(stream.read(1))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise AlteredError(
+                f"{told} cannot be unpacked: {in_one_line(error)}; make the shards again", file.directory
+            ) from error
+        if found != len(out):
+            many = f"{found:,}" if found < len(out) else "more"
+            raise AlteredError(
+                f"{told} unpacks to {many} bytes, not {len(out):,}; make the shards again", file.directory
+            )
+
+    def _compare_once(self, numbers: Integers, turns: dict[int, int]) -> None:
+        """Compare those of these blocks that were not yet, in these turns of their shards."""
+        for number in numbers[self._compared[numbers] != self._turns[self.shards_of(numbers)]].tolist():
+            shard, stripe = self.shard_of(number), number % len(self._comparing)
+            lock = self._comparing[stripe]
+            alone = lock.acquire(timeout=PATIENCE_SECONDS)
+            if not alone:
+                self._comparing[stripe] = threading.Lock()  # nobody waits any more for who is stuck
+            try:
+                if self._compared[number] == turns[shard]:
+                    continue
+                data = memory.POOL.take(self._offset[number + 1] - self._offset[number])
+                self.read(number, number + 1, data, cached=True)
+                with self._lock:
+                    if turns[shard] == self._turns[shard] != self._compared[number]:
+                        self._compared[number] = turns[shard]
+                        self._left -= 1
+            finally:
+                if alone:
+                    lock.release()
+
+    def _copy(self, rows: Integers, shards: Integers, out: NDArray[np.uint8]) -> None:
+        """Rows of files that are at their places."""
+        if not len(rows):
+            return
+        # Rows that follow one another in a file are one piece
+        begins = np.flatnonzero(np.concatenate([[True], (np.diff(rows) != 1) | (np.diff(shards) != 0)]))
+        sizes = np.diff(np.append(begins, len(rows))) * self.row_bytes
+        offsets = (rows[begins] - self._first_row[shards[begins]]) * self.row_bytes
+        if self._mapping is not None:
+            with contextlib.suppress(OSError):  # a page is not there, or this is not allowed: reading tells
+                self._mapping.copy(self._mapping.begins[shards[begins]] + offsets, sizes, out)
+                return
+        at = 0
+        for shard, offset, size in zip(shards[begins].tolist(), offsets.tolist(), sizes.tolist(), strict=True):
+            file = self._file(shard)
+            try:
+                _read(file.plain, npy.OFFSET + offset, out[at : at + size].data, file.path)
+            except OSError as error:
+                number = int(np.searchsorted(self.rows, self._first_row[shard] + offset // self.row_bytes, "right")) - 1
+                raise self._unreadable(number, shard, error) from error
+            at += size
+
+    def _named(self, number: int, shard: int) -> str:
+        return f"block {number - self._first_blocks[shard]} (counted from 0; {self._told(number)})"
+
+    def _place(self, number: int, shard: int) -> int:
+        """Where a block begins in its file."""
+        offset = self._offset[number] - self._offset[self._first_blocks[shard]]
+        return offset + npy.OFFSET if self.mappable else offset
+
+    def _unreadable(self, number: int, shard: int, error: OSError) -> AlteredError:
+        file = self._files[shard]
+        return AlteredError(
+            f"{file.path}: {self._named(number, shard)} cannot be read: {error.strerror}; look after the disk, restore "
+            f"the file or make the shards again",
+            file.directory,
+        )
 
     def _file(self, shard: int) -> "_File":
         """A shard's file, open; whoever reads keeps it open by holding it."""
         with self._lock:
             file = self._open_files.get(shard)
             if file is None:
-                file = self._open_files[shard] = self._opened(shard)
-                while len(self._open_files) > FILES:
-                    self._open_files.popitem(last=False)
-            else:
-                self._open_files.move_to_end(shard)
+                return self._opened(shard)
+            self._open_files.move_to_end(shard)
             return file
 
     def _opened(self, shard: int) -> "_File":
-        first, last = self._first_block[shard], self._first_block[shard + 1]
+        first, last = self._first_blocks[shard : shard + 2]
         rows = int(self._first_row[shard + 1] - self._first_row[shard])
         header = npy.header(self.dtype, (rows, *self.stored.shape)) if self.mappable else b""
-        return _File(self._files[shard].path, len(header) + int(self._offset[last] - self._offset[first]), header)
+        file = _File(self._files[shard].path, len(header) + self._offset[last] - self._offset[first], header)
+        self._open_files[shard] = file
+        while len(self._open_files) > FILES:
+            self._open_files.popitem(last=False)
+        return file
 
     def _fetch_directly(self, file: "_File", offset: int, out: NDArray[np.uint8]) -> None:
         """Fill `out` past the page cache: whole pages at their place, what is left over through a bounce buffer."""
         done = 0
         if offset % PAGE == 0 and out.ctypes.data % PAGE == 0:
             done = len(out) // PAGE * PAGE
-            _read(file.direct, offset, out[:done], file.path)
+            _read(file.direct, offset, out[:done].data, file.path)
         while done < len(out):
             at = (offset + done) // PAGE * PAGE
             skip = offset + done - at
             want = min(len(out) - done, BOUNCE - skip)
             bounce = self._bounce()[: -(-(skip + want) // PAGE) * PAGE]
-            _read(file.direct, at, bounce, file.path, at_least=skip + want)
+            _read(file.direct, at, bounce.data, file.path, at_least=skip + want)
             out[done : done + want] = bounce[skip : skip + want]
             done += want
 
@@ -316,36 +392,41 @@ class Column:
         bounce: NDArray[np.uint8] = self._own.bounce
         return bounce
 
-    def _map(self, shard: int) -> NDArray[Any]:
-        """A shard's rows, mapped; when the file changed since, it is compared as a whole and mapped anew.
+    def _placed(self, shard: int) -> tuple[tuple[int, ...], int]:
+        """A shard's file as it is now, mapped, and its turn: another one than before if the file changed."""
+        state = self._state(shard)
+        with self._lock:
+            if self._states.get(shard) == state:
+                return state, int(self._turns[shard])
+            self._open_files.pop(shard, None)
+            file = self._opened(shard)
+            if self._mapping is None and self._mappable:
+                sizes = np.diff(self._first_row) * self.row_bytes
+                try:
+                    self._mapping = Mapping(sizes.tolist())
+                except OSError:
+                    self._mappable = False
+            if self._mapping is not None:
+                self._mapping.place(shard, file.size - npy.OFFSET, file.plain, npy.OFFSET)
+            own = slice(*self._first_blocks[shard : shard + 2])
+            self._left += int(np.count_nonzero(self._compared[own] == self._turns[shard])) if self._turns[shard] else 0
+            self._turns[shard] += 1
+            self._states[shard] = state
+            return state, int(self._turns[shard])
 
-        Not before: bytes that were handed out lie where the new ones are going to be.
-        """
-        known, joined = self._file(shard).state(), self.joined
-        with self._lock:
-            found = self._maps.get(shard)
-            if found is not None and found[0] == known:
-                self._maps.move_to_end(shard)
-                return found[1]
-        if found is not None:
-            with self._lock:
-                self._open_files.pop(shard, None)
-            for number in range(int(self._first_block[shard]), int(self._first_block[shard + 1])):
-                self.block(number)
-        with self._lock:
-            first, last = int(self._first_row[shard]), int(self._first_row[shard + 1])
-            if joined is not None and self._mapping is not None:
-                file = self._opened(shard)
-                at = first * self.row_bytes
-                self._mapping.place(at, (last - first) * self.row_bytes, file.plain, npy.OFFSET)
-                rows = joined[first:last]
-            else:
-                shape = (last - first, *self.stored.shape)
-                rows = np.asarray(np.memmap(self._files[shard].path, self.dtype, "r", npy.OFFSET, shape))
-            self._maps[shard] = known, rows
-            while joined is None and len(self._maps) > FILES:
-                self._maps.popitem(last=False)
-            return rows
+    def _state(self, shard: int) -> tuple[int, ...]:
+        """What changes when somebody writes into a shard's file, or puts another in its place."""
+        path = self._files[shard].path
+        try:
+            status = os.stat(path)  # noqa: PTH116 - a fifth of the time of Path.stat
+        except OSError as error:
+            raise AlteredError(
+                f"{path}: cannot be read: {error.strerror}; restore the file or make the shards again", path.parent
+            ) from error
+        expected = npy.OFFSET + int(self._first_row[shard + 1] - self._first_row[shard]) * self.row_bytes
+        if status.st_size != expected:
+            raise AlteredError(f"{path}: {_sizes(expected, status.st_size)}", path.parent)
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class _File:
@@ -372,16 +453,6 @@ class _File:
             with contextlib.suppress(OSError):  # a file system without direct reads
                 self.direct = os.open(path, PLAIN | DIRECT)
 
-    def state(self) -> tuple[int, ...]:
-        """What changes when somebody writes into the file under this name, or puts another in its place."""
-        try:
-            status = os.stat(self.path)  # noqa: PTH116 - a fifth of the time of Path.stat
-        except OSError as error:
-            raise AlteredError(f"{self.path}: cannot be read: {error.strerror}", self.path.parent) from error
-        if status.st_size != self.size:
-            raise AlteredError(f"{self.path}: {_sizes(self.size, status.st_size)}", self.path.parent)
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
     def __del__(self) -> None:
         for descriptor in (self.plain, self.direct):
             if descriptor:
@@ -392,13 +463,12 @@ def _sizes(expected: int, found: int) -> str:
     return f"must have {expected:,} bytes, has {found:,}; restore the file or make the shards again"
 
 
-def _read(descriptor: int, offset: int, out: NDArray[np.uint8], path: Path, at_least: int | None = None) -> None:
+def _read(descriptor: int, offset: int, out: memoryview, path: Path, at_least: int | None = None) -> None:
     """Fill `out`, or `at_least` so many bytes of it, from an offset of a file."""
-    view = out.data
-    wanted = len(view) if at_least is None else at_least
+    wanted = len(out) if at_least is None else at_least
     done = 0
     while done < wanted:
-        count = os.preadv(descriptor, [view[done:]], offset + done)
+        count = os.preadv(descriptor, [out[done:] if done else out], offset + done)
         if count == 0:
             raise AlteredError(f"{path}: ends before byte {offset + wanted:,}; make the shards again", path.parent)
         done += count

@@ -1,14 +1,17 @@
 """Memory for reads: page-aligned, in huge pages, and recycled, since fresh memory costs more than the read into it."""
 
 import mmap
+import sys
 import threading
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 
 import numpy as np
 from numpy.typing import NDArray
 
 HUGE = 1 << 21
+LINE = 64
+FREE = 3
 
 
 def aligned(size: int) -> NDArray[np.uint8]:
@@ -65,3 +68,41 @@ class Pool:
 
 POOL = Pool(256 << 20)
 """Of the whole process: what one reader has done with serves the next."""
+
+
+class Ring:
+    """Large pieces for one who uses them one after the other: the one before the last may be the next, at no cost."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        self._lent: deque[NDArray[np.uint8]] = deque(maxlen=3)
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """Bytes of any content that begin at a page: (size,) uint8, to be used as long as views of it are held."""
+        for data in self._lent:
+            # The deque, this name and the argument hold it, and every view does
+            if len(data) >= size and sys.getrefcount(data) == FREE:
+                return data[:size]
+        data = POOL.take(-(-size // HUGE) * HUGE)
+        self._lent.append(data)
+        return data[:size]
+
+
+class Slab:
+    """Small pieces of one buffer after the other, each of which comes back when none of its pieces is held any more."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        self._data: NDArray[np.uint8] | None = None
+        self._at = 0
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """Bytes of any content: (size,) uint8 that begins at a multiple of 64, as tensors that share it must."""
+        if size > HUGE // 2:
+            return POOL.take(size)
+        if self._data is None or self._at + size > HUGE:
+            self._data = None  # its memory may be the next one's
+            self._data, self._at = POOL.take(HUGE), 0
+        begin = self._at
+        self._at += -(-size // LINE) * LINE
+        return self._data[begin : begin + size]

@@ -1,8 +1,8 @@
 """Reading shards: samples by index, each with its label, set number and origin, every byte compared before it is used.
 
 The small arrays of a split are compared with the checksums in `data.json` when they are read, a block of samples with
-its own when it is read: see `column`. A sample taken by its index stays in the page cache, mapped, and its block is
-compared once, or again if the file changes.
+its own when it is read: see `column`. A sample taken by its index comes from the page cache, and its block is compared
+once, or again if the file changes.
 """
 
 import stat

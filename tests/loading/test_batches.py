@@ -148,3 +148,20 @@ def test_a_preprocessor_that_loses_samples_is_named(split: Split) -> None:
 
     with pytest.raises(DataError, match=r"Half\.process must return as many samples as it got: expected 16, got 3"):
         Batches(split, 16, preprocessors=[Half()]).batch(1, 0)
+
+
+@pytest.mark.parametrize(("last", "count"), [("keep", 15), ("drop", 14), ("fill", 15)])
+def test_batches_that_no_epoch_has_are_refused(split: Split, last: Any, count: int) -> None:
+    batches = Batches(split, 7, last=last)
+    for number in (-1, count, count + 1):
+        with pytest.raises(IndexError, match=f"train has batches 0 to {count - 1} of 7 samples, got {number}"):
+            batches.batch(1, number)
+    with pytest.raises(
+        IndexError, match=f"train has batches 0 to {count - 1} of 7 samples, got {count - 1} to {count}"
+    ):
+        batches.stack(1, count - 1, 2)
+    for number in (-1, count + 1):
+        with pytest.raises(IndexError, match=f"prefetch begins at a batch from 0 to {count}, got {number}"):
+            next(batches.prefetch(1, number))
+    assert list(batches.prefetch(1, count)) == []
+    assert len(batches.batch(1, count - 1).x) == batches.size(count - 1)

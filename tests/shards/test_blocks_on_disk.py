@@ -1,6 +1,7 @@
 """Shards as they are written and read: every sample comes back, and every byte that does not belong is noticed."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -9,6 +10,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -385,6 +387,50 @@ def test_any_flipped_bit_of_a_compressed_block_is_noticed_before_it_is_unpacked(
         path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
         with pytest.raises(AlteredError, match=r"train-00001\.x\.blocks: altered: block \d"):
             read_all(directory)
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_a_block_with_the_right_checksum_that_does_not_unpack_is_named(tmp_path, compression):
+    split = shard_files.split(
+        tmp_path, np.zeros((40, 8), np.float32), np.zeros(40, np.int64), compression=compression, block_bytes=320
+    )
+    (column,) = split.columns.values()
+    path = tmp_path / "parts/0001/train-00001.x.blocks"
+    data = path.read_bytes()
+    begin, end = column._offset[1], column._offset[2]
+    packed, other = data[begin:end], pyarrow.Codec(compression)
+    column._file(0)  # is open from now on, and told to be as long as it was
+    for junk, message in {
+        bytes(end - begin): r"cannot be unpacked: \w+: ",
+        packed[:-3]: r"cannot be unpacked: \w+: ",
+        bytes(other.compress(bytes(100))): r"unpacks to 100 bytes, not 320",
+        bytes(other.compress(bytes(400))): r"unpacks to more bytes, not 320",
+    }.items():
+        path.write_bytes(data[:begin] + junk + data[end:])
+        column._check = [blocks.checksum(junk)] * len(column._check)
+        column._offset = [0, begin, begin + len(junk), len(data)]
+        with pytest.raises(AlteredError, match=rf"blocks: block 1 \(counted from 0; set 1\) {message}") as error:
+            column.block(1)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_disk_that_fails_is_told_with_file_and_block(tmp_path, monkeypatch, cached):
+    """Reads of /proc/self/mem fail as those of a broken disk do: nothing is at its beginning."""
+    split = shard_files.split(tmp_path, np.zeros((40, 8), np.float32), np.zeros(40, np.int64), block_bytes=320)
+    monkeypatch.setattr(page_cache, "holds", lambda *_: cached)
+    (column,) = split.columns.values()
+    split.read_block(0)
+    file = column._file(0)
+    broken = os.open("/proc/self/mem", os.O_RDONLY)
+    for descriptor in {file.plain, file.direct} - {0}:
+        os.dup2(broken, descriptor)
+    os.close(broken)
+    with pytest.raises(
+        AlteredError,
+        match=r"train-00001\.x\.npy: block 2 \(counted from 0; set 1\) cannot be read: Input/output error; look",
+    ):
+        split.read_block(2)
 
 
 @pytest.mark.parametrize("direct", [True, False])
