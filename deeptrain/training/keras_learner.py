@@ -130,7 +130,7 @@ class KerasLearner:
         if not self._seen:
             keras_checks.check_finite(parts)
             self._seen = True
-        told, outputs = self._called(compiled, parts)
+        told, outputs = self._called(compiled, _map(tensor_of, parts))
         metrics = {name: values.numpy() for name, values in told.items()}
         losses = metrics.pop("loss")
         if not np.isfinite(losses).all():
@@ -301,9 +301,9 @@ class KerasLearner:
                 f"and has {', '.join(extra[:3]) or 'nothing'} too many"
             )
 
-    def _called(self, compiled: Any, parts: Mapping[str, Any]) -> Any:
+    def _called(self, compiled: Any, tensors: Mapping[str, Any]) -> Any:
         try:
-            return compiled(self._tensors(parts))
+            return compiled(tensors)
         except self._tf.errors.OpError as error:
             raise TrainingError(f"{self.model.name}: TensorFlow refused a step: {in_one_line(error)}") from error
 
@@ -393,7 +393,8 @@ class KerasLearner:
         if key not in self._runs:
             self._runs[key] = self._compile_run(parts)
         with self._moving_kept(self._runs[key]):
-            return self._called(self._runs[key], parts)
+            # Copies: what comes out may be what went in, and is kept longer than the call.
+            return self._called(self._runs[key], _map(self._tf.constant, parts))
 
     def _compile_run(self, parts: Mapping[str, Any]) -> Any:
         tf = self._tf
@@ -480,9 +481,6 @@ class KerasLearner:
                 f"output {output} of several needs a loss that is a keras.losses.Loss, got {loss!r:.80}"
             )
         return loss
-
-    def _tensors(self, parts: Mapping[str, Any]) -> Any:
-        return _map(tensor_of, parts)
 
     def _targets(self, x: Arrays, y: Arrays, leading: int) -> Arrays:
         """Labels as the loss takes them: floats unless they are class numbers, with the output's last axis of one.

@@ -9,7 +9,7 @@ WORTH_IT = 64 << 10
 
 
 def tensor_of(array: np.ndarray) -> Any:
-    """The array as a tensor on the CPU; the same memory, which must not be changed, or a copy.
+    """The array as a tensor; on the CPU the same memory, which must not be changed while the tensor lives, or a copy.
 
     A large array whose memory begins where TensorFlow wants it is handed over by DLPack. TensorFlow ends the process on
     any other, so everything is asked before.
