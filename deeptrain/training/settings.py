@@ -86,6 +86,10 @@ class EverySettings(Section, frozen=True):
         return Every(**self.given)
 
 
+WATCHING = frozenset({"autoencoder_pictures", "data_logger", "layer_histograms", "prediction_pictures"})
+"""Ready-made callbacks that only look: they keep nothing and change nothing, so they are in no identity."""
+
+
 class CallbackUse(Use, frozen=True):
     """A callback the experiment names, and how often its `act` is called, if not as often as it says itself."""
 
@@ -259,7 +263,8 @@ class TrainingSettings(Section, frozen=True):
                 value[key] = Use.of(getattr(self, key)).plain()
         for key in ("optimizer", "loss"):
             value[key] = None if getattr(self, key) is None else Use.of(getattr(self, key)).plain()
-        value["callbacks"] = [CallbackUse.of(named).plain() for named in self.callbacks]
+        callbacks = [CallbackUse.of(named) for named in self.callbacks]
+        value["callbacks"] = [use.plain() for use in callbacks if use.use not in WATCHING]
         value["preprocessors"] = [Use.of(named).plain() for named in self.preprocessors]
         value["phases"] = [phase.relevant() for phase in sorted(self.phases, key=lambda phase: phase.epoch)]
         if not self.phases:

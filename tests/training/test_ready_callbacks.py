@@ -30,6 +30,7 @@ from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.learner import Fitted
 from deeptrain.training.settings import CallbackUse
 from tests import shard_files
+from tests.conftest import tree, write_experiment
 from tests.memory_journal import MemoryJournal
 from tests.numpy_learner import NumpyLearner
 
@@ -322,3 +323,43 @@ def test_an_experiment_names_them() -> None:
     ]
     with pytest.raises(UserCodeError, match="best_subset: raised TypeError"):
         from_experiment(["best_subset"], None)
+
+
+WATCHING = ["prediction_pictures", "data_logger", {"use": "layer_histograms", "arguments": {"of": ["outputs"]}}]
+KEEPING = [
+    {"use": "dynamic_threshold", "arguments": {"metric": "f1_score"}},
+    {"use": "best_subset", "arguments": {"size": 2, "metric": "f1_score"}},
+    {"use": "ReduceLROnPlateau", "arguments": {"patience": 1, "min_delta": 0.5}},
+    {"use": "CSVLogger", "arguments": {"filename": "epochs.csv"}},
+]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)  # Keras reads so
+def test_an_experiment_with_all_of_them_that_is_stopped_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    found, logs = [], []
+    for stopped, callbacks in ((True, [*KEEPING, *WATCHING]), (False, KEEPING)):
+        file = write_experiment(tmp_path / str(stopped))
+        store, settings = file.parent / "runs", {"training.callbacks": callbacks}
+        if stopped:
+            first = Trainer.from_experiment(file, store=store, settings=settings)
+            stop = on(Every(when=lambda state: state.iteration == 7))(lambda made: made.pause())
+            first.callbacks = {**first.callbacks, "stop": stop}
+            assert first.train().iteration == 7
+            first.close()
+        made = Trainer.from_experiment(file, store=store, settings=settings)
+        made.train()
+        made.close()
+        found.append(tree(store))
+        logs.append((made.live / "epochs.csv").read_text())
+        if stopped:
+            written = sorted(path.relative_to(made.live).as_posix() for path in made.live.rglob("*.p*"))
+            assert written == [
+                *[f"data_logger/epoch-000{number}.parquet" for number in (1, 2, 3)],
+                *[f"layer_histograms/00000{number}.png" for number in ("05", "10", "15")],
+                *[f"prediction_pictures/00000{number}.png" for number in ("05", "10", "15")],
+            ]
+    assert found[0] == found[1]
+    assert logs[0] == logs[1]
+    assert logs[0].count("\n") == 4

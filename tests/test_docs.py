@@ -1,0 +1,26 @@
+"""Every example in the docs about control runs, as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from deeptrain.training import runtime
+from tests.conftest import TOML, write_experiment
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.mark.parametrize("page", ["control.md"])
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)  # Keras reads so
+def test_the_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime.start(1, True)
+    write_experiment(tmp_path, toml=TOML).rename(tmp_path / "my.toml")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+    assert blocks
+    names: dict[str, object] = {"__name__": page}
+    for number, block in enumerate(blocks, 1):
+        exec(compile(block, f"{page}, example {number}", "exec"), names)
