@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from deeptrain.errors import DataError
-from deeptrain.formats import discovery
+from deeptrain.formats import discovery, wav
 from deeptrain.formats.registry import FORMATS
 from deeptrain.formats.writers import KINDS
 from deeptrain.shards import rewriting
@@ -266,3 +266,12 @@ def test_what_is_written_never_lies_in_memory_whole(tmp_path: Path):
     told = dict(line.split() for line in done.stdout.splitlines())
     assert list(told) == command[4:]
     assert max(map(int, told.values())) < 64, told
+
+
+def test_recordings_keep_their_rate(tmp_path: Path):
+    reading = Data([[np.ones((3, 2), np.int16), np.zeros((2, 2), np.int16)]], ["a", "b"]).write(tmp_path / "mine")
+    rewriting.rewrite(tmp_path / "mine", tmp_path / "first", "wav", rate=8000, **reading)
+    written = rewriting.rewrite(tmp_path / "first", tmp_path / "second", "wav")
+    assert [wav.rate(path) for path in written] == [8000, 8000]
+    with pytest.raises(DataError, match="wav needs the steps a second of recordings; say rate"):
+        rewriting.rewrite(tmp_path / "mine", tmp_path / "third", "wav", **reading)
