@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from deeptrain.errors import DataError
-from deeptrain.formats import discovery
+from deeptrain.formats import discovery, wav
 from deeptrain.formats.registry import FORMATS
 from deeptrain.formats.writers import KINDS
 from deeptrain.shards import rewriting
@@ -70,9 +70,15 @@ def samples(draw: Any, count: int, kind: str, dtypes: dict[str, str]) -> Any:
     return {"first": array("first", count, 2), "second": array("second", count, 2, 2)}
 
 
+KINDS_OF = ["rows", "scalars", "arrays", "pictures", "sequences", "several"]
+FITTING = {"image": ["pictures"], "wav": ["sequences"], **{to: ["rows", "scalars"] for to in TEXT}}
+
+
 @st.composite
-def data(draw: Any) -> Data:
-    kind = draw(st.sampled_from(["rows", "scalars", "arrays", "pictures", "sequences", "several"]))
+def data(draw: Any, formats: tuple[str, str]) -> Data:
+    """Mostly what one of the two formats can say."""
+    fitting = [kind for to in formats for kind in FITTING.get(to, KINDS_OF)]
+    kind = draw(st.sampled_from([*fitting, *fitting, *fitting, draw(st.sampled_from(KINDS_OF))]))
     dtypes = {name: draw(st.sampled_from(DTYPES)) for name in ("x", "first", "second")}
     if kind == "pictures":
         dtypes["x"] = draw(st.sampled_from(["uint8", "uint8", "float32"]))
@@ -80,7 +86,9 @@ def data(draw: Any) -> Data:
     sets = [draw(samples(count, kind, dtypes)) for count in counts]
     total = sum(counts)
     labels = draw(
-        st.one_of(
+        finite("float32", total)
+        if "svmlight" in formats
+        else st.one_of(
             st.none(),
             st.lists(st.sampled_from(["cat", "dog", 'a "b", c', "3"]), min_size=total, max_size=total),
             finite("int64", total),
@@ -115,11 +123,10 @@ def test_every_format_that_is_read_can_be_written():
     assert set(KINDS) == set(FORMATS)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(data(), st.sampled_from(sorted(KINDS)), st.sampled_from(sorted(KINDS)), st.booleans(), st.data())
-def test_from_any_format_to_any_other_and_back_nothing_is_lost(
-    tmp_path_factory, given_data, first, second, one_file, more
-):
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(KINDS)), st.sampled_from(sorted(KINDS)), st.booleans(), st.data())
+def test_from_any_format_to_any_other_and_back_nothing_is_lost(tmp_path_factory, first, second, one_file, more):
+    given_data = more.draw(data((first, second)))
     place = tmp_path_factory.mktemp("rewritten")
     said = given_data.write(place / "mine")
     expected, labels, numbers = read(place / "mine", **said)
@@ -266,3 +273,12 @@ def test_what_is_written_never_lies_in_memory_whole(tmp_path: Path):
     told = dict(line.split() for line in done.stdout.splitlines())
     assert list(told) == command[4:]
     assert max(map(int, told.values())) < 64, told
+
+
+def test_recordings_keep_their_rate(tmp_path: Path):
+    reading = Data([[np.ones((3, 2), np.int16), np.zeros((2, 2), np.int16)]], ["a", "b"]).write(tmp_path / "mine")
+    rewriting.rewrite(tmp_path / "mine", tmp_path / "first", "wav", rate=8000, **reading)
+    written = rewriting.rewrite(tmp_path / "first", tmp_path / "second", "wav")
+    assert [wav.rate(path) for path in written] == [8000, 8000]
+    with pytest.raises(DataError, match="wav needs the steps a second of recordings; say rate"):
+        rewriting.rewrite(tmp_path / "mine", tmp_path / "third", "wav", **reading)

@@ -1,5 +1,6 @@
 """Copying files durably: read and write 8 MiB at a time, fsync, fsync the directory."""
 
+import mmap
 import os
 from pathlib import Path
 
@@ -13,7 +14,7 @@ class Copy:
 
     def convert(self, source: Path, target: Path) -> None:
         target.mkdir(parents=True)
-        buffer = bytearray(BLOCK)
+        buffer = mmap.mmap(-1, BLOCK)  # begins at a page: into a bytearray the same read takes five times as long here
         view = memoryview(buffer)
         for path in sorted((source / "raw").iterdir()):
             with path.open("rb", buffering=0) as read, (target / path.name).open("wb", buffering=0) as write:
