@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeptrain.errors import DataError
-from deeptrain.metrics import checks
+from deeptrain.metrics import checks, confusion
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.metric import Average
 
@@ -42,29 +42,20 @@ def value(
     Raises:
         DataError: when they are not that.
     """
-    if np.ndim(labels) == 1:
-        numbers, scores = checks.classes(labels, outputs)
-        every = np.arange(scores.shape[1])
-        truth, decisions = numbers[:, None] == every, scores.argmax(axis=1)[:, None] == every
-        if from_counts is None:
-            checks.probabilities(scores)
-    else:
-        truth, scores = checks.several(labels, outputs)
-        decisions = scores > _thresholds(threshold, scores.shape[1])
-    each = np.ones(len(truth)) if weights is None else weights
     if from_counts is not None:
-        columns = _counts(truth, decisions, each)
+        columns = _counts(labels, outputs, weights, threshold)
         if average == "micro":
             return float(from_counts(*(column.sum() for column in columns), **arguments))
-        values = from_counts(*columns, **arguments)
-    elif average == "micro":
-        repeated = None if weights is None else np.repeat(weights, truth.shape[1])
-        return of_scores(truth.reshape(-1), scores.reshape(-1), repeated, threshold, **arguments)
+        values, support = from_counts(*columns, **arguments), columns[0] + columns[2]
     else:
+        truth, scores = _columns(labels, outputs)
+        if average == "micro":
+            repeated = None if weights is None else np.repeat(weights, truth.shape[1])
+            return of_scores(truth.reshape(-1), scores.reshape(-1), repeated, threshold, **arguments)
         pairs = zip(truth.T, scores.T, strict=True)
         values = np.array([of_scores(one, scored, weights, threshold, **arguments) for one, scored in pairs])
-    support = np.ones(truth.shape[1]) if average == "macro" else _total(truth, each)
-    support = np.where(np.isnan(values), 0.0, support)
+        support = _total(truth, weights)
+    support = np.where(np.isnan(values), 0.0, np.ones_like(support) if average == "macro" else support)
     return float(np.average(values[support > 0], weights=support[support > 0])) if support.any() else float("nan")
 
 
@@ -75,7 +66,24 @@ def _thresholds(threshold: Any, labels: int) -> Scores:
     return found
 
 
-def _counts(truth: Labels, decisions: Labels, weights: Scores) -> tuple[Scores, Scores, Scores, Scores]:
+def _columns(labels: ArrayLike, outputs: ArrayLike) -> tuple[Labels, Scores]:
+    """Labels as bool and probabilities, both (n, classes or labels)."""
+    if np.ndim(labels) != 1:
+        return checks.several(labels, outputs)
+    numbers, scores = checks.classes(labels, outputs)
+    checks.probabilities(scores)
+    return numbers[:, None] == np.arange(scores.shape[1]), scores
+
+
+def _counts(
+    labels: ArrayLike, outputs: ArrayLike, weights: Scores | None, threshold: Any
+) -> tuple[Scores, Scores, Scores, Scores]:
+    if np.ndim(labels) == 1:
+        numbers, scores = checks.classes(labels, outputs)
+        cells = confusion.matrix(numbers, scores.argmax(axis=1), scores.shape[1], weights)
+        return confusion.each_against_the_rest(cells)
+    truth, scores = checks.several(labels, outputs)
+    decisions = scores > _thresholds(threshold, scores.shape[1])
     return (
         _total(truth & decisions, weights),
         _total(~truth & decisions, weights),
@@ -84,6 +92,8 @@ def _counts(truth: Labels, decisions: Labels, weights: Scores) -> tuple[Scores, 
     )
 
 
-def _total(chosen: Labels, weights: Scores) -> Scores:
+def _total(chosen: Labels, weights: Scores | None) -> Scores:
+    if weights is None:
+        return np.asarray(chosen.sum(axis=0), np.float64)
     found: Scores = np.where(chosen, weights[:, None], 0.0).sum(axis=0)
     return found

@@ -18,6 +18,22 @@ def matrix(truth: Integers, said: Integers, classes: int, weights: Scores | None
     return cells.astype(np.float64).reshape(classes, classes)
 
 
+def each_against_the_rest(cells: Scores) -> tuple[Scores, Scores, Scores, Scores]:
+    """tp, fp, fn, tn of every class, each (classes,) float64, from the matrix."""
+    tp = np.diagonal(cells)
+    wrong = cells - np.diag(tp)
+    fp, fn, labelled = wrong.sum(axis=0), wrong.sum(axis=1), cells.sum(axis=1)
+    # The others are added up from both sides: a difference from the total would leave a little where there are none.
+    return tp, fp, fn, np.maximum(_others(labelled) - fp, 0)
+
+
+def _others(weights: Scores) -> Scores:
+    below = np.append(0.0, np.cumsum(weights)[:-1])
+    above = np.append(np.cumsum(weights[::-1])[::-1][1:], 0.0)
+    found: Scores = below + above
+    return found
+
+
 def balanced_accuracy(cells: Scores) -> float:
     """The mean recall of the classes that are there; nan when there is only one."""
     labelled = cells.sum(axis=1)

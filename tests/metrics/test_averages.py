@@ -123,3 +123,16 @@ def test_of_equal_outputs_as_many_are_among_the_first_k_as_there_is_room_for():
     generator = np.random.Generator(np.random.Philox(4))
     labels, outputs = generator.integers(0, 4, 50), generator.random((50, 4))
     assert top2(labels, outputs) == pytest.approx(peer.top_k_accuracy_score(labels, outputs, k=2, labels=range(4)))
+
+
+@settings(max_examples=25)
+@given(samples=CLASSES)
+def test_class_numbers_and_their_one_hot_rows_are_the_same_question(samples):
+    labels, outputs, said, weights = classes(samples)
+    rows, decisions = (labels[:, None] == THREE).astype(int), (said[:, None] == THREE).astype(float)
+    for name in ("f1_score", "f_beta", "precision", "recall", "specificity", "jaccard", "informedness"):
+        for average in ("macro", "micro", "weighted"):
+            metric = names.get(f"{name}_{average}")
+            for given_weights in (None, weights, weights / 3):
+                one, other = metric(labels, outputs, given_weights), metric(rows, decisions, given_weights)
+                np.testing.assert_allclose(one, other, atol=1e-12, equal_nan=True, err_msg=metric.name)
