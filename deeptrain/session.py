@@ -22,11 +22,14 @@ from deeptrain.loading.fed import fed
 from deeptrain.loading.feed import Feed
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
 from deeptrain.loading.window_feed import WindowFeed
-from deeptrain.metrics import checks, names
+from deeptrain.metrics import checks, of_output
 from deeptrain.metrics.metric import Metric
+from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.shards import conversion, layout, reading
+from deeptrain.shards.outputs import parts
 from deeptrain.shards.progress import Watch, nobody
 from deeptrain.shards.reading import Shards
+from deeptrain.shards.settings import ONLY
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays, building, runtime
 from deeptrain.training.callbacks import callbacks
@@ -98,6 +101,7 @@ class Opened:
             class_weights=class_weights,
             labels_are_input=self.shards.info.labels_are_input,
             own_weights=not drawn,
+            per_step=self.shards.info.per_step,
         )
 
     def after(self, epoch: int) -> "Opened":
@@ -108,9 +112,9 @@ class Opened:
         return self
 
     @functools.cached_property
-    def metrics(self) -> tuple[Metric, ...]:
+    def metrics(self) -> tuple[Metric, ...] | tuple[MetricOfOutput, ...]:
         """The metrics the experiment names, checked against the kind of its labels."""
-        return names.checked(self.plan.experiment.training.metrics, self.shards.info.kind)
+        return of_output.checked(self.plan.experiment.training.metrics, self.shards.info.kind)
 
     def learner(self, variables: Mapping[str, np.ndarray] | None = None) -> KerasLearner:
         """The model as its seed or its initial weights make it, or with all its variables set."""
@@ -156,7 +160,7 @@ def open_data(plan: Lineage) -> Opened:
 def _refuse_early(opened: Opened) -> None:
     """What the settings ask of the data and the data do not give, before hours are spent on training."""
     plan, shards = opened.plan, opened.shards
-    names.checked(plan.experiment.training.metrics, shards.info.kind)
+    of_output.checked(plan.experiment.training.metrics, shards.info.kind)
     samples, batch_size = len(shards.split("train")), plan.experiment.training.batch_size
     if batch_size > samples:
         raise DataError(
@@ -164,7 +168,7 @@ def _refuse_early(opened: Opened) -> None:
         )
     split = shards.split(plan.calibration_split)
     if "threshold" in plan.stages:
-        checks.both_classes(split.labels > 0)
+        checks.both_classes(parts(split.labels)[plan.output or ONLY] > 0)
     if "subset" in plan.stages:
         sets, size = len(np.unique(split.sets)), plan.experiment.calibration.subset_size
         if size > sets:
@@ -230,16 +234,12 @@ def _made(
         kind=opened.shards.info.kind,
         outputs=opened.plan.experiment.model.outputs,
         metrics=opened.metrics,
-        key_metric=_key_metric(settings.key_metric),
+        key_metric=of_output.canonical(settings.key_metric),
         callbacks=callbacks(settings.callbacks, opened.plan.experiment.beside),
         autosave_seconds=settings.autosave_seconds,
         journal=journal,
         watch=watch,
     )
-
-
-def _key_metric(name: str) -> str:
-    return name if name == "loss" else names.get(name).name
 
 
 def _without_store(plan: Lineage, watch: Callable[[Progress], None] | None) -> Trainer:

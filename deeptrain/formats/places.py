@@ -46,6 +46,7 @@ def find(
     beside: Path | None = None,
     labels: str | Path | None = None,
     label_column: str | None = None,
+    others: Sequence[Path] = (),
 ) -> Found:
     """The files of a data set and of its labels; arguments as for `discovery.open`.
 
@@ -72,7 +73,7 @@ def find(
     inside = entries(path)
     folders = [entry for entry in inside if entry.is_dir()]
     plain = [entry for entry in inside if entry not in folders]
-    taken = {os.path.realpath(file) for file in said}
+    taken = {os.path.realpath(file) for file in (*said, *others)}
     if labels is not None and str(labels) not in NO_PLACES:
         taken.add(os.path.realpath(labels))
     plain = [entry for entry in plain if os.path.realpath(entry) not in taken]

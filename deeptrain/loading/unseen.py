@@ -56,10 +56,12 @@ class Way:
         """
         try:
             labels, reading = settings["labels"], msgspec.convert(settings["reading"], ReadingSettings)
-            column = None if isinstance(labels, str) or labels["path"] else labels["column"]
-            others = {column, settings["weights"], settings["splits"]["group"], *reading.ignored} - {None}
-            told = msgspec.convert([settings["format"], settings["loader"]], tuple[str | None, str | None])
-            return cls(*told, reading, msgspec.convert(others, frozenset[str]), settings["shape"] is not None)
+            told = {} if isinstance(labels, str) else labels
+            several = bool(told) and all(isinstance(one, Mapping) for one in told.values())
+            columns = {one["column"] for one in (told.values() if several else [told]) if one and not one["path"]}
+            others = {*columns, settings["weights"], settings["splits"]["group"], *reading.ignored} - {None}
+            files = msgspec.convert([settings["format"], settings["loader"]], tuple[str | None, str | None])
+            return cls(*files, reading, msgspec.convert(others, frozenset[str]), settings["shape"] is not None)
         except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ArtifactError(f"{source}: not the manifest of shards: {error!r}") from error
 

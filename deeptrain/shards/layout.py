@@ -187,8 +187,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def plain(self) -> dict[str, Any]:
         """As dicts, lists, text and numbers, for JSON."""
-        result: dict[str, Any] = msgspec.to_builtins(self)
-        return result
+        return {**msgspec.to_builtins(self), "info": self.info.plain()}
 
     @classmethod
     def read(cls, directory: Path) -> Self:

@@ -20,6 +20,7 @@ from deeptrain.errors import DataError
 from deeptrain.formats import discovery
 from deeptrain.formats.cells import is_number
 from deeptrain.formats.discovery import Reading
+from deeptrain.formats.labelling import Steps
 from deeptrain.seeds import permutation
 
 ROWS = 4096
@@ -107,6 +108,8 @@ def from_format(
         destination = target / f"set-{len(written) + 1}.npy"
         _write_array(destination, chunk.inputs[raw.inputs[0].name])
         written.append(destination)
+        if isinstance(chunk.labels, Steps):
+            raise DataError(f"{path}: its labels are sequences; only one label a sample becomes an array")
         if chunk.labels is not None:
             cells.append(np.asarray(chunk.labels))
     if not written:

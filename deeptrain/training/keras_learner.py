@@ -24,7 +24,15 @@ class KerasLearner:
     any k, so the grouping changes no bit (without XLA), and one trace serves every k.
     """
 
-    def __init__(self, model: Any, optimizer: Any, loss: Callable[..., Any] | Mapping[str, Any], kind: Kind) -> None:
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        loss: Callable[..., Any] | Mapping[str, Any],
+        kind: Kind | Mapping[str, Kind],
+        *,
+        loss_weights: Mapping[str, float] | None = None,
+    ) -> None:
         """Take a model that was built within `fresh_names_and_seeds`, and is taken within it too.
 
         Args:
@@ -32,6 +40,7 @@ class KerasLearner:
             optimizer: a `keras.optimizers.Optimizer`, not yet built.
             loss: a `keras.losses.Loss`; of several outputs one for all, or one for each by its name.
             kind: of the task; labels that are no class numbers are fed as floats of the output's shape.
+            loss_weights: what the loss of each of several outputs is multiplied with in their sum; 1 for others.
         """
         import tensorflow as tf
 
@@ -45,6 +54,7 @@ class KerasLearner:
         self.optimizer.build(model.trainable_variables)
         self._kind = kind
         self._given_loss = loss
+        self._loss_weights = dict(loss_weights or {})
         self._fits: dict[tuple[Any, ...], Any] = {}
         self._runs: dict[tuple[Any, ...], Any] = {}
         self._named = named_variables(model, optimizer, self._global_seeds)
@@ -62,7 +72,7 @@ class KerasLearner:
         weights: np.ndarray | None = None,
         mask: Arrays | None = None,
         begins: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Arrays]:
+    ) -> tuple[Arrays, Arrays]:
         """Fit batches in one call: see `Learner.fit`."""
         begins = begins if self._recurrent else None
         parts = _present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
@@ -70,14 +80,17 @@ class KerasLearner:
         if key not in self._fits:
             self._fits[key] = self._compile_fit(parts)
         losses, outputs = self._fits[key](self._tensors(parts))
-        return losses.numpy(), mapped(np.asarray, outputs)
+        outputs = mapped(np.asarray, outputs)
+        return self._told(losses.numpy(), outputs), outputs
 
     def evaluate(
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
-    ) -> tuple[float, Arrays]:
+    ) -> tuple[float | Mapping[str, float], Arrays]:
         """Loss and outputs of a batch: see `Learner.evaluate`."""
         loss, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
-        return float(loss.numpy()), mapped(np.asarray, outputs)
+        outputs = mapped(np.asarray, outputs)
+        told = self._told(loss.numpy(), outputs)
+        return {name: float(part) for name, part in told.items()} if isinstance(told, Mapping) else float(told), outputs
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:
         """Raw outputs of a batch: see `Learner.predict`."""
@@ -150,10 +163,10 @@ class KerasLearner:
                     state.assign(tf.where(one["begins"], tf.zeros_like(state.value), state.value))
             with tf.GradientTape() as tape:
                 outputs = self._outputs(one, training=True)
-                loss = self._loss(one, outputs, training=True)
+                loss, told = self._loss(one, outputs, training=True)
                 scaled = optimizer.scale_loss(loss)
             optimizer.apply(tape.gradient(scaled, model.trainable_variables), model.trainable_variables)
-            return tf.cast(loss, tf.float32), outputs
+            return tf.cast(told, tf.float32), outputs
 
         specification = _map(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), parts)
         shapes = model.compute_output_shape(_map(lambda part: part.shape[1:], parts["x"]))
@@ -196,7 +209,7 @@ class KerasLearner:
 
         def run(given: Any) -> Any:
             outputs = self._outputs(given, training=False)
-            return (self._loss(given, outputs, training=False), outputs) if "y" in given else outputs
+            return (self._loss(given, outputs, training=False)[1], outputs) if "y" in given else outputs
 
         specification = _map(lambda part: tf.TensorSpec(part.shape, part.dtype), parts)
         with as_when_built(self._global_seeds):
@@ -221,17 +234,32 @@ class KerasLearner:
         # Without the mask that Keras hangs on them: padding is in the weights already, and would count twice.
         return self._tf.nest.map_structure(self._tf.identity, outputs)
 
-    def _loss(self, given: Mapping[str, Any], outputs: Any, *, training: bool) -> Any:
+    def _loss(self, given: Mapping[str, Any], outputs: Any, *, training: bool) -> tuple[Any, Any]:
+        """The loss that is trained on, and what is told of it: itself, or with it the loss of each output."""
+        tf = self._tf
         if isinstance(outputs, Mapping):
             # Not by Keras: it keeps means of several losses in variables that no checkpoint holds.
-            parts = [
-                self._loss_of(name)(given["y"][name], outputs[name], sample_weight=given.get("weights"))
+            parts = {
+                name: self._loss_of(name)(given["y"][name], outputs[name], sample_weight=given.get("weights"))
                 for name in sorted(outputs)
+            }
+            weighted = [
+                part * self._loss_weights[name] if name in self._loss_weights else part for name, part in parts.items()
             ]
-            return self._tf.add_n([*parts, *map(self._tf.reduce_sum, self.model.losses)])
-        return self.model.compute_loss(
+            loss = tf.add_n([*weighted, *map(tf.reduce_sum, self.model.losses)])
+            return loss, tf.stack([loss, *parts.values()])
+        loss = self.model.compute_loss(
             x=given["x"], y=given["y"], y_pred=outputs, sample_weight=given.get("weights"), training=training
         )
+        return loss, loss
+
+    @staticmethod
+    def _told(losses: np.ndarray, outputs: Arrays) -> Arrays:
+        """Losses (...), or of several outputs (..., 1 + outputs) as `_loss` stacks them, by their names."""
+        if not isinstance(outputs, Mapping):
+            return losses
+        names = ["loss", *(f"{name}.loss" for name in sorted(outputs))]
+        return {name: losses[..., index] for index, name in enumerate(names)}
 
     def _loss_of(self, output: str) -> Any:
         import keras

@@ -23,7 +23,7 @@ class Learner(Protocol):
         weights: np.ndarray | None = None,
         mask: Arrays | None = None,
         begins: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Arrays]:
+    ) -> tuple[Arrays, Arrays]:
         """Fit batches one after the other in one call; the bytes are those of as many single calls.
 
         Args:
@@ -35,14 +35,18 @@ class Learner(Protocol):
             begins: (iterations,) bool, whether the states of recurrent layers are reset before each; never if None.
 
         Returns:
-            losses: (iterations,) float32, each before its update; outputs: (iterations, batch, ...) of the same.
+            losses: (iterations,) float32, each before its update; of several outputs a mapping of "loss", which is
+                trained on, and "NAME.loss" of each output; outputs: (iterations, batch, ...) of the same.
         """
         ...
 
     def evaluate(
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
-    ) -> tuple[float, Arrays]:
-        """The loss of a batch and the outputs for it; changes nothing that training sees."""
+    ) -> tuple[float | Mapping[str, float], Arrays]:
+        """The loss of a batch, or its losses as `fit` names them, and the outputs for it.
+
+        Changes nothing that training sees.
+        """
         ...
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:

@@ -7,8 +7,9 @@ import msgspec
 from msgspec import Meta
 
 from deeptrain.loading.settings import WindowSettings
-from deeptrain.metrics import names
+from deeptrain.metrics import names, of_output
 from deeptrain.settings import Section, Use
+from deeptrain.shards.settings import ONLY
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -55,9 +56,11 @@ class TrainingSettings(Section, frozen=True):
         optimizer: a name from `keras.optimizers` or "module:name"; its arguments hold the learning rate.
         schedule: a learning-rate schedule from `keras.optimizers.schedules` or "module:name"; one that depends on the
             total number of steps is told it in its own arguments, since `epochs` may grow.
-        loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels.
+        loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels; of several outputs a
+            table of these by the outputs' names, or one for all.
+        loss_weights: what the loss of each of several outputs counts for in their sum; 1 for those that are not named.
         metrics: names of metrics, computed over the whole validation split, and over the epoch's batches where
-            they are made of counts.
+            they are made of counts; of one of several outputs "OUTPUT.METRIC".
         key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
         callbacks: what acts between epochs, such as "early_stopping".
         preprocessors: what is done to every batch or window, one after the other, such as "normalise".
@@ -87,7 +90,8 @@ class TrainingSettings(Section, frozen=True):
     batch_size: Positive = 32
     optimizer: str | Use = "adam"
     schedule: Use | None = None
-    loss: str | Use | None = None
+    loss: str | Use | dict[str, str | Use] | None = None
+    loss_weights: dict[str, Annotated[float, Meta(ge=0)]] | None = None
     metrics: tuple[str, ...] = ()
     key_metric: str = "loss"
     callbacks: tuple[str | Use, ...] = ()
@@ -106,10 +110,11 @@ class TrainingSettings(Section, frozen=True):
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """Metrics are known and named once, and the key metric is one of them."""
-        known = {name: metric.name for name in self.metrics if (metric := names.find(name)) is not None}
+        known = {name: of_output.canonical(name) for name in self.metrics}
         for name in self.metrics:
-            if name not in known:
-                yield "metrics", f"unknown metric; {names.hint(name)}", name
+            metric = of_output.split(name)[1]
+            if names.find(metric) is None:
+                yield "metrics", f"unknown metric; {names.hint(metric)}", name
         if len(set(known.values())) != len(known) or len(set(self.metrics)) != len(self.metrics):
             yield "metrics", "expected each metric once", list(self.metrics)
         if self.key_metric != "loss" and self.key_metric not in self.metrics:
@@ -129,13 +134,23 @@ class TrainingSettings(Section, frozen=True):
     def relevant(self) -> dict[str, Any]:
         """In one spelling: bare names as tables, metrics by their own names."""
         value = Section.relevant(self)
-        for key in ("optimizer", "loss"):
-            value[key] = None if getattr(self, key) is None else Use.of(getattr(self, key)).plain()
+        value["optimizer"] = Use.of(self.optimizer).plain()
+        value["loss"] = {name: Use.of(loss).plain() for name, loss in self.losses.items()} or None
+        if ONLY in self.losses:
+            value["loss"] = value["loss"][ONLY]
+        if self.loss_weights is None:
+            del value["loss_weights"]
         for key in ("callbacks", "preprocessors"):
             value[key] = [Use.of(named).plain() for named in getattr(self, key)]
-        value["metrics"] = [metric.name for metric in map(names.find, self.metrics) if metric is not None]
-        metric = names.find(self.key_metric)
-        return {**value, "key_metric": self.key_metric if metric is None else metric.name}
+        value["metrics"] = [of_output.canonical(name) for name in self.metrics]
+        return {**value, "key_metric": of_output.canonical(self.key_metric)}
+
+    @property
+    def losses(self) -> dict[str, str | Use]:
+        """The loss that was asked for, under `ONLY`, or the losses by output; empty where the labels tell it."""
+        if isinstance(self.loss, dict):
+            return self.loss
+        return {} if self.loss is None else {ONLY: self.loss}
 
     def order_of(self, numbered: bool) -> Literal["sets", "blocks", "samples", "none"]:
         """The order that was asked for, or the one that fits the data.

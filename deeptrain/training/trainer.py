@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import Interrupted, TrainingError
+from deeptrain.loading import arrays
 from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
@@ -17,6 +18,7 @@ from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import remembering
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics.metric import Kind, Metric
+from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training import judging, signals
 from deeptrain.training.callbacks import Callback, memory_of
 from deeptrain.training.history import History
@@ -50,9 +52,9 @@ class Trainer:
         val_data: Feed | Batches | None = None,
         *,
         epochs: int = 1,
-        kind: Kind = "binary",
+        kind: Kind | Mapping[str, Kind] = "binary",
         outputs: OutputKind = "probabilities",
-        metrics: Sequence[Metric] = (),
+        metrics: Sequence[Metric] | Sequence[MetricOfOutput] = (),
         key_metric: str = "loss",
         callbacks: Mapping[str, Callback] | None = None,
         autosave_seconds: float = 60.0,
@@ -67,7 +69,7 @@ class Trainer:
             train_data: what it is fit on; batches, or windows of sequences.
             val_data: what each epoch is validated on; without it the key metric is of the training batches.
             epochs: how many `train` trains; may be raised later.
-            kind: of the task.
+            kind: of the task, by output where there are several.
             outputs: what the model's outputs are.
             metrics: computed for each epoch.
             key_metric: "loss" or one of the metrics' names.
@@ -87,9 +89,9 @@ class Trainer:
         self._windowed = isinstance(self.train_data, WindowFeed)
         self._remembering = remembering(self.train_data.preprocessors)
         self.epochs = epochs
-        self.kind: Kind = kind
+        self.kind = kind
         self.outputs: OutputKind = outputs
-        self.metrics = tuple(metrics)
+        self.metrics: tuple[Metric | MetricOfOutput, ...] = tuple(metrics)
         chosen = {metric.name: metric for metric in self.metrics}.get(key_metric)
         if key_metric != "loss" and chosen is None:
             raise TrainingError(f"key_metric must be loss or one of {[m.name for m in metrics]}, got {key_metric}")
@@ -262,9 +264,8 @@ class Trainer:
         at = self.position
         begun = self._clock()
         group = self.train_data.group(at, self._pace.size)
-        losses, outputs = self.learner.fit(
-            group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins
-        )
+        found, outputs = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
+        losses = found["loss"] if isinstance(found, Mapping) else found
         self._refuse_non_finite(losses, at)
         steps = np.arange(len(group), dtype=np.int64)
         windows = at.window + steps if self._windowed else np.zeros_like(steps)
@@ -273,7 +274,7 @@ class Trainer:
         # One assignment: an exception before it leaves the state where the group began, and none can come within.
         self.state = self.state.with_(
             position=self.train_data.after(at, len(group)),
-            tally=self._tallied(losses, group, outputs),
+            tally=self._tallied(found, group, outputs),
             preprocessors=self._preprocessing(),
         )
         self._pace.took(len(group), self._clock() - begun)
@@ -284,13 +285,9 @@ class Trainer:
         if self.position.batch == len(self.train_data):
             self._tell("validate", last)
 
-    def _tallied(self, losses: np.ndarray, group: Group, outputs: Arrays) -> Tally:
-        y = group.y
-        if isinstance(outputs, Mapping) or isinstance(y, Mapping):
-            # What is right or wrong is only asked of one output.
-            nothing = np.zeros((len(losses), int(group.counted[0])))
-            return self.state.tally.plus(losses, nothing, nothing, "values", group.real)
-        return self.state.tally.plus(losses, y, interpret(outputs, self.kind, self.outputs), self.kind, group.real)
+    def _tallied(self, losses: Arrays, group: Group, outputs: Arrays) -> Tally:
+        said = interpret(outputs, self.kind, self.outputs)
+        return self.state.tally.plus(losses, group.y, said, self.kind, group.real)
 
     def _preprocessing(self) -> dict[str, dict[str, Any]]:
         """What preprocessors keep, as a checkpoint holds it."""
@@ -319,17 +316,16 @@ class Trainer:
     def _validate(self, last: int) -> dict[str, float]:
         if self.val_data is None:
             return {}
-        loss, outputs = judging.evaluate(self.learner, self.val_data, self._between_validating)
-        found = {"loss": loss}
+        found, outputs = judging.evaluate(self.learner, self.val_data, self._between_validating)
         probabilities = interpret(outputs, self.kind, self.outputs)
-        if not (np.isfinite(probabilities).all() and np.isfinite(found["loss"])):
+        if not (arrays.finite(probabilities) and np.isfinite(found["loss"])):
             raise TrainingError(
                 f"the model's outputs for the validation split, or its loss, are not finite after epoch "
                 f"{self.position.epoch}: training stops and the last good checkpoint stays"
             )
         if self.metrics:
-            labels = self.val_data.labels
-            said = as_labels(probabilities, labels, self.kind)
+            labels: Any = self.val_data.labels
+            said: Any = as_labels(probabilities, labels, self.kind)
             found |= {metric.name: metric(labels, said) for metric in self.metrics}
         self._remember_preprocessing()  # what validation showed them is not theirs to keep
         self._tell("checkpoint", last)
