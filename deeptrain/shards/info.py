@@ -135,8 +135,6 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 msgspec.structs.force_setattr(self, field, dict(sorted(getattr(self, field).items())))
         if self.labels_are_input and self.kind != "values":
             raise ValueError(f"labels that are the input have the kind values, got {self.kind}")
-        if self.per_step and not any(one.sequence for one in self.inputs):
-            raise ValueError("labels are one a step of sequences, but no input is a sequence")
         for output in self.named or (ONLY,):
             self._check_classes(output)
 
