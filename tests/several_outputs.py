@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tests.conftest import write_experiment
 from tests.memory_split import series
 
-TABLE_BUILDER = '''
+TABLE_BUILDER = """
 def build(data):
     import keras
     from keras import layers
@@ -24,7 +24,7 @@ def build(data):
         "cost": layers.Dense(data.outputs["cost"])(x),
     }
     return keras.Model(inputs, outputs)
-'''
+"""
 
 TABLE = """
 [experiment]
@@ -53,7 +53,7 @@ batch_size = 16
 loss = { cost = "mean_absolute_error" }
 loss_weights = { cost = 0.5 }
 metrics = ["sick.f1", "cost.mean_absolute_error"]
-key_metric = "sick.f1"
+key_metric = "cost.mean_absolute_error"
 threads = 1
 preprocessors = ["normalise"]
 
@@ -64,7 +64,7 @@ subset_size = 2
 dpi = 50
 """
 
-STEPS_BUILDER = '''
+STEPS_BUILDER = """
 def build(data):
     import keras
     from keras import layers
@@ -76,7 +76,7 @@ def build(data):
         "phase": layers.Dense(data.outputs["phase"], activation="softmax")(x),
     }
     return keras.Model(inputs, outputs)
-'''
+"""
 
 STEPS = """
 [experiment]

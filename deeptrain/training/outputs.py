@@ -24,7 +24,7 @@ def interpret(outputs: Arrays, kind: Kind | Mapping[str, Kind], given: OutputKin
         binary: (...) probabilities of the positive class; classes: (..., classes) probabilities; values: float64.
         All float64, so that nothing is lost after the model.
     """
-    return each(lambda one, its: _interpreted(one, its, given), outputs, kinds(kind, outputs))  # type: ignore[no-any-return]
+    return each(lambda its, one: _interpreted(one, its, given), kinds(kind, outputs), outputs)  # type: ignore[no-any-return]
 
 
 def _interpreted(outputs: np.ndarray, kind: Kind, given: OutputKind) -> np.ndarray:
