@@ -2,8 +2,10 @@
 
 import argparse
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 import numpy as np
@@ -159,6 +161,24 @@ def test_a_training_of_several_outputs_that_is_stopped_ends_in_the_same_bytes(
     whole = tree(undisturbed.parent / "runs")
     assert {name: whole[name] for name in made} == made
     assert any(name.endswith("progress.json") for name in made)
+
+
+def test_the_documented_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    section = document.split("## Several outputs\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"```(\w+)\n(.*?)```", section, flags=re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["python", "toml", "python", "python"]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(blocks[0][1], "docs/data.md", "exec"), names)
+    Path("clinic.toml").write_text(blocks[1][1])
+    Path("clinic_model.py").write_text(blocks[2][1])
+    trainer = Trainer.from_experiment("clinic.toml", store="runs")
+    trainer.train()
+    trainer.close()
+    exec(compile(blocks[3][1], "docs/data.md", "exec"), names)
+    assert names["said"].keys() == {"diabetic", "cost"}
+    assert trainer.results[-1].validation["cost.loss"] < trainer.results[0].validation["cost.loss"]
 
 
 def test_labels_of_steps_are_those_of_their_series_in_every_split(steps: Path) -> None:
