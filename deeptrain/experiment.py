@@ -61,22 +61,20 @@ class Sections(Section, frozen=True):
         outputs, training = self.data.outputs, self.training
         told = f"expected one of the outputs with labels, {', '.join(outputs)}"
         told = told if outputs else "the labels are of one output, which has no name; leave the name out"
-        for key, named in (
+        for key, said in (
             ("loss", set(training.losses) - {ONLY}),
             ("loss_weights", set(training.loss_weights or ())),
         ):
-            for name in sorted(named - set(outputs)):
+            for name in sorted(said - set(outputs)):
                 yield f"training.{key}.{name}", told, name
-        for name in training.metrics:
-            output, metric = of_output.split(name)
+        for named in training.metrics:
+            output, metric = of_output.split(named)
             if outputs and not output:
-                yield (
-                    "training.metrics",
-                    f"say of which output: {', '.join(f'{one}.{metric}' for one in outputs)}",
-                    name,
-                )
+                plain = isinstance(metric, str) and ":" not in metric
+                several = ", ".join(f"{one}.{metric}" if plain else f'output = "{one}"' for one in outputs)
+                yield "training.metrics", f"say of which output: {several}", Use.of(named).use
             elif output and output not in outputs:
-                yield "training.metrics", told, name
+                yield "training.metrics", told, Use.of(named).use
         calibration = self.calibration.output
         if calibration is not None and calibration not in outputs:
             yield "calibration.output", told, calibration
@@ -118,8 +116,9 @@ class Experiment(Sections, frozen=True, kw_only=True):
 
     def training_code(self) -> list[str]:
         """Names of the callables that training uses."""
-        named = [self.model.use, self.training.optimizer, self.training.schedule, *self.training.losses.values()]
-        named += [*self.training.callbacks, *self.training.preprocessors]
+        named: list[str | Use | None] = [self.model.use, self.training.optimizer, self.training.schedule]
+        named += [*self.training.losses.values(), *self.training.callbacks, *self.training.preprocessors]
+        named += [of_output.split(metric)[1] for metric in self.training.metrics]
         return [Use.of(name).use for name in named if name is not None]
 
 

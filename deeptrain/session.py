@@ -22,7 +22,7 @@ from deeptrain.loading.fed import fed
 from deeptrain.loading.feed import Feed
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
 from deeptrain.loading.window_feed import WindowFeed
-from deeptrain.metrics import checks, of_output
+from deeptrain.metrics import checks, chosen
 from deeptrain.metrics.metric import Metric
 from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.shards import conversion, layout, reading
@@ -31,7 +31,7 @@ from deeptrain.shards.progress import Watch, nobody
 from deeptrain.shards.reading import Shards
 from deeptrain.shards.settings import ONLY
 from deeptrain.store.artifact import Artifact
-from deeptrain.training import arrays, building, runtime
+from deeptrain.training import arrays, building, keras_metric, runtime
 from deeptrain.training.callbacks import callbacks
 from deeptrain.training.journal import Journal
 from deeptrain.training.keras_learner import KerasLearner
@@ -114,7 +114,16 @@ class Opened:
     @functools.cached_property
     def metrics(self) -> tuple[Metric, ...] | tuple[MetricOfOutput, ...]:
         """The metrics the experiment names, checked against the kind of its labels."""
-        return of_output.checked(self.plan.experiment.training.metrics, self.shards.info.kind)
+        experiment = self.plan.experiment
+        return chosen.of(experiment.training.metrics, self.shards.info.kind, experiment.beside, self._of_keras)
+
+    def _of_keras(self, found: Any, arguments: Mapping[str, Any]) -> Callable[..., float] | None:
+        """A metric of Keras as a function; TensorFlow is started before it makes variables."""
+        if not keras_metric.is_keras(found):
+            return None
+        settings = self.plan.experiment.training
+        runtime.start(settings.threads, settings.deterministic)
+        return keras_metric.function_of(found, arguments)
 
     def learner(self, variables: Mapping[str, np.ndarray] | None = None) -> KerasLearner:
         """The model as its seed or its initial weights make it, or with all its variables set."""
@@ -160,7 +169,7 @@ def open_data(plan: Lineage) -> Opened:
 def _refuse_early(opened: Opened) -> None:
     """What the settings ask of the data and the data do not give, before hours are spent on training."""
     plan, shards = opened.plan, opened.shards
-    of_output.checked(plan.experiment.training.metrics, shards.info.kind)
+    _ = opened.metrics
     samples, batch_size = len(shards.split("train")), plan.experiment.training.batch_size
     if batch_size > samples:
         raise DataError(
@@ -234,7 +243,7 @@ def _made(
         kind=opened.shards.info.kind,
         outputs=opened.plan.experiment.model.outputs,
         metrics=opened.metrics,
-        key_metric=of_output.canonical(settings.key_metric),
+        key_metric=settings.key,
         callbacks=callbacks(settings.callbacks, opened.plan.experiment.beside),
         autosave_seconds=settings.autosave_seconds,
         journal=journal,

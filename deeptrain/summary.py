@@ -8,6 +8,7 @@ import numpy as np
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import names, of_output
 from deeptrain.report import run as reports
+from deeptrain.settings import Use
 from deeptrain.shards import layout
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import parts
@@ -33,8 +34,7 @@ def of(plan: Lineage) -> reports.Run:
     made = {stage: plan.artifact(stage) for stage in STAGES if stage in plan.stages}
     told = predictions.index(made["predictions"])
     settings = plan.experiment.training
-    key_metric = of_output.canonical(settings.key_metric)
-    metric = names.find(of_output.split(key_metric)[1])
+    metric = names.find(Use.of(of_output.split(settings.key)[1]).use)
     binary = plan.kind == "binary"
     has_test = "test" in told["splits"]
     return reports.Run(
@@ -45,7 +45,7 @@ def of(plan: Lineage) -> reports.Run:
         data=_data(layout.Layout.read(plan.conversion.directory).info, plan.output),
         epochs=tuple(result.plain() for result in results),
         losses=np.concatenate([_losses(epoch) for epoch in epochs]),
-        key_metric=key_metric,
+        key_metric=settings.key,
         maximize=metric is not None and metric.maximize,
         best_epoch=plan.training.best(last) or last,
         used_epoch=told["epoch"],

@@ -8,7 +8,6 @@ Source of the idea: M. Stone, "Cross-validatory choice and assessment of statist
 import numpy as np
 
 from deeptrain.calibration import operating_points
-from deeptrain.metrics import counts
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.metric import Metric
 
@@ -62,9 +61,8 @@ def error_of_difference(labels: Labels, first: Labels, second: Labels, metric: M
     drawn = generator.multinomial(len(labels), cells / len(labels), size=RESAMPLES)
     drawn = drawn.reshape(RESAMPLES, 2, 2, 2)  # resample, label, first, second
     one, other = drawn.sum(axis=3), drawn.sum(axis=2)
-    function = counts.BY_NAME[metric.name]
-    of_one = function(one[:, 1, 1], one[:, 0, 1], one[:, 1, 0], one[:, 0, 0])
-    of_other = function(other[:, 1, 1], other[:, 0, 1], other[:, 1, 0], other[:, 0, 0])
+    of_one = metric.at_counts(one[:, 1, 1], one[:, 0, 1], one[:, 1, 0], one[:, 0, 0])
+    of_other = metric.at_counts(other[:, 1, 1], other[:, 0, 1], other[:, 1, 0], other[:, 0, 0])
     difference = of_one - of_other
     difference = difference[np.isfinite(difference)]
     return float(difference.std(ddof=1)) if len(difference) > 1 else float("nan")

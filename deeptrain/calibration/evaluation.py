@@ -1,4 +1,4 @@
-"""How good decisions and scores are on samples that chose nothing: all metrics at named thresholds, and without one."""
+"""How good decisions and scores are on samples that chose nothing: at named thresholds, and without one."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from deeptrain.metrics.metric import Kind
 
 @dataclass(frozen=True)
 class AtThreshold(Record):
-    """The confusion counts at one threshold, "positive if score > threshold", and every metric made of them.
+    """The confusion counts at one threshold, "positive if score > threshold", and the usual metrics made of them.
 
     Attributes:
         name: why this threshold: "half", "threshold", "subset".
@@ -57,7 +57,7 @@ class Evaluation(Record):
 
 
 def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping[str, float]) -> Evaluation:
-    """The confusion counts and all binary metrics of some samples at named thresholds; imports scikit-learn.
+    """The confusion counts and the usual binary metrics of some samples at named thresholds; imports scikit-learn.
 
     One class alone is no error here, but leaves metrics undefined (nan).
 
@@ -73,24 +73,26 @@ def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping
     """
     measure = names.count_metric(metric)
     truth, values = checks.binary(labels, scores)
+    standard = names.standard("binary")
+    told = dict.fromkeys([*(one for one in standard if one.of_counts), measure])
     at = []
     for name, threshold in thresholds.items():
         if not math.isfinite(threshold):
             raise DataError(f"threshold {name!r} must be finite, got {threshold}")
         found = counts.counted(truth, values > threshold)
-        metrics = {one.name: float(counts.BY_NAME[one.name](*found)) for one in names.of_counts()}
+        metrics = {one.name: float(one.at_counts(*found)) for one in told}
         at.append(AtThreshold(name, float(threshold), *found, metrics=metrics))
     return Evaluation(
         metric=measure.name,
         samples=len(truth),
         positives=int(truth.sum()),
         at=tuple(at),
-        without_threshold={one.name: one(truth, values) for one in names.of_kind("binary") if not one.of_counts},
+        without_threshold={one.name: one(truth, values) for one in standard if not one.of_counts},
     )
 
 
 def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind) -> dict[str, Any]:
-    """All metrics that fit a kind of task without a threshold, over some samples; imports scikit-learn.
+    """The usual metrics of a kind of task without a threshold, over some samples; imports scikit-learn.
 
     Args:
         labels: classes: (n,) class numbers; values: (n,) numbers.
@@ -100,5 +102,5 @@ def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind) -> dict[str, A
     Returns:
         `samples` and `metrics`, value by name.
     """
-    metrics = {one.name: one(labels, outputs) for one in names.of_kind(kind)}
+    metrics = {one.name: one(labels, outputs) for one in names.standard(kind)}
     return {"samples": len(np.asarray(labels)), "metrics": metrics}

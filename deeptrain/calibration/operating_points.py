@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeptrain.metrics import counts
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
@@ -63,7 +62,7 @@ class OperatingPoints:
 
     def values(self, metric: Metric) -> Values:
         """(m + 1,) a metric of counts at each point."""
-        return counts.BY_NAME[metric.name](*self.counts)
+        return metric.at_counts(*self.counts)
 
 
 def sort(labels: Labels, scores: Scores) -> tuple[Labels, Scores]:

@@ -11,7 +11,7 @@ from deeptrain.calibration.operating_points import Integers
 from deeptrain.calibration.record import Record
 from deeptrain.calibration.set_counts import SetCounts
 from deeptrain.errors import DataError
-from deeptrain.metrics import checks, counts, names
+from deeptrain.metrics import checks, names
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric, Ratio
@@ -125,7 +125,7 @@ class _Search:
         self.index = np.searchsorted(self.sets.numbers, sets)
 
     def objective(self, tp: Integers, fp: Integers, fn: Integers, tn: Integers) -> Values:
-        return operating_points.oriented(counts.BY_NAME[self.metric.name](tp, fp, fn, tn), self.metric)
+        return operating_points.oriented(self.metric.at_counts(tp, fp, fn, tn), self.metric)
 
     def best_threshold(self, chosen: Integers) -> float:
         within = np.isin(self.index, chosen)
@@ -181,7 +181,7 @@ class _Search:
 
     def result(self, chosen: Integers, threshold: float, certified: bool) -> Subset:
         at = self._counts(threshold)
-        function = counts.BY_NAME[self.metric.name]
+        function = self.metric.at_counts
         alone = function(*at).tolist()
         sizes = (self.sets.positives + self.sets.negatives).tolist()
         per_set = zip(self.sets.numbers.tolist(), sizes, self.sets.positives.tolist(), alone, strict=True)

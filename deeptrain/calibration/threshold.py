@@ -131,7 +131,7 @@ def _calibratable(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]
 
 
 def _value(metric: Metric, labels: Labels, decisions: Labels) -> float:
-    return float(counts.BY_NAME[metric.name](*counts.counted(labels, decisions)))
+    return float(metric.at_counts(*counts.counted(labels, decisions)))
 
 
 def _plateau(points: OperatingPoints, values: Values, index: int) -> tuple[float, float]:

@@ -56,7 +56,7 @@ class Way:
         """
         try:
             labels, reading = settings["labels"], msgspec.convert(settings["reading"], ReadingSettings)
-            told = {} if isinstance(labels, str) else labels
+            told: Mapping[str, Any] = {} if isinstance(labels, str) else msgspec.convert(labels, dict[str, Any])
             several = bool(told) and all(isinstance(one, Mapping) for one in told.values())
             columns = {one["column"] for one in (told.values() if several else [told]) if one and not one["path"]}
             others = {*columns, settings["weights"], settings["splits"]["group"], *reading.ignored} - {None}

@@ -1,5 +1,7 @@
 """Labels and outputs as clean arrays, or an error that names the rule, the row and the value."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -7,6 +9,7 @@ from deeptrain.errors import DataError
 
 Labels = NDArray[np.bool_]
 Scores = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 SUM_TOLERANCE = 1e-2
 """How far the probabilities of a sample may be from 1 in sum: half-precision softmax is off by 1e-3 at most."""
@@ -54,17 +57,84 @@ def classes(labels: ArrayLike, outputs: ArrayLike) -> tuple[NDArray[np.int64], S
     return truth.astype(np.int64), values
 
 
-def probabilities(outputs: Scores) -> None:
+def several(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]:
+    """Several labels at once: labels as bool and probabilities as float64, both (n, labels), n >= 1.
+
+    Raises:
+        DataError: for anything else, with the first row (counted from 0) that breaks the rule.
+    """
+    truth, scored = np.asarray(labels), _numbers(scores, "outputs")
+    _shape("labels", truth, truth.ndim == 2 and truth.shape[1] >= 1, "(samples, labels)")
+    if truth.shape != scored.shape:
+        raise DataError(f"labels and outputs must have one shape, got {truth.shape} and {scored.shape}")
+    _same_length(len(truth), len(scored), "outputs")
+    _finite(scored, "outputs")
+    within(scored, "outputs", 0, 1)
+    if truth.dtype != np.bool_:
+        good = np.all((truth == 0) | (truth == 1), axis=1)
+        _every_row(np.asarray(good), truth, "labels must be 0 or 1")
+        truth = truth.astype(np.bool_)
+    return truth, scored
+
+
+def probabilities(outputs: Scores, name: str = "outputs") -> None:
     """Check that each row of outputs (n, classes) is a distribution.
 
     Raises:
         DataError: when an entry is outside [0, 1] or a row's sum is not 1, with the row.
     """
-    cure = "; if these are logits, put a softmax behind the model"
+    cure = "; if these are logits, put a softmax behind the model" if name == "outputs" else ""
     lowest = outputs.min(axis=1)
-    _every_row(lowest >= 0, lowest, "outputs must lie in [0, 1]", cure)
+    _every_row(lowest >= 0, lowest, f"{name} must lie in [0, 1]", cure)
     sums = outputs.sum(axis=1)
-    _every_row(np.abs(sums - 1) <= SUM_TOLERANCE, sums, "outputs of a sample must sum to 1", cure)
+    _every_row(np.abs(sums - 1) <= SUM_TOLERANCE, sums, f"{name} of a sample must sum to 1", cure)
+
+
+def within(array: Scores, name: str, least: float, most: float) -> None:
+    """Check that every number of (n, ...) lies between two.
+
+    Raises:
+        DataError: when one does not, with its row.
+    """
+    rows = array.reshape(len(array), -1)
+    good = (rows >= least) & (rows <= most)
+    if not good.all():
+        row = int(np.argmin(good.all(axis=1)))
+        rule = f"lie in [{least:g}, {most:g}]" if np.isfinite(most) else f"be at least {least:g}"
+        raise DataError(f"{name} must {rule}, got {rows[row][~good[row]][0]} in row {row} (counted from 0)")
+
+
+def weights(given: ArrayLike | None, samples: int) -> Scores | None:
+    """What each sample counts for as float64 (n,); None when all count alike.
+
+    Raises:
+        DataError: when they are not finite numbers, at least 0 and not all 0, one for each sample.
+    """
+    if given is None:
+        return None
+    counted = _numbers(given, "weights")
+    _shape("weights", counted, counted.ndim == 1, "(samples,)")
+    if len(counted) != samples:
+        raise DataError(f"weights must be one for each of the {samples} samples, got {len(counted)}")
+    _finite(counted, "weights")
+    _every_row(counted >= 0, counted, "weights must be at least 0")
+    if not counted.any():
+        raise DataError(f"weights must not all be 0, got {samples} of 0")
+    return counted
+
+
+def finite(array: ArrayLike, name: str) -> NDArray[Any]:
+    """An array (n, ...), n >= 1, of any type, whose floats are all finite.
+
+    Raises:
+        DataError: when one is not, with its row.
+    """
+    found = np.asarray(array)
+    if found.ndim == 0 or not len(found):
+        raise DataError(f"{name} must have at least one sample, got shape {found.shape}")
+    if found.dtype.kind == "f":
+        _finite(found, name)
+    return found
 
 
 def values(labels: ArrayLike, outputs: ArrayLike) -> tuple[Scores, Scores]:
@@ -106,6 +176,15 @@ def set_numbers(sets: ArrayLike, samples: int) -> NDArray[np.int64]:
     if numbers.dtype.kind not in "iu":
         raise DataError(f"sets must be numbers of an integer type, got {numbers.dtype}")
     return numbers.astype(np.int64)
+
+
+def equally_many(labels: NDArray[Any], outputs: NDArray[Any]) -> None:
+    """Check that there are as many labels as outputs, at least one.
+
+    Raises:
+        DataError: when there are not.
+    """
+    _same_length(len(labels), len(outputs), "outputs")
 
 
 def _numbers(given: ArrayLike, name: str) -> Scores:

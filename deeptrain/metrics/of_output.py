@@ -1,16 +1,19 @@
-"""Metrics of one of several outputs: "OUTPUT.METRIC", such as "sick.f1_score". Loads no NumPy until called."""
+"""Metrics of one of several outputs: "OUTPUT.METRIC", or a table with `output`. Loads no NumPy until called."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import SettingsError
+import msgspec
+
 from deeptrain.metrics import names
+from deeptrain.metrics.settings import MetricUse
 
 if TYPE_CHECKING:
-    from deeptrain.metrics.metric import Kind, Metric
+    from deeptrain.metrics.metric import Metric
+    from deeptrain.settings import Use
 
 
 @dataclass(frozen=True)
@@ -30,59 +33,69 @@ class MetricOfOutput:
         """Whether more is better."""
         return self.metric.maximize
 
-    def __call__(self, labels: Any, outputs: Any) -> float:
+    def __call__(self, labels: Any, outputs: Any, weights: Any = None, threshold: Any = None) -> float:
         """The metric's value over all samples.
 
         Args:
             labels: by output, as `Metric` takes them.
             outputs: likewise.
+            weights: of the samples, as `Metric` takes them.
+            threshold: likewise.
 
         Raises:
             DataError: as of the metric.
         """
-        return self.metric(labels[self.output], outputs[self.output])
+        return self.metric(labels[self.output], outputs[self.output], weights, threshold)
 
 
-def split(name: str) -> tuple[str, str]:
-    """Output and metric in a name: "sick.f1" is ("sick", "f1"), and "f1" of an only output ("", "f1")."""
-    output, dot, metric = name.partition(".")
-    return (output, metric) if dot and names.find(name) is None else ("", name)
+def split(named: str | Use) -> tuple[str, str | Use]:
+    """Output and metric: "sick.f1" is ("sick", "f1"), and "f1" of an only output ("", "f1")."""
+    if isinstance(named, MetricUse) and named.output is not None:
+        return named.output, msgspec.structs.replace(named, output=None)
+    if isinstance(named, str) and ":" not in named and names.find(named) is None:
+        output, dot, metric = named.partition(".")
+        if dot:
+            return output, metric
+    return "", named
 
 
-def canonical(name: str) -> str:
-    """The name with the metric by its own name; as it is when there is no such metric."""
+def plain(named: str | Use) -> Any:
+    """A metric that an experiment names, in one spelling: see `names.plain`."""
+    output, metric = split(named)
+    told = names.plain(metric)
+    if not output:
+        return told
+    return f"{output}.{told}" if isinstance(told, str) else {**told, "output": output}
+
+
+def called(named: str | Use) -> str | None:
+    """What results call a metric that an experiment names: see `names.called`."""
+    output, metric = split(named)
+    return _prefixed(output, names.called(metric))
+
+
+def answering(name: str, among: Iterable[str | Use]) -> str | None:
+    """What results call the one of several metrics that is meant by a name: see `names.answering`."""
     output, metric = split(name)
-    found = names.find(metric)
-    if found is None:
-        return name
-    return f"{output}.{found.name}" if output else found.name
+    if not isinstance(metric, str):
+        return None
+    return _prefixed(output, names.answering(metric, by_output(among).get(output, ())))
 
 
-def checked(named: Iterable[str], kind: Kind | Mapping[str, Kind]) -> tuple[Metric, ...] | tuple[MetricOfOutput, ...]:
-    """The metrics of those names, in order, each once, all fit for the kind of their output.
+def mistakes(named: Iterable[str | Use]) -> Iterator[tuple[str, Any]]:
+    """What is wrong with the metrics an experiment names: see `names.mistakes`."""
+    for metrics in by_output(named).values():
+        yield from names.mistakes(metrics)
 
-    Args:
-        named: names of metrics; with several outputs each says which one it is of.
-        kind: of the labels, by output where there are several.
 
-    Raises:
-        SettingsError: one line for each name that is unknown or does not fit, with the ones that do.
-    """
-    if not isinstance(kind, Mapping):
-        return names.checked(named, kind)
-    found: dict[str, MetricOfOutput] = {}
-    mistakes = []
-    for name in named:
-        output, metric = split(name)
-        if output not in kind:
-            mistakes.append(f"metric {name}: say which output it is of: {', '.join(f'{of}.{metric}' for of in kind)}")
-            continue
-        try:
-            (of,) = names.checked([metric], kind[output])
-        except SettingsError as error:
-            mistakes.append(f"output {output}: {error}")
-        else:
-            found[f"{output}.{of.name}"] = MetricOfOutput(output, of)
-    if mistakes:
-        raise SettingsError("\n".join(mistakes))
-    return tuple(found.values())
+def by_output(named: Iterable[str | Use]) -> dict[str, list[str | Use]]:
+    """The metrics of each output, "" for those that name none, in their order."""
+    found: dict[str, list[str | Use]] = {}
+    for one in named:
+        output, metric = split(one)
+        found.setdefault(output, []).append(metric)
+    return found
+
+
+def _prefixed(output: str, name: str | None) -> str | None:
+    return f"{output}.{name}" if output and name is not None else name

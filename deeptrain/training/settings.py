@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from deeptrain.loading.settings import WindowSettings
-from deeptrain.metrics import names, of_output
+from deeptrain.metrics import of_output
+from deeptrain.metrics.settings import MetricUse
 from deeptrain.settings import Section, Use
 from deeptrain.shards.settings import ONLY
 
@@ -59,8 +60,9 @@ class TrainingSettings(Section, frozen=True):
         loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels; of several outputs a
             table of these by the outputs' names, or one for all.
         loss_weights: what the loss of each of several outputs counts for in their sum; 1 for those that are not named.
-        metrics: names of metrics, computed over the whole validation split, and over the epoch's batches where
-            they are made of counts; of one of several outputs "OUTPUT.METRIC".
+        metrics: names of metrics, tables of a name and arguments, or functions of (y_true, y_pred[, sample_weight][,
+            threshold]) as "module:name"; computed over the whole validation split, and over the epoch's batches where
+            they are made of counts. Of one of several outputs "OUTPUT.METRIC", or a table with `output`.
         key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
         callbacks: what acts between epochs, such as "early_stopping".
         preprocessors: what is done to every batch or window, one after the other, such as "normalise".
@@ -92,7 +94,7 @@ class TrainingSettings(Section, frozen=True):
     schedule: Use | None = None
     loss: str | Use | dict[str, str | Use] | None = None
     loss_weights: dict[str, Annotated[float, Meta(ge=0)]] | None = None
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[str | MetricUse, ...] = ()
     key_metric: str = "loss"
     callbacks: tuple[str | Use, ...] = ()
     preprocessors: tuple[str | Use, ...] = ()
@@ -110,19 +112,11 @@ class TrainingSettings(Section, frozen=True):
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """Metrics are known and named once, and the key metric is one of them."""
-        known = {name: of_output.canonical(name) for name in self.metrics}
-        for name in self.metrics:
-            metric = of_output.split(name)[1]
-            if names.find(metric) is None:
-                yield "metrics", f"unknown metric; {names.hint(metric)}", name
-        if len(set(known.values())) != len(known) or len(set(self.metrics)) != len(self.metrics):
-            yield "metrics", "expected each metric once", list(self.metrics)
-        if self.key_metric != "loss" and self.key_metric not in self.metrics:
-            yield (
-                "key_metric",
-                f"expected loss or one of metrics ({', '.join(self.metrics) or 'none'})",
-                self.key_metric,
-            )
+        for rule, value in of_output.mistakes(self.metrics):
+            yield "metrics", rule, value
+        if self.key_metric != "loss" and of_output.answering(self.key_metric, self.metrics) is None:
+            known = ", ".join(of_output.called(named) or Use.of(named).use for named in self.metrics)
+            yield "key_metric", f"expected loss or one of metrics ({known or 'none'})", self.key_metric
         if self.sampling is not None and self.order not in {None, "samples"}:
             yield "order", "expected samples, or none given, where samples are drawn (sampling)", self.order
         if not self.autosave_seconds < float("inf"):
@@ -142,8 +136,13 @@ class TrainingSettings(Section, frozen=True):
             del value["loss_weights"]
         for key in ("callbacks", "preprocessors"):
             value[key] = [Use.of(named).plain() for named in getattr(self, key)]
-        value["metrics"] = [of_output.canonical(name) for name in self.metrics]
-        return {**value, "key_metric": of_output.canonical(self.key_metric)}
+        value["metrics"] = [of_output.plain(named) for named in self.metrics]
+        return {**value, "key_metric": self.key}
+
+    @property
+    def key(self) -> str:
+        """What results call the key metric."""
+        return of_output.answering(self.key_metric, self.metrics) or self.key_metric
 
     @property
     def losses(self) -> dict[str, str | Use]:

@@ -29,7 +29,7 @@ def test_no_subset_is_asked_for_by_zero():
         (
             {"metric": "roc_auc"},
             "metric: must depend on the threshold, as do accuracy, f1_score, precision, recall, specificity, jaccard, "
-            "balanced_accuracy, informedness, mcc, got 'roc_auc'",
+            "balanced_accuracy, informedness, mcc, f_beta, kappa, cost, got 'roc_auc'",
         ),
         ({"metric": "mae"}, "metric: must depend on the threshold, as do accuracy, "),
         ({"subset_size": -1}, "subset_size: expected int >= 0, got -1"),

@@ -29,16 +29,22 @@ def value_of(name, labels, scores, at):
     return float(counts.BY_NAME[name](*counts.counted(labels, scores > at)))
 
 
+def better(name, one, other):
+    """By how much a value is better than another."""
+    return one - other if names.get(name).maximize else other - one
+
+
 def every_choice(sets, size):
     return (np.isin(sets, chosen) for chosen in itertools.combinations(np.unique(sets), size))
 
 
 def brute_force(name, labels, scores, sets, size, thresholds):
-    """The greatest value over every choice of sets and every threshold; -inf if undefined for all."""
+    """The best value over every choice of sets and every threshold; the worst there is if undefined for all."""
+    best, worst = (max, -math.inf) if names.get(name).maximize else (min, math.inf)
     values = [
         value_of(name, labels[within], scores[within], at) for within in every_choice(sets, size) for at in thresholds
     ]
-    return max((value for value in values if not math.isnan(value)), default=-math.inf)
+    return best((value for value in values if not math.isnan(value)), default=worst)
 
 
 def check(found, name, labels, scores, sets, size):
@@ -107,7 +113,7 @@ def test_what_swapping_finds_is_never_above_the_best_and_no_swap_is_better(sampl
         check_threshold(found, name, labels, scores, sets)
     for out, into in itertools.product(found.sets, set(sets.tolist()) - set(found.sets)):
         within = np.isin(sets, [*(number for number in found.sets if number != out), into])
-        assert not value_of(name, labels[within], scores[within], found.threshold) > found.value + 1e-12
+        assert not better(name, value_of(name, labels[within], scores[within], found.threshold), found.value) > 1e-12
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -121,7 +127,7 @@ def test_swapping_finds_the_best_of_nine_sets_nearly_always(name, at):
         scores = np.round(np.clip(0.3 + 0.25 * labels + generator.normal(size=90) * 0.2, 0, 1) * 6) / 6
         found = subset.best(labels, scores, sets, 4, name, threshold=at)
         best = brute_force(name, labels, scores, sets, 4, EVERY_DECISION if at is None else [at])
-        reached += found.value >= best - 1e-12
+        reached += better(name, found.value, best) >= -1e-12
     assert reached >= 5
 
 

@@ -37,7 +37,8 @@ def every_threshold(scores):
 def test_no_threshold_is_better(samples, name):
     labels, scores = both_classes(samples)
     function = counts.BY_NAME[name]
-    best = max(float(function(*counts.counted(labels, scores > t))) for t in every_threshold(scores))
+    of_all = max if names.get(name).maximize else min
+    best = of_all(float(function(*counts.counted(labels, scores > t))) for t in every_threshold(scores))
     found = threshold.choose(labels, scores, name)
     assert found.in_sample == best
     assert float(function(*counts.counted(labels, scores > found.value))) == best

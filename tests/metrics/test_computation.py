@@ -24,7 +24,7 @@ def test_binary_metrics_agree_with_scikit_learn(samples):
     assert names.get("brier")(labels, scores) == pytest.approx(np.mean((labels - eighths / 8) ** 2))
     expected = peer.log_loss(labels, scores.astype(np.float64), labels=[0, 1])
     assert names.get("log_loss")(labels, scores) == pytest.approx(expected)
-    assert names.get("f1")(labels, scores, 0.25) == pytest.approx(
+    assert names.get("f1")(labels, scores, threshold=0.25) == pytest.approx(
         peer.f1_score(labels, scores > 0.25, zero_division=math.nan), nan_ok=True
     )
     if 0 < labels.sum() < len(labels):
@@ -110,7 +110,7 @@ def test_what_one_class_leaves_undefined_is_nan_without_a_warning(label):
     ],
 )
 def test_bad_input_is_told_with_its_row_and_value(name, labels, outputs, message):
-    with pytest.raises(DataError, match=f"^{message}"):
+    with pytest.raises(DataError, match=f"^{names.get(name).name}: {message}"):
         names.get(name)(labels, outputs)
 
 

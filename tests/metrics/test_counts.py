@@ -18,6 +18,7 @@ CONFUSION = st.tuples(COUNT, COUNT, COUNT, COUNT)
 PEERS = {
     "accuracy": peer.accuracy_score,
     "f1_score": peer.f1_score,
+    "f_beta": peer.f1_score,
     "precision": lambda labels, decisions: peer.precision_score(labels, decisions, zero_division=0),
     "recall": peer.recall_score,
     "specificity": lambda labels, decisions: peer.recall_score(labels, decisions, pos_label=0),
@@ -25,6 +26,8 @@ PEERS = {
     "balanced_accuracy": peer.balanced_accuracy_score,
     "informedness": lambda labels, decisions: peer.balanced_accuracy_score(labels, decisions, adjusted=True),
     "mcc": peer.matthews_corrcoef,
+    "kappa": peer.cohen_kappa_score,
+    "cost": peer.zero_one_loss,
 }
 
 # Outputs of DeepTrain 0.6.0 (2020, MIT), its own functions run unmodified: scores, labels, threshold, and in this order
@@ -116,14 +119,62 @@ def test_with_both_classes_every_metric_is_a_number(confusion):
     assert (np.isnan(values) | (np.abs(values) <= 1)).all()
 
 
-@pytest.mark.parametrize("name", ["recall", "balanced_accuracy", "informedness", "mcc"])
-def test_without_positives_what_needs_them_is_undefined(name):
-    assert np.isnan(counts.BY_NAME[name](0, 2, 0, 3))
+@settings(deadline=None)
+@given(st.tuples(*[st.integers(0, 2)] * 4))
+def test_a_metric_is_undefined_where_what_it_needs_is_missing_and_nowhere_else(confusion):
+    tp, fp, fn, tn = confusion
+    there = {
+        "nothing": True,
+        "samples": sum(confusion) > 0,
+        "a positive or a call": tp + fp + fn > 0,
+        "positives": tp + fn > 0,
+        "negatives": fp + tn > 0,
+        "both classes": tp + fn > 0 and fp + tn > 0,
+    }
+    for metric in names.of_counts():
+        assert np.isnan(metric.at_counts(*confusion)) != there[metric.needs], metric.name
 
 
-@pytest.mark.parametrize("name", ["specificity", "balanced_accuracy", "informedness", "mcc"])
-def test_without_negatives_what_needs_them_is_undefined(name):
-    assert np.isnan(counts.BY_NAME[name](2, 0, 3, 0))
+def test_the_direction_of_each_is_that_of_a_better_decision():
+    for metric in names.of_counts():
+        worse, better = metric.at_counts(2, 2, 2, 2), metric.at_counts(4, 0, 0, 4)
+        assert (better > worse) == metric.maximize, metric.name
+
+
+def test_cost_weighs_each_kind_of_mistake_by_its_price():
+    metric = names.with_arguments(names.get("cost"), {"false_positive": 0.5, "false_negative": 10})
+    assert metric.at_counts(3, 4, 2, 1) == pytest.approx((0.5 * 4 + 10 * 2) / 10)
+    assert metric([1, 1, 0, 0], [0.9, 0.1, 0.8, 0.2]) == pytest.approx(10.5 / 4)
+    with pytest.raises(SettingsError, match=r"^false_positive must be a finite number, at least 0, got -1$"):
+        counts.cost(1, 1, 1, 1, false_positive=-1)
+
+
+def test_a_metric_that_is_not_made_of_counts_says_so():
+    with pytest.raises(SettingsError, match=r"^metric brier is no function of confusion counts$"):
+        names.get("brier").at_counts(1, 1, 1, 1)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=20),
+    st.lists(st.integers(-1, 5), max_size=5),
+)
+def test_counts_at_many_thresholds_are_those_at_each(samples, cuts):
+    labels, quarters, weights = np.array(samples).T
+    thresholds = np.array(cuts, float).reshape(-1, 1) / 4
+    assume(weights.any())
+    found = counts.counts_at_thresholds(labels, quarters / 4, thresholds, weights)
+    for (row, _), threshold in np.ndenumerate(thresholds):
+        assert [part[row, 0] for part in found] == list(
+            counts.weighed(labels > 0, quarters / 4 > threshold, weights.astype(float))
+        )
+    if not cuts:
+        assert found[0].shape == (0, 1)
+
+
+def test_a_threshold_that_is_no_number_is_refused():
+    with pytest.raises(DataError, match=r"^thresholds must be finite, got nan$"):
+        counts.counts_at_thresholds([0, 1], [0.1, 0.9], [0.5, math.nan])
 
 
 def test_predicting_nothing_is_worth_nothing_and_not_undefined():
@@ -151,17 +202,22 @@ def test_equal_fractions_are_equal_floats(confusion, factor):
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 30), st.integers(1, 30))
 def test_a_better_decision_never_makes_a_metric_worse_where_it_is_of_use(tp, fp, more_positives, more_negatives):
     fn, tn = more_positives, more_negatives
-    for name, function in counts.BY_NAME.items():
+    for metric in names.of_counts():
+        function, sign = metric.at_counts, 1 if metric.maximize else -1
         if (value := function(tp, fp, fn, tn)) >= 0:
-            assert function(tp + 1, fp, fn - 1, tn) >= value - 1e-12, name
+            assert sign * function(tp + 1, fp, fn - 1, tn) >= sign * value - 1e-12, metric.name
             if fp:
-                assert function(tp, fp - 1, fn, tn + 1) >= value - 1e-12, name
+                assert sign * function(tp, fp - 1, fn, tn + 1) >= sign * value - 1e-12, metric.name
 
 
 @settings(deadline=None)
 @given(CONFUSION)
 def test_the_coefficients_of_a_ratio_give_the_metric(confusion):
-    for metric in names.of_counts():
+    f2, f_half = (names.with_arguments(names.get("f_beta"), {"beta": beta}) for beta in (2, 0.5))
+    assert f2.ratio == ((5, 0, 0, 0), (5, 1, 4, 0))
+    assert f_half.ratio == ((5, 0, 0, 0), (5, 4, 1, 0))
+    assert names.with_arguments(names.get("f_beta"), {"beta": 0.1}).ratio is None
+    for metric in (*names.of_counts(), f2, f_half):
         if metric.ratio:
             over, under = (sum(a * c for a, c in zip(part, confusion, strict=True)) for part in metric.ratio)
             if under:

@@ -359,11 +359,14 @@ def test_several_inputs_and_outputs_go_by_name_and_fuse_and_resume_exactly() -> 
     single, fused = make(), make()
     losses = [single.fit(part(x, i, i + 1), part(y, i, i + 1), mask=part(mask, i, i + 1))[0] for i in range(6)]
     both, outputs = fused.fit(x, y, mask=mask)
-    np.testing.assert_array_equal(np.concatenate(losses), both)
+    assert list(both) == ["loss", "which.loss", "yes.loss"]
+    for name, told in both.items():
+        np.testing.assert_array_equal(np.concatenate([loss[name] for loss in losses]), told)
+    np.testing.assert_allclose(both["which.loss"] + both["yes.loss"], both["loss"], rtol=1e-6)
     assert {name: value.shape for name, value in outputs.items()} == {"yes": (6, 4, 1), "which": (6, 4, 3)}
     assert_same(copied(single), copied(fused))
     first = {name: array[0] for name, array in x.items()}
     loss, judged = fused.evaluate(first, {name: array[0] for name, array in y.items()})
-    assert np.isfinite(loss)
+    assert loss["loss"] == pytest.approx(loss["which.loss"] + loss["yes.loss"])
     np.testing.assert_array_equal(judged["which"], fused.predict(first)["which"])
     assert_same(copied(single), copied(fused))
