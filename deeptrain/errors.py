@@ -3,10 +3,20 @@
 from pathlib import Path
 
 
+def printable(text: str) -> str:
+    """The text on one line, with what a terminal would obey instead of print, such as a line end, as its code."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def said(error: BaseException, length: int = 160) -> str:
+    """The text of somebody else's error, on one line, to be told within one of ours."""
+    text = " ".join(str(error).split())
+    return printable(text if len(text) <= length else f"{text[:length]} ...")
+
+
 def in_one_line(error: BaseException, length: int = 300) -> str:
     """Type and text of somebody else's error, on one line, to be told within one of ours."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) <= length else f'{text[:length]} ...'}"
+    return f"{type(error).__name__}: {said(error, length)}"
 
 
 class DeeptrainError(Exception):

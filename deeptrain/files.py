@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from deeptrain.errors import ArtifactError
 
@@ -64,13 +64,6 @@ class HashingFile:
                     self._begun = self.size
         return view.nbytes
 
-    def tell(self) -> int:
-        """Number of bytes written so far; writers of file formats ask for it."""
-        return self.size
-
-    def flush(self) -> None:
-        """Nothing is buffered; writers of file formats call it."""
-
     def finish(self, name: str) -> FileDigest:
         """Bring the bytes to the disk, close, and return the digest under the given name."""
         try:
@@ -85,11 +78,6 @@ class HashingFile:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the file takes no more bytes."""
-        return self._descriptor < 0
 
 
 def begin_writing(descriptor: int, offset: int, size: int) -> None:
@@ -267,6 +255,3 @@ def parse_json(data: bytes, path: Path) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: no valid JSON ({type(error).__name__}: {str(error)[:80]})") from error
-
-
-BinaryFile = IO[bytes] | HashingFile

@@ -1,5 +1,6 @@
 """A trained model ready to use: model, preprocessing, calibration and threshold together."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from deeptrain import files
 from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.lineage import LATEST
@@ -17,6 +19,7 @@ from deeptrain.loading.batch import Batch
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.fed import FedInfo, fed
+from deeptrain.loading.memory import InMemory
 from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.unseen import Way
@@ -84,7 +87,7 @@ class Predictor:
             raise DataError(
                 "sequences are preprocessed window by window; only probabilities and predict take them whole"
             )
-        given = memory.of(x, self.data)
+        given = self._given(x)
         return self._preprocessed(given.take(np.arange(len(given))))
 
     def probabilities(self, x: Any) -> Any:
@@ -100,7 +103,7 @@ class Predictor:
         Raises:
             DataError: for another shape or dtype, or no samples.
         """
-        given: Any = memory.of(x, self.data)
+        given: Any = self._given(x)
         if self._windows is not None:
             windows = WindowFeed(
                 Batches(given, min(self._batch_size, len(given))),
@@ -165,6 +168,10 @@ class Predictor:
             outputs=self.outputs,
             threshold=self.threshold,
         )
+
+    def _given(self, x: Any) -> InMemory:
+        allowed = self._shards.manifest.settings.get("allow_missing") is True
+        return memory.of(x, self.data, allow_missing=allowed)
 
     def _preprocessed(self, x: Arrays) -> Arrays:
         nothing = np.zeros(arrays.samples(x), np.int64)
@@ -335,8 +342,16 @@ def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
     way = Way.of(shards.manifest.settings, str(shards.directory))
     beside = None
     if format is None and way.loader is not None:
-        allowed = [] if experiment is None or experiment.data.loader is None else [experiment.data.loader]
-        beside = _trusted(shards, [way.loader], [way.loader], experiment, allowed)
+        named = [way.loader.use]
+        asked = None if experiment is None or experiment.data.loader is None else Use.of(experiment.data.loader)
+        beside = _trusted(shards, named, named, experiment, [] if asked is None else [asked.use])
+        own = {} if asked is None else asked.arguments
+        if files.canonical_json(way.loader.arguments) != files.canonical_json(own):  # code may do anything with them
+            raise UserCodeError(
+                f"{way.loader.use}: called with other arguments by {shards.directory} than data.loader of the "
+                f"experiment says; name the experiment that the run is of"
+            )
+        way = dataclasses.replace(way, loader=asked or way.loader)  # JSON has no dates, and NaN as text
     return unseen.read(path, predictor.data, way, format=format, beside=beside)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from deeptrain.formats.cells import shown
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import names, of_output
 from deeptrain.report import run as reports
@@ -71,10 +72,16 @@ def _data(info: DataInfo, output: str | None) -> dict[str, Any]:
     told = {name: value for name, value in info.plain().items() if name != "inputs" and value is not False}
     classes = parts(info.classes)
     if info.named:
-        shown = output or next((name for name in info.named if classes[name]), info.named[0])
-        told["label_counts"] = {split: counts[shown] for split, counts in told["label_counts"].items()}
-        told["classes"] = told["classes"][shown]
-        told |= {f"classes of {name}": list(classes[name]) for name in info.named if name != shown}
+        first = output or next((name for name in info.named if classes[name]), info.named[0])
+        told["label_counts"] = {split: counts[first] for split, counts in told["label_counts"].items()}
+        told["classes"] = told["classes"][first]
+        told |= {
+            f"classes of {name}": [shown(one, quoted=False) for one in classes[name]]
+            for name in info.named
+            if name != first
+        }
+    for name in ("classes", "columns"):  # made of what raw files hold
+        told[name] = [shown(one, quoted=False) for one in told[name]]
     for one in info.inputs:
         head = "" if len(info.inputs) == 1 else f"{one.name}: "
         shape = ["steps" if size is None else size for size in one.shape]

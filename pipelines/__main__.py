@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from deeptrain.errors import DeeptrainError
+from pipelines.cells import printable
 from pipelines.commands import export, predict
 
 COMMANDS = (predict, export)
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DeeptrainError as error:
         if asked.debug:
             raise
-        sys.stderr.write("".join(f"deeptrain: {line}\n" for line in str(error).splitlines()))
+        sys.stderr.write("".join(f"deeptrain: {printable(line)}\n" for line in str(error).splitlines()))
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")

@@ -275,6 +275,22 @@ def test_a_strangers_loader_executes_nothing(
     assert not marker.exists()
 
 
+def test_a_strangers_arguments_for_a_loader_of_ones_own_are_refused(of_loader: Path, tmp_path: Path) -> None:
+    """A function may do anything with them: delete the directory it is told, say."""
+    directory = tmp_path / "strange"
+    shutil.copytree(of_loader.parent, directory)
+    (whole,) = (directory / "runs" / "tiny").glob("shards-*/whole/manifest.json")
+    told = json.loads(whole.read_bytes())
+    told["settings"]["loader"] = {"use": told["settings"]["loader"], "arguments": {"remove": "/"}}
+    told.pop("sha256")
+    whole.write_text(json.dumps({**told, "sha256": files.digest_of(told)}))
+    loaded = deeptrain.load(directory / "runs" / "tiny", experiment=directory / "tiny.toml")
+    with pytest.raises(
+        UserCodeError, match=r"^my_loader:load: called with other arguments by .*whole than data\.loader"
+    ):
+        predictor.samples(loaded, directory / "raw")
+
+
 def test_a_ready_experiments_module_is_no_way_to_what_it_imports(finished: Path) -> None:
     """A loader is called with the path of the user's file."""
     (whole,) = (finished.parent / "runs" / "tiny").glob("shards-*/whole")

@@ -1,12 +1,13 @@
 """Arrow IPC, files and streams (Feather 2 is such a file): tables in record batches, read through a memory map."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import arrow_columns
 from deeptrain.formats.format import Chunk, Field
 
@@ -68,7 +69,7 @@ class Arrow:
             batches = [batch.select([field.name]) for batch in _batches(source, path)]
             ends = np.cumsum([batch.num_rows for batch in batches])
             of = np.searchsorted(ends, rows, side="right")
-            wanted = Field(field.name, out.dtype.name, field.shape)
+            wanted = dataclasses.replace(field, dtype=out.dtype.name)
             for number in np.unique(of).tolist():
                 chosen = np.flatnonzero(of == number)
                 local = rows[chosen] - (ends[number] - batches[number].num_rows)
@@ -103,11 +104,9 @@ def _mapped(path: Path) -> "Iterator[pyarrow.Buffer]":
         with pyarrow.memory_map(str(path)) as file:
             yield file.read_buffer()
     except (pyarrow.ArrowException, EOFError, ValueError, KeyError) as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: is damaged or no Arrow IPC: {told}") from error
+        raise DataError(f"{path}: is damaged or no Arrow IPC: {said(error)}") from error
     except OSError as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: cannot be read: {error.strerror or told}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror or said(error)}") from error
 
 
 def _schema(source: "pyarrow.Buffer", path: Path) -> "pyarrow.Schema":

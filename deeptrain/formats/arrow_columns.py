@@ -1,7 +1,8 @@
 """Columns of Arrow, from IPC files and Parquet, as fields and arrays.
 
 Numbers and booleans are scalars, strings (dictionaries of them, too) words, lists of fixed size and tensors of fixed
-shape are arrays, other lists are sequences. A missing value is an error that names its row.
+shape are arrays, other lists are sequences. A missing value is NaN where a field lets it through, else an error that
+names its row; a missing list is always one.
 """
 
 from collections.abc import Callable, Sequence
@@ -80,7 +81,7 @@ def chunk(batch: "pyarrow.RecordBatch", asked: Sequence[Field], first: int, path
         def where(row: int, field: Field = field) -> str:
             return f"{path}: row {first + row:,}, column {shown(field.name)}"
 
-        _refuse_missing(column, where)
+        _refuse_missing(column, where, None if field.shape else field)
         if field.is_text:
             text[field.name] = numbers.words(np.array(column.to_pylist(), object), where)
         elif field.is_sequence:
@@ -91,11 +92,11 @@ def chunk(batch: "pyarrow.RecordBatch", asked: Sequence[Field], first: int, path
                 return where(int(np.searchsorted(ends, row, side="right")))
 
             lengths[field.name] = counts
-            arrays[field.name] = _dense(column.flatten(), field.step, field.dtype, sequence)
+            arrays[field.name] = _dense(column.flatten(), field, sequence)
         elif table is not None and not field.shape:
             arrays[field.name] = table[:, scalars.index(field)]
         else:
-            arrays[field.name] = _dense(column, field.step, field.dtype, where)
+            arrays[field.name] = _dense(column, field, where)
     return Chunk(first, batch.num_rows, arrays, text, lengths, table)
 
 
@@ -104,33 +105,52 @@ def _table(batch: "pyarrow.RecordBatch", scalars: Sequence[Field], first: int, p
     import numpy as np
 
     columns = [batch.column(field.name) for field in scalars]
-    for field, column in zip(scalars, columns, strict=True):
-        _refuse_missing(column, lambda row, name=field.name: f"{path}: row {first + row:,}, column {shown(name)}")  # type: ignore[misc]
     values = np.empty((batch.num_rows, len(scalars)), scalars[0].dtype)
     for index, (field, column) in enumerate(zip(scalars, columns, strict=True)):
 
         def where(row: int, field: Field = field) -> str:
             return f"{path}: row {first + row:,}, column {shown(field.name)}"
 
-        values[:, index] = numbers.cast(column.to_numpy(zero_copy_only=False), field.dtype, where)
+        _refuse_missing(column, where, field)
+        values[:, index] = numbers.cast(_values(column), field.dtype, where, field.missing)
     return values
 
 
-def _dense(column: "pyarrow.Array", shape: tuple[int, ...], dtype: str, where: Callable[[int], str]) -> "NDArray[Any]":
+def _dense(column: "pyarrow.Array", field: Field, where: Callable[[int], str]) -> "NDArray[Any]":
     import pyarrow
     from pyarrow import types
 
     rows = len(column)
+
+    def within(row: int) -> str:
+        return where(row * rows // len(column))
+
     if isinstance(column, pyarrow.ExtensionArray):
         column = column.storage
     while types.is_fixed_size_list(column.type):
+        _refuse_missing(column, within, None)  # flattened, it would be left out
         column = column.flatten()
-    width = len(column) // max(rows, 1)
-    _refuse_missing(column, lambda row: where(row // max(width, 1)))
-    return numbers.cast(column.to_numpy(zero_copy_only=False).reshape(rows, *shape), dtype, where)
+    _refuse_missing(column, within, field)
+    return numbers.cast(_values(column).reshape(rows, *field.step), field.dtype, where, field.missing)
 
 
-def _refuse_missing(column: "pyarrow.Array", where: Callable[[int], str]) -> None:
-    if column.null_count:
-        row = column.is_null().to_pylist().index(True)
-        raise DataError(f"{where(row)}: the value is missing; fill it or drop the row")
+def _values(column: "pyarrow.Array") -> "NDArray[Any]":
+    """As NumPy has them; what is missing is NaN."""
+    import pyarrow
+    from pyarrow import types
+
+    if column.null_count and types.is_boolean(column.type):
+        column = column.cast(pyarrow.int8())
+    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _refuse_missing(column: "pyarrow.Array", where: Callable[[int], str], field: Field | None) -> None:
+    """Refuse missing values, unless they are numbers of a field that lets them through."""
+    if not column.null_count or (field is not None and field.missing and field.dtype.startswith("float")):
+        return
+    row = column.is_null().to_pylist().index(True)
+    held = (
+        f", which dtype {field.dtype} does not hold; take a float dtype" if field is not None and field.missing else ""
+    )
+    raise DataError(f"{where(row)}: the value is missing{held or '; fill it or drop the row'}")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import cells, numbers
 from deeptrain.formats.format import TEXT, Chunk, Field
 
@@ -73,7 +73,8 @@ class Delimited:
     def chunks(self, path: Path, fields: Sequence[Field], rows: int) -> Iterator[Chunk]:
         """See `Format.chunks`. Whole-number dtypes take whole numbers only ("3", not "3.0").
 
-        Columns of numbers must be asked for in one dtype. Memory: some blocks of text and their numbers.
+        A missing value is an empty cell or "nan". Columns of numbers must be asked for in one dtype. Memory: some
+        blocks of text and their numbers.
         """
         import numpy as np
 
@@ -82,10 +83,11 @@ class Delimited:
         if len(dtypes) > 1:
             raise ValueError(f"columns of numbers are read in one dtype, asked for are {sorted(dtypes)}")
         dtype = np.dtype(dtypes.pop() if dtypes else "float64")
+        missing = any(field.missing for field in fields if not field.is_text)
         kinds = {field.name: None if field.is_text else dtype for field in fields}
         first = 0
         for block in self._blocks(path, header):
-            values, text = self._parsed(path, header, block, kinds, dtype)
+            values, text = self._parsed(path, header, block, kinds, dtype, missing)
             count = len(values)
             for start in range(0, count, rows):
                 part = values[start : start + rows]
@@ -155,6 +157,7 @@ class Delimited:
         block: bytes,
         kinds: "Mapping[str, np.dtype[Any] | None]",
         dtype: "np.dtype[Any]",
+        missing: bool,
     ) -> "tuple[NDArray[Any], dict[str, list[str]]]":
         """Numbers (rows, columns) and words of some lines."""
         import numpy as np
@@ -164,37 +167,38 @@ class Delimited:
         whole = pyarrow.uint64() if dtype == np.uint64 else pyarrow.int64()
         number = whole if dtype.kind in "iu" else pyarrow.float64()
         types = {name: number if kind else pyarrow.string() for name, kind in kinds.items()}
+        empty = [""] if missing and dtype.kind == "f" else []
         try:
             table = parser.read_csv(
                 pyarrow.BufferReader(block),
                 parser.ReadOptions(column_names=list(header.columns), block_size=max(len(block) // 4, PARSED)),
                 parser.ParseOptions(delimiter=self.delimiter),
                 parser.ConvertOptions(
-                    column_types=types, include_columns=list(types), null_values=[], strings_can_be_null=False
+                    column_types=types, include_columns=list(types), null_values=empty, strings_can_be_null=False
                 ),
             )
         except pyarrow.ArrowInvalid as error:
             if "Empty CSV file" in str(error):  # blank lines only
                 words = [name for name, kind in kinds.items() if not kind]
                 return np.empty((0, len(kinds) - len(words)), dtype), {name: [] for name in words}
-            self._complain(path, header, kinds, f"is no {self.name}: {' '.join(str(error).split())[:200]}")
+            self._complain(path, header, kinds, missing, f"is no {self.name}: {said(error, 200)}")
         numeric = [name for name, kind in kinds.items() if kind]
         values = np.empty((table.num_rows, len(numeric)), dtype)
         first = 0
         for batch in table.select(numeric).to_batches() if numeric else ():
-            parsed = batch.to_tensor(row_major=True).to_numpy()
+            parsed = batch.to_tensor(null_to_nan=bool(empty), row_major=True).to_numpy()
             part = values[first : first + len(parsed)]
             # what overflows here becomes infinite, or another number for whole ones, and is found below
             with np.errstate(over="ignore", invalid="ignore"):
                 part[...] = parsed
-            if not numbers.fits(parsed, part):
-                self._complain(path, header, kinds, f"a number does not fit dtype {dtype.name}")
+            if not numbers.fits(parsed, part, missing):
+                self._complain(path, header, kinds, missing, f"a number does not fit dtype {dtype.name}")
             first += len(parsed)
         columns = {
             name: [cell.strip() for cell in table.column(name).to_pylist()] for name, kind in kinds.items() if not kind
         }
         if any(cells.is_missing(cell) for column in columns.values() for cell in set(column)):
-            self._complain(path, header, kinds, "a text column has missing values")
+            self._complain(path, header, kinds, missing, "a text column has missing values")
         return values, columns
 
     def place(self, path: Path, row: int) -> str:
@@ -222,7 +226,7 @@ class Delimited:
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         except csv.Error as error:
-            raise DataError(f"{path}: is no {self.name}: line {reader.line_num}: {error}") from error
+            raise DataError(f"{path}: is no {self.name}: line {reader.line_num}: {said(error)}") from error
 
     def _header(self, path: Path) -> Header:
         line, first = next(self._rows(path), (0, []))
@@ -246,7 +250,7 @@ class Delimited:
         return Header(tuple(names), line)
 
     def _complain(
-        self, path: Path, header: Header, kinds: "Mapping[str, np.dtype[Any] | None]", otherwise: str
+        self, path: Path, header: Header, kinds: "Mapping[str, np.dtype[Any] | None]", missing: bool, otherwise: str
     ) -> NoReturn:
         """Raise for the first cell at fault, or with `otherwise` where the standard library's reader finds none."""
         for line, row in self._rows(path):
@@ -258,7 +262,7 @@ class Delimited:
                     f"is the file cut off or a cell missing?"
                 )
             for name, cell in zip(header.columns, row, strict=True):
-                fault = _fault(cell.strip(), kinds[name]) if name in kinds else ""
+                fault = _fault(cell, kinds[name], missing) if name in kinds else ""
                 if fault:
                     raise DataError(f"{path}: line {line}, column {cells.shown(name)}: {fault}")
         raise DataError(f"{path}: {otherwise}")
@@ -268,10 +272,15 @@ CSV = Delimited("csv", (".csv",), ",")
 TSV = Delimited("tsv", (".tsv",), "\t")
 
 
-def _fault(cell: str, dtype: "np.dtype[Any] | None") -> str:
-    """What is wrong with a stripped cell, "" if nothing; no dtype stands for text."""
+def _fault(text: str, dtype: "np.dtype[Any] | None", missing: bool) -> str:
+    """What is wrong with a cell, "" if nothing; no dtype stands for text."""
     import numpy as np
 
+    cell = text.strip()
+    if missing and dtype is not None and cells.is_missing(cell):
+        if dtype.kind != "f":
+            return f"the value is missing, which dtype {dtype.name} does not hold; take a float dtype"
+        return "the cell holds nothing but spaces; leave it empty" if text and not cell else ""
     if not cell:
         return "the cell is empty; fill it or drop the row"
     if cells.is_missing(cell) or (dtype is not None and cells.INFINITE.fullmatch(cell)):

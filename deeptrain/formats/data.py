@@ -62,9 +62,10 @@ class RawData:
         columns: names of a table's features, else ().
         sets: in the order of their numbers.
         labels: where the labels are.
-        group: the column of groups, or None.
+        group: the column of groups, of the data or of their table of labels (`LabelSource.group`), or None.
         rows_per_set: 0, or how many samples each row of the array has that is a set.
         notes: what a user should be told: missing set numbers, labels without data.
+        allow_missing: whether inputs of a float dtype may hold NaN; labels, groups and weights never do.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class RawData:
     group: str | None = None
     rows_per_set: int = 0
     notes: tuple[str, ...] = ()
+    allow_missing: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,11 +92,6 @@ class RawData:
         """How many there are, None when only reading it all tells (text); see `counted`."""
         counts = [found.samples for found in self.sets if found.samples is not None]
         return sum(counts) if len(counts) == len(self.sets) else None
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the folders that are classes, else ()."""
-        return self.labels.classes
 
     @functools.cached_property
     def random_access(self) -> bool:
@@ -110,32 +107,35 @@ class RawData:
             return self
         sets = []
         for found in self.sets:
-            field = self._asked(found, None)[-1]
+            field = self._asked(found, {field.name: self._wanted(field, None) for field in self.inputs})[-1]
             chunks = self.format.chunks(self.files[found.file], [field], COUNTED)
             sets.append(dataclasses.replace(found, samples=sum(chunk.samples for chunk in chunks)))
         return dataclasses.replace(self, sets=tuple(sets))
 
-    def chunks(self, rows: int, dtype: str | None = None) -> Iterator[RawChunk]:
+    def chunks(self, rows: int, dtype: str | Mapping[str, str] | None = None) -> Iterator[RawChunk]:
         """All samples in order, at most `rows` at once, in bounded memory; chunks never cross sets.
 
         Where a row of an array is a set, a chunk has at least one set.
 
         Args:
             rows: most samples of a chunk.
-            dtype: of the inputs, None for each as it is stored. Numbers are checked: finite, and held exactly by a
-                whole-number dtype.
+            dtype: of the inputs, or of those that are named; of others, as they are stored. Numbers are checked: finite
+                (see `allow_missing`), and held exactly by a whole-number dtype.
 
         Raises:
             DataError: naming file and place of what cannot be read or does not fit, and when there are more or fewer
                 labels than samples.
         """
         apart = labelling.read(self) if self.labels.kind == "apart" else None
+        groups = self.group_cells() if self.labels.group is not None else None
+        wanted = {field.name: self._wanted(field, dtype) for field in self.inputs}
         done = 0
         for number, found in enumerate(self.sets):
-            for chunk in self._of_set(number, found, rows, dtype):
+            for chunk in self._of_set(number, found, rows, wanted):
                 last = done + chunk.samples
                 if apart is not None and last <= len(apart):
-                    yield dataclasses.replace(chunk, labels=apart[done:last])
+                    told = None if groups is None else groups[done:last]
+                    yield dataclasses.replace(chunk, labels=apart[done:last], groups=told or chunk.groups)
                 elif apart is None:
                     yield chunk
                 done = last
@@ -157,8 +157,7 @@ class RawData:
         """The group of each sample in order, None without a group column."""
         if self.group is None:
             return None
-        cells = labelling.column(self, self.group)
-        return [str(cell) for cell in (cells if isinstance(cells, list) else cells.tolist())]
+        return labelling.groups(self)
 
     def take(self, indices: "NDArray[np.int64]", out: "Mapping[str, NDArray[Any]]") -> None:
         """Put the samples of these numbers into `out`: for each input (len(indices), *shape). See `random_access`.
@@ -194,13 +193,14 @@ class RawData:
         import numpy as np
 
         path = self.files[found.file]
+        field = dataclasses.replace(field, missing=self.allow_missing)
         if self.format.single:
             for place, row in enumerate(rows.tolist()):
                 self.format.take(self.files[found.file + row], field, np.zeros(1, np.int64), out[place : place + 1])
         elif found.key is None and source is None:
             for index, column in enumerate(self.columns):
                 part = np.empty(len(rows), out.dtype)
-                self.format.take(path, Field(column, out.dtype.name), rows, part)
+                self.format.take(path, Field(column, out.dtype.name, (), self.allow_missing), rows, part)
                 out[:, index] = part
         else:
             name = source if found.key is None else found.key
@@ -228,32 +228,38 @@ class RawData:
             index -= found.samples or 0
         raise IndexError(f"{self.path}: has no sample of that number")
 
-    def _asked(self, found: RawSet, dtype: str | None) -> list[Field]:
-        """The fields of the file that are read for the inputs of a set, each with the dtype that is wanted."""
+    def _wanted(self, field: Field, dtype: str | Mapping[str, str] | None) -> Field:
+        """An input as it is asked for."""
+        named = dtype if isinstance(dtype, str) else (dtype or {}).get(field.name, field.dtype)
+        return dataclasses.replace(field, dtype=named, missing=self.allow_missing)
+
+    def _asked(self, found: RawSet, wanted: Mapping[str, Field]) -> list[Field]:
+        """The fields of the file that are read for the inputs of a set, which are wanted so."""
         fields: list[Field] = []
-        for field, source in zip(self.inputs, self.sources, strict=True):
-            wanted = dtype or field.dtype
+        for name, source in zip(wanted, self.sources, strict=True):
+            field = wanted[name]
             if found.key is not None:
-                fields.append(Field(found.key, wanted, field.shape))
+                fields.append(dataclasses.replace(field, name=found.key))
             elif self.rows_per_set:
-                fields.append(Field(source or field.name, wanted, (self.rows_per_set, *field.shape)))
+                fields.append(dataclasses.replace(field, name=source or name, shape=(self.rows_per_set, *field.shape)))
             elif source is None:
-                fields += [Field(column, wanted) for column in self.columns]
+                fields += [dataclasses.replace(field, name=column, shape=()) for column in self.columns]
             else:
-                fields.append(Field(source, wanted, field.shape))
+                fields.append(dataclasses.replace(field, name=source))
         return fields
 
-    def _of_set(self, number: int, found: RawSet, rows: int, dtype: str | None) -> Iterator[RawChunk]:
+    def _of_set(self, number: int, found: RawSet, rows: int, wanted: Mapping[str, Field]) -> Iterator[RawChunk]:
         if self.format.single:
-            yield from self._of_single_files(number, found, rows, dtype)
+            yield from self._of_single_files(number, found, rows, wanted)
             return
         if self.rows_per_set:
             if number == 0:  # the rows of an only file, each a set
-                yield from self._of_rows(rows, dtype)
+                yield from self._of_rows(rows, wanted)
             return
         path = self.files[found.file]
-        fields = self._asked(found, dtype)
-        apart = [name for name in (self._label_column, self.group) if name is not None]
+        fields = self._asked(found, wanted)
+        group = None if self.labels.group is not None else self.group
+        apart = [name for name in (self._label_column, group) if name is not None]
         fields += [labelling.field_of(self, name) for name in apart]
         done = 0
         for chunk in self.format.chunks(path, fields, rows):
@@ -261,7 +267,7 @@ class RawData:
                 self._inputs(chunk, found, path),
                 self._lengths(chunk, found),
                 None if self._label_column is None else labelling.cells(chunk, self._label_column),
-                None if self.group is None else labelling.words(labelling.cells(chunk, self.group)),
+                None if group is None else labelling.words(labelling.cells(chunk, group)),
                 _origin(number, found.file, found.first + chunk.first, chunk.samples),
             )
             done += chunk.samples
@@ -270,11 +276,11 @@ class RawData:
                 f"{path}: has {done:,} samples where it had {found.samples:,} when it was opened; did the file change?"
             )
 
-    def _of_rows(self, rows: int, dtype: str | None) -> Iterator[RawChunk]:
+    def _of_rows(self, rows: int, wanted: Mapping[str, Field]) -> Iterator[RawChunk]:
         import numpy as np
 
         per = self.rows_per_set
-        fields = self._asked(self.sets[0], dtype)
+        fields = self._asked(self.sets[0], wanted)
         for chunk in self.format.chunks(self.files[0], fields, max(1, rows // per)):
             samples = np.arange(chunk.first * per, (chunk.first + chunk.samples) * per)
             yield RawChunk(
@@ -288,14 +294,15 @@ class RawData:
                 np.stack([samples // per, np.zeros_like(samples), samples], axis=1),
             )
 
-    def _of_single_files(self, number: int, found: RawSet, rows: int, dtype: str | None) -> Iterator[RawChunk]:
+    def _of_single_files(
+        self, number: int, found: RawSet, rows: int, wanted: Mapping[str, Field]
+    ) -> Iterator[RawChunk]:
         import numpy as np
 
-        (field,) = self.inputs
-        wanted = dataclasses.replace(field, dtype=dtype or field.dtype)
+        (field,) = wanted.values()
         for start in range(0, found.files, rows):
             numbers_of = range(found.file + start, found.file + min(start + rows, found.files))
-            parts = [next(iter(self.format.chunks(self.files[file], [wanted], 1))) for file in numbers_of]
+            parts = [next(iter(self.format.chunks(self.files[file], [field], 1))) for file in numbers_of]
             for file, part in zip(numbers_of, parts, strict=True):
                 self._check_shape(field, part.arrays[field.name], self.files[file])
             origin = np.zeros((len(parts), 3), np.int64)

@@ -30,14 +30,26 @@ def entries(directory: Path) -> tuple[Path, ...]:
     return tuple(directory / name for name in sorted(names, key=natural_key))
 
 
+def check_name(path: Path) -> None:
+    """Refuse the name of a file or folder that a terminal would obey instead of print.
+
+    Raises:
+        DataError: showing it.
+    """
+    if not path.name.isprintable():
+        kind = "folder" if path.is_dir() else "file"
+        raise DataError(
+            f"{path.parent}: the {kind} name {path.name!r} has characters that cannot be printed; rename it"
+        )
+
+
 def check_regular(path: Path, inside: Path | None = None) -> None:
     """Refuse what is not a plain file, and a link that leads out of the directory `inside`.
 
     Raises:
         DataError: naming the entry and what it is.
     """
-    if not path.name.isprintable():
-        raise DataError(f"{path.parent}: the file name {path.name!r} has characters that cannot be printed; rename it")
+    check_name(path)
     if "\\" in path.name:  # a path, elsewhere; no manifest may hold it
         raise DataError(f"{path.parent}: the file name {path.name!r} has a backslash; rename it")
     try:

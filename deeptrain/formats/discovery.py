@@ -1,6 +1,5 @@
 """From a path alone to a raw data set: its files by their names, then its sets, inputs and labels by their headers."""
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from deeptrain.formats.labelling import LabelSource
 from deeptrain.formats.places import Found as Found
 from deeptrain.formats.places import find as find
 from deeptrain.formats.sets import RawSet
+from deeptrain.settings import Use
 
 ONLY = "x"
 """Name of an only input, and of the feature columns of a table."""
@@ -34,13 +34,14 @@ class Said:
     rows: Literal["samples", "sets"] | None
     keys: Literal["inputs", "sets"] | None
     set_number: int | Literal["none"] | None
+    allow_missing: bool
 
 
 class Reading(TypedDict, total=False):
     """What may be said of raw data instead of inferred: the keywords of `open`, for functions that pass them on."""
 
     format: str | None
-    loader: str | Callable[[Path], Any] | None
+    loader: str | Use | Callable[[Path], Any] | None
     beside: Path | None
     labels: str | Path | None
     label_column: str | None
@@ -54,13 +55,14 @@ class Reading(TypedDict, total=False):
     features: int | None
     first: int | None
     mode: str | None
+    allow_missing: bool
 
 
 def open(
     path: Path,
     *,
     format: str | None = None,
-    loader: str | Callable[[Path], Any] | None = None,
+    loader: str | Use | Callable[[Path], Any] | None = None,
     beside: Path | None = None,
     labels: str | Path | None = None,
     label_column: str | None = None,
@@ -75,19 +77,22 @@ def open(
     first: int | None = None,
     mode: str | None = None,
     others: Sequence[Path] = (),
+    allow_missing: bool = False,
 ) -> RawData:
     """The raw data set at `path`; what is not said is inferred, and an ambiguity is an error that names the candidates.
 
     Args:
         path: a file, a directory of files of one format, or a directory of folders, one a class.
         format: its name ("npy", "csv", ...); None tells it by the extensions.
-        loader: a function, or "module:function", called with the path of a file; see `loaders`.
+        loader: a function, or "module:function", alone or with arguments (`Use`), called with the path of a file; see
+            `loaders`.
         beside: directory where the loader's module is looked for first.
         labels: a file or directory of labels, relative to the working directory; or "none", "input" (the samples
             themselves), "folder", "column"; None looks for them, see `places.find`.
         label_column: the column or key of labels: of the data, or of the files of labels where `labels` names them.
         label_names: in a table of labels, the column that names the file of a sample.
-        group: a column or key of the data of what must not be split (a person); it is no input.
+        group: a column or key of the data, or of the table of labels apart, of what must not be split (a person); it is
+            no input.
         inputs: names of the keys or columns that are inputs; None: all that are nothing else.
         ignored: keys or columns that are left out.
         rows: whether the first axis of the array of an only file counts samples or sets of samples.
@@ -97,6 +102,7 @@ def open(
         first: number of their first feature, 0 or 1 (so if nothing is said).
         mode: of images, into which all are converted ("RGB", "L").
         others: files or directories that are neither samples nor the labels that are asked for.
+        allow_missing: whether inputs may hold NaN (an empty cell of a table, a null), as floats do.
 
     Raises:
         DataError: naming what is wrong, missing or ambiguous.
@@ -107,7 +113,9 @@ def open(
     )
     kind = registry.configured(found.format, features=features, first=first, mode=mode)
     columns = None if inputs is None else tuple(inputs)
-    said = Said(labels, label_column, label_names, group, columns, tuple(ignored), rows, keys, set_number)
+    said = Said(
+        labels, label_column, label_names, group, columns, tuple(ignored), rows, keys, set_number, allow_missing
+    )
     return _of(found, kind, _fields(kind, found.files), said)
 
 
@@ -150,19 +158,23 @@ def _differ(file: Path, first: Path, fields: Sequence[Field], before: Sequence[F
 def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> RawData:
     path = found.path
     names = [field.name for field in fields]
+    group_apart = said.group is not None and said.group not in names and bool(found.labels)
+    if said.group is not None and format.single and not found.labels:
+        raise DataError(
+            f"{path}: group {shown(said.group)} is a column of a table of labels (file, label, "
+            f"{shown(said.group, quoted=False)}), there is none for these files; write one and name it as labels"
+        )
     for key, asked in (
         ("label_column", [said.label_column] if not found.labels and said.label_column else []),
-        ("group", [said.group] if said.group else []),
+        ("group", [said.group] if said.group and not group_apart else []),
         ("inputs", said.inputs or ()),
         ("ignored", said.ignored),
     ):
         for name in asked:
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {shown(near[0])}? " if near else ""
-                raise DataError(f"{path}: {key} {shown(name)} is no column; {hint}columns: {listed(names)}")
+                labelling.no_column(path, key, name, names)
     shapes = {field.name: field.shape for field in fields}
-    if said.group is not None and shapes[said.group]:
+    if said.group is not None and shapes.get(said.group):
         raise DataError(f"{path}: group {shown(said.group)} holds arrays; a group is a number or a word a sample")
     keyed = _keys_are_sets(found, format, fields, said)
     label = None if keyed else _label_column(found, fields, said)
@@ -193,7 +205,7 @@ def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> 
             _check_lengths(found, format, [*(source for source in sources if source), *([label] if label else [])])
     missing = numbering.gaps([one.number for one in sets if one.number is not None])
     notes += (f"set numbers missing: {missing}",) if missing else ()
-    source, label_notes, sets = _labels(found, format, label, sets, said)
+    source, label_notes, sets = _labels(found, format, label, sets, said, said.group if group_apart else None)
     return RawData(
         path,
         format,
@@ -206,6 +218,7 @@ def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> 
         said.group,
         per_row,
         notes + label_notes,
+        said.allow_missing,
     )
 
 
@@ -421,7 +434,7 @@ def _samples_per_row(
 
 
 def _labels(
-    found: Found, format: Format, label: str | None, sets: tuple[RawSet, ...], said: Said
+    found: Found, format: Format, label: str | None, sets: tuple[RawSet, ...], said: Said, group: str | None
 ) -> tuple[LabelSource, tuple[str, ...], tuple[RawSet, ...]]:
     if label is not None:
         return LabelSource("column", label), (), sets
@@ -430,5 +443,7 @@ def _labels(
             raise DataError(f"{found.path}: labels = 'folder', but its files lie in no folders of their own")
         return LabelSource("folder", classes=found.classes), (), sets
     if found.labels:
-        return labelling.resolve(found.labels, said.label_column, said.label_names, sets, found.files, format.single)
+        return labelling.resolve(
+            found.labels, said.label_column, said.label_names, group, sets, found.files, format.single
+        )
     return LabelSource("input" if str(said.labels) == "input" else "none"), (), sets

@@ -23,11 +23,14 @@ class Field:
             tells it, as wanted where it is asked for: what is read is then cast, and must fit exactly if whole.
         shape: of one sample; () for a number or a word. None, on the first axis only: it differs from sample to
             sample, each is a *sequence* of steps.
+        missing: where it is asked for, whether NaN and values that are not there, which become NaN, are let through;
+            only a float dtype holds them.
     """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...] = ()
+    missing: bool = False
 
     @property
     def is_sequence(self) -> bool:
@@ -111,7 +114,8 @@ class Format(Protocol):
             rows: most samples of a chunk.
 
         Raises:
-            DataError: naming the place of the first number that is missing, not finite, or does not fit the dtype.
+            DataError: naming the place of the first number that is missing (unless the field lets it through), not
+                finite, or does not fit the dtype.
         """
         ...
 
@@ -122,7 +126,7 @@ class Format(Protocol):
     def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
         """Put the samples of these row numbers into `out`, (len(rows), *shape) of any dtype that can hold them.
 
-        Only where `random_access`; never of words or sequences.
+        What is missing is let through or not as in `chunks`. Only where `random_access`; never of words or sequences.
         """
         ...
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import numbers
 from deeptrain.formats.cells import shown
 from deeptrain.formats.format import TEXT, Chunk, Field
@@ -75,7 +75,7 @@ class Hdf5:
         now = path.stat()
         region = _contiguous(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns)
         if region is not None:
-            region.take(rows, out)
+            region.take(rows, out, field.missing)
             return
         with _opened(path) as file:
             data = _data(file, path, field.name)
@@ -89,7 +89,7 @@ class Hdf5:
                 def where(i: int, chosen: "NDArray[np.int64]" = chosen) -> str:
                     return f"{path}: {shown(field.name)}: row {int(rows[chosen[i]]):,}"
 
-                out[chosen] = numbers.cast(values, out.dtype.name, where)
+                out[chosen] = numbers.cast(values, out.dtype.name, where, field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""
@@ -111,8 +111,7 @@ def _opened(path: Path) -> "Iterator[h5py.File]":
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: is damaged or no HDF5: {told}") from error
+        raise DataError(f"{path}: is damaged or no HDF5: {said(error)}") from error
 
 
 def _walk(group: "h5py.Group", path: Path, prefix: str, above: set[int]) -> "Iterator[tuple[str, h5py.Dataset]]":
@@ -222,5 +221,5 @@ def _chunk(path: Path, fields: Sequence[Field], data: "dict[str, h5py.Dataset]",
         if field.is_text:
             text[field.name] = numbers.words(part, where)
         else:
-            arrays[field.name] = numbers.cast(part, field.dtype, where)
+            arrays[field.name] = numbers.cast(part, field.dtype, where, field.missing)
     return Chunk(first, samples, arrays, text, {})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import numbers
 from deeptrain.formats.cells import listed
 from deeptrain.formats.format import Chunk, Field
@@ -77,8 +77,9 @@ class Images:
 
     def chunks(self, path: Path, fields: Sequence[Field], rows: int) -> Iterator[Chunk]:  # noqa: ARG002
         """The picture."""
-        pixels = self._pixels(path)
-        yield Chunk(0, 1, {FIELD: numbers.cast(pixels, fields[0].dtype, lambda _: str(path))}, {}, {})
+        (field,) = fields
+        pixels = numbers.cast(self._pixels(path), field.dtype, lambda _: str(path), field.missing)
+        yield Chunk(0, 1, {FIELD: pixels}, {}, {})
 
     def random_access(self, path: Path) -> bool:  # noqa: ARG002
         """Always: a file is a sample."""
@@ -86,7 +87,7 @@ class Images:
 
     def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:  # noqa: ARG002
         """The picture, for each of the rows, which are 0."""
-        out[...] = numbers.cast(self._pixels(path), out.dtype.name, lambda _: str(path))
+        out[...] = numbers.cast(self._pixels(path), out.dtype.name, lambda _: str(path), field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """Nothing but the file."""
@@ -141,8 +142,7 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: is no {decoder or 'picture'}{_instead(path)}; give it the right extension") from error
     except DAMAGE as error:
-        told = " ".join(str(error).split())[:120]
-        raise DataError(f"{path}: is damaged: {told}") from error
+        raise DataError(f"{path}: is damaged: {said(error)}") from error
 
 
 def _instead(path: Path) -> str:

@@ -5,6 +5,7 @@ sequences the numbers of all `Steps`.
 """
 
 import dataclasses
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,7 @@ class LabelSource:
             "name" of the sample's file in a column `names`.
         names: the column of file names.
         classes: the folders, in natural order.
+        group: the column of groups, where it is one of the files apart.
     """
 
     kind: Literal["none", "column", "apart", "folder", "input"]
@@ -85,12 +87,14 @@ class LabelSource:
     by: Literal["number", "order", "name"] | None = None
     names: str | None = None
     classes: tuple[str, ...] = ()
+    group: str | None = None
 
 
 def resolve(
     files: tuple[Path, ...],
     column: str | None,
     names: str | None,
+    group: str | None,
     sets: Sequence[RawSet],
     data_files: Sequence[Path],
     single: bool,
@@ -101,6 +105,7 @@ def resolve(
         files: of labels.
         column: the column or key that holds them, or None to find it.
         names: the column that names the file of a sample, or None to find it.
+        group: the column of groups, None where there is none in these files.
         sets: of the data.
         data_files: of the data.
         single: whether each data file is a sample.
@@ -113,11 +118,10 @@ def resolve(
     """
     format = registry.of(files[0])
     if len(files) > 1:
-        return _from_files(files, format, column, sets, data_files)
+        return _from_files(files, format, column, group, sets, data_files)
     (path,) = files
     format = _with_header(format, path, sets, column, single)
-    fields = format.fields(path)
-    keys = [field.name for field in fields]
+    keys = _without_group(path, [field.name for field in format.fields(path)], group)
     if column is not None and column not in keys:
         _no_column(path, column, keys)
     if single and format.tabular:
@@ -127,7 +131,7 @@ def resolve(
                 _no_column(path, named, keys)
             rest = [key for key in keys if key != named]
             chosen = column or _the_label(path, rest)
-            return LabelSource("apart", chosen, format, files, "name", named), (), tuple(sets)
+            return LabelSource("apart", chosen, format, files, "name", named, group=group), (), tuple(sets)
     numbered = column is None and not single and all(key.isdecimal() and len(key) <= numbering.LONGEST for key in keys)
     if numbered and (len(keys) > 1 or not format.tabular):
         by_number = {int(key): key for key in keys}
@@ -143,7 +147,14 @@ def resolve(
                 f"{listed([found.name for found in sets], 3)}; number the files, or say set_number"
             )
         _compare(path, by_number, told_sets)
-    return LabelSource("apart", column or _the_label(path, keys), format, files, "order"), (), tuple(sets)
+    chosen = column or _the_label(path, keys)
+    return LabelSource("apart", chosen, format, files, "order", group=group), (), tuple(sets)
+
+
+def _without_group(path: Path, keys: Sequence[str], group: str | None) -> list[str]:
+    if group is not None and group not in keys:
+        no_column(path, "group", group, keys)
+    return [key for key in keys if key != group]
 
 
 def _with_header(format: Format, path: Path, sets: Sequence[RawSet], column: str | None, single: bool) -> Format:
@@ -160,18 +171,23 @@ def _with_header(format: Format, path: Path, sets: Sequence[RawSet], column: str
 
 
 def _from_files(
-    files: tuple[Path, ...], format: Format, column: str | None, sets: Sequence[RawSet], data_files: Sequence[Path]
+    files: tuple[Path, ...],
+    format: Format,
+    column: str | None,
+    group: str | None,
+    sets: Sequence[RawSet],
+    data_files: Sequence[Path],
 ) -> tuple[LabelSource, tuple[str, ...], tuple[RawSet, ...]]:
     stems = [file.stem for file in files]
     found = numbering.of(stems, None, files[0].parent)
-    keys = [field.name for field in format.fields(files[0])]
+    keys = _without_group(files[0], [field.name for field in format.fields(files[0])], group)
     chosen = column or _the_label(files[0], keys)
     if found is not None and all(one.number is not None for one in sets):
         by_number = dict(zip(found, stems, strict=True))
         notes = _compare(files[0].parent, by_number, sets)
-        return LabelSource("apart", chosen, format, files, "number"), notes, tuple(sets)
+        return LabelSource("apart", chosen, format, files, "number", group=group), notes, tuple(sets)
     if stems == [file.stem for file in data_files]:
-        return LabelSource("apart", chosen, format, files, "order"), (), tuple(sets)
+        return LabelSource("apart", chosen, format, files, "order", group=group), (), tuple(sets)
     raise DataError(
         f"{files[0].parent}: its {len(files)} files of labels ({listed(stems, 3)}) match the data neither by set "
         f"number nor by name ({listed([file.stem for file in data_files], 3)}); name them alike"
@@ -219,6 +235,17 @@ def _one_of(path: Path, what: str, candidates: Sequence[str], keyword: str) -> s
     if len(candidates) > 1:
         raise DataError(f"{path}: the {what} may be in {listed(candidates)}; name one as {keyword}")
     return candidates[0] if candidates else None
+
+
+def no_column(path: Path, key: str, name: str, columns: Sequence[str]) -> NoReturn:
+    """Refuse a column that was said and is not there.
+
+    Raises:
+        DataError: naming it, what it was said as, the nearest, and all there are.
+    """
+    near = difflib.get_close_matches(name, columns, n=1)
+    hint = f"did you mean {shown(near[0])}? " if near else ""
+    raise DataError(f"{path}: {key} {shown(name)} is no column; {hint}columns: {listed(columns)}")
 
 
 def _no_column(path: Path, name: str, keys: Sequence[str]) -> NoReturn:
@@ -275,6 +302,20 @@ def read(data: "RawData") -> "Cells | None":
         return [file.parent.name for file in data.files]
     if source.kind == "column":
         return _column(data, source.column or "")
+    return _apart(data, source)
+
+
+def groups(data: "RawData") -> list[str]:
+    """The groups of all samples in order: a column of the data, or of the files of labels."""
+    if data.labels.group is None:
+        found: Cells = column(data, data.group or "")
+    else:
+        found = _apart(data, dataclasses.replace(data.labels, column=data.labels.group))
+    cells = found.values if isinstance(found, Steps) else found
+    return [str(cell) for cell in (cells if isinstance(cells, list) else cells.tolist())]
+
+
+def _apart(data: "RawData", source: LabelSource) -> "Cells":
     found = {"number": _by_number, "order": _by_order, "name": _by_name}[source.by or "order"](data, source)
     if data.samples is not None:
         check_count(data, len(found), data.samples)

@@ -1,6 +1,6 @@
 """Loader functions: a user's function that reads a file of any other kind, handled like the built-in formats.
 
-A loader is called with the path of one file and gives
+A loader is called with the path of one file, and the arguments that were said with its name, and gives
 
     an array (samples, ...)                          the input "x"
     a list of arrays (steps, ...), one a sample      the input "x", sequences of different lengths
@@ -10,15 +10,17 @@ It must give the same answer each time: every call is compared with the first on
 """
 
 import dataclasses
+import difflib
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeptrain import user_code
-from deeptrain.errors import DataError, DeeptrainError, UserCodeError, in_one_line
+from deeptrain.errors import DataError, DeeptrainError, UserCodeError, in_one_line, said
 from deeptrain.formats import numbers
-from deeptrain.formats.cells import shown
+from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.format import TEXT, Chunk, Field
 from deeptrain.formats.npy import ONLY
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:  # a plan imports this file and must not load NumPy for it
     import numpy as np
     from numpy.typing import NDArray
 
-Loader = Callable[[Path], Any]
+Loader = Callable[..., Any]
 
 registered: dict[str, "Loaded"] = {}
 """Loaders by the extension they were registered for in this process."""
@@ -83,19 +85,21 @@ class Loaded:
         extensions: of the files it was registered for; empty for any.
         function: None to find it by its name when it is first called: planning imports no user's code.
         beside: where its module is looked for first.
+        arguments: by name, that it is called with beside the path.
     """
 
     name: str
     extensions: tuple[str, ...] = ()
     function: Loader | None = None
     beside: Path | None = None
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     tabular: bool = False
     single: bool = False
     _first: "dict[Path, Known]" = dataclasses.field(default_factory=dict, repr=False)
 
     def afresh(self) -> "Loaded":
         """The same loader with no memory of earlier answers: files may have changed since."""
-        return Loaded(self.name, self.extensions, self.function, self.beside)
+        return Loaded(self.name, self.extensions, self.function, self.beside, self.arguments)
 
     def fields(self, path: Path) -> tuple[Field, ...]:
         """One field an array."""
@@ -131,7 +135,7 @@ class Loaded:
                 if field.is_text:
                     text[field.name] = numbers.words(part, where)
                 else:
-                    arrays[field.name] = numbers.cast(part, field.dtype, where)
+                    arrays[field.name] = numbers.cast(part, field.dtype, where, field.missing)
             lengths = {name: counts[first:last] for name, counts in answer.lengths.items()}
             asked = {field.name for field in fields}
             yield Chunk(first, last - first, arrays, text, {name: lengths[name] for name in lengths if name in asked})
@@ -159,8 +163,9 @@ class Loaded:
 
     def _answer(self, path: Path) -> Answer:
         function = self.function or user_code.find(self.name, self.beside)
+        _check_arguments(self.name, function, path, self.arguments)
         try:
-            given = function(path)
+            given = function(path, **self.arguments)
         except DeeptrainError:
             raise
         except Exception as error:
@@ -219,6 +224,28 @@ class Loaded:
         if not max(samples.values()):
             raise DataError(f"{what} gave no samples")
         return Answer(arrays, lengths, max(samples.values()), digest.hexdigest())
+
+
+def _check_arguments(name: str, function: Loader, path: Path, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that the function does not take, or lacks."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions do not tell what they take
+        return
+    try:
+        signature.bind(path, **arguments)
+    except TypeError as error:
+        known = [
+            taken.name
+            for taken in list(signature.parameters.values())[1:]
+            if taken.kind in {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+        ]
+        strange = [argument for argument in arguments if argument not in known]
+        if not strange:
+            raise UserCodeError(f"{path}: the loader {name} cannot be called with its path: {said(error)}") from error
+        near = difflib.get_close_matches(strange[0], known, n=1)
+        hint = f"did you mean {shown(near[0])}?" if near else f"it takes {listed(known) or 'the path alone'}"
+        raise UserCodeError(f"{path}: the loader {name} takes no argument {shown(strange[0])}; {hint}") from error
 
 
 def _field(name: str, array: "NDArray[Any]", lengths: "NDArray[np.int64] | None", what: str) -> Field:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import numbers
 from deeptrain.formats.format import Chunk, Field
 from deeptrain.formats.region import REMEMBERED, Region
@@ -44,8 +44,9 @@ def header(file: IO[bytes], path: Path, what: str) -> Region:
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
     except UNREADABLE as error:
-        told = " ".join(str(error).split())[:120]
-        raise DataError(f"{what}: is no readable .npy: {told}; was it cut off or is it something else?") from error
+        raise DataError(
+            f"{what}: is no readable .npy: {said(error)}; was it cut off or is it something else?"
+        ) from error
     if not shape:
         raise DataError(f"{what}: holds a single value, no samples; save an array of shape (samples, ...)")
     if min(shape) < 0:
@@ -82,7 +83,7 @@ def as_chunk(first: int, part: "NDArray[Any]", field: Field, what: str) -> Chunk
 
     if field.is_text:
         return Chunk(first, len(part), {}, {field.name: numbers.words(part, where)}, {})
-    return Chunk(first, len(part), {field.name: numbers.cast(part, field.dtype, where)}, {}, {})
+    return Chunk(first, len(part), {field.name: numbers.cast(part, field.dtype, where, field.missing)}, {}, {})
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,9 @@ class Npy:
         """Always."""
         return True
 
-    def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:  # noqa: ARG002
+    def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
         """See `Format.take`."""
-        self._region(path).take(rows, out)
+        self._region(path).take(rows, out, field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import npy, numbers
 from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.format import Chunk, Field
@@ -65,7 +65,7 @@ class Npz:
     def take(self, path: Path, field: Field, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
         """See `Format.take`."""
         now = path.stat()
-        _stored(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns).take(rows, out)
+        _stored(path, field.name, now.st_ino, now.st_size, now.st_mtime_ns).take(rows, out, field.missing)
 
     def place(self, path: Path, row: int) -> str:  # noqa: ARG002
         """The row."""
@@ -97,10 +97,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
-        told = " ".join(str(error).split())[:120]
-        raise DataError(f"{path}: is damaged or no npz: {told}; write it again with numpy.savez") from error
+        raise DataError(f"{path}: is damaged or no npz: {said(error)}; write it again with numpy.savez") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror or said(error)}") from error
 
 
 def _keys(archive: zipfile.ZipFile, path: Path) -> list[str]:

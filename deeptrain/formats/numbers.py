@@ -52,7 +52,7 @@ def field_of(name: str, dtype: "np.dtype[Any]", shape: Sequence[int | None], wha
     return Field(name, dtype.name, tuple(shape))
 
 
-def cast(values: "NDArray[Any]", dtype: str, where: Callable[[int], str]) -> "NDArray[Any]":
+def cast(values: "NDArray[Any]", dtype: str, where: Callable[[int], str], missing: bool = False) -> "NDArray[Any]":
     """The values in C order, native bytes and the asked dtype; the same memory if they are so already.
 
     Floats are rounded to smaller floats; whole-number dtypes take only what they hold exactly.
@@ -61,6 +61,7 @@ def cast(values: "NDArray[Any]", dtype: str, where: Callable[[int], str]) -> "ND
         values: (rows, ...) numbers.
         dtype: NumPy's name of it.
         where: file and place of a row, for messages.
+        missing: whether a float dtype may hold NaN.
 
     Raises:
         DataError: for the first value that is NaN, infinite, beyond the dtype, or not whole where it must be.
@@ -72,31 +73,40 @@ def cast(values: "NDArray[Any]", dtype: str, where: Callable[[int], str]) -> "ND
     if values.dtype != wanted or not values.flags.c_contiguous:
         with np.errstate(over="ignore", invalid="ignore"):  # found below
             result = np.ascontiguousarray(values, dtype=wanted)
-    if fits(values, result):
+    if fits(values, result, missing):
         return result
-    good = (
-        np.isfinite(result) if wanted.kind == "f" else np.isfinite(values) & (result == values) & _alike(values, result)
-    )
+    if wanted.kind == "f":
+        good = _there(result, missing)
+    else:
+        good = np.isfinite(values) & (result == values) & _alike(values, result)
     row = int(np.argmin(good.reshape(len(values), -1).all(axis=1)))
     index = int(np.argmin(good[row].reshape(-1)))
     value = values[row].reshape(-1)[index].item()
-    raise DataError(f"{where(row)}: {_fault(value, wanted)}")
+    raise DataError(f"{where(row)}: {_fault(value, wanted, missing)}")
 
 
-def fits(values: "NDArray[Any]", result: "NDArray[Any]") -> bool:
-    """Whether all values are finite and, in a whole-number dtype, still what they were."""
+def fits(values: "NDArray[Any]", result: "NDArray[Any]", missing: bool = False) -> bool:
+    """Whether all values are finite (or NaN, if a float may be missing) and, as whole numbers, still what they were."""
     import numpy as np
 
     if result.dtype.kind == "f":
         if values.dtype.kind != "f":
-            return result.dtype.itemsize > 2 or bool(np.isfinite(result).all())
+            return result.dtype.itemsize > 2 or bool(np.isfinite(result).all())  # no whole number is missing
         # One sum is several times cheaper than a test of each value; it may overflow, then each is tested.
         with np.errstate(over="ignore", invalid="ignore"):
             total = result.sum(dtype=np.float32 if result.dtype.itemsize < 4 else None)
-        return bool(np.isfinite(total)) or bool(np.isfinite(result).all())
+        return bool(np.isfinite(total)) or bool(_there(result, missing).all())
     if np.can_cast(values.dtype, result.dtype):
         return True
     return bool((result == values).all()) and bool(_alike(values, result).all())
+
+
+def _there(result: "NDArray[Any]", missing: bool) -> "NDArray[np.bool_]":
+    """Which floats may stay."""
+    import numpy as np
+
+    there: NDArray[np.bool_] = ~np.isinf(result) if missing else np.isfinite(result)
+    return there
 
 
 def _alike(values: "NDArray[Any]", result: "NDArray[Any]") -> "NDArray[np.bool_]":
@@ -105,9 +115,11 @@ def _alike(values: "NDArray[Any]", result: "NDArray[Any]") -> "NDArray[np.bool_]
     return compared
 
 
-def _fault(value: Any, dtype: "np.dtype[Any]") -> str:
+def _fault(value: Any, dtype: "np.dtype[Any]", missing: bool) -> str:
     import numpy as np
 
+    if missing and isinstance(value, float) and math.isnan(value):
+        return f"the value is nan, which dtype {dtype.name} does not hold; take a float dtype"
     if isinstance(value, float) and not math.isfinite(value):
         return f"the value is {value}; repair it or drop the sample"
     if dtype.kind == "f":

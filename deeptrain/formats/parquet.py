@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import arrow_columns
 from deeptrain.formats.format import Chunk, Field
 
@@ -78,8 +78,6 @@ def _opened(path: Path) -> "Iterator[parquet.ParquetFile]":
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
     except (pyarrow.ArrowException, EOFError, ValueError, KeyError) as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: is damaged or no Parquet: {told}") from error
+        raise DataError(f"{path}: is damaged or no Parquet: {said(error)}") from error
     except OSError as error:
-        told = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: cannot be read: {error.strerror or told}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror or said(error)}") from error

@@ -9,8 +9,9 @@ from typing import Any
 from deeptrain.errors import DataError
 from deeptrain.formats import registry
 from deeptrain.formats.cells import listed, shown
-from deeptrain.formats.directory import check_regular, entries
+from deeptrain.formats.directory import check_name, check_regular, entries
 from deeptrain.formats.format import Format
+from deeptrain.settings import Use
 
 LABEL_NAMES = frozenset({"label", "labels", "target", "targets", "y"})
 """Names of files, folders, columns and keys, in any case, that are labels."""
@@ -42,7 +43,7 @@ def find(
     path: Path,
     *,
     format: str | None = None,
-    loader: str | Callable[[Path], Any] | None = None,
+    loader: str | Use | Callable[[Path], Any] | None = None,
     beside: Path | None = None,
     labels: str | Path | None = None,
     label_column: str | None = None,
@@ -72,6 +73,8 @@ def find(
         return Found(path, asked or registry.of(path), (path,), apart, ())
     inside = entries(path)
     folders = [entry for entry in inside if entry.is_dir()]
+    for folder in folders:
+        check_name(folder)
     plain = [entry for entry in inside if entry not in folders]
     taken = {os.path.realpath(file) for file in (*said, *others)}
     if labels is not None and str(labels) not in NO_PLACES:
@@ -121,9 +124,6 @@ def _is_label(stem: str) -> bool:
 def _in_folders(path: Path, folders: Sequence[Path], asked: Format | None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """The files of folders, one a class, and the names of the folders."""
     names = tuple(folder.name for folder in folders)
-    for name in names:
-        if not name.isprintable():
-            raise DataError(f"{path}: the folder name {name!r} has characters that cannot be printed; rename it")
     splits = [name for name in names if name.lower() in SPLITS]
     if splits:
         raise DataError(
@@ -138,6 +138,7 @@ def _in_folders(path: Path, folders: Sequence[Path], asked: Format | None) -> tu
             found = [entry for entry in found if entry.is_dir() or entry.suffix.lower() in asked.extensions]
         inner = [entry for entry in found if entry.is_dir()]
         if inner:
+            check_name(inner[0])
             raise DataError(f"{inner[0]}: is a directory within a folder that is a class; files lie directly in it")
         if not found:
             raise DataError(f"{folder}: no samples: the folder is empty; a folder is a class, remove it if it is none")

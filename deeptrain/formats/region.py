@@ -79,8 +79,8 @@ class Region:
                 into(part, file, f"{self.path}: ends within its array; was it cut off since it was opened?")
                 yield part
 
-    def take(self, rows: "NDArray[np.int64]", out: "NDArray[Any]") -> None:
-        """Put some rows into `out`, cast and checked.
+    def take(self, rows: "NDArray[np.int64]", out: "NDArray[Any]", missing: bool = False) -> None:
+        """Put some rows into `out`, cast and checked; `missing`: whether values may be NaN.
 
         Raises:
             DataError: naming the row of a value that `out` cannot hold.
@@ -93,7 +93,7 @@ class Region:
             direct = self.dtype == out.dtype and out.flags.c_contiguous
             values = out if direct else np.empty((len(rows), *self.shape[1:]), self.dtype)
             self._read(rows, values)
-        checked = numbers.cast(values, out.dtype.name, lambda i: f"{self.what}: row {int(rows[i]):,}")
+        checked = numbers.cast(values, out.dtype.name, lambda i: f"{self.what}: row {int(rows[i]):,}", missing)
         if checked is not out:
             out[...] = checked
 

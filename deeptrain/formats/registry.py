@@ -17,6 +17,7 @@ from deeptrain.formats.npz import NPZ
 from deeptrain.formats.parquet import PARQUET
 from deeptrain.formats.svmlight import SVMLIGHT, Svmlight
 from deeptrain.formats.wav import WAV
+from deeptrain.settings import Use
 
 FORMATS: dict[str, Format] = {
     known.name: known for known in (NPY, NPZ, HDF5, CSV, TSV, ARROW, PARQUET, SVMLIGHT, IMAGES, WAV)
@@ -62,18 +63,19 @@ def of(path: Path) -> Format:
         ) from None
 
 
-def loading(function: str | Callable[[Path], Any], beside: Path | None) -> Format:
-    """The format of files that a loader function reads: itself, or "module:function".
+def loading(function: str | Use | Callable[[Path], Any], beside: Path | None) -> Format:
+    """The format of files that a loader function reads: itself, or "module:function", alone or with arguments.
 
     Raises:
         UserCodeError: when the name is none.
     """
     if callable(function):
         return loaders.Loaded(f"{function.__module__}:{getattr(function, '__qualname__', 'loader')}", (), function)
-    module, colon, attribute = function.partition(":")
+    named = Use.of(function)
+    module, colon, attribute = named.use.partition(":")
     if not (module and colon and attribute):
-        raise UserCodeError(f"loader {function!r} is no name of a function; write module:function")
-    return loaders.Loaded(function, beside=beside)
+        raise UserCodeError(f"loader {named.use!r} is no name of a function; write module:function")
+    return loaders.Loaded(named.use, beside=beside, arguments=named.arguments)
 
 
 def configured(format: Format, *, features: int | None, first: int | None, mode: str | None) -> Format:

@@ -76,7 +76,7 @@ class Svmlight:
                 arrays = {}
                 if FEATURES in asked:
                     dense = matrix[start : start + rows].toarray()
-                    arrays[FEATURES] = numbers.cast(dense, asked[FEATURES].dtype, where)
+                    arrays[FEATURES] = numbers.cast(dense, asked[FEATURES].dtype, where, asked[FEATURES].missing)
                 if LABEL in asked:
                     arrays[LABEL] = numbers.cast(labels[start : start + rows], asked[LABEL].dtype, where)
                 yield Chunk(first + start, min(rows, matrix.shape[0] - start), arrays, {}, {})

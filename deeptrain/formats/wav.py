@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.formats import numbers
 from deeptrain.formats.format import Chunk, Field
 
@@ -64,11 +64,12 @@ class Wav:
                 warnings.simplefilter("ignore", wavfile.WavFileWarning)
                 _, sound = wavfile.read(path)
         except (ValueError, OSError, struct.error) as error:
-            _refuse(path, " ".join(str(error).split())[:120])
+            _refuse(path, said(error))
         steps = np.asarray(sound).reshape(-1, header.channels)
         if len(steps) != header.steps:
             _refuse(path, f"{header.steps:,} steps are announced, {len(steps):,} were read")
-        values = numbers.cast(steps, fields[0].dtype, lambda step: f"{path}: step {step:,}")
+        (field,) = fields
+        values = numbers.cast(steps, field.dtype, lambda step: f"{path}: step {step:,}", field.missing)
         yield Chunk(0, 1, {FIELD: values}, {}, {FIELD: np.array([len(steps)], np.int64)})
 
     def random_access(self, path: Path) -> bool:  # noqa: ARG002

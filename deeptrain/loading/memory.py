@@ -60,13 +60,14 @@ class InMemory:
         return found if len(found) > 1 else next(iter(found.values()))
 
 
-def of(given: Any, info: DataInfo) -> InMemory:
+def of(given: Any, info: DataInfo, *, allow_missing: bool = False) -> InMemory:
     """Samples that a user gives, checked and in the dtype of the data.
 
     Args:
         given: (samples, *shape), or as many values a sample on one axis; a list of arrays (steps, *shape) where samples
             are sequences; a mapping of these by input where there are several.
         info: what the model was trained on.
+        allow_missing: whether floats may be NaN.
 
     Raises:
         DataError: for another shape or dtype, an input that lacks, or no samples at all.
@@ -81,8 +82,7 @@ def of(given: Any, info: DataInfo) -> InMemory:
     if missing:
         raise DataError(f"samples lack {len(missing)} of the {len(names)} inputs: {', '.join(missing[:5])}")
     inputs = {
-        one.name: _sequences(given[one.name], one) if one.sequence else _alike(given[one.name], one)
-        for one in info.inputs
+        one.name: (_sequences if one.sequence else _alike)(given[one.name], one, allow_missing) for one in info.inputs
     }
     counts = {name: len(part) for name, part in inputs.items()}
     if len(set(counts.values())) > 1:
@@ -93,15 +93,15 @@ def of(given: Any, info: DataInfo) -> InMemory:
     return InMemory(inputs, info)
 
 
-def _alike(given: Any, like: InputInfo) -> NDArray[Any]:
+def _alike(given: Any, like: InputInfo, missing: bool) -> NDArray[Any]:
     shape, told = tuple(size for size in like.shape if size is not None), _told("samples", like)
     array = _array(given, told, like)
     if array.ndim < 1 or array.shape[1:] not in (shape, (math.prod(shape),)):
         raise DataError(f"{told} must have the shape (samples, {', '.join(map(str, shape))}), got {array.shape}")
-    return _cast(array.reshape(len(array), *shape), like, f"{told}: number")
+    return _cast(array.reshape(len(array), *shape), like, f"{told}: number", missing)
 
 
-def _sequences(given: Any, like: InputInfo) -> list[NDArray[Any]]:
+def _sequences(given: Any, like: InputInfo, missing: bool) -> list[NDArray[Any]]:
     step, told = like.shape[1:], _told("sequences", like)
     found = []
     for number, one in enumerate(given):
@@ -113,7 +113,7 @@ def _sequences(given: Any, like: InputInfo) -> list[NDArray[Any]]:
             )
         if not len(array):
             raise DataError(f"{told} must have at least 1 step, got 0 {place}")
-        found.append(_cast(array, like, f"{told}: number {number}, step"))
+        found.append(_cast(array, like, f"{told}: number {number}, step", missing))
     return found
 
 
@@ -127,8 +127,8 @@ def _array(given: Any, told: str, like: InputInfo) -> NDArray[Any]:
     return array
 
 
-def _cast(array: NDArray[Any], like: InputInfo, place: str) -> NDArray[Any]:
-    return numbers.cast(array, like.dtype, lambda row: f"{place} {row}")
+def _cast(array: NDArray[Any], like: InputInfo, place: str, missing: bool) -> NDArray[Any]:
+    return numbers.cast(array, like.dtype, lambda row: f"{place} {row}", missing)
 
 
 def _told(what: str, like: InputInfo) -> str:

@@ -13,6 +13,8 @@ from deeptrain.shards.info import DataInfo
 class Normalise:
     """(x - mean) / std with one mean and one population standard deviation over all values of the training split.
 
+    What is missing (NaN, where `data.allow_missing` lets it in) counts in neither and stays NaN.
+
     Attributes:
         mean: as float32 holds it; of the chosen input where there are several.
         scale: 1 / std, likewise.

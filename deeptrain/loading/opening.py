@@ -81,7 +81,7 @@ class AutoData:
         return {name: count / self.samples for name, count in zip(self.labels.classes, self.labels.counts, strict=True)}
 
     def __str__(self) -> str:
-        """One screen."""
+        """One screen; names from the data cannot break its lines or move a terminal's cursor."""
         data = self.data
         lines = [("format", f"{data.format.name}, {_counted(len(data.files), 'file')}{_trait(data)}")]
         lines += [("input", _input(field, data)) for field in self.inputs]
@@ -93,11 +93,10 @@ class AutoData:
         if self.labels.counts and max(self.labels.counts) == 1 and self.samples > 2:
             lines.append(("note", "every label occurs once: are these labels, or names? Say label_column or ignored"))
         lines += [("note", note) for note in data.notes]
-        return "\n".join([str(data.path), *(f"  {key:8} {text}" for key, text in lines)])
+        return "\n".join([shown(data.path, quoted=False), *(f"  {key:8} {text}" for key, text in lines)])
 
     def _balance(self) -> str:
-        told = [f"{name} {share:.1%}" for name, share in self.balance.items()]
-        return ", ".join(told) if len(told) <= SHOWN_CLASSES else listed(told, SHOWN_CLASSES)
+        return listed([f"{name} {share:.1%}" for name, share in self.balance.items()], SHOWN_CLASSES)
 
 
 def open(path: str | Path, *, classes: int | None = None, **reading: Unpack[Reading]) -> AutoData:
@@ -142,7 +141,10 @@ def summarise(data: RawData, labels: "Cells | None", classes: int | None = None)
                 raise DataError(f"{data.where(row)}: the label {shown(labels[row])} is no number, classes = {classes}")
             counts = Counter(labels)
             return LabelSummary("classes", (), tuple(distinct), tuple(counts[name] for name in distinct))
-        labels = np.array(labels, np.float64)
+        words, labels = labels, np.array(labels, np.float64)
+        if not np.isfinite(labels).all():
+            row = int(np.argmin(np.isfinite(labels)))
+            raise DataError(f"{data.where(row)}: the label {shown(words[row])} is beyond what float64 holds")
     if labels.ndim > 1 and labels.shape[1:] == (1,):
         labels = labels[:, 0]
     if classes is not None and labels.ndim == 1:
@@ -195,7 +197,7 @@ def _input(field: Field, data: RawData) -> str:
     shape = ", ".join("steps" if size is None else str(size) for size in field.shape)
     shape = f"({shape},)" if len(field.shape) == 1 else f"({shape})"
     columns = f": {listed(data.columns, 6)}" if data.columns and field.name == discovery.ONLY else ""
-    return f"{field.name}, {field.dtype} {shape}{columns}"
+    return f"{shown(field.name, quoted=False)}, {field.dtype} {shape}{columns}"
 
 
 def _sets(data: RawData) -> str:
@@ -221,6 +223,7 @@ def _labels(data: RawData, labels: LabelSummary) -> str:
         where = f"column {shown(source.column)}"
     else:
         name = source.files[0].name if len(source.files) == 1 else f"{source.files[0].parent.name}/"
+        name = shown(name, quoted=False)
         found_by = {"number": "by set number", "order": "in order", "name": "by file name"}[source.by or "order"]
         where = f"{name}, {found_by}"
     if labels.kind == "values":

@@ -18,6 +18,7 @@ from deeptrain.formats.discovery import ONLY
 from deeptrain.formats.format import Field, Format
 from deeptrain.formats.image import Images
 from deeptrain.formats.svmlight import Svmlight
+from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo, InputInfo
 from deeptrain.shards.settings import ReadingSettings
 
@@ -31,17 +32,19 @@ class Way:
 
     Attributes:
         format: what `[data]` named, or None where extensions told it.
-        loader: "module:function", or None.
+        loader: "module:function" and its arguments, or None.
         reading: what was said instead of inferred.
         others: columns and keys that are no inputs: labels, weights, groups, what was ignored.
         reshaped: whether the shape of samples was said, and files only had as many values.
+        allow_missing: whether inputs may hold NaN.
     """
 
     format: str | None
-    loader: str | None
+    loader: Use | None
     reading: ReadingSettings
     others: frozenset[str]
     reshaped: bool
+    allow_missing: bool = False
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], source: str) -> "Way":
@@ -60,8 +63,13 @@ class Way:
             several = bool(told) and all(isinstance(one, Mapping) for one in told.values())
             columns = {one["column"] for one in (told.values() if several else [told]) if one and not one["path"]}
             others = {*columns, settings["weights"], settings["splits"]["group"], *reading.ignored} - {None}
-            files = msgspec.convert([settings["format"], settings["loader"]], tuple[str | None, str | None])
-            return cls(*files, reading, msgspec.convert(others, frozenset[str]), settings["shape"] is not None)
+            format, named = msgspec.convert(
+                [settings["format"], settings["loader"]], tuple[str | None, str | Use | None]
+            )
+            loader = None if named is None else Use.of(named)
+            missing = settings.get("allow_missing") is True
+            reshaped = settings["shape"] is not None
+            return cls(format, loader, reading, msgspec.convert(others, frozenset[str]), reshaped, missing)
         except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ArtifactError(f"{source}: not the manifest of shards: {error!r}") from error
 
@@ -92,7 +100,8 @@ def read(path: Path, data: DataInfo, way: Way, *, format: str | None = None, bes
     parts: dict[str, list[NDArray[Any]]] = {one.name: [] for one in data.inputs}
     columns = [raw.columns.index(name) for name in data.columns] if raw.columns else []
     sequences = any(field.is_sequence for field in fields.values())
-    for chunk in raw.chunks(SEQUENCES if sequences else ROWS, data.inputs[0].dtype):
+    dtypes = {fields[one.name].name: one.dtype for one in data.inputs}
+    for chunk in raw.chunks(SEQUENCES if sequences else ROWS, dtypes):
         for one in data.inputs:
             field = fields[one.name]
             array = chunk.inputs[field.name]
@@ -131,6 +140,7 @@ def _opened(path: Path, data: DataInfo, way: Way, format: str | None, beside: Pa
         ignored=sorted(way.others & names) if keyed else (),
         rows=way.reading.rows,
         keys=way.reading.keys if keyed else None,
+        allow_missing=way.allow_missing,
         set_number="none",  # sets are of no use here, and so is what their names lack
     )
 
@@ -157,7 +167,7 @@ def _inputs(path: Path, kind: Format, fields: Sequence[Field], data: DataInfo, w
         return (_only(path, kind, fields, data, way),)
     missing = [name for name in wanted if name not in there]
     if missing:
-        raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} {what}: {', '.join(missing[:5])}")
+        raise DataError(f"{path}: lacks {len(missing)} of the {len(wanted)} {what}: {listed(missing[:5])}")
     words = [name for name in wanted if there[name].is_text]
     if words:
         raise DataError(f"{path}: column {shown(words[0])} holds words, the run was trained on numbers there")

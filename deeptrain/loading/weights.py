@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain.errors import DataError
+from deeptrain.formats.cells import listed
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import parts
 from deeptrain.shards.settings import ONLY
@@ -46,7 +47,7 @@ def of_classes(given: str | Mapping[str, float] | None, data: DataInfo) -> NDArr
     unknown = sorted(given.keys() - set(data.classes))
     if unknown:
         raise DataError(
-            f"training.class_weights: there is no class {unknown[0]!r}; the classes are {', '.join(data.classes)}"
+            f"training.class_weights: there is no class {unknown[0]!r}; the classes are {listed(data.classes, 64)}"
         )
     for name, weight in given.items():
         if not (math.isfinite(weight) and weight >= 0):

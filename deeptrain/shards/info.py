@@ -1,10 +1,9 @@
 """What is known of data without opening it: what a model's builder receives."""
 
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from deeptrain.errors import DataError
 from deeptrain.shards.outputs import each
 from deeptrain.shards.settings import ONLY, OUTPUT, SPLITS, Dtype, Kind
 
@@ -204,18 +203,6 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if not self.per_step:
             del result["per_step"]
         return result
-
-    @classmethod
-    def from_plain(cls, value: object, source: str = "data info") -> Self:
-        """The same again, checked.
-
-        Raises:
-            DataError: naming `source`, the field and the rule.
-        """
-        try:
-            return msgspec.convert(value, cls, strict=True)
-        except msgspec.ValidationError as error:
-            raise DataError(f"{source}: {error}; the file is damaged or from another version") from error
 
     def _by_input(self, values: dict[str, ValueT]) -> ValueT | dict[str, ValueT]:
         return values if len(values) > 1 else next(iter(values.values()))

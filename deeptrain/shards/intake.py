@@ -25,7 +25,7 @@ from deeptrain.shards import labels, layout, npy, outputs, sources
 from deeptrain.shards.info import Shape
 from deeptrain.shards.labels import Cells, Labels
 from deeptrain.shards.samples import NAME, Described, StoredInput, StoredSource, row_checks
-from deeptrain.shards.settings import ONLY, DataSettings
+from deeptrain.shards.settings import ONLY, DataSettings, Dtype
 from deeptrain.shards.writing import Writer, smallest
 
 CHUNK_BYTES = 8 << 20
@@ -59,7 +59,7 @@ def write(
     if staged:
         with _Values(writer, fields, raw, settings) as values:
             for name, one in raw.items():
-                for chunk in one.chunks(_rows(fields, settings.dtype, memory), settings.dtype):
+                for chunk in one.chunks(_rows(fields, settings, memory), _dtypes(fields, settings)):
                     values.add(chunk)
                     known.add(name, chunk.labels, chunk.groups, chunk.origin)
                     watch(len(known), None)
@@ -162,7 +162,7 @@ class _Values:
     ) -> None:
         self._fields = {field.name: field for field in fields}
         self._paths = listed([str(one.path) for one in raw.values()])
-        self._dtype = np.dtype(settings.dtype).newbyteorder("<")
+        self._dtypes = {name: np.dtype(of).newbyteorder("<") for name, of in _dtypes(fields, settings).items()}
         self._opened = {field.name: writer.open(f"{field.name}.values") for field in fields}
         self._files: dict[str, npy.Sink] = {}
         self._thread = ThreadPoolExecutor(1, "write values")
@@ -194,7 +194,7 @@ class _Values:
 
     def _write(self, chunk: RawChunk) -> None:
         for name, field in self._fields.items():
-            rows = np.ascontiguousarray(chunk.inputs[name], self._dtype)
+            rows = np.ascontiguousarray(chunk.inputs[name], self._dtypes[name])
             if rows.shape[1:] != field.step:
                 raise DataError(f"{self._paths}: {name} has rows of {rows.shape[1:]} where the first had {field.step}")
             lengths = np.ones(chunk.samples, np.int64)
@@ -203,7 +203,7 @@ class _Values:
                 self.lengths[name].append(lengths)
             data = rows.reshape(-1).view(np.uint8)
             self._files[name].write(data.data)
-            step = math.prod(field.step) * self._dtype.itemsize
+            step = math.prod(field.step) * self._dtypes[name].itemsize
             self.checks[name].append(row_checks(data.data, np.cumsum([0, *(lengths * step)])))
             self.rows[name] += len(rows)
 
@@ -244,7 +244,7 @@ def _write_known(
         inputs=tuple(
             StoredInput(
                 name=field.name,
-                dtype=settings.dtype,
+                dtype=settings.dtype_of(field.name),
                 shape=_shape(field, settings),
                 raw=field.shape,
                 rows=len(known) if values is None else values.rows[field.name],
@@ -332,8 +332,8 @@ def _weights(settings: DataSettings, known: _Known) -> NDArray[np.float32] | Non
     for one in known.raw.values():
         found.add(labelling.column(one, settings.weights), f"{one.path}: weights {shown(settings.weights)}")
     if found.wrong is not None:
-        index, cell = found.wrong
-        raise DataError(f"{known.place(index)}: the weight {shown(cell)} is no number")
+        index, fault = found.wrong
+        raise DataError(f"{known.place(index)}: the weight {fault}")
     weights = found.numbers.astype(np.float32)
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if bad.size:
@@ -376,6 +376,10 @@ def _fields(raw: Mapping[str, RawData], settings: DataSettings) -> tuple[Field, 
         raise DataError(f"{first.path}: data.shape is for one input, there are {len(first.inputs)}: {_told(first)}")
     for field in first.inputs:
         _shape(field, settings, first)
+    names = [field.name for field in first.inputs]
+    for name in () if isinstance(settings.dtype, str) else settings.dtype:
+        if name not in names:
+            raise DataError(f"{first.path}: data.dtype names {shown(name)}, which is no input; inputs: {listed(names)}")
     return first.inputs
 
 
@@ -399,13 +403,16 @@ def _shape(field: Field, settings: DataSettings, raw: RawData | None = None) -> 
     return settings.shape
 
 
-def _rows(fields: Sequence[Field], dtype: str, memory: int) -> int:
+def _dtypes(fields: Sequence[Field], settings: DataSettings) -> dict[str, Dtype]:
+    return {field.name: settings.dtype_of(field.name) for field in fields}
+
+
+def _rows(fields: Sequence[Field], settings: DataSettings, memory: int) -> int:
     if any(field.is_sequence for field in fields):
         return SEQUENCES_AT_ONCE
+    size = sum(math.prod(field.step) * np.dtype(settings.dtype_of(field.name)).itemsize for field in fields)
     # of this size, one is read, one is cast, one is written, and MOST_WAITING wait; the rest is the reader's
-    return max(
-        1, min(CHUNK_BYTES, memory // 16) // sum(math.prod(field.step) * np.dtype(dtype).itemsize for field in fields)
-    )
+    return max(1, min(CHUNK_BYTES, memory // 16) // size)
 
 
 def _origin(raw: RawData) -> NDArray[np.int64]:

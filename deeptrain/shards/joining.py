@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deeptrain.errors import DataError
+from deeptrain.formats.cells import shown
 from deeptrain.shards import moments, outputs, parts, writing
 from deeptrain.shards.arrangement import Arrangement
 from deeptrain.shards.info import DataInfo, InputInfo, Lengths
@@ -33,6 +35,7 @@ def write(
 
     Raises:
         AlteredError: when a part's record is not what it was.
+        DataError: when all of an input or a column is missing in the train split.
     """
     described = samples.described
     inputs = [one.name for one in described.inputs]
@@ -94,6 +97,10 @@ def _origin(samples: Samples, indices: Indices, sets: Indices) -> Indices:
 
 def _input(one: StoredInput, train: Sequence[ShardSums], samples: Samples, indices: Indices) -> InputInfo:
     columns = [moments.joined(of) for of in zip(*(shard.sums[one.name] for shard in train), strict=True)]
+    for column, sums in enumerate(columns):
+        if not sums.count:
+            what = f"column {shown(samples.described.columns[column])}" if len(columns) > 1 else f"input {one.name}"
+            raise DataError(f"the train split has no value of {what}: all are missing; leave it out by reading.ignored")
     lengths = samples.lengths[one.name][indices] if one.sequence else None
     return InputInfo(
         name=one.name,

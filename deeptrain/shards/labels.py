@@ -1,5 +1,6 @@
 """Labels: from cells of text to numbers with a meaning."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,16 +105,19 @@ class Cells:
 
     @property
     def wrong(self) -> tuple[int, str] | None:
-        """Index and text of the first that is no number, where all must be."""
+        """Index of the first that is no number, where all must be, and what it is: "'a' is no number"."""
         return self._wrong
 
     def _as_numbers(self, cells: Sequence[str] | NDArray[Any]) -> NDArray[np.float64]:
         if isinstance(cells, np.ndarray):
             return cells.astype(np.float64)
-        for index, cell in enumerate(cells):
-            if self._wrong is None and not NUMBER.fullmatch(cell):
-                self._wrong = (self._count + index, cell)
-        return np.array([float(cell) if NUMBER.fullmatch(cell) else np.nan for cell in cells])
+        numbers = np.array([float(cell) if NUMBER.fullmatch(cell) else np.nan for cell in cells])
+        wrong = np.flatnonzero(~np.isfinite(numbers))
+        if self._wrong is None and wrong.size:
+            cell = cells[wrong[0]]
+            fault = "is no number" if np.isnan(numbers[wrong[0]]) else "is beyond what float64 holds"
+            self._wrong = (self._count + int(wrong[0]), f"{shown(cell)} {fault}")
+        return numbers
 
 
 def interpret(
@@ -132,20 +136,24 @@ def interpret(
         place: file and line of sample i, for messages.
 
     Raises:
-        DataError: when a label is no number where one must be, a positive never occurs, there is one class only, or
-            the kind cannot be told.
+        DataError: when a label is no number where one must be, or beyond what a number holds, a positive never
+            occurs, there is one class only, or the kind cannot be told.
     """
     if not isinstance(cells, Cells):
         given, cells = cells, Cells(values=settings.kind == "values")
         cells.add(given, source)
     if settings.kind == "values":
         if cells.wrong is not None:
-            index, cell = cells.wrong
-            raise DataError(f"{place(index)}: the label {shown(cell)} is no number, as labels.kind asks")
+            index, fault = cells.wrong
+            raise DataError(f"{place(index)}: the label {fault}, labels.kind asks for values")
         return _as_values(cells.numbers, str, place)
     meaning: list[Label] = [_meaning(cell) if isinstance(cell, str) else cell for cell in cells.distinct]
     if any(isinstance(label, str) for label in meaning):  # a column that holds a word is a column of words
         meaning = [str(cell) for cell in cells.distinct]
+    for index, label in enumerate(meaning):
+        if isinstance(label, float) and not math.isfinite(label):
+            first = int(np.argmax(cells.codes == index))
+            raise DataError(f"{place(first)}: the label {shown(cells.distinct[index])} is beyond what float64 holds")
     distinct = sorted(set(meaning), key=lambda label: (isinstance(label, str), label))
     kind = settings.kind or _kind(distinct, bool(settings.positives), len(cells), source)
     codes = cells.codes
@@ -169,7 +177,7 @@ def _as_values(numbers: NDArray[np.float64], told: Callable[[float], str], place
     if beyond.size:
         first = int(beyond[0])
         label = shown(told(float(numbers[first])))
-        raise DataError(f"{place(first)}: the label {label} is not finite in float32")
+        raise DataError(f"{place(first)}: the label {label} is beyond what float32 holds")
     return Labels("values", (), values)
 
 
@@ -196,7 +204,7 @@ def _plain(value: Any) -> int | float:
 
 def _meaning(cell: str) -> Label:
     if WHOLE_NUMBER.fullmatch(cell):
-        return int(cell) if len(cell) < 300 else cell
+        return int(cell) if len(cell) < 300 else float(cell)
     if NUMBER.fullmatch(cell):
         value = float(cell)
         return int(value) if value.is_integer() else value

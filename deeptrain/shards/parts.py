@@ -114,7 +114,7 @@ def write(
                 _wait(at_work)
                 _write_checks(writer, shard.name, file.close(), tuple(moments))
             sums = {name: of.sums() for name, of in moments.items()}
-            _check_finite(samples, sums, shard)
+            _check_finite(samples, sums, shard, settings.allow_missing)
             told.append(ShardSums(name=shard.name, samples=len(chosen), sums=sums))
     writer.write(NAME, readable_json(msgspec.to_builtins(Part(shards=tuple(told)))))
 
@@ -188,9 +188,12 @@ def _write_checks(writer: Writer, shard: str, found: ShardChecks, inputs: Sequen
         npy.write(file, np.stack(columns, axis=1))
 
 
-def _check_finite(samples: Samples, sums: Mapping[str, Sequence[Sums]], shard: PlannedShard) -> None:
+def _check_finite(
+    samples: Samples, sums: Mapping[str, Sequence[Sums]], shard: PlannedShard, allow_missing: bool
+) -> None:
     """Raw files are checked when they are read; this finds what slipped through."""
     for name, of in sums.items():
-        if not all(np.isfinite([one.total, one.min, one.max]).all() for one in of):
+        finite = all(np.isfinite([one.total, one.min, one.max]).all() for one in of)
+        if not finite or (not allow_missing and any(one.nan for one in of)):
             files = ", ".join(source.name for source in samples.described.sources)
             raise DataError(f"{shard.name}: {name} of {files} holds values that are not finite; repair or drop them")

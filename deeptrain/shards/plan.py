@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
+from deeptrain.settings import Use
 from deeptrain.shards import sources
 from deeptrain.shards.settings import DataSettings
 from deeptrain.store import code, fingerprints
@@ -121,16 +122,16 @@ def part_name(number: int) -> str:
 
 def _code(settings: DataSettings, base: Path, found: Mapping[str, sources.Source]) -> str | None:
     """The digest of the loader functions that read the raw files, None where none does or they are installed."""
-    named = None if settings.loader is None else code.digest([settings.loader], base)
+    named = None if settings.loader is None else code.digest([Use.of(settings.loader).use], base)
     registered = {code.digest_of(function) for source in found.values() for function in source.loaders} - {None}
     return files.digest_of(sorted({*registered, named} - {None}, key=str)) if registered else named
 
 
 def _of_samples(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide over what is known of samples, not over their order."""
-    keys = ("format", "loader", "reading", "labels", "weights", "shape", "dtype")
+    keys = ("format", "loader", "reading", "labels", "weights", "shape", "dtype", "allow_missing")
     paths = [name for name, size in asked["splits"].items() if size == "path"]
-    return {**{key: asked[key] for key in keys}, "splits": paths, "group": asked["splits"]["group"]}
+    return {**{key: asked[key] for key in keys if key in asked}, "splits": paths, "group": asked["splits"]["group"]}
 
 
 def _parts(size: int) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from deeptrain.settings import Section
+from deeptrain.settings import Section, Use
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -75,7 +75,8 @@ class SplitSettings(Section, frozen=True):
         test: is scored once; 0 for none.
         stratify: give each split each class in proportion; no effect on labels that are values.
         group: column whose equal values (a person, a device) never come to lie in two splits; sizes are then as near
-            as whole groups allow, and the column is no feature.
+            as whole groups allow, and the column is no feature. Of pictures, recordings and arrays it is one of the
+            table of labels.
     """
 
     train: Size
@@ -148,14 +149,17 @@ class DataSettings(Section, frozen=True):
         splits: see `SplitSettings`.
         path: raw file or directory of raw files, relative to the TOML file; absent where splits have paths.
         format: such as "csv" or "npy"; told by the extensions if absent.
-        loader: "module:function" that reads files of a kind of one's own; see `deeptrain.formats`.
+        loader: "module:function" that reads files of a kind of one's own, or a table of `use` and `arguments`; see
+            `deeptrain.formats`.
         reading: see `ReadingSettings`.
         labels: see `LabelSettings`; tables of these by the names of the model's outputs, where it has several; or
             "input": y is x itself, as an autoencoder wants it.
         weights: column with the weight of each sample, at least 0; it is no feature.
         shape: of one sample, its product the number of its values; if absent, as the files have it, or one axis of all
             columns.
-        dtype: of the samples on disk and in batches. Whole-number types accept only what they hold exactly.
+        dtype: of the samples on disk and in batches, or a table of those of inputs by name, others being "float32".
+            Whole-number types accept only what they hold exactly.
+        allow_missing: whether NaN in inputs of a float dtype (in text an empty cell, too) is kept instead of refused.
         seed: of the splits and of the order of samples in them.
         shuffle: whether the samples of a split are put into the random order of the seed; by default those that have no
             order of their own: numbered sets and sequences stay as they are.
@@ -171,12 +175,13 @@ class DataSettings(Section, frozen=True):
     splits: SplitSettings
     path: Text | None = None
     format: Text | None = None
-    loader: Text | None = None
+    loader: Text | Use | None = None
     reading: ReadingSettings = ReadingSettings()
     labels: LabelSettings | dict[str, LabelSettings] | Literal["input"] = LabelSettings()
     weights: Text | None = None
     shape: tuple[Positive, ...] | None = None
-    dtype: Dtype = "float32"
+    dtype: Dtype | dict[str, Dtype] = "float32"
+    allow_missing: bool = False
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     shuffle: bool | None = None
     samples_per_set: Positive | Literal["file"] | None = None
@@ -211,8 +216,12 @@ class DataSettings(Section, frozen=True):
         """The raw data sets by name: "raw", or one a split that has a path."""
         return self.splits.paths or {"raw": self.path or ""}
 
+    def dtype_of(self, name: str) -> Dtype:
+        """The dtype of the input of this name."""
+        return self.dtype if isinstance(self.dtype, str) else self.dtype.get(name, "float32")
+
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
-        """Raw data is somewhere, once; a column has one use."""
+        """Raw data is somewhere, once; a column has one use; only floats, and no labels, are missing."""
         if self.path is None and not self.splits.paths:
             yield "path", "name the raw file or directory here, or a path for each split", None
         if self.path is not None and self.splits.paths:
@@ -233,16 +242,25 @@ class DataSettings(Section, frozen=True):
                 yield key, f"must be another column than {used[column]}", column
             elif column is not None:
                 used[column] = key
-        if self.loader is not None and ":" not in self.loader:
-            yield "loader", "expected module:function", self.loader
+        if self.loader is not None and ":" not in Use.of(self.loader).use:
+            yield "loader", "expected module:function", Use.of(self.loader).use
+        if self.allow_missing and isinstance(self.dtype, str) and not self.dtype.startswith("float"):
+            yield "allow_missing", f"expected a float dtype with it, {self.dtype} does not hold NaN", True
+        if self.allow_missing and self.labels == "input":
+            yield "allow_missing", "labels are never missing, and here they are the input; leave it out", True
         if self.samples_per_set == "file" and self.shuffle:
             yield "shuffle", "samples that are shuffled across a split leave their files; drop one of the two", True
 
     def relevant(self) -> dict[str, Any]:
-        """What decides over the bytes of the shards, besides the content of the raw files."""
+        """What decides over the bytes of the shards, besides the content of the raw files; in one spelling."""
         labels: Any = self.labels
         if isinstance(labels, dict):
             labels = {name: told.relevant() for name, told in labels.items()}
         elif not isinstance(labels, str):
             labels = labels.relevant()
-        return {**Section.relevant(self), "labels": labels, "splits": self.splits.relevant()}
+        value = {**Section.relevant(self), "labels": labels, "splits": self.splits.relevant()}
+        if isinstance(self.loader, Use) and not self.loader.arguments:
+            value["loader"] = self.loader.use
+        if not self.allow_missing:
+            del value["allow_missing"]
+        return value

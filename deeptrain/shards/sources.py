@@ -1,6 +1,7 @@
 """The raw data that `[data]` reads: what a plan fingerprints before anything is opened, and how it is opened."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from deeptrain.formats.data import RawData
 from deeptrain.formats.loaders import Loaded, Loader
 from deeptrain.shards.settings import ONLY, DataSettings
 
-KEYS = {"label_column": "labels.column", " group '": " splits.group '"}
+KEYS = {"label_column": "labels.column", " group '": " splits.group '", "name it as labels": "name it as labels.path"}
 KEYS |= {name: f"reading.{name}" for name in ("label_names", "set_number")}
 """What `discovery.open` calls its arguments, and what a TOML file calls them."""
 
@@ -48,8 +49,9 @@ def find(settings: DataSettings, base: Path) -> dict[str, Source]:
         base: the directory of the TOML file.
 
     Raises:
-        DataError: when something is missing or of no known format.
+        DataError: when something is missing or of no known format, or splits have raw data in common.
     """
+    _check_apart(settings, base)
     found = {}
     for name, path in settings.raw.items():
         place = base / path
@@ -59,6 +61,18 @@ def find(settings: DataSettings, base: Path) -> dict[str, Source]:
         registered = tuple(one.function for one in formats if isinstance(one, Loaded) and one.function is not None)
         found[name] = Source(place if place.is_dir() else place.parent, here[0].files, apart, registered)
     return found
+
+
+def _check_apart(settings: DataSettings, base: Path) -> None:
+    """Refuse splits of which one's raw data is another's, or in it: samples would be trained on and tested with."""
+    places = {name: (base / path).resolve() for name, path in settings.splits.paths.items()}
+    for (one, first), (other, second) in itertools.combinations(places.items(), 2):
+        if first.is_relative_to(second) or second.is_relative_to(first):
+            how = "are the same" if first == second else "lie one in the other"
+            raise DataError(
+                f"splits.{one} and splits.{other}: {base / settings.raw[one]} and {base / settings.raw[other]} {how}; "
+                f"give each split raw data of its own"
+            )
 
 
 def open(settings: DataSettings, base: Path) -> dict[str, RawData]:
@@ -101,6 +115,7 @@ def _opened(settings: DataSettings, base: Path, where: Mapping[str, Any], output
                 set_number=reading.set_number,
                 features=reading.features,
                 mode=reading.mode,
+                allow_missing=settings.allow_missing,
             )
             for name, path in settings.raw.items()
         }

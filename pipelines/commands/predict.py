@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import deeptrain
 from deeptrain.errors import DataError
 from deeptrain.files import write_file
+from pipelines.cells import printable
 
 if TYPE_CHECKING:  # to see what commands there are must not load NumPy
     from collections.abc import Iterable
@@ -67,6 +68,8 @@ def run(asked: argparse.Namespace) -> None:
     writer.writerows([i, *(cell for row in found for cell in row)] for i, found in enumerate(side_by_side))
     data = text.getvalue()
     if asked.out is None:
+        if sys.stdout.isatty():  # the names of classes are what raw files held
+            data = "".join(f"{printable(line)}\n" for line in data.split("\n")[:-1])
         sys.stdout.write(data)
         return
     write_file(asked.out, data.encode())

@@ -9,6 +9,7 @@ from deeptrain import formats
 from deeptrain.errors import DataError, UserCodeError
 from deeptrain.formats import discovery, loaders
 from deeptrain.formats.format import Field
+from deeptrain.settings import Use
 
 
 def lines(path: Path) -> np.ndarray:
@@ -54,6 +55,59 @@ def test_a_loader_that_is_named_is_found_beside_the_experiment_and_only_when_som
     assert "mine" not in sys.modules
     data = discovery.open(tmp_path / "raw", loader="mine:read", beside=tmp_path)
     assert (data.samples, data.inputs[0].shape) == (6, (2,))
+
+
+SCALED = """
+import numpy
+
+def read(path, scale, *, offset=0.0):
+    return scale * numpy.ones((3, 2)) + offset
+
+def alone(path):
+    return numpy.ones((3, 2))
+
+def anything(path, **others):
+    return numpy.full((3, 2), len(others))
+
+class Several:
+    def __call__(self, path, scale=1):
+        return numpy.full((3, 2), scale)
+
+several = Several()
+"""
+
+
+def test_a_named_loader_is_called_with_its_arguments(tmp_path: Path):
+    (tmp_path / "scaled.py").write_text(SCALED)
+    write(tmp_path, "1.txt")
+
+    def read(use: str, **arguments: object) -> float:
+        data = discovery.open(tmp_path / "1.txt", loader=Use(use=use, arguments=arguments), beside=tmp_path)
+        (chunk,) = data.chunks(3)
+        return float(chunk.inputs["x"].mean())
+
+    assert read("scaled:read", scale=3.0) == 3.0
+    assert read("scaled:read", scale=3.0, offset=0.5) == 3.5
+    assert (read("scaled:alone"), read("scaled:anything", a=1, b=2), read("scaled:several", scale=4)) == (1, 2, 4)
+    for use, arguments, message in [
+        (
+            "scaled:read",
+            {"scael": 3.0},
+            r"1\.txt: the loader scaled:read takes no argument 'scael'; did you mean 'scale'\?",
+        ),
+        ("scaled:read", {"scale": 1, "x": 3}, r"the loader scaled:read takes no argument 'x'; it takes scale, offset"),
+        ("scaled:alone", {"scale": 1}, r"scaled:alone takes no argument 'scale'; it takes the path alone"),
+        ("scaled:alone", {"path": "a"}, r"scaled:alone takes no argument 'path'; it takes the path alone"),
+        (
+            "scaled:read",
+            {},
+            r"the loader scaled:read cannot be called with its path: missing a required argument: 'scale'",
+        ),
+        ("scaled:read", {"scale": "a"}, r"the loader scaled:read raised "),
+    ]:
+        with pytest.raises(UserCodeError, match=message) as error:
+            read(use, **arguments)
+        assert "\n" not in str(error.value)
 
 
 def test_sequences_of_different_lengths_are_a_list_of_arrays(tmp_path: Path):

@@ -101,7 +101,7 @@ def test_a_folder_a_class_of_recordings_of_different_lengths_is_one_data_set(tmp
         parts.append(sound("int16", steps, 2, steps))
         wavfile.write(tmp_path / folder / f"{name}.wav", 8000, parts[-1])
     data = discovery.open(tmp_path)
-    assert (data.samples, data.classes, data.label_cells()) == (3, ("no", "yes"), ["no", "no", "yes"])
+    assert (data.samples, data.labels.classes, data.label_cells()) == (3, ("no", "yes"), ["no", "no", "yes"])
     chunks = list(data.chunks(2, "float32"))
     assert [chunk.lengths["x"].tolist() for chunk in chunks] == [[3, 5], [2]]
     assert np.concatenate([chunk.inputs["x"] for chunk in chunks]).tolist() == np.concatenate(parts).tolist()

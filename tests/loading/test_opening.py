@@ -156,6 +156,12 @@ def test_labels_that_are_too_few_or_of_no_class_are_refused_with_counts_or_row(t
         loading.open(raw, classes=classes)
 
 
+def test_a_label_beyond_what_a_number_holds_is_named_with_its_line(tmp_path: Path):
+    (tmp_path / "1.csv").write_text("a,label\n1,0\n2,1e400\n")
+    with pytest.raises(DataError, match=r"1\.csv: line 3: the label '1e400' is beyond what float64 holds"):
+        loading.open(tmp_path)
+
+
 def test_classes_of_data_without_labels_mean_nothing(tmp_path: Path):
     np.save(tmp_path / "a.npy", np.zeros(3))
     with pytest.raises(DataError, match=r"a\.npy: has no labels, so classes = 5 means nothing; say where they are"):

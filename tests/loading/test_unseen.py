@@ -15,7 +15,7 @@ from PIL import Image
 from pyarrow import feather, parquet
 
 from deeptrain.errors import ArtifactError, DataError
-from deeptrain.loading import unseen
+from deeptrain.loading import memory, unseen
 from deeptrain.loading.unseen import Way
 from deeptrain.shards import conversion, reading
 from deeptrain.shards.info import DataInfo
@@ -34,6 +34,9 @@ import numpy as np
 
 def rows(path):
     return np.array(json.loads(path.read_text())["rows"], "float32")
+
+def named(path, key):
+    return np.array(json.loads(path.read_text())[key], "float32")
 
 def series(path):
     return [np.array(one, "float32") for one in json.loads(path.read_text())["rows"]]
@@ -144,6 +147,7 @@ FORMATS: dict[str, tuple[Callable[..., None], Any, dict[str, Any]]] = {
     "npy reshaped": (npy, TABLE.reshape(8, 3, 1), {"shape": [3]}),
     "npz": (npz, TABLE, {}),
     "npz of two inputs": (npz_of_two, TWO, {}),
+    "npz of two dtypes": (npz_of_two, TWO, {"dtype": {"image": "float64", "age": "uint8"}}),
     "HDF5 of two inputs": (h5_of_two, TWO, {}),
     "HDF5 of sets": (h5_of_sets, TABLE, {}),
     "images": (pictures, PICTURES, {"dtype": "uint8"}),
@@ -151,6 +155,11 @@ FORMATS: dict[str, tuple[Callable[..., None], Any, dict[str, Any]]] = {
     "lists in Arrow": (arrow, SERIES, {}),
     "wav": (recordings, SERIES, {"dtype": "int16"}),
     "loader": (loaded, TABLE, {"loader": "my_loaders:rows", "labels": APART}),
+    "loader with arguments": (
+        loaded,
+        TABLE,
+        {"loader": {"use": "my_loaders:named", "arguments": {"key": "rows"}}, "labels": APART},
+    ),
     "loader of sequences": (loaded, SERIES, {"loader": "my_loaders:series", "labels": APART}),
     "loader of two inputs": (loaded, TWO, {"loader": "my_loaders:several"}),
 }
@@ -258,6 +267,20 @@ def test_a_sparse_line_that_lacks_the_last_features_is_as_wide_as_the_runs(tmp_p
     info, way, _ = converted(tmp_path / "run", svmlight, np.abs(TABLE) + 1)
     (tmp_path / "new.svmlight").write_text("0 1:5\n")
     assert unseen.read(tmp_path / "new.svmlight", info, way).tolist() == [[5, 0, 0]]
+
+
+def test_new_samples_may_lack_values_where_the_runs_own_could(tmp_path: Path) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("a,b,c\n1,,3\n4,nan,6\n")
+    info, way, _ = converted(tmp_path / "whole", delimited(","), TABLE)
+    with pytest.raises(DataError, match=r"new\.csv: line 2, column 'b': the cell is empty"):
+        unseen.read(new, info, way)
+    info, way, _ = converted(tmp_path / "missing", delimited(","), TABLE, allow_missing=True)
+    found = unseen.read(new, info, way)
+    np.testing.assert_array_equal(found, [[1, np.nan, 3], [4, np.nan, 6]])
+    np.testing.assert_array_equal(memory.of(found, info, allow_missing=True).take(np.arange(2)), found)
+    with pytest.raises(DataError, match=r"samples: number 0: the value is nan"):
+        memory.of(found, info)
 
 
 def test_a_format_that_is_named_takes_the_place_of_the_loader(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_labels_apart_belong_to_the_samples_in_natural_order(tmp_path: Path, too
 def test_a_bad_label_apart_is_named_with_its_file_and_sample(tmp_path: Path, tools):
     tools.write_csv(tmp_path / "raw" / "a.csv", [[i] for i in range(40)])
     tools.write_csv(tmp_path / "y.csv", [*[[i] for i in range(39)], ["x"]], "y")
-    message = r"y\.csv: for .*raw/a\.csv: line 40: the label 'x' is no number, as labels\.kind asks"
+    message = r"y\.csv: for .*raw/a\.csv: line 40: the label 'x' is no number, labels\.kind asks for values"
     with pytest.raises(DataError, match=message):
         tools.convert(tmp_path, labels={"path": "y.csv", "kind": "values"})
 

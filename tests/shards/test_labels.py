@@ -75,9 +75,13 @@ def test_the_kind_can_be_said():
         ("a b", {"positive": ("a", "b")}, "labels.positive names every label that occurs; leave at least one out"),
         ("1 2 2", {"kind": "binary"}, "binary labels need labels.positive, which counts as 1; labels that occur: 1, 2"),
         ("1 x 2 x", {"kind": "values"}, "a.csv: line 3: the label 'x' is no number"),
-        ("1 2 x", {"kind": "values"}, "a.csv: line 4: the label 'x' is no number, as labels.kind asks"),
-        ("0.5 1e39", {}, "a.csv: line 3: the label '1e39' is not finite in float32"),
-        ("0.5 1e400", {}, "a.csv: line 3: the label '1e400' is not finite in float32"),
+        ("1 2 x", {"kind": "values"}, "a.csv: line 4: the label 'x' is no number, labels.kind asks for values"),
+        ("0.5 1e39", {}, "a.csv: line 3: the label '1e39' is beyond what float32 holds"),
+        ("0.5 1e400", {}, "a.csv: line 3: the label '1e400' is beyond what float64 holds"),
+        ("0.5 1e400", {"kind": "values"}, "a.csv: line 3: the label '1e400' is beyond what float64 holds"),
+        ("0 1 -1e400", {"kind": "classes"}, "a.csv: line 4: the label '-1e400' is beyond what float64 holds"),
+        ("0 1 1e400", {"positive": 1}, "a.csv: line 4: the label '1e400' is beyond what float64 holds"),
+        ("0 1 " + "9" * 400, {}, "a.csv: line 4: the label '99999999999999999999999999999999999...' is beyond what fl"),
         (
             "1 2 3 4 5",
             {},
@@ -90,3 +94,7 @@ def test_labels_that_make_no_sense_are_refused(cells, settings, message):
         labels(cells.split(), **settings)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_word_that_looks_like_a_huge_number_is_a_word_among_words():
+    assert labels(["a", "1e400", "a"]).classes == ("1e400", "a")

@@ -144,7 +144,7 @@ def test_a_killed_conversion_repeats_only_the_part_in_hand_and_ends_with_the_sam
 
 
 @pytest.mark.usefixtures("small_parts")
-@pytest.mark.parametrize("damage", ["missing", "short", "altered"])
+@pytest.mark.parametrize("damage", ["missing", "deleted", "short", "altered"])
 def test_a_damaged_part_alone_is_made_again(tmp_path: Path, tools, damage):
     arrays(tmp_path)
     made = tools.planned(tmp_path, **ARRAYS)
@@ -154,6 +154,8 @@ def test_a_damaged_part_alone_is_made_again(tmp_path: Path, tools, damage):
     before = manifests(made.root)
     if damage == "missing":
         shutil.rmtree(part)
+    elif damage == "deleted":
+        file.unlink()
     elif damage == "short":
         file.write_bytes(file.read_bytes()[:-1])
     else:

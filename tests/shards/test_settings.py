@@ -1,5 +1,6 @@
 import pytest
 
+from deeptrain import files
 from deeptrain.errors import SettingsError
 
 
@@ -40,6 +41,10 @@ def test_what_is_left_out_has_its_default(tools):
             "data.splits.group: keeps people apart when sizes are given; splits from paths are taken as they are",
         ),
         ({"loader": "mine"}, "data.loader: expected module:function, got 'mine'"),
+        ({"loader": {"use": "mine"}}, "data.loader: expected module:function, got 'mine'"),
+        ({"loader": {"use": "a:b", "argument": {}}}, "data.loader.argument: unknown key; did you mean arguments?"),
+        ({"dtype": {"x": "object"}}, 'data.dtype: expected "float32" or "float64"'),
+        ({"dtype": 3}, "data.dtype: expected "),
         ({"samples_per_set": "file", "shuffle": True}, "data.shuffle: samples that are shuffled across a split leave"),
         ({"compression": "gzip"}, 'data.compression: expected "lz4" or "zstd", got'),
         ({"block_bytes": 10}, "data.block_bytes: expected int >= 4096, got 10"),
@@ -97,5 +102,28 @@ def test_places_of_files_are_in_no_identity_but_everything_else_is(tools):
         {"labels": "input"},
         {"reading": {"ignored": ["a"]}},
         {"loader": "my:load"},
+        {"loader": {"use": "my:load", "arguments": {"a": 1}}},
+        {"dtype": {"x": "uint8"}},
+        {"allow_missing": True},
     ):
         assert tools.settings(**change).relevant() != tools.settings().relevant()
+
+
+def test_a_loader_has_one_identity_however_it_is_written_and_its_arguments_are_in_it(tools):
+    bare = tools.settings(loader="my:load").relevant()
+    assert bare == tools.settings(loader={"use": "my:load"}).relevant()
+    assert bare == tools.settings(loader={"use": "my:load", "arguments": {}}).relevant()
+    with_arguments = [
+        tools.settings(loader={"use": "my:load", "arguments": {"a": value}}).relevant() for value in (1, 1, 2)
+    ]
+    assert with_arguments[0] == with_arguments[1] != with_arguments[2] != bare
+
+
+def test_settings_that_are_as_they_always_were_are_recorded_as_they_always_were(tools):
+    """The digests of the version before a dtype by input, arguments of a loader and missing values."""
+    for changes, digest in (
+        ({}, "e3b92122983430267d45477a6cbaa4610557f7e22001125383176ff4057c809d"),
+        ({"loader": "my:read"}, "4edac03b1cb95a406a8703e69b53cd244ee28aebc8e66f259f47faa39a6eae7d"),
+        ({"dtype": "uint8"}, "09500dc5a2b86cbd12f658b72a5e97ee275340c52b3e2c3084ec7cebb9d46ee3"),
+    ):
+        assert files.digest_of(tools.settings(**changes).relevant()) == digest

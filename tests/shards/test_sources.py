@@ -1,0 +1,80 @@
+"""Where raw data lies: apart for each split, and in the words of the settings where it is not found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deeptrain.errors import DataError
+from deeptrain.shards import sources
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "how"),
+    [
+        ("a", "a", "are the same"),
+        ("a", "b/../a/", "are the same"),
+        ("a", "link", "are the same"),
+        ("a", "a/inner", "lie one in the other"),
+        ("a/inner", "a", "lie one in the other"),
+        ("a", "a/1.csv", "lie one in the other"),
+        ("a/1.csv", "a/1.csv", "are the same"),
+    ],
+)
+def test_splits_with_raw_data_in_common_are_refused_by_name(tmp_path: Path, tools, train, val, how):
+    (tmp_path / "a" / "inner").mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "1.csv").write_text("a,label\n1,0\n")
+    (tmp_path / "link").symlink_to("a")
+    settings = tools.typed({"labels": {"column": "label"}, "splits": {"train": train, "val": val}})
+    with pytest.raises(
+        DataError, match=rf"splits\.train and splits\.val: .* {how}; give each split raw data of its own"
+    ):
+        sources.find(settings, tmp_path)
+
+
+def test_splits_beside_one_another_are_apart(tmp_path: Path, tools):
+    for name in ("a", "a1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.csv").write_text("a,label\n1,0\n")
+    settings = tools.typed({"labels": {"column": "label"}, "splits": {"train": "a", "val": "a1"}})
+    assert list(sources.find(settings, tmp_path)) == ["train", "val"]
+
+
+def test_people_on_pictures_come_to_lie_in_one_split_each(tmp_path: Path, tools):
+    (tmp_path / "raw").mkdir()
+    people = [f"p{number % 5}" for number in range(20)]
+    for number in range(20):
+        Image.new("L", (3, 2), number).save(tmp_path / "raw" / f"{number}.png")
+    lines = "".join(f"{number}.png,{number % 2},{people[number]}\n" for number in range(20))
+    (tmp_path / "labels.csv").write_text(f"file,label,person\n{lines}")
+    asked = {"labels": {"path": "labels.csv", "column": "label"}, "dtype": "uint8"}
+    shards = tools.convert(tmp_path, **asked, splits={"train": 12, "val": 8, "group": "person"})
+    of = {name: {int(value) % 5 for value in np.unique(shards.split(name).take(range(8)))} for name in ("train", "val")}
+    assert of["train"].isdisjoint(of["val"])
+    for group, labels, message in (
+        ("who", asked["labels"], r"labels\.csv: splits\.group 'who' is no column; columns: file, label, person"),
+        ("who", {"kind": "classes"}, r"raw: splits\.group 'who' is a column of a table .* name it as labels\.path"),
+    ):
+        (tmp_path / "raw" / "labels.csv").unlink(missing_ok=True)
+        if "path" not in labels:
+            (tmp_path / "labels.csv").unlink()
+        with pytest.raises(DataError, match=message):
+            tools.convert(tmp_path, labels=labels, splits={"train": 12, "val": 8, "group": group})
+
+
+def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(tmp_path: Path, tools):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "1.txt").write_text("")
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n\ndef read(path, scale=1):\n"
+        "    return {'x': scale * np.arange(8.0), 'label': np.arange(8) % 2}\n"
+    )
+    loaders = ["mine:read", {"use": "mine:read"}, {"use": "mine:read", "arguments": {"scale": 3}}]
+    bare, same, scaled = (tools.planned(tmp_path, loader=loader).samples.identity for loader in loaders)
+    assert bare == same != scaled
+    shards = tools.convert(tmp_path, loader=loaders[2])
+    assert {float(value) for name in ("train", "val") for value in shards.split(name).take(range(4))[:, 0]} == set(
+        3.0 * np.arange(8)
+    )
