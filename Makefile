@@ -2,6 +2,7 @@
 # make test     set up, then ruff, mypy, import-linter, pytest
 # make bench    the benchmarks of docs/performance.md
 # make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
+# make bench-training   an iteration beside Keras' own loops, and large checkpoints beside plain writes
 # make lock     resolve requirements.lock again (needs uv)
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ READY := .venv/.ready
 # what is ours, not what a user put beside it
 OURS := deeptrain tasks pipelines tests
 
-.PHONY: train test check bench bench-loading lock clean
+.PHONY: train test check bench bench-loading bench-training lock clean
 
 train: $(READY)
 	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
@@ -29,6 +30,9 @@ bench: $(READY)
 
 bench-loading: $(READY)
 	@$(BIN)/python -m tests.benchmarks.loading $(ARGS)
+
+bench-training: $(READY)
+	$(BIN)/python -m pytest tests/benchmarks/bench_training.py tests/benchmarks/bench_checkpoint.py -p no:xdist -q -s $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"deeptrain needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}: name another one as make PYTHON=python3.12")'

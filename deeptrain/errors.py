@@ -64,6 +64,23 @@ class TrainingError(DeeptrainError):
     """Training cannot go on: its loss is not finite, or a checkpoint does not fit the model."""
 
 
+class BatchError(TrainingError):
+    """A batch cannot be fit: its shape, its labels or its numbers are not what model and loss take.
+
+    Attributes:
+        iteration: which of the iterations that were to be fit in one call, from 0; who knows the data can name it.
+    """
+
+    def __init__(self, message: str, iteration: int = 0) -> None:
+        """Keep the message to print and the iteration."""
+        super().__init__(message, iteration)
+        self.iteration = iteration
+
+    def __str__(self) -> str:
+        """The message alone; both are arguments of the exception, so that another process can send it here."""
+        return str(self.args[0])
+
+
 class Interrupted(KeyboardInterrupt):
     """Training stopped on a signal after writing its checkpoint.
 

@@ -117,7 +117,8 @@ class Experiment(Sections, frozen=True, kw_only=True):
     def training_code(self) -> list[str]:
         """Names of the callables that training uses."""
         named: list[str | Use | None] = [self.model.use, self.training.optimizer, self.training.schedule]
-        named += [*self.training.losses.values(), *self.training.callbacks, *self.training.preprocessors]
+        named += [*self.training.losses.values(), self.training.fit, self.training.evaluate]
+        named += [*self.training.callbacks, *self.training.preprocessors]
         named += [of_output.split(metric)[1] for metric in self.training.metrics]
         return [Use.of(name).use for name in named if name is not None]
 

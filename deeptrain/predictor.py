@@ -207,7 +207,7 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     data = shards.info
     runtime.start(settings.threads, settings.deterministic)
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
-    plain = TrainingSettings(epochs=last, batch_size=settings.batch_size)
+    plain = TrainingSettings(epochs=last, batch_size=settings.batch_size, precision=settings.precision)
     made = preprocessors(settings.preprocessors, data, beside)
     state = TrainState.from_plain(found.json(PROGRESS)["state"])
     for name, preprocessor in remembering(made).items():
@@ -269,8 +269,8 @@ def _training_code(
 ) -> Path:
     """Where the code that trained is taken from; see `_trusted`."""
     imported = [Use.of(one).use for one in (model.use, *settings.preprocessors)]
-    everything = [model.use, settings.optimizer, *settings.losses.values()]
-    everything[2:2] = [] if settings.schedule is None else [settings.schedule]
+    named = [settings.schedule, *settings.losses.values(), settings.fit, settings.evaluate]
+    everything = [model.use, settings.optimizer, *(one for one in named if one is not None)]
     everything += [*settings.callbacks, *settings.preprocessors]
     allowed = [] if experiment is None else experiment.training_code()
     return _trusted(epoch, imported, [Use.of(one).use for one in everything], experiment, allowed)

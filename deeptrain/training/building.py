@@ -1,9 +1,10 @@
 """From settings to a learner: the builder's model, the optimizer and the loss, checked against the data."""
 
 import difflib
+import functools
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import each, parts
 from deeptrain.shards.settings import ONLY, Kind
+from deeptrain.training import keras_shapes
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
+from deeptrain.training.outputs import OutputKind
 from deeptrain.training.settings import ModelSettings, TrainingSettings
 
 LOSSES = {"binary": "BinaryCrossentropy", "classes": "SparseCategoricalCrossentropy", "values": "MeanSquaredError"}
@@ -36,15 +39,23 @@ def learner(
         UserCodeError: when a builder, loss, optimizer or schedule is not found, raises, returns the wrong thing, or
             the model's output does not fit the labels.
     """
-    with fresh_names_and_seeds(seed):
-        built = _model(model, data, beside)
-        losses = each(lambda kind, name: _loss(model, training, name, kind, beside), data.kind, _names(data))
-        return KerasLearner(built, _optimizer(training, beside), losses, data.kind, loss_weights=training.loss_weights)
+    with fresh_names_and_seeds(seed, training.precision):
 
+        def of_output(kind: Kind, output: str) -> Any:
+            named = training.losses.get(output, training.losses.get(ONLY))
+            return loss(named, model.outputs, kind, beside)
 
-def _names(data: DataInfo) -> Any:
-    """The name of each output, as labels have theirs."""
-    return {name: name for name in data.named} or ONLY
+        return KerasLearner(
+            _model(model, data, beside),
+            optimizer(training.optimizer, training.schedule, beside),
+            each(of_output, data.kind, {name: name for name in data.named} or ONLY),
+            data.kind,
+            loss_weights=training.loss_weights,
+            jit=training.jit,
+            precision=training.precision,
+            fit=_function(training.fit, beside),
+            evaluate=_function(training.evaluate, beside),
+        )
 
 
 def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:
@@ -55,18 +66,20 @@ def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:
     if not isinstance(built, keras.Model):
         raise UserCodeError(f"{use.use}: must return a keras.Model, got {type(built).__name__}")
     shapes: Any = {one.name: (None, *one.shape) for one in data.inputs}
+    dtypes: Any = {one.name: one.dtype for one in data.inputs}
     told: Any = {one.name: list(one.shape) for one in data.inputs}
     if len(data.inputs) == 1:
-        shapes, told = (None, *data.shape), list(data.shape)
+        shapes, dtypes, told = (None, *data.shape), data.inputs[0].dtype, list(data.shape)
+    inputs = keras_shapes.symbols(shapes, dtypes)
     if not built.built or not built.variables:
         try:
-            built.build(shapes)
+            keras_shapes.build(built, inputs)
         except Exception as error:
             raise UserCodeError(
                 f"{use.use}: its model cannot be built for samples of {told}: {in_one_line(error)}"
             ) from error
     try:
-        shape = built.compute_output_shape(shapes)
+        shape = keras_shapes.output_shapes(built, inputs)
     except Exception as error:
         first = str(error).strip().splitlines()[0]
         raise UserCodeError(f"{use.use}: its model does not take samples of shape {told}: {first}") from error
@@ -118,33 +131,62 @@ def _check_shape(name: str, which: str, shape: Any, data: DataInfo, kind: Any, c
         )
 
 
-def _optimizer(settings: TrainingSettings, beside: Path | None) -> Any:
+def optimizer(named: str | Use, schedule: Use | None, beside: Path | None) -> Any:
+    """The optimizer that settings name; to be made within `fresh_names_and_seeds`.
+
+    Args:
+        named: from `keras.optimizers`, in any spelling, or "module:name".
+        schedule: of its learning rate, from `keras.optimizers.schedules` or "module:name".
+        beside: where user code is found first.
+
+    Raises:
+        UserCodeError: when one of them is not found, raises, or is none.
+    """
     import keras
 
-    use = Use.of(settings.optimizer)
+    use = Use.of(named)
     arguments = dict(use.arguments)
-    if settings.schedule is not None:
-        schedule = _named(settings.schedule, keras.optimizers.schedules, "LearningRateSchedule", beside)
-        arguments["learning_rate"] = user_code.call(settings.schedule, schedule)
-    optimizer = _named(use, keras.optimizers, "Optimizer", beside)
-    made = user_code.call(Use(use=use.use, arguments=arguments), optimizer)
+    if schedule is not None:
+        found = _named(schedule, keras.optimizers.schedules, "LearningRateSchedule", beside)
+        arguments["learning_rate"] = user_code.call(schedule, found)
+    made = user_code.call(Use(use=use.use, arguments=arguments), _named(use, keras.optimizers, "Optimizer", beside))
     if not isinstance(made, keras.optimizers.Optimizer):
         raise UserCodeError(f"{use.use}: must return a keras.optimizers.Optimizer, got {type(made).__name__}")
     return made
 
 
-def _loss(model: ModelSettings, settings: TrainingSettings, output: str, kind: Kind, beside: Path | None) -> Any:
-    """The loss of an output: its own, the one for all, or the one that fits its labels."""
+def loss(named: str | Use | None, outputs: OutputKind, kind: Kind, beside: Path | None) -> Any:
+    """The loss that settings name, or the one that fits the labels.
+
+    Args:
+        named: from `keras.losses`, in any spelling, or "module:name".
+        outputs: whether the model gives logits, which a loss is told if it asks.
+        kind: of the labels.
+        beside: where user code is found first.
+
+    Raises:
+        UserCodeError: when it is not found, or raises.
+    """
     import keras
 
-    use = Use.of(settings.losses.get(output, settings.losses.get(ONLY, LOSSES[kind])))
-    loss = _named(use, keras.losses, "Loss", beside)
+    use = Use.of(named if named is not None else LOSSES[kind])
+    found = _named(use, keras.losses, "Loss", beside)
     arguments = dict(use.arguments)
-    if model.outputs == "logits" and "from_logits" in inspect.signature(loss).parameters:
+    if outputs == "logits" and "from_logits" in inspect.signature(found).parameters:
         arguments.setdefault("from_logits", True)
-    if ":" in use.use and not inspect.isclass(loss) and not arguments:
-        return loss  # a plain function of (y_true, y_pred)
-    return user_code.call(Use(use=use.use, arguments=arguments), loss)
+    if ":" in use.use and not inspect.isclass(found) and not arguments:
+        return found  # a plain function of (y_true, y_pred)
+    return user_code.call(Use(use=use.use, arguments=arguments), found)
+
+
+def _function(named: str | Use | None, beside: Path | None) -> Callable[..., Any] | None:
+    if named is None:
+        return None
+    use = Use.of(named)
+    found = user_code.find(use.use, beside)
+    if not callable(found):
+        raise UserCodeError(f"{use.use}: must be a function, got {found!r:.80}")
+    return functools.partial(found, **use.arguments)
 
 
 def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:
@@ -158,8 +200,12 @@ def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:
         if inspect.isclass(found) and issubclass(found, kind) and found is not kind
     }
     if _bare(use.use) not in classes:
-        near = difflib.get_close_matches(_bare(use.use), classes, n=1)
-        known = f"did you mean {classes[near[0]].__name__}?" if near else f"known: {', '.join(sorted(classes))}"
+        near = difflib.get_close_matches(_bare(use.use), classes, n=3)
+        known = (
+            f"did you mean {', '.join(classes[one].__name__ for one in near)}?"
+            if near
+            else f"known: {', '.join(sorted(one.__name__ for one in classes.values()))}"
+        )
         raise UserCodeError(
             f"{use.use}: no {base.lower()} of Keras has this name; {known} Your own is named module:name"
         )

@@ -12,18 +12,22 @@ _SEED_GENERATOR = "global_seed_generator"
 
 
 @contextlib.contextmanager
-def fresh_names_and_seeds(seed: int) -> Iterator[None]:
+def fresh_names_and_seeds(seed: int, precision: str = "float32") -> Iterator[None]:
     """Build a model as the first of a process that has no configuration of its own.
 
     Names are counted from one, unseeded layers seeded from `seed`, and floats, epsilon and axes are Keras' defaults
     whatever `~/.keras/keras.json` or the session says: none of that is in an identity. The generators of `random` and
     NumPy and Keras' counters are the user's: they are put back afterwards.
+
+    Args:
+        seed: of unseeded layers.
+        precision: Keras' policy for what layers compute in.
     """
     import keras
 
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - kept for the user, not drawn from
     try:
-        with _attributes({_NAME_COUNTERS: None, _SEED_GENERATOR: None}), _default_configuration():
+        with _attributes({_NAME_COUNTERS: None, _SEED_GENERATOR: None}), _default_configuration(precision):
             keras.utils.set_random_seed(seed % 2**32)
             yield
     finally:
@@ -32,9 +36,9 @@ def fresh_names_and_seeds(seed: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def as_when_built(seeds: Any) -> Iterator[None]:
+def as_when_built(seeds: Any, precision: str = "float32") -> Iterator[None]:
     """Trace with a learner's own generator and configuration: another model may have been built meanwhile."""
-    with _attributes({_SEED_GENERATOR: seeds}), _default_configuration():
+    with _attributes({_SEED_GENERATOR: seeds}), _default_configuration(precision):
         yield
 
 
@@ -60,14 +64,14 @@ def _attributes(values: dict[str, Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _default_configuration() -> Iterator[None]:
+def _default_configuration(precision: str) -> Iterator[None]:
     from keras import config
 
     kept = config.floatx(), config.epsilon(), config.image_data_format(), config.dtype_policy()
     config.set_floatx("float32")
     config.set_epsilon(1e-7)
     config.set_image_data_format("channels_last")
-    config.set_dtype_policy("float32")
+    config.set_dtype_policy(precision)
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """What a compiled function does beside its result: draws, and variables that it writes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from deeptrain.errors import TrainingError
@@ -22,12 +22,13 @@ _HIDDEN_RANDOMNESS = (
 _READING = ("ResourceGather", "ResourceGatherNd")
 
 
-def check_resumable(compiled: Any, named: Mapping[str, Any]) -> None:
+def check_resumable(compiled: Any, named: Mapping[str, Any], fresh: Iterable[Any] = ()) -> None:
     """Check that a checkpoint can hold everything a training step depends on.
 
     Args:
         compiled: a concrete function.
         named: every variable that checkpoints hold.
+        fresh: variables that begin anew in every iteration.
 
     Raises:
         TrainingError: for operations that keep a generator inside their kernel or call Python, and for variables that
@@ -39,7 +40,7 @@ def check_resumable(compiled: Any, named: Mapping[str, Any]) -> None:
             f"the model draws random numbers or runs Python that no checkpoint can hold ({', '.join(hidden)}): "
             "use keras.random with a keras.random.SeedGenerator, and operations of keras.ops"
         )
-    known = {id(variable.value) for variable in named.values()}
+    known = {id(variable.value) for variable in [*named.values(), *fresh]}
     unknown = sorted(variable.name for variable in compiled.variables if id(variable) not in known)
     if unknown:
         raise TrainingError(

@@ -1,27 +1,39 @@
 """A Keras model on TensorFlow as a learner: fused iterations, and every variable there is by name."""
 
 import contextlib
+import difflib
+import fnmatch
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import TrainingError
+from deeptrain.errors import BatchError, DeeptrainError, TrainingError, in_one_line
 from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
+from deeptrain.training import keras_checks, keras_shapes, keras_step
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_graph import check_resumable, writes_variables
-from deeptrain.training.keras_variables import check_fit, named_variables, snapshot
+from deeptrain.training.keras_rate import OVERRIDE, LearningRate
+from deeptrain.training.keras_step import Given
+from deeptrain.training.keras_tensors import tensor_of
+from deeptrain.training.keras_variables import averages_of, check_fit, named_variables, snapshot
+from deeptrain.training.learner import Fitted
 
 
 class KerasLearner:
     """A model, its optimizer and its loss, driven in groups of iterations.
 
     Fitting k batches runs one compiled loop over them. The loop's body is the same operations in the same order for
-    any k, so the grouping changes no bit (without XLA), and one trace serves every k.
+    any k, so the grouping changes no bit, and one trace serves every k. With XLA it is the body that is compiled, not
+    the loop: compiled as a whole, a convolution's bits would depend on k.
+
+    An iteration is a function of the user's if one is given, else the model's own `train_step`, else Keras' way: loss,
+    gradients, `optimizer.apply`. Where the optimizer keeps moving averages (`use_ema`), the model is judged and
+    predicts with them, as Keras leaves them in a model at the end of its `fit`; training goes on from the weights.
     """
 
     def __init__(
@@ -32,6 +44,10 @@ class KerasLearner:
         kind: Kind | Mapping[str, Kind],
         *,
         loss_weights: Mapping[str, float] | None = None,
+        jit: bool = False,
+        precision: str = "float32",
+        fit: Callable[..., Any] | None = None,
+        evaluate: Callable[..., Any] | None = None,
     ) -> None:
         """Take a model that was built within `fresh_names_and_seeds`, and is taken within it too.
 
@@ -41,28 +57,53 @@ class KerasLearner:
             loss: a `keras.losses.Loss`; of several outputs one for all, or one for each by its name.
             kind: of the task; labels that are no class numbers are fed as floats of the output's shape.
             loss_weights: what the loss of each of several outputs is multiplied with in their sum; 1 for others.
+            jit: whether XLA compiles each iteration; changes bits.
+            precision: Keras' dtype policy, the one the model was built with; "mixed_float16" scales the loss, and
+                halves the scale when a gradient is not finite, which skips the update.
+            fit: one iteration, `fit(model, optimizer, loss, batch)`, as TensorFlow traces it: updates the variables and
+                returns the loss, or a mapping of names to numbers with "loss" and maybe "outputs". `batch` is a
+                `keras_step.Given`.
+            evaluate: `evaluate(model, loss, batch)` returns the loss and the outputs, and changes nothing.
+
+        Raises:
+            TrainingError: when the model is not built, or there is no optimizer.
         """
         import tensorflow as tf
 
+        keras_checks.check_model(model, optimizer)
         self._tf = tf
         self.model = model
-        self.optimizer = optimizer
         # Created before any trace: a layer that draws from it would otherwise keep its seed inside the graph.
         self._global_seeds = global_seed_generator()
-        single = None if isinstance(loss, Mapping) else loss
-        self.model.compile(optimizer=optimizer, loss=single, jit_compile=False)
-        self.optimizer.build(model.trainable_variables)
         self._kind = kind
-        self._given_loss = loss
         self._loss_weights = dict(loss_weights or {})
-        self._fits: dict[tuple[Any, ...], Any] = {}
-        self._runs: dict[tuple[Any, ...], Any] = {}
-        self._named = named_variables(model, optimizer, self._global_seeds)
-        self._recurrent = [variable for name, variable in self._named.items() if name.startswith("recurrent/")]
+        self._jit = jit
+        self._precision = precision
+        self._own_fit, self._own_evaluate = fit, evaluate
+        self._flags = [(layer, layer.trainable) for layer in model._flatten_layers()]
+        self._learnable = list(model.trainable_variables)
         self._following = False
         self._shapes: Any = None
-        trained = {id(variable) for variable in [*model.trainable_variables, *optimizer.variables]}
-        self._moving = [variable for variable in self._named.values() if id(variable) not in trained]
+        self._seen = False
+        self._take(optimizer, loss)
+
+    @classmethod
+    def of(cls, model: Any, kind: Kind, **options: Any) -> "KerasLearner":
+        """A learner of a model that was compiled by its owner: its optimizer and its loss are taken.
+
+        Args:
+            model: a `keras.Model` after `compile(optimizer, loss)`.
+            kind: of the task.
+            options: `jit`, `precision`, `fit`, `evaluate`, as for the class.
+
+        Raises:
+            TrainingError: when it is not built or not compiled.
+        """
+        import keras
+
+        keras_checks.check_model(model, model.optimizer if getattr(model, "compiled", False) else None)
+        given = model.loss if not isinstance(model.loss, str) else keras.losses.get(model.loss)
+        return cls(model, model.optimizer, given, kind, **options)
 
     def fit(
         self,
@@ -72,25 +113,40 @@ class KerasLearner:
         weights: np.ndarray | None = None,
         mask: Arrays | None = None,
         begins: np.ndarray | None = None,
-    ) -> tuple[Arrays, Arrays]:
-        """Fit batches in one call: see `Learner.fit`."""
+    ) -> Fitted:
+        """Fit batches in one call: see `Learner.fit`.
+
+        Raises:
+            BatchError: for a batch of another shape than the model takes, labels out of the loss' range, and NaN: in
+                the first group before anything is fit, later when it has spoiled a loss.
+            TrainingError: when the step cannot be traced, or a checkpoint could not hold what it depends on.
+        """
         begins = begins if self._recurrent else None
         parts = _present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
         key = _signature(parts, 1)
-        if key not in self._fits:
-            self._fits[key] = self._compile_fit(parts)
-        losses, outputs = self._fits[key](self._tensors(parts))
-        outputs = mapped(np.asarray, outputs)
-        return self._told(losses.numpy(), outputs), outputs
+        compiled = self._fits.get(key)
+        if compiled is None:
+            compiled = self._fits[key] = self._compile_fit(parts)
+        for loss, name in keras_checks.losses_by_output(self._loss_given, self._shapes):
+            labels, shape = (parts["y"], self._shapes) if name is None else (parts["y"][name], self._shapes[name])
+            keras_checks.check_labels(loss, labels, shape, weights)
+        if not self._seen:
+            keras_checks.check_finite(parts)
+            self._seen = True
+        told, outputs = self._called(compiled, parts)
+        metrics = {name: values.numpy() for name, values in told.items()}
+        losses = metrics.pop("loss")
+        if not np.isfinite(losses).all():
+            keras_checks.check_finite(parts)
+        return Fitted(losses, None if isinstance(outputs, tuple) else mapped(np.asarray, outputs), metrics)
 
     def evaluate(
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
     ) -> tuple[float | Mapping[str, float], Arrays]:
         """Loss and outputs of a batch: see `Learner.evaluate`."""
-        loss, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
-        outputs = mapped(np.asarray, outputs)
-        told = self._told(loss.numpy(), outputs)
-        return {name: float(part) for name, part in told.items()} if isinstance(told, Mapping) else float(told), outputs
+        told, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
+        losses = {name: float(loss.numpy()) for name, loss in told.items()}
+        return losses if len(losses) > 1 else losses["loss"], mapped(np.asarray, outputs)
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:
         """Raw outputs of a batch: see `Learner.predict`."""
@@ -118,20 +174,20 @@ class KerasLearner:
         return {name: snapshot(variable) for name, variable in self._named.items()}
 
     def restore(self, variables: Mapping[str, np.ndarray]) -> None:
-        """Set every variable: see `Learner.restore`."""
-        missing = sorted(self._named.keys() - variables.keys())
-        extra = sorted(variables.keys() - self._named.keys())
-        if missing or extra:
-            raise TrainingError(
-                f"the state is of another model: it lacks {', '.join(missing[:3]) or 'nothing'} "
-                f"and has {', '.join(extra[:3]) or 'nothing'} too many"
-            )
+        """Set every variable: see `Learner.restore`. A learning rate that was set where there is a schedule is one."""
+        overridden = variables.get(OVERRIDE)
+        if overridden is None or overridden.shape == ():
+            self._check_all(variables, {OVERRIDE})
+            self.set_learning_rate(None if overridden is None else float(overridden))
+        self._check_all(variables)
         check_fit(self._named, variables)
         for name, variable in self._named.items():
             variable.assign(variables[name])
 
     def restore_weights(self, variables: Mapping[str, np.ndarray]) -> None:
         """Set the model's variables only, leaving seeds and optimizer as they are made.
+
+        They are set to the moving averages if the optimizer that is restored from kept some.
 
         Raises:
             TrainingError: when the model's variables are not all there in the same shapes.
@@ -143,58 +199,203 @@ class KerasLearner:
         check_fit(weights, variables)
         for name, variable in weights.items():
             variable.assign(variables[name])
+        averages = [variables[name] for name in sorted(variables) if name.startswith("average/")]
+        if averages and any(value.any() for value in averages):
+            for variable, value in zip(self._learnable, averages, strict=True):
+                variable.assign(value)
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next iteration, from a schedule if there is one."""
-        return float(np.asarray(self.optimizer.learning_rate))
+        return self._rate.value
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        self.optimizer.learning_rate = value
+        self.set_learning_rate(value)
+
+    @property
+    def schedule_overridden(self) -> bool:
+        """Whether a rate that was set holds in place of the schedule."""
+        return self._rate.override is not None
+
+    def set_learning_rate(self, value: float | None) -> None:
+        """Set the learning rate; where there is a schedule it holds instead, until None goes back to it."""
+        if self._rate.set(value):
+            self._renew()
+
+    def change(
+        self,
+        *,
+        loss: Callable[..., Any] | Mapping[str, Any] | None = None,
+        optimizer: Any = None,
+        learning_rate: float | None = None,
+        frozen: Sequence[str] | None = None,
+    ) -> None:
+        """Change what is trained and how, between two iterations; weights, seeds and states stay as they are.
+
+        A learner that was changed in the same way takes a checkpoint of this one exactly.
+
+        Args:
+            loss: instead of the one before.
+            optimizer: instead of the one before, not yet built; it begins anew.
+            learning_rate: of the optimizer.
+            frozen: patterns ("conv*") of names or paths of layers whose weights stay; all others are trained as the
+                model's builder left them, so `()` sets all free again. A frozen BatchNormalization normalises by its
+                statistics, as Keras does. The optimizer keeps what it knows of frozen weights.
+
+        Raises:
+            TrainingError: when a pattern fits no layer, or nothing is left to train.
+        """
+        if frozen is not None:
+            self._freeze(frozen)
+        if loss is not None or optimizer is not None or frozen is not None:
+            self._take(optimizer or self.optimizer, self._loss_given if loss is None else loss)
+        if learning_rate is not None:
+            self.set_learning_rate(learning_rate)
+
+    def _take(self, optimizer: Any, loss: Any) -> None:
+        """Make optimizer and loss the ones to train with."""
+        new = optimizer is not getattr(self, "optimizer", None)
+        with as_when_built(self._global_seeds, self._precision):
+            self.model.compile(optimizer=optimizer, loss=None if isinstance(loss, Mapping) else loss, jit_compile=False)
+            # For loss scaling Keras puts an optimizer of its own around it.
+            self.optimizer = self.model.optimizer
+            if new:
+                # For all that the builder left to train, so that freezing changes no name in a checkpoint.
+                self.optimizer.build(self._learnable)
+                self._rate = LearningRate(self.optimizer)
+        self._loss_given = loss
+        self._renew()
+
+    def _renew(self) -> None:
+        """Forget all traces, and name the variables again."""
+        self._fits: dict[tuple[Any, ...], Any] = {}
+        self._runs: dict[tuple[Any, ...], Any] = {}
+        self._named = named_variables(self.model, self.optimizer, self._global_seeds)
+        if self._rate.override is not None:
+            self._named[OVERRIDE] = self._rate.override
+        self._recurrent = [variable for name, variable in self._named.items() if name.startswith("recurrent/")]
+        trained = {id(variable) for variable in [*self._learnable, *self.optimizer.variables]}
+        self._moving = [variable for variable in self._named.values() if id(variable) not in trained]
+
+    def _freeze(self, patterns: Sequence[str]) -> None:
+        names = {name for layer, _ in self._flags for name in _names(layer)}
+        for pattern in patterns:
+            if not fnmatch.filter(names, pattern):
+                near = difflib.get_close_matches(pattern, names, n=3)
+                told = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(names)[:8])}"
+                raise TrainingError(f"no layer of {self.model.name} is called {pattern}; {told}")
+        for layer, trainable in self._flags:  # setting one sets those within it, which come later
+            layer.trainable = trainable
+        for layer, _ in self._flags:
+            if any(fnmatch.fnmatch(name, pattern) for name in _names(layer) for pattern in patterns):
+                layer.trainable = False
+        if not self.model.trainable_variables:
+            raise TrainingError(f"nothing of {self.model.name} is left to train when {', '.join(patterns)} are frozen")
+
+    def _check_all(self, variables: Mapping[str, np.ndarray], apart: frozenset[str] | set[str] = frozenset()) -> None:
+        """Check that a state names the variables that there are."""
+        missing = sorted(self._named.keys() - variables.keys() - apart)
+        extra = sorted(variables.keys() - self._named.keys() - apart)
+        if missing or extra:
+            groups = {name.split("/")[0] for name in [*missing, *extra]}
+            whole = "optimizer" if groups <= {"optimizer", "average", "learning_rate"} else "model"
+            raise TrainingError(
+                f"the state is of another {whole}: it lacks {', '.join(missing[:3]) or 'nothing'} "
+                f"and has {', '.join(extra[:3]) or 'nothing'} too many"
+            )
+
+    def _called(self, compiled: Any, parts: Mapping[str, Any]) -> Any:
+        try:
+            return compiled(self._tensors(parts))
+        except self._tf.errors.OpError as error:
+            raise TrainingError(f"{self.model.name}: TensorFlow refused a step: {in_one_line(error)}") from error
 
     def _compile_fit(self, parts: Mapping[str, Any]) -> Any:
-        tf, model, optimizer = self._tf, self.model, self.optimizer
-        import keras
+        keras_checks.check_inputs(self.model, parts["x"], 1)
+        keras_checks.check_rows(parts)
+        try:
+            with as_when_built(self._global_seeds, self._precision):
+                compiled = self._traced_fit(parts)
+        except DeeptrainError:
+            raise
+        except Exception as error:
+            shapes = ", ".join(f"{name} {list(part.shape[1:])}" for name, part in keras_checks.arrays(parts))
+            raise TrainingError(
+                f"{self.model.name}: a step cannot be traced for a batch of {shapes}: {in_one_line(error)}"
+            ) from error
+        check_resumable(compiled, self._named, self.model.metrics_variables)
+        return compiled
+
+    def _traced_fit(self, parts: Mapping[str, Any]) -> Any:
+        tf = self._tf
+        iteration = self._iteration()
+        if self._jit:
+            iteration = tf.function(iteration, autograph=False, jit_compile=True)
+        specification = _map(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), parts)
+        one = _map(lambda part: tf.TensorSpec(part.shape[1:], part.dtype), parts)
+        told, outputs = self._structure(iteration, one)
+
+        @tf.function(autograph=False, jit_compile=False, input_signature=[specification])
+        def fit(given: Any) -> Any:
+            count = tf.shape(tf.nest.flatten(given)[0])[0]
+            kept = tf.nest.map_structure(
+                lambda part: tf.TensorArray(part.dtype, size=count, element_shape=part.shape), (told, outputs)
+            )
+
+            def body(index: Any, kept: Any) -> tuple[Any, Any]:
+                came = iteration(_map(lambda part: part[index], given))
+                return index + 1, tf.nest.map_structure(lambda array, part: array.write(index, part), kept, came)
+
+            _, kept = tf.while_loop(lambda index, _: index < count, body, [0, kept], parallel_iterations=1)
+            return tf.nest.map_structure(lambda array: array.stack(), kept)
+
+        return fit.get_concrete_function()
+
+    def _iteration(self) -> Callable[[Mapping[str, Any]], tuple[Any, Any]]:
+        """One iteration as it is traced: what it tells by name, and its outputs."""
+        own = self._own_step()
+        step = self._keras_step if own is None else own
 
         def iteration(one: Mapping[str, Any]) -> tuple[Any, Any]:
             if "begins" in one:
                 for state in self._recurrent:
-                    state.assign(tf.where(one["begins"], tf.zeros_like(state.value), state.value))
-            with tf.GradientTape() as tape:
-                outputs = self._outputs(one, training=True)
-                loss, told = self._loss(one, outputs, training=True)
-                scaled = optimizer.scale_loss(loss)
-            optimizer.apply(tape.gradient(scaled, model.trainable_variables), model.trainable_variables)
-            return tf.cast(told, tf.float32), outputs
+                    state.assign(self._tf.where(one["begins"], self._tf.zeros_like(state.value), state.value))
+            if own is not None:
+                keras_step.reset_metrics(self.model)
+            told, outputs = step(_given(one))
+            return told, () if outputs is None else outputs  # a structure of TensorFlow holds no None
 
-        specification = _map(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), parts)
-        shapes = model.compute_output_shape(_map(lambda part: part.shape[1:], parts["x"]))
+        return iteration
 
-        @tf.function(autograph=False, jit_compile=False, input_signature=[specification])
-        def fit(given: Any) -> tuple[Any, Any]:
-            count = tf.shape(tf.nest.flatten(given)[0])[0]
-            losses = tf.TensorArray(tf.float32, size=count)
-            outputs = keras.tree.map_shape_structure(
-                lambda shape: tf.TensorArray(model.compute_dtype, size=count, element_shape=shape), shapes
-            )
+    def _own_step(self) -> keras_step.Step | None:
+        """The user's function or the model's `train_step`; None where an iteration is Keras' own."""
+        if self._own_fit is not None:
+            return keras_step.own_step(self._own_fit, self.model, self.optimizer, self._loss_given)
+        return keras_step.step_of_model(self.model)
 
-            def body(index: Any, losses: Any, outputs: Any) -> tuple[Any, Any, Any]:
-                loss, output = iteration(_map(lambda part: part[index], given))
-                written = tf.nest.map_structure(
-                    lambda array, part: array.write(index, tf.cast(part, model.compute_dtype)), outputs, output
-                )
-                return index + 1, losses.write(index, loss), written
+    def _keras_step(self, batch: Given) -> tuple[dict[str, Any], Any]:
+        trained = self.model.trainable_variables
+        with self._tf.GradientTape() as tape:
+            outputs = self._outputs(batch, training=True)
+            losses = self._losses(batch, outputs, training=True)
+            scaled = self.optimizer.scale_loss(losses["loss"])
+        self.optimizer.apply(tape.gradient(scaled, trained), trained)
+        return {name: self._tf.cast(loss, self._tf.float32) for name, loss in losses.items()}, outputs
 
-            _, losses, outputs = tf.while_loop(
-                lambda index, *_: index < count, body, [0, losses, outputs], parallel_iterations=1
-            )
-            return losses.stack(), tf.nest.map_structure(lambda array: array.stack(), outputs)
+    def _structure(self, iteration: Callable[..., Any], one: Any) -> Any:
+        """Names, shapes and dtypes of what an iteration tells; of Keras' way the forward pass is enough to know."""
+        tf = self._tf
+        if self._own_step() is None:
+            iteration = self._names_and_outputs
+        found = tf.function(iteration, autograph=False).get_concrete_function(one)
+        return tf.nest.map_structure(lambda part: tf.TensorSpec(part.shape, part.dtype), found.structured_outputs)
 
-        with as_when_built(self._global_seeds):
-            compiled = fit.get_concrete_function()
-        check_resumable(compiled, self._named)
-        return compiled
+    def _names_and_outputs(self, one: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """What `_keras_step` tells, with zeros for losses."""
+        outputs = self._outputs(_given(one), training=True)
+        names = [f"{name}.loss" for name in outputs] if isinstance(outputs, Mapping) else []
+        return {name: self._tf.constant(0.0) for name in ["loss", *names]}, outputs
 
     def _run(self, parts: Mapping[str, Any]) -> Any:
         """A forward pass, with the loss where there are labels, that changes nothing but states being followed."""
@@ -202,69 +403,95 @@ class KerasLearner:
         if key not in self._runs:
             self._runs[key] = self._compile_run(parts)
         with self._moving_kept(self._runs[key]):
-            return self._runs[key](self._tensors(parts))
+            return self._called(self._runs[key], parts)
 
     def _compile_run(self, parts: Mapping[str, Any]) -> Any:
         tf = self._tf
+        own_loss = keras_step.loss_of_model(self.model)
 
         def run(given: Any) -> Any:
-            outputs = self._outputs(given, training=False)
-            return (self._loss(given, outputs, training=False)[1], outputs) if "y" in given else outputs
+            batch = _given(given)
+            if "y" in given and self._own_evaluate is not None:
+                loss, outputs = self._own_evaluate(self.model, self._loss_given, batch)
+                return {"loss": loss}, outputs
+            outputs = self._outputs(batch, training=False)
+            if "y" not in given:
+                return outputs
+            if own_loss is None:
+                return self._losses(batch, outputs, training=False), outputs
+            keras_step.reset_metrics(self.model)
+            return {"loss": own_loss(batch)}, outputs
 
         specification = _map(lambda part: tf.TensorSpec(part.shape, part.dtype), parts)
-        with as_when_built(self._global_seeds):
-            return tf.function(run, autograph=False, input_signature=[specification]).get_concrete_function()
+        with as_when_built(self._global_seeds, self._precision):
+            averaged = self._averaged(run)
+            return tf.function(averaged, autograph=False, input_signature=[specification]).get_concrete_function()
 
-    def _outputs(self, given: Mapping[str, Any], *, training: bool) -> Any:
-        if "mask" not in given:
-            return self.model(given["x"], training=training)
+    def _averaged(self, run: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """A forward pass with the optimizer's moving averages in place of the weights, if it keeps some."""
+        import keras
+
+        averages = averages_of(self.optimizer)
+        if not averages:
+            return run
+
+        def averaged(given: Any) -> Any:
+            begun = self._tf.not_equal(self.optimizer.iterations.value, 0)  # before, they are zeros
+            mapping = [
+                (variable, self._tf.where(begun, average.value, variable.value))
+                for variable, average in zip(self._learnable, averages, strict=True)
+            ]
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                result = run(given)
+            for variable in self._moving:
+                value = scope.get_current_value(variable)
+                if value is not None:
+                    variable.assign(value)
+            return result
+
+        return averaged
+
+    def _outputs(self, batch: Given, *, training: bool) -> Any:
+        if batch.mask is None:
+            return self.model(batch.x, training=training)
         if "mask" not in inspect.signature(self.model.call).parameters:
             raise TrainingError(
                 f"{self.model.name}: its call takes no mask, so it would see the steps that are padding; functional "
                 'and Sequential models take one, or set training.windows.remainder = "drop"'
             )
-        mask = given["mask"]
-        if isinstance(given["x"], Mapping):
-            mask = {name: mask.get(name) for name in given["x"]}
+        mask = batch.mask
+        if isinstance(batch.x, Mapping):
+            mask = {name: mask.get(name) for name in batch.x}
         with warnings.catch_warnings():
             # The model as a whole hands the mask to its layers; only a layer that cannot take one deserves the warning.
             whole = rf"Layer '{re.escape(self.model.name)}' .* was passed an input with a mask"
             warnings.filterwarnings("ignore", whole, UserWarning)
-            outputs = self.model(given["x"], training=training, mask=mask)
+            outputs = self.model(batch.x, training=training, mask=mask)
         # Without the mask that Keras hangs on them: padding is in the weights already, and would count twice.
         return self._tf.nest.map_structure(self._tf.identity, outputs)
 
-    def _loss(self, given: Mapping[str, Any], outputs: Any, *, training: bool) -> tuple[Any, Any]:
-        """The loss that is trained on, and what is told of it: itself, or with it the loss of each output."""
-        tf = self._tf
+    def _losses(self, batch: Given, outputs: Any, *, training: bool) -> dict[str, Any]:
+        """The loss that is trained on, and of several outputs the loss of each, as "NAME.loss"."""
         if isinstance(outputs, Mapping):
             # Not by Keras: it keeps means of several losses in variables that no checkpoint holds.
             parts = {
-                name: self._loss_of(name)(given["y"][name], outputs[name], sample_weight=given.get("weights"))
+                name: self._loss_of(name)(batch.y[name], outputs[name], sample_weight=batch.weights)
                 for name in sorted(outputs)
             }
             weighted = [
                 part * self._loss_weights[name] if name in self._loss_weights else part for name, part in parts.items()
             ]
-            loss = tf.add_n([*weighted, *map(tf.reduce_sum, self.model.losses)])
-            return loss, tf.stack([loss, *parts.values()])
+            loss = self._tf.add_n([*weighted, *map(self._tf.reduce_sum, self.model.losses)])
+            return {"loss": loss, **{f"{name}.loss": part for name, part in parts.items()}}
         loss = self.model.compute_loss(
-            x=given["x"], y=given["y"], y_pred=outputs, sample_weight=given.get("weights"), training=training
+            x=batch.x, y=batch.y, y_pred=outputs, sample_weight=batch.weights, training=training
         )
-        return loss, loss
-
-    @staticmethod
-    def _told(losses: np.ndarray, outputs: Arrays) -> Arrays:
-        """Losses (...), or of several outputs (..., 1 + outputs) as `_loss` stacks them, by their names."""
-        if not isinstance(outputs, Mapping):
-            return losses
-        names = ["loss", *(f"{name}.loss" for name in sorted(outputs))]
-        return {name: losses[..., index] for index, name in enumerate(names)}
+        return {"loss": loss}
 
     def _loss_of(self, output: str) -> Any:
         import keras
 
-        loss = self._given_loss.get(output) if isinstance(self._given_loss, Mapping) else self._given_loss
+        loss = self._loss_given.get(output) if isinstance(self._loss_given, Mapping) else self._loss_given
         if not isinstance(loss, keras.losses.Loss):
             raise TrainingError(
                 f"output {output} of several needs a loss that is a keras.losses.Loss, got {loss!r:.80}"
@@ -272,7 +499,7 @@ class KerasLearner:
         return loss
 
     def _tensors(self, parts: Mapping[str, Any]) -> Any:
-        return _map(self._tf.constant, parts)
+        return _map(tensor_of, parts)
 
     def _targets(self, x: Arrays, y: Arrays, leading: int) -> Arrays:
         """Labels as the loss takes them: floats unless they are class numbers, with the output's last axis of one.
@@ -283,12 +510,20 @@ class KerasLearner:
             leading: axes before the batch's.
         """
         if self._shapes is None:
-            self._shapes = self.model.compute_output_shape(_map(lambda part: part.shape[leading:], x))
+            self._shapes = self._output_shapes(x, leading)
         if isinstance(y, Mapping):
             return {name: _with_last_axis(part, leading + len(self._shapes[name])) for name, part in y.items()}
         if self._kind == "classes":
             return y
-        return _with_last_axis(y.astype(np.float32), leading + len(self._shapes))
+        return _with_last_axis(y.astype(np.float32, copy=False), leading + len(self._shapes))
+
+    def _output_shapes(self, x: Arrays, leading: int) -> Any:
+        keras_checks.check_inputs(self.model, x, leading)
+        shapes, dtypes = _map(lambda part: part.shape[leading:], x), _map(lambda part: part.dtype, x)
+        try:
+            return keras_shapes.output_shapes(self.model, keras_shapes.symbols(shapes, dtypes))
+        except Exception as error:
+            raise BatchError(f"{self.model.name} takes no batch of shape {shapes}: {in_one_line(error)}") from error
 
     @contextlib.contextmanager
     def _moving_kept(self, run: Any) -> Iterator[None]:
@@ -305,6 +540,15 @@ class KerasLearner:
             for variable, value in zip(moving, kept, strict=True):
                 if not np.array_equal(snapshot(variable), value):
                     variable.assign(value)
+
+
+def _given(parts: Mapping[str, Any]) -> Given:
+    return Given(parts["x"], parts.get("y"), parts.get("weights"), parts.get("mask"))
+
+
+def _names(layer: Any) -> list[str]:
+    """What a layer is called, and its path where it has one."""
+    return [name for name in (layer.name, layer.path) if name]
 
 
 def _present(**parts: Any) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Every variable of a Keras model, its optimizer and its random layers: what a checkpoint must hold."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from deeptrain.errors import TrainingError
+
+_COUNTED = re.compile(r"^([^/]*?)_\d+/")
+"""An optimizer's name with the number Keras gives to the second of a kind in a process."""
 
 
 def snapshot(variable: Any) -> np.ndarray:
@@ -19,14 +23,24 @@ def named_variables(model: Any, optimizer: Any, global_seeds: Any) -> dict[str, 
     """Every variable that a run depends on, by a name of group, order and path.
 
     Order alone would not say which it is, and paths alone are not unique. The groups are "model" (weights and
-    statistics), "seeds" (generators of random layers and the global one), "optimizer" and "recurrent" (states).
+    statistics), "seeds" (generators of random layers and the global one), "optimizer", "average" (the optimizer's
+    moving averages, in the order of the weights it was built for) and "recurrent" (states).
     """
     named: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for group, variable in _grouped(model, optimizer, global_seeds):
         number = counts[group] = counts.get(group, -1) + 1
-        named[f"{group}/{number:04d}/{variable.path}"] = variable
+        path = variable.path
+        if group in {"optimizer", "average"}:
+            path = _COUNTED.sub(r"\1/", path)
+        named[f"{group}/{number:04d}/{path}"] = variable
     return named
+
+
+def averages_of(optimizer: Any) -> list[Any]:
+    """The moving averages that an optimizer with `use_ema` keeps of the weights it was built for, in their order."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return list(inner._model_variables_moving_average) if inner.use_ema else []
 
 
 def check_fit(named: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> None:
@@ -49,8 +63,9 @@ def _grouped(model: Any, optimizer: Any, global_seeds: Any) -> Iterator[tuple[st
     weights = {id(variable) for variable in model.weights}
     for variable in model.variables:
         yield ("model" if id(variable) in weights else "seeds"), variable
+    averages = {id(variable) for variable in averages_of(optimizer)}
     for variable in optimizer.variables:
-        yield "optimizer", variable
+        yield ("average" if id(variable) in averages else "optimizer"), variable
     yield "seeds", global_seeds.state
     known = {id(variable) for variable in [*model.variables, *optimizer.variables]}
     for variable in _recurrent_states(model):

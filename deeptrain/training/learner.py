@@ -2,11 +2,29 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from deeptrain.loading.arrays import Arrays
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of iterations that were fit in one call.
+
+    Attributes:
+        losses: (iterations,) float32, each before its update.
+        outputs: (iterations, batch, ...) of the same, by name where there are several; None where a step of the user's
+            own does not tell them.
+        metrics: by name, (iterations,) float32: what such a step told beside its loss, each of its iteration alone; of
+            several outputs the loss of each, as "NAME.loss".
+    """
+
+    losses: np.ndarray
+    outputs: Arrays | None
+    metrics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Learner(Protocol):
@@ -23,7 +41,7 @@ class Learner(Protocol):
         weights: np.ndarray | None = None,
         mask: Arrays | None = None,
         begins: np.ndarray | None = None,
-    ) -> tuple[Arrays, Arrays]:
+    ) -> Fitted:
         """Fit batches one after the other in one call; the bytes are those of as many single calls.
 
         Args:
@@ -33,10 +51,6 @@ class Learner(Protocol):
                 before the mean over the batch is taken.
             mask: (iterations, batch, steps) bool, False for steps that are padding and that the model must not see.
             begins: (iterations,) bool, whether the states of recurrent layers are reset before each; never if None.
-
-        Returns:
-            losses: (iterations,) float32, each before its update; of several outputs a mapping of "loss", which is
-                trained on, and "NAME.loss" of each output; outputs: (iterations, batch, ...) of the same.
         """
         ...
 

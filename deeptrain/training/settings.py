@@ -79,6 +79,10 @@ class TrainingSettings(Section, frozen=True):
         superbatch_bytes: what may be held of each split in memory; a split that fits is read once.
         threads: of TensorFlow within one operation; convolutions change bits with it.
         deterministic: whether TensorFlow is held to operations that give the same bits on every run.
+        jit: whether XLA compiles each iteration: faster for recurrent layers, slower for tiny ones; changes bits.
+        precision: what layers compute in, as Keras' dtype policy; weights stay float32, "mixed_float16" scales losses.
+        fit: one iteration in place of Keras' own: "module:function", called as `fit(model, optimizer, loss, batch)`.
+        evaluate: likewise what a batch is judged by: `evaluate(model, loss, batch)` returns loss and outputs.
         autosave_seconds: the most that a crash costs, in seconds of training.
         keep_every: the heavy state of every n-th epoch stays on disk, beside the last two and the best; 0 for none.
         epochs_per_task: epochs in one Luigi task; by default as many as keep a run at 500 tasks.
@@ -87,6 +91,14 @@ class TrainingSettings(Section, frozen=True):
     outside_identity: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "autosave_seconds", "keep_every", "epochs_per_task", "superbatch_bytes"}
     )
+    without_effect: ClassVar[dict[str, Any]] = {
+        "jit": False,
+        "precision": "float32",
+        "fit": None,
+        "evaluate": None,
+        "loss_weights": None,
+    }
+    """Settings that are in the identity only where they differ from these."""
 
     epochs: Positive
     batch_size: Positive = 32
@@ -106,6 +118,10 @@ class TrainingSettings(Section, frozen=True):
     superbatch_bytes: Positive = 512 << 20
     threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     deterministic: bool = True
+    jit: bool = False
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    fit: str | Use | None = None
+    evaluate: str | Use | None = None
     autosave_seconds: Annotated[float, Meta(gt=0)] = 60.0
     keep_every: NotNegative = 0
     epochs_per_task: Positive | None = None
@@ -117,6 +133,10 @@ class TrainingSettings(Section, frozen=True):
         if self.key_metric != "loss" and of_output.answering(self.key_metric, self.metrics) is None:
             known = ", ".join(of_output.called(named) or Use.of(named).use for named in self.metrics)
             yield "key_metric", f"expected loss or one of metrics ({known or 'none'})", self.key_metric
+        for key in ("fit", "evaluate"):
+            named = getattr(self, key)
+            if named is not None and ":" not in Use.of(named).use:
+                yield key, "expected module:function", Use.of(named).use
         if self.sampling is not None and self.order not in {None, "samples"}:
             yield "order", "expected samples, or none given, where samples are drawn (sampling)", self.order
         if not self.autosave_seconds < float("inf"):
@@ -128,12 +148,18 @@ class TrainingSettings(Section, frozen=True):
     def relevant(self) -> dict[str, Any]:
         """In one spelling: bare names as tables, metrics by their own names."""
         value = Section.relevant(self)
+        value = {
+            key: one
+            for key, one in value.items()
+            if key not in self.without_effect or getattr(self, key) != self.without_effect[key]
+        }
+        for key in ("fit", "evaluate"):
+            if key in value:
+                value[key] = Use.of(getattr(self, key)).plain()
         value["optimizer"] = Use.of(self.optimizer).plain()
         value["loss"] = {name: Use.of(loss).plain() for name, loss in self.losses.items()} or None
         if ONLY in self.losses:
             value["loss"] = value["loss"][ONLY]
-        if self.loss_weights is None:
-            del value["loss_weights"]
         for key in ("callbacks", "preprocessors"):
             value[key] = [Use.of(named).plain() for named in getattr(self, key)]
         value["metrics"] = [of_output.plain(named) for named in self.metrics]

@@ -23,7 +23,7 @@ from deeptrain.training import judging, signals
 from deeptrain.training.callbacks import Callback, memory_of
 from deeptrain.training.history import History
 from deeptrain.training.journal import Checkpoint, Journal
-from deeptrain.training.learner import Learner
+from deeptrain.training.learner import Fitted, Learner
 from deeptrain.training.outputs import OutputKind, as_labels, interpret
 from deeptrain.training.pace import Pace
 from deeptrain.training.progress import Meter, Phase, Progress
@@ -264,8 +264,8 @@ class Trainer:
         at = self.position
         begun = self._clock()
         group = self.train_data.group(at, self._pace.size)
-        found, outputs = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
-        losses = found["loss"] if isinstance(found, Mapping) else found
+        fitted = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
+        losses = fitted.losses
         self._refuse_non_finite(losses, at)
         steps = np.arange(len(group), dtype=np.int64)
         windows = at.window + steps if self._windowed else np.zeros_like(steps)
@@ -274,7 +274,7 @@ class Trainer:
         # One assignment: an exception before it leaves the state where the group began, and none can come within.
         self.state = self.state.with_(
             position=self.train_data.after(at, len(group)),
-            tally=self._tallied(found, group, outputs),
+            tally=self._tallied(fitted, group),
             preprocessors=self._preprocessing(),
         )
         self._pace.took(len(group), self._clock() - begun)
@@ -285,9 +285,17 @@ class Trainer:
         if self.position.batch == len(self.train_data):
             self._tell("validate", last)
 
-    def _tallied(self, losses: Arrays, group: Group, outputs: Arrays) -> Tally:
+    def _tallied(self, fitted: Fitted, group: Group) -> Tally:
+        y, outputs = group.y, fitted.outputs
+        told: Arrays = fitted.losses
+        if isinstance(y, Mapping) and all(f"{name}.loss" in fitted.metrics for name in y):
+            told = {"loss": fitted.losses, **fitted.metrics}
+        if outputs is None or isinstance(outputs, Mapping) != isinstance(told, Mapping):
+            # A step of the user's own may tell no outputs, or no loss of each.
+            nothing = np.zeros((len(fitted.losses), int(group.counted[0])))
+            return self.state.tally.plus(fitted.losses, nothing, nothing, "values", group.real)
         said = interpret(outputs, self.kind, self.outputs)
-        return self.state.tally.plus(losses, group.y, said, self.kind, group.real)
+        return self.state.tally.plus(told, y, said, self.kind, group.real)
 
     def _preprocessing(self) -> dict[str, dict[str, Any]]:
         """What preprocessors keep, as a checkpoint holds it."""

@@ -72,9 +72,9 @@ def assert_same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
 def test_fused_iterations_give_the_bytes_of_single_ones(build: Callable[[], Any], adam: dict[str, Any]) -> None:
     x, y = data(12)
     single, fused = learner(build, **adam), learner(build, **adam)
-    losses = np.concatenate([single.fit(x[i : i + 1], y[i : i + 1])[0] for i in range(12)])
+    losses = np.concatenate([single.fit(x[i : i + 1], y[i : i + 1]).losses for i in range(12)])
     groups = [fused.fit(x[a:b], y[a:b]) for a, b in [(0, 5), (5, 6), (6, 12)]]
-    np.testing.assert_array_equal(losses, np.concatenate([group[0] for group in groups]))
+    np.testing.assert_array_equal(losses, np.concatenate([group.losses for group in groups]))
     assert_same(copied(single), copied(fused))
 
 
@@ -237,8 +237,8 @@ def test_a_sample_that_weighs_nothing_is_as_if_it_were_not_there() -> None:
     x, y = data(1)
     weights = np.where(np.arange(8) < 4, 2.0, 0.0).astype(np.float32)
     whole, half = learner(plain), learner(plain)
-    loss, _ = whole.fit(x, y, weights=weights[None])
-    expected, _ = half.fit(x[:, :4], y[:, :4])
+    loss = whole.fit(x, y, weights=weights[None]).losses
+    expected = half.fit(x[:, :4], y[:, :4]).losses
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
     for name, value in copied(half).items():
         np.testing.assert_allclose(whole.variables()[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
@@ -258,8 +258,8 @@ def test_fused_iterations_with_weights_give_the_bytes_of_single_ones() -> None:
     x, y = data(7)
     weights = np.random.Generator(np.random.Philox(3)).random((7, 8)).astype(np.float32)
     single, fused = learner(), learner()
-    losses = [single.fit(x[i : i + 1], y[i : i + 1], weights=weights[i : i + 1])[0] for i in range(7)]
-    np.testing.assert_array_equal(np.concatenate(losses), fused.fit(x, y, weights=weights)[0])
+    losses = [single.fit(x[i : i + 1], y[i : i + 1], weights=weights[i : i + 1]).losses for i in range(7)]
+    np.testing.assert_array_equal(np.concatenate(losses), fused.fit(x, y, weights=weights).losses)
     assert_same(copied(single), copied(fused))
 
 
@@ -289,7 +289,7 @@ def test_steps_that_are_padding_change_neither_loss_nor_weights(labelled: str) -
     for filling in (0.0, 9.0):
         filled = np.where(mask[None, ..., None], x, np.float32(filling))
         made = learner(steps if labelled == "steps" else series_model)
-        loss, _ = made.fit(filled, y, weights=weights, mask=mask[None])
+        loss = made.fit(filled, y, weights=weights, mask=mask[None]).losses
         results.append((loss, copied(made)))
         if labelled == "steps":
             outputs = np.asarray(made.predict(filled[0], mask=mask))[..., 0]
@@ -357,13 +357,15 @@ def test_several_inputs_and_outputs_go_by_name_and_fuse_and_resume_exactly() -> 
         return {name: array[first:last] for name, array in arrays.items()}
 
     single, fused = make(), make()
-    losses = [single.fit(part(x, i, i + 1), part(y, i, i + 1), mask=part(mask, i, i + 1))[0] for i in range(6)]
-    both, outputs = fused.fit(x, y, mask=mask)
-    assert list(both) == ["loss", "which.loss", "yes.loss"]
-    for name, told in both.items():
-        np.testing.assert_array_equal(np.concatenate([loss[name] for loss in losses]), told)
-    np.testing.assert_allclose(both["which.loss"] + both["yes.loss"], both["loss"], rtol=1e-6)
-    assert {name: value.shape for name, value in outputs.items()} == {"yes": (6, 4, 1), "which": (6, 4, 3)}
+    single_fits = [single.fit(part(x, i, i + 1), part(y, i, i + 1), mask=part(mask, i, i + 1)) for i in range(6)]
+    both = fused.fit(x, y, mask=mask)
+    np.testing.assert_array_equal(np.concatenate([one.losses for one in single_fits]), both.losses)
+    assert set(both.metrics) == {"which.loss", "yes.loss"}
+    for name, told in both.metrics.items():
+        np.testing.assert_array_equal(np.concatenate([one.metrics[name] for one in single_fits]), told)
+    np.testing.assert_allclose(both.metrics["which.loss"] + both.metrics["yes.loss"], both.losses, rtol=1e-6)
+    assert isinstance(both.outputs, dict)
+    assert {name: value.shape for name, value in both.outputs.items()} == {"yes": (6, 4, 1), "which": (6, 4, 3)}
     assert_same(copied(single), copied(fused))
     first = {name: array[0] for name, array in x.items()}
     loss, judged = fused.evaluate(first, {name: array[0] for name, array in y.items()})

@@ -257,7 +257,7 @@ def test_states_go_on_from_window_to_window_and_begin_anew_with_a_batch_of_seque
     begin = Position()
     group = data.group(begin, 4)
     for _ in range(2):  # the second time from the states that the first left behind
-        _, outputs = made.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
+        outputs = made.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins).outputs
         np.testing.assert_allclose(np.asarray(outputs)[-1], expected, rtol=1e-5)
     assert data.after(begin, 4) == Position(1, 1, 4, 0)
 

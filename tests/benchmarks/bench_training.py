@@ -1,0 +1,207 @@
+"""What an iteration costs beside Keras' own loops: the real trainer, every iteration's loss recorded.
+
+The data is in memory for all. A round of each contestant is one epoch, taken in turn; the first is not counted. Seconds
+of the processor stand beside those of the clock: on a machine that others use too they are the fairer ones.
+"""
+
+import statistics
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deeptrain.loading.position import Position
+from deeptrain.training import Trainer
+from tests.benchmarks.side_by_side import measured, show
+
+CLASSES = 10
+BATCH = 32
+
+BUILDER = """
+def mlp(data):
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [keras.Input(data.shape), layers.Dense(64, activation="relu"), layers.Dense(10, activation="softmax")]
+    )
+
+
+def convolutional(data):
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input(data.shape),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def recurrent(data):
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input(data.shape), layers.LSTM(32), layers.Dense(10, activation="softmax")])
+"""
+
+TOML = """
+[experiment]
+name = "bench"
+
+[data]
+path = "raw"
+labels = {{ kind = "classes" }}
+splits = {{ train = {train}, val = 32 }}
+samples_per_set = 32
+
+[model]
+builder = "my_model:{builder}"
+
+[training]
+epochs = 100000
+order = "none"
+deterministic = false
+autosave_seconds = 3600
+"""
+
+
+def experiment(directory: Path, builder: str, shape: tuple[int, ...], iterations: int) -> tuple[Trainer, Any, Any]:
+    """The trainer of a task of random numbers, and the numbers."""
+    samples = iterations * BATCH
+    rng = np.random.Generator(np.random.Philox(3))
+    x = rng.standard_normal((samples + 32, *shape), np.float32)
+    y = rng.integers(0, CLASSES, samples + 32)
+    y[:CLASSES] = y[-CLASSES:] = np.arange(CLASSES)
+    (directory / "raw").mkdir(parents=True)
+    np.save(directory / "raw" / "x.npy", x)
+    np.save(directory / "raw" / "labels.npy", y)
+    (directory / "my_model.py").write_text(textwrap.dedent(BUILDER))
+    file = directory / "bench.toml"
+    file.write_text(TOML.format(train=samples, builder=builder))
+    trainer = Trainer.from_experiment(file)
+    trainer.val_data = None  # the peers validate nothing either
+    return trainer, x[:samples], y[:samples].astype(np.int32)
+
+
+def an_epoch(trainer: Trainer) -> None:
+    trainer.train(trainer.position.epoch)
+
+
+def compiled(model: Any, **options: Any) -> Any:
+    import keras
+
+    clone = keras.models.clone_model(model)
+    clone.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(), **options)
+    return clone
+
+
+def by_hand(model: Any, x: Any, y: Any, fused: int) -> Callable[[], None]:
+    """A `tf.function` over `fused` batches a call that reads no metrics."""
+    import keras
+    import tensorflow as tf
+
+    clone = keras.models.clone_model(model)
+    optimizer, loss = keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy()
+    optimizer.build(clone.trainable_variables)
+
+    @tf.function(autograph=False)
+    def steps(xs: Any, ys: Any) -> None:
+        def body(index: Any) -> Any:
+            with tf.GradientTape() as tape:
+                found = loss(ys[index], clone(xs[index], training=True))
+            optimizer.apply(tape.gradient(found, clone.trainable_variables), clone.trainable_variables)
+            return index + 1
+
+        tf.while_loop(lambda index: index < fused, body, [0], parallel_iterations=1)
+
+    xs, ys = x.reshape(-1, fused, BATCH, *x.shape[1:]), y.reshape(-1, fused, BATCH)
+
+    def epoch() -> None:
+        for group, labels in zip(xs, ys, strict=True):
+            steps(tf.constant(group), tf.constant(labels))
+
+    return epoch
+
+
+def side_by_side(title: str, contestants: dict[str, Callable[[], object]], iterations: int, rounds: int = 5) -> None:
+    """Two tables, of the clock and of the processor, in microseconds an iteration."""
+    busy: dict[str, list[float]] = {name: [] for name in contestants}
+
+    def counted(name: str, run: Callable[[], object]) -> Callable[[], None]:
+        def counting() -> None:
+            begun = time.process_time()
+            run()
+            busy[name].append((time.process_time() - begun) / iterations)
+
+        return counting
+
+    seconds = measured({name: counted(name, run) for name, run in contestants.items()}, rounds)
+    show(f"{title}, clock", {name: one / iterations for name, one in seconds.items()}, "us", 1e6)
+    show(f"{title}, processor", {name: statistics.median(one[1:]) for name, one in busy.items()}, "us", 1e6)
+
+
+def one_at_a_time(trainer: Trainer) -> list[float]:
+    """Let a trainer stop at every iteration, and somebody look at its loss."""
+    seen: list[float] = []
+    trainer._pace.size = 1
+    trainer._pace.took = lambda *_: None  # type: ignore[method-assign]
+    trainer._watch = lambda progress: seen.append(progress.loss or 0.0)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("builder", "shape", "iterations"),
+    [("mlp", (16,), 2048), ("convolutional", (20, 20, 1), 192), ("recurrent", (24, 8), 192)],
+)
+def test_iterations_in_a_row(builder: str, shape: tuple[int, ...], iterations: int, tmp_path: Path) -> None:
+    trainer, x, y = experiment(tmp_path, builder, shape, iterations)
+    model = trainer.learner.model  # type: ignore[attr-defined]
+    plain, fused = compiled(model), compiled(model, steps_per_execution=32)
+
+    def fit(of: Any) -> None:
+        of.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
+
+    contestants: dict[str, Callable[[], object]] = {
+        "deeptrain": lambda: an_epoch(trainer),
+        "tf.function by hand, 32 a call, no metrics": by_hand(model, x, y, 32),
+        "fit(steps_per_execution=32)": lambda: fit(fused),
+        "fit": lambda: fit(plain),
+    }
+    side_by_side(f"{builder}: an iteration", contestants, iterations)
+
+
+def test_something_done_at_every_iteration(tmp_path: Path) -> None:
+    trainer, x, y = experiment(tmp_path, "mlp", (16,), 256)
+    one_at_a_time(trainer)
+    single = compiled(trainer.learner.model)  # type: ignore[attr-defined]
+
+    def one_by_one() -> None:
+        for at in range(0, len(x), BATCH):
+            single.train_on_batch(x[at : at + BATCH], y[at : at + BATCH])
+
+    side_by_side(
+        "mlp, a callback at every iteration",
+        {"deeptrain": lambda: an_epoch(trainer), "train_on_batch": one_by_one},
+        256,
+    )
+
+
+def test_the_ten_millionth_iteration(tmp_path: Path) -> None:
+    """Where training stands is a value: one that stands far on costs what one costs that has begun."""
+    early, *_ = experiment(tmp_path / "early", "mlp", (16,), 1024)
+    late, *_ = experiment(tmp_path / "late", "mlp", (16,), 1024)
+    late.state = late.state.with_(position=Position(epoch=9_766, iteration=10_000_000))
+    contestants: dict[str, Callable[[], object]] = {
+        "from iteration 10,000,000": lambda: an_epoch(late),
+        "from iteration 0": lambda: an_epoch(early),
+    }
+    side_by_side("mlp: an iteration", contestants, 1024)
