@@ -12,9 +12,10 @@ from msgspec import Meta
 
 from deeptrain.calibration.settings import CalibrationSettings
 from deeptrain.errors import SettingsError
+from deeptrain.metrics import of_output
 from deeptrain.report.settings import ReportSettings
 from deeptrain.settings import Mistakes, Section, Use, override, read_toml, typed
-from deeptrain.shards.settings import DataSettings
+from deeptrain.shards.settings import ONLY, DataSettings
 from deeptrain.training.settings import ModelSettings, PredictionsSettings, TrainingSettings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -45,12 +46,53 @@ class Sections(Section, frozen=True):
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """What one table says of another, and what a plan must know before any data is read."""
-        if self.data.kind is None:
-            rule = 'expected "binary", "classes" or "values", or labels.positive, which makes them binary'
-            yield "data.labels.kind", rule, None
+        for output, kind in self.data.kinds.items():
+            if kind is None:
+                key = f"labels.{output}" if output else "labels"
+                rule = f'expected "binary", "classes" or "values", or {key}.positive, which makes them binary'
+                yield f"data.{key}.kind", rule, None
+        yield from self._of_outputs()
         if isinstance(self.predictions.epoch, int) and self.predictions.epoch > self.training.epochs:
             rule = f"expected best, last or a number up to training.epochs ({self.training.epochs})"
             yield "predictions.epoch", rule, self.predictions.epoch
+
+    def _of_outputs(self) -> Iterable[tuple[str, str, Any]]:
+        """What is said of outputs names those that have labels."""
+        outputs, training = self.data.outputs, self.training
+        told = f"expected one of the outputs with labels, {', '.join(outputs)}"
+        told = told if outputs else "the labels are of one output, which has no name; leave the name out"
+        for key, said in (
+            ("loss", set(training.losses) - {ONLY}),
+            ("loss_weights", set(training.loss_weights or ())),
+        ):
+            for name in sorted(said - set(outputs)):
+                yield f"training.{key}.{name}", told, name
+        for named in training.metrics:
+            output, metric = of_output.split(named)
+            if outputs and not output:
+                plain = isinstance(metric, str) and ":" not in metric
+                several = ", ".join(f"{one}.{metric}" if plain else f'output = "{one}"' for one in outputs)
+                yield "training.metrics", f"say of which output: {several}", Use.of(named).use
+            elif output and output not in outputs:
+                yield "training.metrics", told, Use.of(named).use
+        calibration = self.calibration.output
+        if calibration is not None and calibration not in outputs:
+            yield "calibration.output", told, calibration
+        binary = [name for name, kind in self.data.kinds.items() if name and kind == "binary"]
+        if calibration is None and len(binary) > 1:
+            yield "calibration.output", f"name the one that is calibrated: {' or '.join(binary)}", None
+
+    @property
+    def calibrated(self) -> str | None:
+        """The output that is calibrated and told first: the one that was named, or the only one with a threshold.
+
+        Of one output `ONLY`; None where none of several has a threshold.
+        """
+        if not self.data.outputs:
+            return ONLY
+        if self.calibration.output is not None:
+            return self.calibration.output
+        return next((name for name, kind in self.data.kinds.items() if kind == "binary"), None)
 
 
 class Experiment(Sections, frozen=True, kw_only=True):
@@ -74,9 +116,10 @@ class Experiment(Sections, frozen=True, kw_only=True):
 
     def training_code(self) -> list[str]:
         """Names of the callables that training uses."""
-        named = [self.model.use, self.training.optimizer, self.training.schedule, self.training.loss]
-        named += [self.training.fit, self.training.evaluate]
-        named += [*self.training.callbacks, *self.training.preprocessors, *self.training.metrics]
+        named: list[str | Use | None] = [self.model.use, self.training.optimizer, self.training.schedule]
+        named += [*self.training.losses.values(), self.training.fit, self.training.evaluate]
+        named += [*self.training.callbacks, *self.training.preprocessors]
+        named += [of_output.split(metric)[1] for metric in self.training.metrics]
         named += [name for phase in self.training.phases for name in (phase.optimizer, phase.schedule, phase.loss)]
         return [Use.of(name).use for name in named if name is not None]
 

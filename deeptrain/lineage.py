@@ -65,9 +65,14 @@ class Lineage:
         return self.experiment.training.epochs
 
     @property
-    def kind(self) -> Kind:
-        """Of the task: "binary", "classes" or "values"."""
-        return self.experiment.data.kind or "binary"
+    def output(self) -> str | None:
+        """The output that is calibrated and told first; see `Experiment.calibrated`."""
+        return self.experiment.calibrated
+
+    @property
+    def kind(self) -> Kind | None:
+        """Of that output: "binary", "classes" or "values"; None where there is none."""
+        return None if self.output is None else self.experiment.data.kinds[self.output]
 
     @property
     def calibration_split(self) -> str:
@@ -220,11 +225,14 @@ def of(experiment: Experiment, store: Path) -> Lineage:
 def _add_calibration(stages: dict[str, Specification], experiment: Experiment, root: Path) -> dict[str, str]:
     """Add threshold, subset and evaluation as far as they apply, and return why the others do not."""
     left_out: dict[str, str] = {}
-    kind = experiment.data.kind or "binary"
-    binary = kind == "binary"
+    kinds = experiment.data.kinds
+    kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
+    binary = kinds.get(experiment.calibrated or "") == "binary"
     settings = experiment.calibration.relevant()
     size = settings.pop("subset_size")
-    metric = {"metric": settings["metric"]}
+    if experiment.calibrated:  # also where it was not named: two spellings of one question
+        settings["output"] = experiment.calibrated
+    metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
     made: dict[str, Input] = {"predictions": stages["predictions"]}
     if binary:
         stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, settings, made)
@@ -245,6 +253,11 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     else:
         left_out["evaluation"] = "there is no test split"
     return left_out
+
+
+def _told(experiment: Experiment) -> tuple[str, ...]:
+    """The output that is calibrated, or where there is none, all."""
+    return tuple(experiment.data.kinds) if experiment.calibrated is None else (experiment.calibrated,)
 
 
 def _report(

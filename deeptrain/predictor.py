@@ -2,12 +2,11 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from deeptrain import files
@@ -25,10 +24,12 @@ from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembe
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.unseen import Way
 from deeptrain.loading.window_feed import WindowFeed
-from deeptrain.settings import Use
-from deeptrain.shards import layout, reading
+from deeptrain.metrics.metric import Kind
+from deeptrain.settings import Mistakes, Use, typed
+from deeptrain.shards import layout, outputs, reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.reading import Shards
+from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays as stored
@@ -51,7 +52,9 @@ class Predictor:
         data: shape, dtype and classes of the samples it was trained on.
         model: the `keras.Model`.
         epoch: whose weights it has.
-        threshold: above which a sample is called positive; 0.5 when none was chosen, None when there is none.
+        threshold: above which a sample is called positive; 0.5 when none was chosen, None when there is none. Of
+            several outputs it is that of `calibrated`; the others with binary labels are at 0.5.
+        calibrated: the output that the threshold was chosen for; "" of an only one, None where it was chosen for none.
         threshold_source: the artifact the threshold comes from, or why there is none.
         preprocessors: what is done to samples before the model sees them.
         outputs: whether the model itself gives probabilities (or values) or logits.
@@ -62,6 +65,7 @@ class Predictor:
     epoch: int
     threshold: float | None
     threshold_source: str
+    calibrated: str | None
     preprocessors: tuple[Preprocessor, ...]
     outputs: OutputKind
     _learner: KerasLearner
@@ -86,8 +90,10 @@ class Predictor:
         given = self._given(x)
         return self._preprocessed(given.take(np.arange(len(given))))
 
-    def probabilities(self, x: Any) -> np.ndarray:
+    def probabilities(self, x: Any) -> Any:
         """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values.
+
+        A dictionary of these by output where there are several.
 
         Args:
             x: (samples, *data.shape), or (samples, features) with as many features; of a model on windows a list of
@@ -105,28 +111,44 @@ class Predictor:
                 self._batch_size,
                 preprocessors=self.preprocessors,
                 labels_are_input=self.data.labels_are_input,
+                per_step=self.data.per_step,
             )
             return interpret(judging.predict(self._learner, windows), self.data.kind, self.outputs)
-        parts = []
+        parts: list[Arrays] = []
         for first in range(0, len(given), self._batch_size):
             fed = self._preprocessed(given.take(np.arange(first, min(first + self._batch_size, len(given)))))
-            parts.append(interpret(np.asarray(self._learner.predict(fed)), self.data.kind, self.outputs))
-        return np.concatenate(parts)
+            parts.append(interpret(self._learner.predict(fed), self.data.kind, self.outputs))
+        return arrays.joined(parts)
 
-    def predict(self, x: Any) -> np.ndarray:
-        """The decision: (samples,) class numbers int64, for binary labels by the threshold; for values the values."""
-        values = self.probabilities(x)
-        if self.data.kind == "binary":
-            return (values > (0.5 if self.threshold is None else self.threshold)).astype(np.int64)
-        return values.argmax(axis=1) if self.data.kind == "classes" else values
+    def predict(self, x: Any) -> Any:
+        """The decision: (samples,) class numbers int64, for binary labels by the threshold; for values the values.
+
+        A dictionary of these by output where there are several.
+        """
+        return self.decided(self.probabilities(x))
+
+    def decided(self, probabilities: Any) -> Any:
+        """The decisions that `predict` takes by what `probabilities` gave."""
+        kinds, values = outputs.parts(self.data.kind), outputs.parts(probabilities)
+        return outputs.whole({name: self._decided(name, kinds[name], of) for name, of in values.items()})
+
+    def _decided(self, output: str, kind: Kind, values: np.ndarray) -> np.ndarray:
+        if kind == "binary":
+            chosen = self.threshold if output == self.calibrated else None
+            return (values > (0.5 if chosen is None else chosen)).astype(np.int64)
+        return values.argmax(axis=1) if kind == "classes" else values
 
     def export(self, directory: Path) -> list[Path]:
         """Write the model for use without deeptrain, and return the paths: see `training.exporting.export`.
 
         Raises:
             DataError: for a model on windows: cutting series, and following them, is no part of a model; and for one
-                with several inputs.
+                with several inputs or outputs.
         """
+        if self.data.named:
+            raise DataError(
+                f"a model with several outputs ({', '.join(self.data.named)}) cannot be exported; use deeptrain.load"
+            )
         if len(self.data.inputs) > 1:
             raise DataError(
                 f"a model with several inputs ({', '.join(one.name for one in self.data.inputs)}) cannot be exported; "
@@ -174,13 +196,10 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     last = _last(training, names.get("epochs"))
     number = _number(epoch, last, artifact.open(training / "epochs" / f"{last:04d}"))
     found = artifact.open(training / "epochs" / f"{number:04d}")
-    try:
-        told = found.manifest.settings
-        model = msgspec.convert(told["model"], ModelSettings)
-        settings = msgspec.convert({**told["training"], "epochs": last}, TrainingSettings)
-        shards_identity = found.manifest.inputs["shards"].identity
-    except (KeyError, msgspec.ValidationError) as error:
-        raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: {error}") from error
+    model, settings = _settings(found, last)
+    if "shards" not in found.manifest.inputs:
+        raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: it names no shards")
+    shards_identity = found.manifest.inputs["shards"].identity
     asked = None if experiment is None else _checked(read(experiment), root)
     beside = _training_code(found, model, settings, asked)
     joined = _shards(root, shards_identity)
@@ -195,13 +214,14 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
         preprocessor.restore(state.preprocessors[name])
     learner = building.learner(model, plain, _fed(shards, settings, made), int(found.manifest.seeds["model"]), beside)
     learner.restore_weights(_variables(training, number, found))
-    threshold, source = _threshold(root, names, data, number)
+    threshold, source, calibrated = _threshold(root, names, data, number)
     return Predictor(
         data,
         learner.model,
         number,
         threshold,
         source,
+        calibrated,
         made,
         model.outputs,
         learner,
@@ -212,6 +232,20 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     )
 
 
+def _settings(epoch: Artifact, epochs: int) -> tuple[ModelSettings, TrainingSettings]:
+    """What an epoch's manifest tells of the model and its training."""
+    source = str(epoch.directory / "manifest.json")
+    mistakes = Mistakes(source)
+    told = epoch.manifest.settings
+    model = typed(ModelSettings, told.get("model"), "model", mistakes)
+    training = told.get("training")
+    given = {**training, "epochs": epochs} if isinstance(training, Mapping) else training
+    settings = typed(TrainingSettings, given, "training", mistakes)
+    if model is None or settings is None:
+        raise ArtifactError(f"{source}: not the manifest of an epoch: {'; '.join(mistakes.lines)}")
+    return model, settings
+
+
 def _fed(shards: Shards, settings: TrainingSettings, made: tuple[Preprocessor, ...]) -> FedInfo:
     """What the model is fed, told by the first sample it was trained on."""
     split = shards.split("train")
@@ -219,7 +253,14 @@ def _fed(shards: Shards, settings: TrainingSettings, made: tuple[Preprocessor, .
         return fed(shards.info, BatchFeed(Batches(split, 1, preprocessors=made), preprocessors=made))
     of_input = shards.info.labels_are_input
     batches = Batches(split, 1)
-    windows = WindowFeed(batches, settings.windows, settings.batch_size, preprocessors=made, labels_are_input=of_input)
+    windows = WindowFeed(
+        batches,
+        settings.windows,
+        settings.batch_size,
+        preprocessors=made,
+        labels_are_input=of_input,
+        per_step=shards.info.per_step,
+    )
     return fed(shards.info, windows)
 
 
@@ -228,11 +269,8 @@ def _training_code(
 ) -> Path:
     """Where the code that trained is taken from; see `_trusted`."""
     imported = [Use.of(one).use for one in (model.use, *settings.preprocessors)]
-    used = msgspec.structs.asdict(settings)
-    everything = [
-        model.use,
-        *(used[key] for key in ("optimizer", "schedule", "loss", "fit", "evaluate") if used[key] is not None),
-    ]
+    named = [settings.schedule, *settings.losses.values(), settings.fit, settings.evaluate]
+    everything = [model.use, settings.optimizer, *(one for one in named if one is not None)]
     everything += [*settings.callbacks, *settings.preprocessors]
     allowed = [] if experiment is None else experiment.training_code()
     return _trusted(epoch, imported, [Use.of(one).use for one in everything], experiment, allowed)
@@ -387,16 +425,22 @@ def _shards(root: Path, identity: str) -> Artifact:
     return joined
 
 
-def _threshold(root: Path, names: dict[str, Any], data: DataInfo, number: int) -> tuple[float | None, str]:
-    if data.kind != "binary":
-        return None, f"labels of kind {data.kind} have no threshold"
+def _threshold(root: Path, names: dict[str, Any], data: DataInfo, number: int) -> tuple[float | None, str, str | None]:
+    """The threshold, where it comes from, and the output it is of."""
+    kinds = outputs.parts(data.kind)
+    only = None if data.named else ONLY
+    if "binary" not in kinds.values():
+        return None, f"labels of kind {', '.join(dict.fromkeys(kinds.values()))} have no threshold", only
     if "threshold" not in names:
-        return 0.5, f"0.5, since no finished job in {root.name} chose one for this training"
+        return 0.5, f"0.5, since no finished job in {root.name} chose one for this training", only
     told = predictions.index(artifact.open(root / names["predictions"]))
     if told["epoch"] != number:
-        return 0.5, f"0.5, since the chosen threshold is for epoch {told['epoch']}"
+        return 0.5, f"0.5, since the chosen threshold is for epoch {told['epoch']}", only
     found = artifact.open(root / names["threshold"])
-    return float(json.loads(found.verified("threshold.json"))["value"]), str(names["threshold"])
+    output = found.manifest.settings.get("output", ONLY)
+    if kinds.get(output) != "binary":
+        raise ArtifactError(f"{found.directory}: is of the output {output!r}, which has no binary labels here")
+    return float(json.loads(found.verified("threshold.json"))["value"]), str(names["threshold"]), str(output)
 
 
 def _checked(experiment: Experiment, root: Path) -> Experiment:

@@ -25,9 +25,12 @@ from deeptrain.loading.preprocessing import Preprocessor, piecewise, preprocesso
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics import checks, chosen
 from deeptrain.metrics.metric import Metric
+from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.shards import conversion, layout, reading
+from deeptrain.shards.outputs import parts
 from deeptrain.shards.progress import Watch, nobody
 from deeptrain.shards.reading import Shards
+from deeptrain.shards.settings import ONLY
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays, building, keras_metric, runtime
 from deeptrain.training.callbacks.naming import callbacks
@@ -117,6 +120,7 @@ class Opened:
             class_weights=class_weights,
             labels_are_input=self.shards.info.labels_are_input,
             own_weights=not drawn,
+            per_step=self.shards.info.per_step,
         )
 
     def after(self, epoch: int) -> "Opened":
@@ -127,7 +131,7 @@ class Opened:
         return self
 
     @functools.cached_property
-    def metrics(self) -> tuple[Metric, ...]:
+    def metrics(self) -> tuple[Metric, ...] | tuple[MetricOfOutput, ...]:
         """The metrics the experiment names, checked against the kind of its labels."""
         experiment = self.plan.experiment
         return chosen.of(experiment.training.metrics, self.shards.info.kind, experiment.beside, self._of_keras)
@@ -207,7 +211,7 @@ def _refuse_early(opened: Opened) -> None:
         )
     split = shards.split(plan.calibration_split)
     if "threshold" in plan.stages:
-        checks.both_classes(split.labels > 0)
+        checks.both_classes(parts(split.labels)[plan.output or ONLY] > 0)
     if "subset" in plan.stages:
         sets, size = len(np.unique(split.sets)), plan.experiment.calibration.subset_size
         if size > sets:

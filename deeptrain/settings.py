@@ -5,6 +5,8 @@ again for building the classes), and planning a run imports it every time.
 """
 
 import difflib
+import functools
+import operator
 import tomllib
 import types
 import typing
@@ -149,10 +151,14 @@ def typed(cls: type[SectionT], table: Any, key: str, mistakes: Mistakes) -> Sect
 def _field(expected: Any, value: Any, path: str, mistakes: Mistakes) -> Any:
     section = _section_of(expected)
     if section is not None and isinstance(value, Mapping):
+        named = _named_of(expected)
+        if named is not None and _by_name(value, section, named):
+            return {name: _field(named, one, f"{path}.{name}", mistakes) for name, one in value.items()}
         return typed(section, value, path, mistakes)
     several = _section_of(typing.get_args(expected)[0]) if typing.get_origin(expected) is tuple else None
     if several is not None and isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
         return tuple(typed(several, one, f"{path}.{number}", mistakes) for number, one in enumerate(value, 1))
+    expected = _without_named(expected)
     try:
         return msgspec.convert(value, expected, strict=True)
     except msgspec.ValidationError as error:
@@ -169,18 +175,45 @@ def _alternatives(expected: Any) -> list[str]:
     """What a type with fixed values allows, in words: '"best"', '"last"', 'int'."""
     if typing.get_origin(expected) is typing.Literal:
         return [f'"{value}"' for value in typing.get_args(expected)]
-    if isinstance(expected, types.UnionType) or typing.get_origin(expected) is typing.Union:
+    if _is_union(expected):
         return [word for part in typing.get_args(expected) if part is not type(None) for word in _alternatives(part)]
     return [_describe(expected)]
 
 
 def _section_of(expected: Any) -> type[Section] | None:
-    union = isinstance(expected, types.UnionType) or typing.get_origin(expected) is typing.Union
-    candidates = typing.get_args(expected) if union else (expected,)
+    candidates = typing.get_args(expected) if _is_union(expected) else (expected,)
     for candidate in candidates:
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
+
+
+def _named_of(expected: Any) -> Any:
+    """The type of the values where a section may also be a table of several by name (`Use | dict[str, Use]`)."""
+    if not _is_union(expected):
+        return None
+    named = [typing.get_args(part)[1] for part in typing.get_args(expected) if typing.get_origin(part) is dict]
+    return named[0] if named else None
+
+
+def _without_named(expected: Any) -> Any:
+    """The type without tables by name: `msgspec` takes no union of a section and a mapping."""
+    if _section_of(expected) is None or _named_of(expected) is None:
+        return expected
+    return functools.reduce(
+        operator.or_, [part for part in typing.get_args(expected) if typing.get_origin(part) is not dict]
+    )
+
+
+def _by_name(table: Mapping[str, Any], section: type[Section], named: Any) -> bool:
+    """Whether a table has no key of the section, and holds what may stand under names of the user's own."""
+    if not table or set(table) & {field.name for field in msgspec.structs.fields(section)}:
+        return False
+    return named is not section or all(isinstance(value, Mapping) for value in table.values())
+
+
+def _is_union(expected: Any) -> bool:
+    return isinstance(expected, types.UnionType) or typing.get_origin(expected) is typing.Union
 
 
 def _describe(expected: Any) -> str:

@@ -11,6 +11,8 @@ from deeptrain.metrics import chosen
 from deeptrain.report import run as reports
 from deeptrain.shards import layout
 from deeptrain.shards.info import DataInfo
+from deeptrain.shards.outputs import parts
+from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import history, predictions
@@ -32,13 +34,14 @@ def of(plan: Lineage) -> reports.Run:
     made = {stage: plan.artifact(stage) for stage in STAGES if stage in plan.stages}
     told = predictions.index(made["predictions"])
     settings = plan.experiment.training
+    binary = plan.kind == "binary"
     has_test = "test" in told["splits"]
     return reports.Run(
         name=plan.experiment.name,
         title=plan.experiment.report.title or plan.experiment.name,
         settings=plan.stages["report"].settings["asked"],
         lineage=_lineage(plan, made, epochs),
-        data=_data(layout.Layout.read(plan.conversion.directory).info),
+        data=_data(layout.Layout.read(plan.conversion.directory).info, plan.output),
         epochs=tuple(result.plain() for result in results),
         losses=np.concatenate([_losses(epoch) for epoch in epochs]),
         key_metric=settings.key,
@@ -49,8 +52,8 @@ def of(plan: Lineage) -> reports.Run:
         parameters=told["model"]["parameters"],
         versions=artifact.versions(),
         command=_command(plan),
-        calibration=_scores(made["predictions"], plan.calibration_split) if plan.kind == "binary" else None,
-        test=_scores(made["predictions"], "test") if plan.kind == "binary" and has_test else None,
+        calibration=_scores(made["predictions"], plan.calibration_split, plan.output) if binary else None,
+        test=_scores(made["predictions"], "test", plan.output) if binary and has_test else None,
         threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
         subset=made["subset"].json("subset.json") if "subset" in made else None,
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
@@ -59,9 +62,22 @@ def of(plan: Lineage) -> reports.Run:
     )
 
 
-def _data(info: DataInfo) -> dict[str, Any]:
-    """What is known of the data, the one input's shape and statistics told as the data's."""
+def _data(info: DataInfo, output: str | None) -> dict[str, Any]:
+    """What is known of the data, the one input's shape and statistics told as the data's.
+
+    Of several outputs the classes of the one that is calibrated are counted, or of the first with classes.
+    """
     told = {name: value for name, value in info.plain().items() if name != "inputs" and value is not False}
+    classes = parts(info.classes)
+    if info.named:
+        first = output or next((name for name in info.named if classes[name]), info.named[0])
+        told["label_counts"] = {split: counts[first] for split, counts in told["label_counts"].items()}
+        told["classes"] = told["classes"][first]
+        told |= {
+            f"classes of {name}": [shown(one, quoted=False) for one in classes[name]]
+            for name in info.named
+            if name != first
+        }
     for name in ("classes", "columns"):  # made of what raw files hold
         told[name] = [shown(one, quoted=False) for one in told[name]]
     for one in info.inputs:
@@ -82,8 +98,8 @@ def _losses(epoch: Artifact) -> np.ndarray:
     return history.decode(epoch.verified(HISTORY), epoch.directory / HISTORY).loss
 
 
-def _scores(found: Artifact, split: str) -> reports.Scores:
-    scored = predictions.read(found, split)
+def _scores(found: Artifact, split: str, output: str | None) -> reports.Scores:
+    scored = predictions.read(found, split, output or ONLY)
     return reports.Scores(scored.labels, scored.values, scored.sets)
 
 

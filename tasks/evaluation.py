@@ -1,5 +1,7 @@
 """What was chosen is scored once, on the test split."""
 
+from typing import Any
+
 from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
 from tasks.predictions import Predictions
@@ -23,16 +25,24 @@ class Evaluation(ExperimentTask):
         from deeptrain.calibration import evaluation
         from deeptrain.training import predictions
 
-        scored = predictions.read(plan.artifact("predictions"), "test")
-        if plan.kind == "binary":
-            chosen = {
-                name: plan.artifact(name).json(f"{name}.json")["value" if name == "threshold" else "threshold"]
-                for name in CHOSEN
-                if name in plan.stages
-            }
-            metric = plan.experiment.calibration.metric
-            result = evaluation.score(scored.labels, scored.values, metric, {"half": 0.5, **chosen}).plain()
-        else:
-            result = evaluation.metrics_of(scored.labels, scored.values, plan.kind)
+        made = plan.artifact("predictions")
+        result: dict[str, Any] = {}
+        others: dict[str, Any] = {}
+        for output, kind in plan.experiment.data.kinds.items():
+            scored = predictions.read(made, "test", output)
+            if output == plan.output and kind == "binary":
+                chosen = {
+                    name: plan.artifact(name).json(f"{name}.json")["value" if name == "threshold" else "threshold"]
+                    for name in CHOSEN
+                    if name in plan.stages
+                }
+                metric = plan.experiment.calibration.metric
+                result = evaluation.score(scored.labels, scored.values, metric, {"half": 0.5, **chosen}).plain()
+            elif output == plan.output:
+                result = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
+            else:
+                others[output] = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
+        if others:
+            result = {**result, "outputs": others}
         with self.writing(plan) as writer:
             writer.json("evaluation.json", result)

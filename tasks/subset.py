@@ -20,7 +20,7 @@ class Subset(ExperimentTask):
         from deeptrain.training import predictions
 
         settings = plan.experiment.calibration
-        scored = predictions.read(plan.artifact("predictions"), plan.calibration_split)
+        scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
         chosen = subset.best(scored.labels, scored.values, scored.sets, settings.subset_size, settings.metric)
         with self.writing(plan) as writer:
             writer.json("subset.json", {**chosen.plain(), "split": plan.calibration_split})

@@ -20,7 +20,7 @@ class Threshold(ExperimentTask):
         from deeptrain.training import predictions
 
         settings = plan.experiment.calibration
-        scored = predictions.read(plan.artifact("predictions"), plan.calibration_split)
+        scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
         chosen = threshold.choose(scored.labels, scored.values, settings.metric, settings.folds, settings.seed)
         with self.writing(plan) as writer:
             writer.json("threshold.json", {**chosen.plain(), "split": plan.calibration_split})

@@ -17,17 +17,22 @@ class CalibrationSettings(Section, frozen=True):
         subset_size: how many of the calibration sets the best subset has; 0 for no subset.
         folds: parts of the cross-fitting that gives the threshold's honest value.
         seed: decides which sample falls into which part.
+        output: which of several outputs is calibrated; by default the only one with a threshold.
     """
 
     metric: str = "f1_score"
     subset_size: Annotated[int, Meta(ge=0)] = 0
     folds: Annotated[int, Meta(ge=2)] = 5
     seed: Annotated[int, Meta(ge=0)] = 0
+    output: str | None = None
 
     def relevant(self) -> dict[str, Any]:
         """With the metric by its own name, so that two spellings of one question have one identity."""
         metric = names.find(self.metric)
-        return {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
+        value = {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
+        if self.output is None:
+            del value["output"]
+        return value
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """A metric that is unknown, or that no threshold changes."""

@@ -29,7 +29,7 @@ class RawChunk:
     Attributes:
         inputs: by name (samples, *shape), of a sequence the steps of all samples, (steps, *shape[1:]).
         lengths: of each sequence (samples,) int64.
-        labels: one a sample, None where `LabelSource.kind` is "none" or "input".
+        labels: one a sample, or one a step of it, None where `LabelSource.kind` is "none" or "input".
         groups: one word a sample, None where no group column was named.
         origin: (samples, 3) int64: index of the set in `RawData.sets`, raw file number, row in the raw file.
     """
@@ -146,8 +146,8 @@ class RawData:
     def label_cells(self) -> "Cells | None":
         """The labels of all samples in order, without reading the inputs where the format allows it.
 
-        Words are as in the file; numbers (samples, ...) of the dtype they are stored in. None if there are none, or
-        if they are the input.
+        Words are as in the file; numbers (samples, ...) of the dtype they are stored in; `labelling.Steps` where each
+        step has one. None if there are none, or if they are the input.
 
         Raises:
             DataError: when a set or a sample has none, or there are more or fewer than samples.
@@ -158,8 +158,7 @@ class RawData:
         """The group of each sample in order, None without a group column."""
         if self.group is None:
             return None
-        cells = labelling.groups(self)
-        return [str(cell) for cell in (cells if isinstance(cells, list) else cells.tolist())]
+        return labelling.groups(self)
 
     def take(self, indices: "NDArray[np.int64]", out: "Mapping[str, NDArray[Any]]") -> None:
         """Put the samples of these numbers into `out`: for each input (len(indices), *shape). See `random_access`.
@@ -269,7 +268,7 @@ class RawData:
                 self._inputs(chunk, found, path),
                 self._lengths(chunk, found),
                 None if self._label_column is None else labelling.cells(chunk, self._label_column),
-                None if group is None else [str(cell) for cell in labelling.cells(chunk, group)],
+                None if group is None else labelling.words(labelling.cells(chunk, group)),
                 _origin(number, found.file, found.first + chunk.first, chunk.samples),
             )
             done += chunk.samples
@@ -341,7 +340,7 @@ class RawData:
 
     def _lengths(self, chunk: Chunk, found: RawSet) -> "dict[str, NDArray[np.int64]]":
         names = {(source if found.key is None else found.key): field.name for field, source in self._paired}
-        return {names[name]: lengths for name, lengths in chunk.lengths.items()}
+        return {names[name]: lengths for name, lengths in chunk.lengths.items() if name in names}
 
     @property
     def _paired(self) -> Sequence[tuple[Field, str | None]]:

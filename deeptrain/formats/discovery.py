@@ -76,6 +76,7 @@ def open(
     features: int | None = None,
     first: int | None = None,
     mode: str | None = None,
+    others: Sequence[Path] = (),
     allow_missing: bool = False,
 ) -> RawData:
     """The raw data set at `path`; what is not said is inferred, and an ambiguity is an error that names the candidates.
@@ -100,13 +101,16 @@ def open(
         features: number of features of svmlight files.
         first: number of their first feature, 0 or 1 (so if nothing is said).
         mode: of images, into which all are converted ("RGB", "L").
+        others: files or directories that are neither samples nor the labels that are asked for.
         allow_missing: whether inputs may hold NaN (an empty cell of a table, a null), as floats do.
 
     Raises:
         DataError: naming what is wrong, missing or ambiguous.
         UserCodeError: when a loader function is not found, raises, or gives what it must not.
     """
-    found = find(path, format=format, loader=loader, beside=beside, labels=labels, label_column=label_column)
+    found = find(
+        path, format=format, loader=loader, beside=beside, labels=labels, label_column=label_column, others=others
+    )
     kind = registry.configured(found.format, features=features, first=first, mode=mode)
     columns = None if inputs is None else tuple(inputs)
     said = Said(
@@ -169,6 +173,9 @@ def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> 
         for name in asked:
             if name not in names:
                 labelling.no_column(path, key, name, names)
+    shapes = {field.name: field.shape for field in fields}
+    if said.group is not None and shapes.get(said.group):
+        raise DataError(f"{path}: group {shown(said.group)} holds arrays; a group is a number or a word a sample")
     keyed = _keys_are_sets(found, format, fields, said)
     label = None if keyed else _label_column(found, fields, said)
     taken = {label, said.group, *said.ignored}

@@ -1,6 +1,7 @@
 """Labels of a raw data set: where they are, and one cell a sample in the order of the samples.
 
-Cells are stripped words as they are in a text file, or numbers (samples, ...) as they are stored.
+Cells are stripped words as they are in a text file, or numbers (samples, ...) as they are stored; of a column of
+sequences the numbers of all `Steps`.
 """
 
 import dataclasses
@@ -19,16 +20,47 @@ from deeptrain.formats.format import TEXT, Chunk, Field, Format
 from deeptrain.formats.sets import RawSet
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from deeptrain.formats.data import RawData
 
-    Cells = list[str] | NDArray[Any]
-    """One a sample."""
-
 ROWS = 1 << 16  # labels that are read at once
 FILE_NAMES = frozenset({"file", "filename", "file_name", "path", "image", "recording", "name"})
 """Columns of a table of labels that name the file of a sample."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Labels of the steps of sequences.
+
+    Attributes:
+        values: (steps, ...) of all samples one after the other.
+        lengths: (samples,) int64 steps of each.
+    """
+
+    values: "NDArray[Any]"
+    lengths: "NDArray[np.int64]"
+
+    def __len__(self) -> int:
+        """How many samples have them."""
+        return len(self.lengths)
+
+    def __getitem__(self, part: "slice | Sequence[int] | NDArray[np.int64]") -> "Steps":
+        """Those of some samples: a run of them, or any in any order."""
+        import numpy as np
+
+        chosen = np.arange(len(self))[part]
+        ends = np.cumsum(self.lengths)
+        starts = (ends - self.lengths)[chosen]
+        lengths = self.lengths[chosen]
+        within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return Steps(self.values[np.repeat(starts, lengths) + within], lengths)
+
+
+if TYPE_CHECKING:
+    Cells = list[str] | NDArray[Any] | Steps
+    """One a sample, or one a step of it."""
 
 
 @dataclass(frozen=True)
@@ -234,11 +266,29 @@ def _as_cells(format: Format, path: Path, name: str) -> Field:
 
 def cells(chunk: Chunk, name: str) -> "Cells":
     """One column of a chunk."""
+    if name in chunk.lengths:
+        return Steps(chunk.arrays[name], chunk.lengths[name])
     return list(chunk.text[name]) if name in chunk.text else chunk.arrays[name]
 
 
-def column(data: "RawData", name: str) -> "Cells":
-    """One column of all data files, in the order of the samples."""
+def words(found: "Cells") -> list[str]:
+    """Cells of one number or word a sample as words."""
+    return [str(cell) for cell in (found.values if isinstance(found, Steps) else found)]
+
+
+def column(data: "RawData", name: str) -> "list[str] | NDArray[Any]":
+    """One column of all data files, in the order of the samples.
+
+    Raises:
+        DataError: when it holds sequences.
+    """
+    found = _column(data, name)
+    if isinstance(found, Steps):
+        raise DataError(f"{data.path}: {shown(name)} holds sequences; give one number or word a sample")
+    return found
+
+
+def _column(data: "RawData", name: str) -> "Cells":
     field = field_of(data, name)
     return _joined([_read_field(data.format, data.files[found.file], field) for found in data.sets])
 
@@ -251,15 +301,18 @@ def read(data: "RawData") -> "Cells | None":
     if source.kind == "folder":
         return [file.parent.name for file in data.files]
     if source.kind == "column":
-        return column(data, source.column or "")
+        return _column(data, source.column or "")
     return _apart(data, source)
 
 
-def groups(data: "RawData") -> "Cells":
+def groups(data: "RawData") -> list[str]:
     """The groups of all samples in order: a column of the data, or of the files of labels."""
     if data.labels.group is None:
-        return column(data, data.group or "")
-    return _apart(data, dataclasses.replace(data.labels, column=data.labels.group))
+        found: Cells = column(data, data.group or "")
+    else:
+        found = _apart(data, dataclasses.replace(data.labels, column=data.labels.group))
+    cells = found.values if isinstance(found, Steps) else found
+    return [str(cell) for cell in (cells if isinstance(cells, list) else cells.tolist())]
 
 
 def _apart(data: "RawData", source: LabelSource) -> "Cells":
@@ -326,7 +379,7 @@ def _by_order(data: "RawData", source: LabelSource) -> "Cells":
             _check_set(path, None, part, found)
     labels = _joined(parts)
     sizes = {found.samples for found in data.sets}
-    if isinstance(labels, list) or labels.ndim < 2 or len(labels) == data.samples or len(sizes) > 1:
+    if isinstance(labels, list | Steps) or labels.ndim < 2 or len(labels) == data.samples or len(sizes) > 1:
         return labels
     # one row a set: (sets, samples, ...)
     (size,) = sizes
@@ -337,7 +390,7 @@ def _by_name(data: "RawData", source: LabelSource) -> "Cells":
     if source.format is None or source.names is None:
         raise ValueError("labels by name have a format and a column of names")
     (path,) = source.files
-    names = _read_field(source.format, path, Field(source.names, TEXT))
+    names = words(_read_field(source.format, path, Field(source.names, TEXT)))
     labels = _read_field(source.format, path, _as_cells(source.format, path, source.column or ""))
     row: dict[str, int] = {}
     for index, name in enumerate(names):
@@ -362,8 +415,13 @@ def _read_field(format: Format, path: Path, field: Field) -> "Cells":
 def _joined(parts: "Sequence[Cells]") -> "Cells":
     import numpy as np
 
-    if all(isinstance(part, list) for part in parts):
-        return [cell for part in parts for cell in part]
+    words = [part for part in parts if isinstance(part, list)]
+    if len(words) == len(parts):
+        return [cell for part in words for cell in part]
+    steps = [part for part in parts if isinstance(part, Steps)]
+    if steps and len(steps) == len(parts):
+        values = _joined([part.values for part in steps])
+        return Steps(np.asarray(values), np.concatenate([part.lengths for part in steps]))
     arrays = [np.asarray(part) for part in parts]
     shapes = {array.shape[1:] for array in arrays}
     if len(shapes) > 1:

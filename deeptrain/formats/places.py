@@ -47,6 +47,7 @@ def find(
     beside: Path | None = None,
     labels: str | Path | None = None,
     label_column: str | None = None,
+    others: Sequence[Path] = (),
 ) -> Found:
     """The files of a data set and of its labels; arguments as for `discovery.open`.
 
@@ -75,7 +76,7 @@ def find(
     for folder in folders:
         check_name(folder)
     plain = [entry for entry in inside if entry not in folders]
-    taken = {os.path.realpath(file) for file in said}
+    taken = {os.path.realpath(file) for file in (*said, *others)}
     if labels is not None and str(labels) not in NO_PLACES:
         taken.add(os.path.realpath(labels))
     plain = [entry for entry in plain if os.path.realpath(entry) not in taken]

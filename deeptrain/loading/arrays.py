@@ -39,3 +39,9 @@ def samples(arrays: Arrays) -> int:
 def nbytes(arrays: Arrays) -> int:
     """Bytes of all arrays together."""
     return sum(array.nbytes for array in arrays.values()) if isinstance(arrays, Mapping) else arrays.nbytes
+
+
+def finite(arrays: Arrays) -> bool:
+    """Whether every number of all arrays is finite."""
+    parts = arrays.values() if isinstance(arrays, Mapping) else [arrays]
+    return all(bool(np.isfinite(part).all()) for part in parts)

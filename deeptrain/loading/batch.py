@@ -15,7 +15,7 @@ class Batch:
     Attributes:
         x: (samples, *shape) inputs; a list of arrays (steps, *shape) where samples are sequences; a dictionary of these
             by input where there are several. Not to be changed in place.
-        y: (samples,) or (samples, outputs) labels; `x` itself where the input is the label.
+        y: (samples,) labels; a dictionary by output where there are several; `x` itself where the input is the label.
         indices: (samples,) int64, each sample's index in its split.
         sets: (samples,) int64, each sample's set number.
         number: the batch's index in its epoch, from 0.

@@ -1,14 +1,13 @@
 """Batches as iterations: a batch is one, and any number of equal size may be fit in one call."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain.errors import DataError
 from deeptrain.loading import weights
-from deeptrain.loading.arrays import nbytes, stacked
+from deeptrain.loading.arrays import Arrays, nbytes, stacked
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Group
 from deeptrain.loading.position import Position
@@ -79,7 +78,7 @@ class BatchFeed:
         """The batch itself."""
         yield self._group(1, range(number, number + 1))
 
-    def combined(self, number: int, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:  # noqa: ARG002 - the protocol's
+    def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:  # noqa: ARG002 - the protocol's
         """What came out for the batch."""
         return outputs[0]
 
@@ -88,10 +87,11 @@ class BatchFeed:
         self.batches.close()
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """(samples, ...) labels of the split; where they are the inputs, as they are fed."""
+    def labels(self) -> Arrays:
+        """(samples, ...) labels of the split, by output where there are several; where they are inputs, as fed."""
         if not self.split.info.labels_are_input:
-            return self.split.labels
+            labels: Arrays = self.split.labels
+            return labels
         return np.concatenate([np.asarray(batch.y) for batch in self.batches])
 
     @property

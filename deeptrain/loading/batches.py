@@ -8,7 +8,7 @@ import numpy as np
 
 from deeptrain import seeds
 from deeptrain.errors import DataError
-from deeptrain.loading.arrays import stacked
+from deeptrain.loading.arrays import mapped, stacked
 from deeptrain.loading.batch import Batch, letters, name_of
 from deeptrain.loading.cursor import Cursor, Part, joined, part_of
 from deeptrain.loading.order import Order, Sampling, Stream, stream
@@ -157,16 +157,17 @@ class Batches:
         """`count` batches of equal size in a row, for a group of fused iterations.
 
         Returns:
-            x: (count, batch, *shape), by input where there are several, and y: (count, batch, ...). Not to be changed
-            in place.
+            x: (count, batch, *shape), by input where there are several, and y: (count, batch, ...), by output likewise.
+            Not to be changed in place.
         """
         if self._preprocessors:
             batches = [self.batch(epoch, number + offset) for offset in range(count)]
             return stacked([batch.x for batch in batches]), stacked([batch.y for batch in batches])
         part = self._part(epoch, number, count)
         x = {name: array.reshape(count, -1, *array.shape[1:]) for name, array in part.x.items()}
-        y = _single(x) if part.y is None else part.y.reshape(count, -1, *part.y.shape[1:])
-        return _single(x), y
+        if part.y is None:
+            return _single(x), _single(x)
+        return _single(x), mapped(lambda labels: labels.reshape(count, -1, *labels.shape[1:]), part.y)
 
     def prefetch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number `start` on, read ahead in the background.

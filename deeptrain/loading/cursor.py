@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from deeptrain.loading import arrays
+from deeptrain.loading.arrays import mapped
 from deeptrain.loading.order import Stream
 from deeptrain.loading.prefetch import Prefetch, Slice
 from deeptrain.loading.reader import Reader
@@ -18,7 +20,7 @@ class Part(NamedTuple):
 
     Attributes:
         x: by input: an array (samples, *shape), or a list of arrays (steps, *shape).
-        y: labels; None where the input is the label.
+        y: labels, by output where there are several; None where the input is the label.
         indices: (samples,) int64 in the split.
         sets: (samples,) int64.
         weights: (samples,) float32, or None.
@@ -32,14 +34,14 @@ class Part(NamedTuple):
 
     def cut(self, first: int, last: int, x: dict[str, Any]) -> "Part":
         """What is known of the samples from one place to another, views, with these inputs."""
-        y = None if self.y is None else self.y[first:last]
+        y = None if self.y is None else mapped(lambda labels: labels[first:last], self.y)
         weights = None if self.weights is None else self.weights[first:last]
         return Part(x, y, self.indices[first:last], self.sets[first:last], weights)
 
 
 def part_of(split: Split, indices: Integers, x: dict[str, Any]) -> Part:
     """Samples that were read, with what is known of them."""
-    y = None if split.info.labels_are_input else split.labels[indices]
+    y = None if split.info.labels_are_input else mapped(lambda labels: labels[indices], split.labels)
     return Part(x, y, indices, split.sets[indices], None if split.weights is None else split.weights[indices])
 
 
@@ -50,7 +52,7 @@ def joined(parts: Sequence[Part]) -> Part:
     x = {name: _joined([part.x[name] for part in parts]) for name in parts[0].x}
     return Part(
         x,
-        None if parts[0].y is None else np.concatenate([part.y for part in parts]),
+        None if parts[0].y is None else arrays.joined([part.y for part in parts]),
         np.concatenate([part.indices for part in parts]),
         np.concatenate([part.sets for part in parts]),
         None if parts[0].weights is None else np.concatenate([part.weights for part in parts]),

@@ -21,7 +21,6 @@ class FedInfo(DataInfo, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     batch_size: int | None = None
-    per_step: bool = False
 
 
 def fed(info: DataInfo, feed: Feed) -> FedInfo:
@@ -44,8 +43,7 @@ def fed(info: DataInfo, feed: Feed) -> FedInfo:
         for one in info.inputs
     )
     rows = next(iter(given.values())).shape[1]
-    return FedInfo(
-        **{**msgspec.structs.asdict(info), "inputs": inputs},
-        batch_size=int(rows) if isinstance(feed, WindowFeed) else None,
-        per_step=isinstance(feed, WindowFeed) and feed.per_step,
-    )
+    told = {**msgspec.structs.asdict(info), "inputs": inputs}
+    if isinstance(feed, WindowFeed):
+        return FedInfo(**{**told, "per_step": feed.per_step}, batch_size=int(rows))
+    return FedInfo(**told)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ class Group:
     """Iterations that may be fit in one call: of equal shapes, and of one batch of sequences where they are windows.
 
     Attributes:
-        x: (iterations, batch, *shape).
-        y: (iterations, batch, ...).
+        x: (iterations, batch, *shape), by input where there are several.
+        y: (iterations, batch, ...), by output where there are several.
         weights: (iterations, batch) or (iterations, batch, steps) float32, or None where all are 1. Padding weighs 0,
             and what is real is weighed up by as much as padding takes of the batch, so that a mean over the batch is
             the mean over what is real.
@@ -100,7 +100,7 @@ class Feed(Protocol):
         """The windows of a batch, or the batch itself, one iteration a group, to be evaluated or predicted."""
         ...
 
-    def combined(self, number: int, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:
         """The predictions for the samples of a batch, or all their steps, from what came out for `judged`."""
         ...
 
@@ -112,8 +112,11 @@ class Feed(Protocol):
         ...
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """Labels as `combined` orders them: (samples, ...), or (steps, ...) of all samples one after the other."""
+    def labels(self) -> Arrays:
+        """Labels as `combined` orders them: (samples, ...), or (steps, ...) of all samples one after the other.
+
+        A mapping of these by output where there are several.
+        """
         ...
 
     @property

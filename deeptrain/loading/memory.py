@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from deeptrain.errors import DataError, in_one_line
 from deeptrain.formats import numbers
 from deeptrain.shards.info import DataInfo, InputInfo
+from deeptrain.shards.outputs import each
 
 
 class InMemory:
@@ -18,7 +19,7 @@ class InMemory:
     Attributes:
         name: for messages.
         info: of the data they are like.
-        labels: (samples,) zeros: nothing is asked of them.
+        labels: zeros of the shape that labels of the data have: nothing is asked of them.
         sets: (samples,) int64 zeros.
         weights: none.
         lengths: by input that is a sequence, (samples,) int64 steps of each.
@@ -29,7 +30,6 @@ class InMemory:
         count = len(next(iter(inputs.values())))
         self.name = "given"
         self.info = info
-        self.labels = np.zeros(count, np.int64)
         self.sets = np.zeros(count, np.int64)
         self.weights = None
         self.lengths = {
@@ -37,6 +37,8 @@ class InMemory:
             for name, given in inputs.items()
             if not isinstance(given, np.ndarray)
         }
+        labels = int(next(iter(self.lengths.values())).sum()) if info.per_step else count
+        self.labels = each(lambda _: np.zeros(labels, np.int64), info.kind)
         self.blocks = np.arange(count + 1)
         self.columns: dict[str, Any] = {}
         self.bytes = sum(
@@ -47,7 +49,7 @@ class InMemory:
 
     def __len__(self) -> int:
         """Number of samples."""
-        return len(self.labels)
+        return len(self.sets)
 
     def take(self, indices: NDArray[np.integer[Any]]) -> Any:
         """The samples at `indices`: an array, a list of sequences, or these by input where there are several."""

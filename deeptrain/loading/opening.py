@@ -11,6 +11,7 @@ from deeptrain.formats.cells import is_number, listed, shown
 from deeptrain.formats.data import RawData
 from deeptrain.formats.discovery import Reading
 from deeptrain.formats.format import Field
+from deeptrain.formats.labelling import Steps
 
 if TYPE_CHECKING:  # importing deeptrain.loading loads no NumPy
     from numpy.typing import NDArray
@@ -126,6 +127,8 @@ def summarise(data: RawData, labels: "Cells | None", classes: int | None = None)
     """
     import numpy as np
 
+    if isinstance(labels, Steps):
+        labels = labels.values
     if labels is None:
         if classes is not None:
             raise DataError(f"{data.path}: has no labels, so classes = {classes} means nothing; say where they are")

@@ -226,6 +226,8 @@ def _doubling(most: int, end: int) -> Iterator[int]:
 
 
 def _balanced(split: Split, members: Integers, seed: int, epoch: int) -> Integers:
+    if split.info.named or split.info.per_step:
+        raise DataError('sampling = "balanced" needs one label a sample; for several use sampling = "weighted"')
     labels = split.labels[members]
     if split.info.kind == "values" or labels.ndim != 1:
         raise DataError('sampling = "balanced" needs labels that are classes; for values use sampling = "weighted"')

@@ -86,7 +86,7 @@ class PieceFeed:
         whole = processed(self._batches.batch(1, number), self.preprocessors, lambda _: None)
         yield self._group([whole], [True])
 
-    def combined(self, number: int, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:  # noqa: ARG002 - the protocol's
+    def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:  # noqa: ARG002 - the protocol's
         """What came out for the batch."""
         return outputs[0]
 
@@ -96,10 +96,11 @@ class PieceFeed:
         self._batches.close()
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """(samples, ...) labels of the split; where they are the inputs, as they are judged."""
+    def labels(self) -> Arrays:
+        """(samples, ...) labels of the split, by output where there are several; where they are inputs, as judged."""
         if not self.split.info.labels_are_input:
-            return self.split.labels
+            labels: Arrays = self.split.labels
+            return labels
         return np.concatenate([next(self.judged(number)).y[0] for number in range(len(self))])  # type: ignore[index]
 
     @property

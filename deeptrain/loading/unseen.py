@@ -59,8 +59,10 @@ class Way:
         """
         try:
             labels, reading = settings["labels"], msgspec.convert(settings["reading"], ReadingSettings)
-            column = None if isinstance(labels, str) or labels["path"] else labels["column"]
-            others = {column, settings["weights"], settings["splits"]["group"], *reading.ignored} - {None}
+            told: Mapping[str, Any] = {} if isinstance(labels, str) else msgspec.convert(labels, dict[str, Any])
+            several = bool(told) and all(isinstance(one, Mapping) for one in told.values())
+            columns = {one["column"] for one in (told.values() if several else [told]) if one and not one["path"]}
+            others = {*columns, settings["weights"], settings["splits"]["group"], *reading.ignored} - {None}
             format, named = msgspec.convert(
                 [settings["format"], settings["loader"]], tuple[str | None, str | Use | None]
             )

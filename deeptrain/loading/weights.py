@@ -11,7 +11,9 @@ from deeptrain.errors import DataError
 from deeptrain.formats.cells import listed
 from deeptrain.loading.batch import Batch
 from deeptrain.shards.info import DataInfo
+from deeptrain.shards.outputs import parts
 from deeptrain.shards.reading import Split
+from deeptrain.shards.settings import ONLY
 
 
 def of_classes(given: str | Mapping[str, float] | None, data: DataInfo) -> NDArray[np.float32] | None:
@@ -24,14 +26,20 @@ def of_classes(given: str | Mapping[str, float] | None, data: DataInfo) -> NDArr
         data: names and counts of the classes.
 
     Raises:
-        DataError: when the labels have no classes, a class is unknown, or a weight is no number from 0.
+        DataError: when the labels are of several outputs or have no classes, a class is unknown, or a weight is no
+            number from 0.
     """
     if given is None:
         return None
+    if isinstance(data.classes, dict):
+        raise DataError(
+            f"training.class_weights are for the labels of one output, there are {', '.join(data.named)}; "
+            f"training.loss_weights say what each output counts for"
+        )
     if not data.classes:
         raise DataError("training.class_weights need labels that are classes; these are values")
     if isinstance(given, str):
-        found = np.array(data.label_counts["train"], np.float64)
+        found = np.array(parts(data.label_counts["train"])[ONLY], np.float64)
         if not found.all():
             raise DataError(
                 f"training.class_weights = {given}: the train split has no sample of the class "

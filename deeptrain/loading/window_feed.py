@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deeptrain import seeds
 from deeptrain.errors import DataError
 from deeptrain.loading import weights
-from deeptrain.loading.arrays import Arrays, mapped, nbytes, stacked
+from deeptrain.loading.arrays import Arrays, joined, mapped, nbytes, samples, stacked
 from deeptrain.loading.batch import Batch
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Group, estimated
@@ -82,6 +82,7 @@ class WindowFeed:
         class_weights: NDArray[np.float32] | None = None,
         labels_are_input: bool = False,
         own_weights: bool = True,
+        per_step: bool | None = None,
     ) -> None:
         """Cut the sequences of batches.
 
@@ -97,6 +98,8 @@ class WindowFeed:
             class_weights: (classes,), multiplied with the samples' own weights and those of the windows.
             labels_are_input: whether a window's labels are its own steps.
             own_weights: whether the samples' own weights count in the loss.
+            per_step: whether there is a label for every step, and not for every series; None tells it by how many
+                labels there are.
 
         Raises:
             DataError: when the split holds no sequences, or a window is longer than its series.
@@ -112,12 +115,13 @@ class WindowFeed:
         self._own_weights = batches.split.weights if own_weights else None
         self._labels_are_input = labels_are_input
         self._lengths = _lengths(batches.split)
-        self._per_step = not labels_are_input and len(self.split.labels) != len(self._lengths)
+        count = 0 if labels_are_input else samples(self.split.labels)
+        self._per_step = not labels_are_input and (count != len(self._lengths) if per_step is None else per_step)
         _refuse(self.split.name, self._lengths, settings, training=training, per_step=self.per_step)
-        if self._per_step and len(self.split.labels) != self._lengths.sum():
+        if self._per_step and count != self._lengths.sum():
             raise DataError(
                 f"labels of the {self.split.name} split must be one a sequence ({len(self._lengths)}) or one a step "
-                f"({self._lengths.sum()}), got {len(self.split.labels)}"
+                f"({self._lengths.sum()}), got {count}"
             )
         self._starts = np.concatenate([[0], np.cumsum(self._lengths)])
         one = self.split.take(np.zeros(1, np.int64))
@@ -177,11 +181,14 @@ class WindowFeed:
         for window in range(series.cut.windows):
             yield self._group([self._processed(series, window, chance=False)])
 
-    def combined(self, number: int, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:
         """The weighted mean over the windows: for each series of the batch, or for each step of them."""
         cut = self._cut(1, self._batches.indices(1, number))
-        real = [part[: len(cut.lengths)] for part in outputs]
-        return cut.mean_by_step(real) if self.per_step else cut.mean(real)
+        mean = cut.mean_by_step if self.per_step else cut.mean
+        first = outputs[0]
+        if isinstance(first, Mapping):
+            return {name: mean([part[name][: len(cut.lengths)] for part in outputs]) for name in first}
+        return mean([part[: len(cut.lengths)] for part in outputs])  # type: ignore[index]
 
     def close(self) -> None:
         """End reading ahead, and preprocessors that keep something stand where the batch began."""
@@ -190,12 +197,13 @@ class WindowFeed:
         self._batches.close()
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """(samples,) labels, or (steps, ...) of all samples one after the other."""
+    def labels(self) -> Arrays:
+        """(samples,) labels, or (steps, ...) of all samples one after the other; by output where there are several."""
         if not self._labels_are_input:
-            return self.split.labels
+            labels: Arrays = self.split.labels
+            return labels
         steps = [[group.y[0] for group in self.judged(number)] for number in range(len(self))]  # type: ignore[index]
-        return np.concatenate([self.combined(number, part) for number, part in enumerate(steps)])
+        return joined([self.combined(number, part) for number, part in enumerate(steps)])
 
     @property
     def label_sets(self) -> NDArray[np.int64]:
@@ -293,11 +301,14 @@ class WindowFeed:
         product: NDArray[np.float64] = real * of_window.reshape(-1, *[1] * (real.ndim - 1))
         return product if given is None else product * given.reshape(*given.shape, *[1] * (real.ndim - given.ndim))
 
-    def _labels_of(self, cut: Cut, indices: NDArray[np.int64], window: int) -> NDArray[Any]:
+    def _labels_of(self, cut: Cut, indices: NDArray[np.int64], window: int) -> Any:
         if not self._per_step:
-            return self.split.labels[indices]
-        labels = [self.split.labels[self._starts[index] : self._starts[index + 1]] for index in indices]
-        return cut.steps(labels, window)
+            return mapped(lambda labels: labels[indices], self.split.labels)
+        starts = self._starts
+        return mapped(
+            lambda labels: cut.steps([labels[starts[index] : starts[index + 1]] for index in indices], window),
+            self.split.labels,
+        )
 
     def _refuse_other_steps(self, fed: Batch) -> None:
         for name in self._names:

@@ -7,8 +7,9 @@ from typing import Any
 
 from deeptrain import user_code
 from deeptrain.errors import SettingsError
-from deeptrain.metrics import names, own, scikit
+from deeptrain.metrics import names, of_output, own, scikit
 from deeptrain.metrics.metric import Kind, Metric
+from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.metrics.settings import MetricUse
 from deeptrain.settings import Use
 
@@ -23,13 +24,16 @@ function (y_true, y_pred[, sample_weight]), its arguments applied; None for what
 
 
 def of(
-    named: Iterable[Named], kind: Kind, beside: Path | None = None, framework: Adapter | None = None
-) -> tuple[Metric, ...]:
-    """The metrics, in order.
+    named: Iterable[Named],
+    kind: Kind | Mapping[str, Kind],
+    beside: Path | None = None,
+    framework: Adapter | None = None,
+) -> tuple[Metric, ...] | tuple[MetricOfOutput, ...]:
+    """The metrics, in order; of several outputs each of the one it names.
 
     Args:
         named: names, tables, metrics, or functions of (y_true, y_pred[, sample_weight][, threshold]).
-        kind: of the task they must fit.
+        kind: of the task they must fit, by output where there are several.
         beside: where "module:function" is found first; None to take installed modules only.
         framework: makes functions of a framework's metrics.
 
@@ -37,6 +41,25 @@ def of(
         SettingsError: one line for each that is unknown, does not fit, or has the name of another.
         UserCodeError: when a function is not found, or is none that can be called so.
     """
+    if not isinstance(kind, Mapping):
+        return _of_one(named, kind, beside, framework)
+    found: list[MetricOfOutput] = []
+    mistakes = []
+    for one in named:
+        output, metric = of_output.split(one) if isinstance(one, str | Use) else ("", one)
+        if output not in kind:
+            mistakes.append(f"metric {getattr(one, 'name', one)}: say which output it is of: {', '.join(kind)}")
+            continue
+        try:
+            found += [MetricOfOutput(output, of) for of in _of_one([metric], kind[output], beside, framework)]
+        except SettingsError as error:
+            mistakes.append(f"output {output}: {error}")
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return tuple(found)
+
+
+def _of_one(named: Iterable[Named], kind: Kind, beside: Path | None, framework: Adapter | None) -> tuple[Metric, ...]:
     found: dict[str, Metric] = {}
     mistakes = []
     for one in named:

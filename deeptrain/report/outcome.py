@@ -125,9 +125,11 @@ def _tiles(run: Run) -> Iterator[Tile]:
 
 
 def measured(evaluation: Plain) -> Iterator[tuple[str, Any]]:
-    """The metrics of an evaluation without thresholds, by name, however deep they are."""
+    """The metrics of an evaluation without thresholds, by name, however deep they are; "OUTPUT.METRIC" of others."""
     for name, value in evaluation.items():
-        if isinstance(value, dict):
+        if name == "outputs":
+            yield from ((f"{of}.{metric}", found) for of, its in value.items() for metric, found in measured(its))
+        elif isinstance(value, dict):
             yield from measured(value)
         elif isinstance(value, float) or value in ("nan", "inf", "-inf"):
             yield name, value

@@ -148,7 +148,8 @@ def _splits(data: Plain) -> dict[str, Any]:
     for split, number in samples.items():
         found = list(counts.get(split) or [None] * len(classes))[: len(classes)]
         cells = [
-            wording.NOTHING if one is None else f"{wording.count(one)} ({wording.share(one, number)})" for one in found
+            wording.NOTHING if one is None else f"{wording.count(one)} ({wording.share(one, sum(found))})"
+            for one in found
         ]
         rows.append(Row(outcome.SPLITS.get(split, split), (wording.count(number), *cells)))
     return {
@@ -277,6 +278,12 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             "test, by scores alone",
             [(wording.metric_name(name), wording.score(value)) for name, value in free.items()],
         )
+    if "at" in (run.evaluation or {}):
+        for output, found in (run.evaluation or {}).get("outputs", {}).items():
+            yield (
+                f"test, {output}",
+                [(wording.metric_name(name), wording.score(value)) for name, value in outcome.measured(found)],
+            )
     if run.threshold:
         found = run.threshold
         low, high = found.get("plateau", (None, None))

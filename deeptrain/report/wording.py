@@ -19,7 +19,10 @@ NAMES = {
 
 
 def metric_name(name: str) -> str:
-    """A metric's name in words: "f1_score" is "F1 score"."""
+    """A metric's name in words: "f1_score" is "F1 score", and "sick.f1_score" is "F1 score of sick"."""
+    output, dot, metric = name.partition(".")
+    if dot and ":" not in name:
+        return f"{metric_name(metric)} of {output}"
     return " ".join(NAMES.get(word, word) for word in name.split("_"))
 
 

@@ -78,7 +78,6 @@ def arrange(samples: Samples, settings: DataSettings, parts: int) -> Arrangement
     shuffle = settings.shuffle if settings.shuffle is not None else not (by_file or sequences)
     numbers = _set_numbers(samples) if by_file else None
     found = _paths(samples) if settings.splits.paths else _sizes(samples, settings, numbers)
-    classes = samples.labels.astype(np.int64) if samples.labels is not None and samples.described.classes else None
     sets: dict[str, Indices] = {}
     first = 1
     for name, indices in found.items():
@@ -92,8 +91,11 @@ def arrange(samples: Samples, settings: DataSettings, parts: int) -> Arrangement
             sets[name] = first + np.arange(len(order), dtype=np.int64) // per_set
             first = int(sets[name][-1]) + 1
         found[name] = order
-    if classes is not None and not settings.splits.paths:
-        splits.check_classes(found, classes, samples.described.classes)
+    if not settings.splits.paths:
+        for output, names in samples.classes.items():
+            if names:
+                places = {name: samples.label_places(indices) for name, indices in found.items()}
+                splits.check_classes(places, samples.labels[output].astype(np.int64), names)
     shards = _shards({name: len(order) for name, order in found.items()}, _per_shard(samples, settings), parts)
     return Arrangement(found, sets, shards, by_file)
 
@@ -120,13 +122,22 @@ def _sizes(samples: Samples, settings: DataSettings, numbers: Indices | None) ->
     """Samples of each split in the raw files' order, whole groups and whole sets together."""
     count = len(samples)
     wanted = splits.sizes(settings.splits.asked(), count)
-    stratify = settings.splits.stratify and samples.described.classes and samples.labels is not None
-    classes = samples.labels.astype(np.int64) if stratify and samples.labels is not None else None
+    classes = _strata(samples) if settings.splits.stratify else None
     groups = None if samples.groups is None else samples.groups.astype(np.int64)
     if numbers is not None:
         sets = np.unique(numbers, return_inverse=True)[1]
         groups = sets if groups is None else _connected(sets, groups)
     return splits.split(wanted, count, settings.seed, classes, groups)
+
+
+def _strata(samples: Samples) -> Indices | None:
+    """(samples,) the class of each, of several outputs the combination; None where a sample has none of its own."""
+    of_classes = [labels.astype(np.int64) for output, labels in samples.labels.items() if samples.classes[output]]
+    if not of_classes or samples.described.per_step:
+        return None
+    if len(of_classes) == 1:
+        return of_classes[0]
+    return np.unique(np.stack(of_classes, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _connected(sets: Indices, groups: Indices) -> Indices:

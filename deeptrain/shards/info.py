@@ -1,10 +1,11 @@
 """What is known of data without opening it: what a model's builder receives."""
 
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from deeptrain.shards.settings import SPLITS, Dtype
+from deeptrain.shards.outputs import each
+from deeptrain.shards.settings import ONLY, OUTPUT, SPLITS, Dtype, Kind
 
 Shape = tuple[int | None, ...]
 ValueT = TypeVar("ValueT")
@@ -90,25 +91,29 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         inputs: the arrays a sample is made of, in their order; most data has one.
-        kind: of the labels: "binary" (0 or 1), "classes" (0 to len(classes) - 1) or "values" (any number).
+        kind: of the labels: "binary" (0 or 1), "classes" (0 to len(classes) - 1) or "values" (any number); a mapping by
+            output, in the order of their names, where labels are of several, as are `classes`, each of `label_counts`,
+            `outputs` and `label_dtype`.
         classes: what each label stands for, by its number; empty for values.
         samples: number of samples of "train", "val", "calibration" and "test"; 0 where there is no such split.
-        label_counts: for each split the number of samples of each class, in the order of `classes`; empty for values.
+        label_counts: for each split the number of labels of each class, in the order of `classes`; empty for values.
         columns: names of the features in the raw files, in the order of a sample's values (C order of `shape`).
         labels_are_input: whether y is x itself, as an autoencoder wants it; `kind` is "values" then.
         weighted: whether each sample has a weight of its own.
         numbered: whether the raw files are numbered sets and keep their numbers, samples in their own order.
+        per_step: whether there is a label for every step of a sequence, and not one for a sample.
     """
 
     inputs: tuple[InputInfo, ...]
-    kind: Literal["binary", "classes", "values"]
-    classes: tuple[str, ...]
+    kind: Kind | dict[str, Kind]
+    classes: tuple[str, ...] | dict[str, tuple[str, ...]]
     samples: dict[str, int]
-    label_counts: dict[str, tuple[int, ...]]
+    label_counts: dict[str, tuple[int, ...] | dict[str, tuple[int, ...]]]
     columns: tuple[str, ...] = ()
     labels_are_input: bool = False
     weighted: bool = False
     numbered: bool = False
+    per_step: bool = False
 
     def __post_init__(self) -> None:
         """Check that the parts fit together.
@@ -124,14 +129,38 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         # JSON with sorted keys forgets the order of the splits
         msgspec.structs.force_setattr(self, "samples", {name: self.samples[name] for name in SPLITS})
         msgspec.structs.force_setattr(self, "label_counts", {name: self.label_counts[name] for name in SPLITS})
-        if (self.kind == "values") != (not self.classes) or (self.kind == "binary" and len(self.classes) != 2):
-            raise ValueError(f"{len(self.classes)} classes do not fit labels of kind {self.kind}")
+        if isinstance(self.kind, dict):  # JSON with sorted keys forgets an order, so theirs is that of their names
+            for field in ("kind", "classes"):
+                msgspec.structs.force_setattr(self, field, dict(sorted(getattr(self, field).items())))
         if self.labels_are_input and self.kind != "values":
             raise ValueError(f"labels that are the input have the kind values, got {self.kind}")
-        for split, counts in self.label_counts.items():
-            wanted = self.samples[split] if self.classes else 0
-            if len(counts) != len(self.classes) or sum(counts) != wanted or min(counts, default=0) < 0:
-                raise ValueError(f"label_counts of {split} do not add up to its {self.samples[split]} samples")
+        for output in self.named or (ONLY,):
+            self._check_classes(output)
+
+    def _check_classes(self, output: str) -> None:
+        if output and not OUTPUT.fullmatch(output):
+            raise ValueError(f"an output's name must be letters, digits and _, and not loss, got {output!r}")
+
+        def of(found: Any) -> Any:
+            if isinstance(found, dict) != bool(output) or (output and output not in found):
+                raise ValueError(f"kind, classes and label_counts must be given for {output or 'one output'}")
+            return found[output] if output else found
+
+        kind, classes = of(self.kind), of(self.classes)
+        told = f" of {output}" if output else ""
+        if (kind == "values") != (not classes) or (kind == "binary" and len(classes) != 2):
+            raise ValueError(f"{len(classes)} classes do not fit labels{told} of kind {kind}")
+        for split, found in self.label_counts.items():
+            counts = of(found)
+            wanted = self.samples[split] if classes else 0
+            enough = sum(counts) >= wanted if self.per_step else sum(counts) == wanted
+            if len(counts) != len(classes) or not enough or min(counts, default=0) < 0:
+                raise ValueError(f"label_counts of {split}{told} do not add up to its {self.samples[split]} samples")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of the outputs that labels are of, in their order; empty where there is one, without a name."""
+        return tuple(self.kind) if isinstance(self.kind, dict) else ()
 
     @property
     def shape(self) -> Any:
@@ -159,18 +188,20 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return any(one.sequence for one in self.inputs)
 
     @property
-    def outputs(self) -> int:
+    def outputs(self) -> Any:
         """How many numbers a model gives for a sample: one for each of several classes, otherwise one."""
-        return len(self.classes) if self.kind == "classes" else 1
+        return each(lambda kind, classes: len(classes) if kind == "classes" else 1, self.kind, self.classes)
 
     @property
-    def label_dtype(self) -> str:
+    def label_dtype(self) -> Any:
         """Of labels in a batch: "uint8" for binary, "int64" for classes, "float32" for values."""
-        return {"binary": "uint8", "classes": "int64", "values": "float32"}[self.kind]
+        return each({"binary": "uint8", "classes": "int64", "values": "float32"}.__getitem__, self.kind)
 
     def plain(self) -> dict[str, Any]:
         """As dicts, lists, text and numbers, for JSON."""
         result: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.per_step:
+            del result["per_step"]
         return result
 
     def _by_input(self, values: dict[str, ValueT]) -> ValueT | dict[str, ValueT]:

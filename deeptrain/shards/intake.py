@@ -3,6 +3,7 @@
 What is written, and under which names, is told in `samples`.
 """
 
+import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,16 +20,19 @@ from deeptrain.formats import labelling
 from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.data import RawChunk, RawData
 from deeptrain.formats.format import Field
-from deeptrain.shards import labels, layout, npy, sources
+from deeptrain.formats.labelling import Steps
+from deeptrain.shards import labels, layout, npy, outputs, sources
 from deeptrain.shards.info import Shape
 from deeptrain.shards.labels import Cells, Labels
 from deeptrain.shards.samples import NAME, Described, StoredInput, StoredSource, row_checks
-from deeptrain.shards.settings import DataSettings, Dtype
+from deeptrain.shards.settings import ONLY, DataSettings, Dtype
 from deeptrain.shards.writing import Writer, smallest
 
 CHUNK_BYTES = 8 << 20
 SEQUENCES_AT_ONCE = 16  # their size is known when they are read
 MOST_WAITING = 2  # chunks that are read and not yet written
+
+LabelCells = Sequence[str] | NDArray[Any] | Steps
 
 
 def write(
@@ -64,6 +67,9 @@ def write(
         values = None
         for name, one in raw.items():
             known.add(name, one.label_cells(), one.group_cells(), _origin(one))
+    for output, of in sources.open_labels(settings, base).items():
+        for name, one in of.items():
+            known.add_labels(name, one, output)
     _write_known(writer, settings, raw, fields, known, values)
     watch(len(known), len(known))
 
@@ -73,7 +79,7 @@ class _Known:
 
     def __init__(self, raw: Mapping[str, RawData], settings: DataSettings) -> None:
         self.raw = raw
-        self.cells = Cells(values=settings.told.kind == "values")
+        self.cells = {output: Cells(values=told.kind == "values") for output, told in settings.told.items()}
         self.samples = dict.fromkeys(raw, 0)
         self._groups: dict[str, int] = {}
         self._codes: list[NDArray[np.int32]] = []
@@ -85,23 +91,40 @@ class _Known:
     def __len__(self) -> int:
         return sum(self.samples.values())
 
-    def add(
-        self, name: str, cells: Sequence[str] | NDArray[Any] | None, groups: Sequence[str] | None, at: NDArray[np.int64]
-    ) -> None:
+    def add(self, name: str, cells: LabelCells | None, groups: Sequence[str] | None, at: NDArray[np.int64]) -> None:
         origin = at.copy()
         origin[:, 0] = self._numbers[name][at[:, 0]]
         origin[:, 1] += self._first[name]
         self._origins.append(smallest(origin))
         if cells is not None:
-            if len(cells) != len(at):
-                raise DataError(f"{self.raw[name].path}: has {len(cells):,} labels for {len(at):,} samples")
-            self._check_finite(name, cells, at)
-            self.cells.add(cells, f"{self.raw[name].path}: labels")
+            one = self.raw[name]
+            self._add(name, cells, ONLY, len(at), lambda sample: one.place(int(at[sample, 1]), int(at[sample, 2])))
         if groups is not None:
             number = self._groups
             codes = (number.setdefault(cell, len(number)) for cell in groups)
             self._codes.append(np.fromiter(codes, np.int32, len(groups)))
         self.samples[name] += len(at)
+
+    def add_labels(self, name: str, raw: RawData, output: str) -> None:
+        """Labels of one of several outputs, once all samples are known."""
+        names = list(self.samples)
+        first = sum(self.samples[before] for before in names[: names.index(name)])
+        cells = raw.label_cells()
+        if cells is None:
+            raise DataError(f"{raw.path}: no labels were found for the output {output}; name labels.{output}.column")
+        self._add(name, cells, output, self.samples[name], lambda sample: self.place(first + sample))
+
+    def _add(self, name: str, cells: LabelCells, output: str, samples: int, place: Callable[[int], str]) -> None:
+        told = f"{self.raw[name].path}: has {{:,}} labels {f'of {output} ' if output else ''}for {{:,}} samples"
+        if len(cells) != samples:
+            raise DataError(told.format(len(cells), samples))
+        values = cells.values if isinstance(cells, Steps) else cells
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad = int(np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0])
+            if isinstance(cells, Steps):
+                bad = int(np.searchsorted(np.cumsum(cells.lengths), bad, side="right"))
+            raise DataError(f"{place(bad)}: the label is not finite; repair it or drop the row")
+        self.cells[output].add(cells, f"{self.raw[name].path}: labels{f' of {output}' if output else ''}")
 
     def origin(self) -> NDArray[Any]:
         return np.concatenate(self._origins)
@@ -121,11 +144,14 @@ class _Known:
         place = one.place(file - self._first[name], row)
         return f"{listed([str(path) for path in one.labels.files], 1)}: for {place}" if one.labels.files else place
 
-    def _check_finite(self, name: str, cells: Sequence[str] | NDArray[Any], at: NDArray[np.int64]) -> None:
-        if isinstance(cells, np.ndarray) and cells.dtype.kind == "f" and not np.isfinite(cells).all():
-            bad = int(np.flatnonzero(~np.isfinite(cells.reshape(len(cells), -1)).all(axis=1))[0])
-            place = self.raw[name].place(int(at[bad, 1]), int(at[bad, 2]))
-            raise DataError(f"{place}: the label is not finite; repair it or drop the row")
+    def place_of_label(self, output: str, index: int) -> str:
+        """Where label `index` of an output is: its sample and, where it is one of a step, which."""
+        lengths = self.cells[output].lengths
+        if lengths is None:
+            return self.place(index)
+        ends = np.cumsum(lengths)
+        sample = int(np.searchsorted(ends, index, side="right"))
+        return f"{self.place(sample)}: step {index - int(ends[sample] - lengths[sample])}"
 
 
 class _Values:
@@ -196,7 +222,7 @@ def _write_known(
     found = _labels(raw, settings, known)
     arrays: dict[str, NDArray[Any] | None] = {
         "origin": known.origin(),
-        "labels": None if found is None else found.numbers,
+        **{outputs.array_name(output): one.numbers for output, one in found.items()},
         "groups": known.groups(),
         "weights": _weights(settings, known),
     }
@@ -207,6 +233,7 @@ def _write_known(
                 arrays[f"{field.name}.lengths"] = lengths = np.concatenate(values.lengths[field.name])
                 if lengths.min() < 1:
                     raise DataError(f"{known.place(int(lengths.argmin()))}: the sequence has no step; drop it")
+    per_step = _per_step(known, {field.name: arrays.get(f"{field.name}.lengths") for field in fields})
     told = {}
     for name, array in arrays.items():
         if array is not None:
@@ -228,31 +255,70 @@ def _write_known(
             StoredSource(name=name, files=one.names, samples=known.samples[name]) for name, one in raw.items()
         ),
         columns=first.columns,
-        kind="values" if found is None else found.kind,
-        classes=() if found is None else found.classes,
-        labels_are_input=found is None,
+        kind=outputs.whole({output: one.kind for output, one in found.items()}) or "values",
+        classes=outputs.whole({output: one.classes for output, one in found.items()}) or (),
+        labels_are_input=not found,
         numbered=sources.numbered(raw),
         staged=values is not None,
         arrays=told,
+        per_step=per_step,
     )
-    writer.write(NAME, readable_json(msgspec.to_builtins(described)))
+    writer.write(NAME, readable_json(described.plain()))
 
 
-def _labels(raw: Mapping[str, RawData], settings: DataSettings, known: _Known) -> Labels | None:
-    """The labels of all samples, None where they are the input."""
+def _labels(raw: Mapping[str, RawData], settings: DataSettings, known: _Known) -> dict[str, Labels]:
+    """The labels of all samples by output, none where they are the input."""
     if settings.labels == "input":
-        return None
+        return {}
     for one in raw.values():
-        if one.labels.kind in ("none", "input"):
+        if one.labels.kind in ("none", "input") and not settings.outputs:
             raise DataError(
                 f'{one.path}: no labels were found; name labels.column or labels.path, or set labels = "input" '
                 f"for samples that are their own labels"
             )
-    if len(known.cells) != len(known):
-        raise DataError(f"{_paths(raw)}: has {len(known.cells):,} labels for {len(known):,} samples")
     first = next(iter(raw.values())).labels
-    told = "labels" if first.column is None else f"labels {shown(first.column)}"
-    return labels.interpret(known.cells, settings.told, f"{_paths(raw)}: {told}", known.place)
+    found = {}
+    for output, told in settings.told.items():
+        cells = known.cells[output]
+        if cells.lengths is None and len(cells) != len(known):
+            raise DataError(f"{_paths(raw)}: has {len(cells):,} labels for {len(known):,} samples")
+        column = told.column if output else first.column
+        of = (f" of {output}" if output else "") + ("" if column is None else f" {shown(column)}")
+        place = functools.partial(known.place_of_label, output)
+        found[output] = labels.interpret(cells, told, f"{_paths(raw)}: labels{of}", place)
+    return found
+
+
+def _per_step(known: _Known, lengths: Mapping[str, NDArray[np.int64] | None]) -> bool:
+    """Whether labels are one a step: of all outputs, and as many as the steps of every sequence.
+
+    Raises:
+        DataError: when they are not.
+    """
+    of_steps = [output for output, cells in known.cells.items() if cells.lengths is not None]
+    if not of_steps:
+        return False
+    others = sorted(set(known.cells) - set(of_steps))
+    if others:
+        raise DataError(
+            f"{_paths(known.raw)}: the labels of {', '.join(of_steps)} are one a step, those of {', '.join(others)} "
+            f"one a sample; give all outputs labels of one of these"
+        )
+    steps = {name: of for name, of in lengths.items() if of is not None}
+    if not steps:
+        raise DataError(f"{_paths(known.raw)}: labels are one a step, but the samples are no sequences")
+    for output in of_steps:
+        given = known.cells[output].lengths
+        for name, wanted in steps.items():
+            bad = np.flatnonzero(given != wanted)
+            if given is not None and bad.size:
+                at = int(bad[0])
+                of = f" of {output}" if output else ""
+                raise DataError(
+                    f"{known.place(at)}: has {given[at]:,} labels{of} for the {wanted[at]:,} steps of {name}; "
+                    f"give one a step"
+                )
+    return True
 
 
 def _weights(settings: DataSettings, known: _Known) -> NDArray[np.float32] | None:

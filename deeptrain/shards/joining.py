@@ -6,7 +6,7 @@ import numpy as np
 
 from deeptrain.errors import DataError
 from deeptrain.formats.cells import shown
-from deeptrain.shards import moments, parts, writing
+from deeptrain.shards import moments, outputs, parts, writing
 from deeptrain.shards.arrangement import Arrangement
 from deeptrain.shards.info import DataInfo, InputInfo, Lengths
 from deeptrain.shards.layout import Layout, Shard, SplitLayout, part_name
@@ -47,11 +47,12 @@ def write(
         kind=described.kind,
         classes=described.classes,
         samples={name: len(arranged.splits.get(name, ())) for name in SPLITS},
-        label_counts={name: _label_counts(samples, arranged.splits.get(name)) for name in SPLITS},
+        label_counts={name: outputs.whole(_label_counts(samples, arranged.splits.get(name))) for name in SPLITS},
         columns=described.columns,
         labels_are_input=described.labels_are_input,
         weighted=samples.weights is not None,
         numbered=arranged.numbered,
+        per_step=described.per_step,
     )
     layouts = {
         name: SplitLayout(
@@ -75,7 +76,9 @@ def write(
     )
     arrays = {
         name: SplitArrays(
-            labels=None if samples.labels is None else samples.labels[indices],
+            labels=outputs.whole(
+                {output: labels[samples.label_places(indices)] for output, labels in samples.labels.items()}
+            ),
             origin=_origin(samples, indices, arranged.sets[name]),
             checks=[checks[shard.name] for shard in arranged.shards if shard.split == name],
             lengths={one: lengths[indices] for one, lengths in samples.lengths.items()},
@@ -111,8 +114,13 @@ def _input(one: StoredInput, train: Sequence[ShardSums], samples: Samples, indic
     )
 
 
-def _label_counts(samples: Samples, indices: Indices | None) -> tuple[int, ...]:
-    classes = len(samples.described.classes)
-    if indices is None or samples.labels is None or not classes:
-        return (0,) * classes
-    return tuple(np.bincount(samples.labels[indices].astype(np.int64), minlength=classes).tolist())
+def _label_counts(samples: Samples, indices: Indices | None) -> dict[str, tuple[int, ...]]:
+    """By output how many labels of a split are of each class."""
+    counts = {}
+    for output, classes in samples.classes.items():
+        found = (0,) * len(classes)
+        if indices is not None and classes:
+            labels = samples.labels[output][samples.label_places(indices)]
+            found = tuple(np.bincount(labels.astype(np.int64), minlength=len(classes)).tolist())
+        counts[output] = found
+    return counts

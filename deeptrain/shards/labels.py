@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deeptrain.errors import DataError
 from deeptrain.formats.cells import NUMBER, WHOLE_NUMBER, listed, shown
+from deeptrain.formats.labelling import Steps
 from deeptrain.shards.settings import Kind, Label, LabelSettings
 
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -50,21 +51,31 @@ class Cells:
         self._numbers: list[NDArray[np.float64]] = []
         self._wrong: tuple[int, str] | None = None
         self._count = 0
+        self._lengths: list[NDArray[np.int64]] = []
 
     def __len__(self) -> int:
         """How many there are."""
         return self._count
 
-    def add(self, cells: Sequence[str] | NDArray[Any], source: str) -> None:
+    @property
+    def lengths(self) -> NDArray[np.int64] | None:
+        """(samples,) how many each sample has, where they are of its steps; None where each sample has one."""
+        return np.concatenate(self._lengths) if self._lengths else None
+
+    def add(self, cells: Sequence[str] | NDArray[Any] | Steps, source: str) -> None:
         """Take the next ones.
 
         Args:
-            cells: words, (n,) numbers, or (n, classes) of which one in each row is 1 and the others are 0.
+            cells: words, (n,) numbers, or (n, classes) of which one in each row is 1 and the others are 0; or numbers
+                of steps likewise.
             source: names the labels in messages.
 
         Raises:
             DataError: for numbers of another shape.
         """
+        if isinstance(cells, Steps):
+            self._lengths.append(cells.lengths)
+            cells = cells.values
         found = _single(cells, source) if isinstance(cells, np.ndarray) else cells
         if self._values:
             self._numbers.append(self._as_numbers(found))
@@ -179,7 +190,8 @@ def _single(cells: NDArray[Any], source: str) -> NDArray[Any]:
     if not np.array_equal(one_hot, flat) or np.any(one_hot.sum(axis=1) != 1):
         raise DataError(
             f"{source}: has {flat.shape[1]:,} numbers a sample that are not one 1 among zeros; "
-            f"give each sample one label, a number or a word"
+            f"give each sample one label, a number or a word; several of 0 or 1 are as many outputs, each with a "
+            f"column of its own in [data.labels.NAME]"
         )
     classes: NDArray[np.intp] = one_hot.argmax(axis=1)
     return classes

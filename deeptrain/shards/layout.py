@@ -173,6 +173,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         stored = [(one.name, (None,) * one.sequence + one.shape, one.dtype) for one in self.inputs]
         if told != stored:
             raise ValueError(f"the inputs are stored as {stored}, info says {told}")
+        if self.info.per_step and not self.info.sequences:
+            raise ValueError("labels are one a step of sequences, but no input is a sequence")
         samples = {split: self.splits[split].samples if split in self.splits else 0 for split in self.info.samples}
         if samples != self.info.samples or set(self.splits) - set(samples):
             raise ValueError(f"the shards hold {samples} samples, info says {self.info.samples}")
@@ -187,8 +189,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def plain(self) -> dict[str, Any]:
         """As dicts, lists, text and numbers, for JSON."""
-        result: dict[str, Any] = msgspec.to_builtins(self)
-        return result
+        return {**msgspec.to_builtins(self), "info": self.info.plain()}
 
     @classmethod
     def read(cls, directory: Path) -> Self:

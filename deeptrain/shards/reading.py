@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain.errors import AlteredError, DataError
-from deeptrain.shards import blocks, npy
+from deeptrain.shards import blocks, npy, outputs
 from deeptrain.shards import layout as layouts
 from deeptrain.shards.blocks import Integers
 from deeptrain.shards.column import Column, ShardFile
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.layout import InputLayout, Layout
+from deeptrain.shards.settings import ONLY
 
 Samples = Any
 """What `take` gives: an array (samples, *shape); a list of arrays (steps, *shape) where samples are sequences; a
@@ -58,7 +59,7 @@ class Split:
         self._whole = directory / layouts.WHOLE
         self._layout = layout
         described = layout.splits[name]
-        self._labels = None if self.info.labels_are_input else self._array("labels")
+        self._labels = {} if self.info.labels_are_input else self._label_arrays()
         self.origin: NDArray[np.unsignedinteger[Any]] = self._array("origin")
         self.weights: NDArray[np.float32] | None = self._array("weights") if self.info.weighted else None
         self.blocks: Integers = self._integers("blocks")
@@ -89,17 +90,20 @@ class Split:
         return int(self.blocks[-1])
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """(samples,) or (samples, outputs): uint8 for binary labels, int64 for classes, float32 for values; read-only.
+    def labels(self) -> Any:
+        """(samples,) uint8 for binary labels, int64 for classes, float32 for values; read-only.
+
+        A mapping by output where there are several; where each step of a sequence has a label, (steps,) of all samples
+        one after the other.
 
         Raises:
             DataError: when each sample is its own label.
         """
-        if self._labels is None:
+        if not self._labels:
             raise DataError(
                 f"{self.name}: has no labels apart from its samples: each is its own (labels are the input)"
             )
-        return self._labels
+        return outputs.whole(self._labels)
 
     @cached_property
     def sets(self) -> Integers:
@@ -208,6 +212,9 @@ class Split:
         array.setflags(write=False)
         return array
 
+    def _label_arrays(self) -> dict[str, NDArray[Any]]:
+        return {output: self._array(outputs.array_name(output)) for output in self.info.named or (ONLY,)}
+
     def _integers(self, name: str) -> Integers:
         array: Integers = self._array(name).astype(np.int64, copy=False)
         array.setflags(write=False)
@@ -221,19 +228,24 @@ class Split:
             return DataError(f"{self._whole}: {what} of {self.name} are not those of data.json; make the shards again")
 
         of_samples: Mapping[str, NDArray[Any] | None] = {
-            "labels": self._labels, "origin": self.origin, "weights": self.weights, **self.lengths
+            "origin": self.origin, "weights": self.weights, **self.lengths
         }  # fmt: skip
         for what, array in of_samples.items():
             if array is not None and len(array) != samples:
                 raise refuse(f"the {len(array):,} rows of {what}")
+        wanted = int(next(iter(self.lengths.values())).sum()) if self.info.per_step else samples
+        told_counts = outputs.parts(self.info.label_counts[self.name])
+        for output, labels in self._labels.items():
+            what, counts = outputs.array_name(output), told_counts[output]
+            if len(labels) != wanted:
+                raise refuse(f"the {len(labels):,} rows of {what}")
+            if counts and not np.array_equal(_counts(labels, len(counts)), counts):
+                raise refuse(f"the {what}")
         sets = _numbers(np.array([(run.first, run.count, run.samples) for run in described.sets], np.int64))
         if self.origin.shape != (samples, 3) or not np.array_equal(sets, self.sets):
             raise refuse("the set numbers")
         if int(self.origin[:, 1].max(initial=0)) >= max(len(self._raw), 1):
             raise refuse("the raw files")
-        counts = self.info.label_counts[self.name]
-        if counts and self._labels is not None and not np.array_equal(_counts(self._labels, len(counts)), counts):
-            raise refuse("the labels")
         edges = np.cumsum([0, *(shard.samples for shard in described.shards)])
         found = self.blocks
         if (

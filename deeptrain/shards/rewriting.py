@@ -19,6 +19,7 @@ from deeptrain.errors import ArtifactError, DataError, SettingsError
 from deeptrain.formats import discovery, places, wav, writers
 from deeptrain.formats.data import RawChunk, RawData
 from deeptrain.formats.discovery import Reading
+from deeptrain.formats.labelling import Steps
 from deeptrain.formats.writers import Contents
 from deeptrain.shards import raw_sets
 from deeptrain.shards.progress import Progress, Watch, nobody
@@ -107,6 +108,8 @@ def rewrite(
                 add(chunk)
                 stands = place
                 done += chunk.samples
+                if isinstance(chunk.labels, Steps):
+                    raise DataError(f"{path}: its labels are sequences; only one label a sample can be written beside")
                 if chunk.labels is not None and not kind.labels_inside:
                     cells.append(np.asarray(chunk.labels))
                 watch(Progress("raw", 0, 0, done, raw.samples))

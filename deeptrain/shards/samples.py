@@ -4,7 +4,8 @@ The artifact `samples-IDENTITY/` holds, for n samples of all raw data sets one a
 
     samples.json           see `Described`
     origin.npy             (n, 3): set number (0 where sets have none), raw file number, row in it (both from 0)
-    labels.npy             (n,) in the dtype of their kind; absent where labels are the input
+    labels.npy             (n,) in the dtype of their kind, or one for each step of all sequences; labels-OUTPUT.npy for
+                           each of several outputs; absent where labels are the input
     groups.npy             (n,) int32 numbers of the groups in the order of their names, if a group was named
     weights.npy            (n,) float32, if a column of weights was named
     INPUT.lengths.npy      (n,) int64 steps of each sample, of an input that is a sequence
@@ -29,8 +30,10 @@ from numpy.typing import NDArray
 
 from deeptrain.errors import ArtifactError, DataError
 from deeptrain.files import parse_json
+from deeptrain.formats.labelling import Steps
 from deeptrain.shards import npy
 from deeptrain.shards.info import Shape
+from deeptrain.shards.outputs import array_name, parts
 from deeptrain.shards.settings import Dtype, Kind
 from deeptrain.store.artifact import Artifact
 
@@ -87,24 +90,33 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         inputs: what a sample is made of.
         sources: the raw data sets, one after the other.
         columns: names of a table's features.
-        kind: of the labels.
-        classes: what each label stands for.
+        kind: of the labels; by output where they are of several.
+        classes: what each label stands for, likewise.
         labels_are_input: whether there are no labels but the samples.
         numbered: whether the raw files are arrays that are numbered sets.
         staged: whether the values are here, or read from the raw files.
         arrays: dtype and shape of each `.npy` file, by its name without the ending.
+        per_step: whether labels are one for each step of a sequence.
     """
 
     version: int = VERSION
     inputs: tuple[StoredInput, ...]
     sources: tuple[StoredSource, ...]
     columns: tuple[str, ...]
-    kind: Kind
-    classes: tuple[str, ...]
+    kind: Kind | dict[str, Kind]
+    classes: tuple[str, ...] | dict[str, tuple[str, ...]]
     labels_are_input: bool
     numbered: bool
     staged: bool
     arrays: dict[str, tuple[str, tuple[int, ...]]]
+    per_step: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        told: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.per_step:
+            del told["per_step"]
+        return told
 
 
 @dataclass(frozen=True)
@@ -124,9 +136,23 @@ class Samples:
         return self._array("origin")
 
     @cached_property
-    def labels(self) -> NDArray[Any] | None:
-        """(samples,) in the dtype of their kind, or None where they are the input."""
-        return None if self.described.labels_are_input else self._array("labels")
+    def labels(self) -> dict[str, NDArray[Any]]:
+        """By output (samples,) in the dtype of their kind, or (steps,) of all; none where they are the input."""
+        if self.described.labels_are_input:
+            return {}
+        return {name: self._array(array_name(name)) for name in parts(self.described.kind)}
+
+    @cached_property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """What each label stands for, by output."""
+        return parts(self.described.classes)
+
+    def label_places(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in `labels` those of some samples are: one each, or all their steps' one after the other."""
+        if not self.described.per_step:
+            return indices
+        lengths = next(iter(self.lengths.values()))
+        return Steps(np.arange(int(lengths.sum())), lengths)[indices].values
 
     @cached_property
     def groups(self) -> NDArray[np.int32] | None:

@@ -1,5 +1,6 @@
 """`[data]` of an experiment: where samples and labels are and how they are split."""
 
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Annotated, Any, Literal
@@ -18,10 +19,13 @@ Kind = Literal["binary", "classes", "values"]
 
 SPLITS = ("train", "val", "calibration", "test")
 SAMPLES_PER_SET = 32  # where raw files have no numbers
+ONLY = ""
+"""Stands for an only output, which needs no name."""
+OUTPUT = re.compile(r"(?!loss$)[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class LabelSettings(Section, frozen=True):
-    """`[data.labels]`: where the labels are and what they mean.
+    """`[data.labels]`, or `[data.labels.NAME]` of one of several outputs: where the labels are and what they mean.
 
     Without `column` and `path` they are where the raw data shows them: a file `labels.*` beside, a column of that name,
     the folder of each class.
@@ -148,7 +152,8 @@ class DataSettings(Section, frozen=True):
         loader: "module:function" that reads files of a kind of one's own, or a table of `use` and `arguments`; see
             `deeptrain.formats`.
         reading: see `ReadingSettings`.
-        labels: see `LabelSettings`; or "input": y is x itself, as an autoencoder wants it.
+        labels: see `LabelSettings`; tables of these by the names of the model's outputs, where it has several; or
+            "input": y is x itself, as an autoencoder wants it.
         weights: column with the weight of each sample, at least 0; it is no feature.
         shape: of one sample, its product the number of its values; if absent, as the files have it, or one axis of all
             columns.
@@ -172,7 +177,7 @@ class DataSettings(Section, frozen=True):
     format: Text | None = None
     loader: Text | Use | None = None
     reading: ReadingSettings = ReadingSettings()
-    labels: LabelSettings | Literal["input"] = LabelSettings()
+    labels: LabelSettings | dict[str, LabelSettings] | Literal["input"] = LabelSettings()
     weights: Text | None = None
     shape: tuple[Positive, ...] | None = None
     dtype: Dtype | dict[str, Dtype] = "float32"
@@ -188,16 +193,23 @@ class DataSettings(Section, frozen=True):
     outside_identity = frozenset({"path"})  # the content of the raw files is an input, told by its fingerprint
 
     @property
-    def kind(self) -> Kind | None:
-        """Of the labels, as far as the settings say."""
+    def kinds(self) -> dict[str, Kind | None]:
+        """Of the labels by output, as far as the settings say; see `told`."""
         if isinstance(self.labels, str):
-            return "values"
-        return "binary" if self.labels.positives else self.labels.kind
+            return {ONLY: "values"}
+        return {name: "binary" if told.positives else told.kind for name, told in self.told.items()}
 
     @property
-    def told(self) -> LabelSettings:
-        """What is said of the labels; nothing where they are the input."""
-        return LabelSettings() if isinstance(self.labels, str) else self.labels
+    def told(self) -> dict[str, LabelSettings]:
+        """What is said of the labels of each output, in the order of their names; of an only one under `ONLY`."""
+        if isinstance(self.labels, dict):
+            return dict(sorted(self.labels.items()))
+        return {ONLY: LabelSettings() if isinstance(self.labels, str) else self.labels}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that have labels each; empty where labels are one, or the input."""
+        return tuple(self.told) if isinstance(self.labels, dict) else ()
 
     @property
     def raw(self) -> dict[str, str]:
@@ -214,17 +226,22 @@ class DataSettings(Section, frozen=True):
             yield "path", "name the raw file or directory here, or a path for each split", None
         if self.path is not None and self.splits.paths:
             yield "path", "leave it out where the splits have paths of their own", self.path
-        if self.splits.paths and self.told.path is not None:
-            yield "labels.path", "with splits from paths the labels lie beside each split's data", self.told.path
-        apart = self.told.path is not None
-        used = {"labels.column": None if apart else self.told.column, "splits.group": self.splits.group}
-        used["weights"] = self.weights
-        seen: dict[str, str] = {}
-        for key, column in used.items():
-            if column is not None and column in seen:
-                yield key, f"must be another column than {seen[column]}", column
+        used: dict[str, str] = {}
+        for name, told in self.told.items():
+            key = f"labels.{name}" if name else "labels"
+            if name and not OUTPUT.fullmatch(name):
+                yield key, "an output's name must be letters, digits and _, at most 64, and not loss", name
+            if self.splits.paths and told.path is not None:
+                yield f"{key}.path", "with splits from paths the labels lie beside each split's data", told.path
+            if name and told.column is None and told.path is None:
+                yield key, "one of several labels must say its column, or the path of its file", told.plain()
+            if told.column is not None and told.path is None:
+                used.setdefault(told.column, f"{key}.column")  # two outputs may be two views of one column
+        for key, column in (("splits.group", self.splits.group), ("weights", self.weights)):
+            if column is not None and column in used:
+                yield key, f"must be another column than {used[column]}", column
             elif column is not None:
-                seen[column] = key
+                used[column] = key
         if self.loader is not None and ":" not in Use.of(self.loader).use:
             yield "loader", "expected module:function", Use.of(self.loader).use
         if self.allow_missing and isinstance(self.dtype, str) and not self.dtype.startswith("float"):
@@ -236,7 +253,11 @@ class DataSettings(Section, frozen=True):
 
     def relevant(self) -> dict[str, Any]:
         """What decides over the bytes of the shards, besides the content of the raw files; in one spelling."""
-        labels = self.labels if isinstance(self.labels, str) else self.labels.relevant()
+        labels: Any = self.labels
+        if isinstance(labels, dict):
+            labels = {name: told.relevant() for name, told in labels.items()}
+        elif not isinstance(labels, str):
+            labels = labels.relevant()
         value = {**Section.relevant(self), "labels": labels, "splits": self.splits.relevant()}
         if isinstance(self.loader, Use) and not self.loader.arguments:
             value["loader"] = self.loader.use

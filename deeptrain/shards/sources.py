@@ -13,7 +13,7 @@ from deeptrain.formats.cells import shown
 from deeptrain.formats.data import RawData
 from deeptrain.formats.format import Format
 from deeptrain.formats.loaders import Loaded, Loader
-from deeptrain.shards.settings import DataSettings
+from deeptrain.shards.settings import ONLY, DataSettings
 
 KEYS = {"label_column": "labels.column", " group '": " splits.group '", "name it as labels": "name it as labels.path"}
 KEYS |= {name: f"reading.{name}" for name in ("label_names", "set_number")}
@@ -28,7 +28,7 @@ class Source:
         anchor: the directory that the files are named from, so that a data directory can move as a whole.
         format: what reads the raw files.
         data: the raw files.
-        labels: empty where the labels are in the raw files.
+        labels: of all outputs; empty where the labels are in the raw files.
         loaders: functions registered in this process (`@formats.loader`) that read any of them.
     """
 
@@ -58,12 +58,12 @@ def find(settings: DataSettings, base: Path) -> dict[str, Source]:
     found = {}
     for name, path in settings.raw.items():
         place = base / path
-        here = discovery.find(place, **_where(settings, base))
-        formats = (here.format, *(registry.of(file) for file in here.labels[:1]))
+        here = [discovery.find(place, **where) for where in _where(settings, base).values()]
+        apart = tuple(dict.fromkeys(file for one in here for file in one.labels))
+        formats = (here[0].format, *(registry.of(one.labels[0]) for one in here if one.labels))
         registered = tuple(one.function for one in formats if isinstance(one, Loaded) and one.function is not None)
-        found[name] = Source(
-            place if place.is_dir() else place.parent, here.format, here.files, here.labels, registered
-        )
+        anchor = place if place.is_dir() else place.parent
+        found[name] = Source(anchor, here[0].format, here[0].files, apart, registered)
     return found
 
 
@@ -80,13 +80,15 @@ def _check_apart(settings: DataSettings, base: Path) -> None:
 
 
 def open(settings: DataSettings, base: Path) -> dict[str, RawData]:
-    """The same raw data sets, opened: headers are read, samples are not.
+    """The same raw data sets, opened: headers are read, samples are not. Of several outputs' labels it knows nothing.
 
     Raises:
         DataError: for whatever headers show to be wrong.
     """
-    with _in_words_of_settings(settings):
-        return {name: _opened(settings, base, path, settings.weights) for name, path in settings.raw.items()}
+    if not settings.outputs:
+        (where,) = _where(settings, base).values()
+        return _opened(settings, base, where)
+    return _opened(settings, base, {**_of_data(settings, base), "labels": "none"})
 
 
 def numbered(raw: Mapping[str, RawData]) -> bool:
@@ -97,47 +99,68 @@ def numbered(raw: Mapping[str, RawData]) -> bool:
     )
 
 
-def _opened(settings: DataSettings, base: Path, path: str, weights: str | None) -> RawData:
+def open_labels(settings: DataSettings, base: Path) -> dict[str, dict[str, RawData]]:
+    """The same raw data sets once for each of several outputs, by its name: what is asked of them are its labels.
+
+    Raises:
+        DataError: for whatever headers show to be wrong, with the output's settings by their keys.
+    """
+    where = _where(settings, base)
+    return {output: _opened(settings, base, where[output], output) for output in settings.outputs}
+
+
+def _opened(settings: DataSettings, base: Path, where: Mapping[str, Any], output: str = ONLY) -> dict[str, RawData]:
     reading = settings.reading
-    return discovery.open(
-        base / path,
-        **_where(settings, base),
-        label_names=reading.label_names,
-        group=settings.splits.group,
-        inputs=reading.inputs,
-        ignored=(*reading.ignored, *([] if weights is None else [weights])),
-        rows=reading.rows,
-        keys=reading.keys,
-        set_number=reading.set_number,
-        features=reading.features,
-        mode=reading.mode,
-        allow_missing=settings.allow_missing,
-    )
+    columns = {told.column for told in settings.told.values() if settings.outputs and told.path is None}
+    ignored = {*reading.ignored, *columns, settings.weights} - {None, where.get("label_column")}
+    with _in_words_of_settings(settings, output):
+        return {
+            name: discovery.open(
+                base / path,
+                **where,
+                label_names=reading.label_names,
+                group=settings.splits.group,
+                inputs=reading.inputs,
+                ignored=sorted(filter(None, ignored)),
+                rows=reading.rows,
+                keys=reading.keys,
+                set_number=reading.set_number,
+                features=reading.features,
+                mode=reading.mode,
+                allow_missing=settings.allow_missing,
+            )
+            for name, path in settings.raw.items()
+        }
 
 
 @contextlib.contextmanager
-def _in_words_of_settings(settings: DataSettings) -> Iterator[None]:
+def _in_words_of_settings(settings: DataSettings, output: str) -> Iterator[None]:
     """Name settings by their keys in errors."""
     try:
         yield
     except DataError as error:
         told = str(error)
         for theirs, ours in KEYS.items():
-            told = told.replace(theirs, ours)
-        if settings.weights is not None:  # left out of the inputs like what is ignored
-            told = told.replace(f" ignored {shown(settings.weights)} is", f" weights {shown(settings.weights)} is")
+            told = told.replace(theirs, ours.replace("labels.", f"labels.{output}.") if output else ours)
+        # left out of the inputs like what is ignored
+        left_out = {f"labels.{name}.column": of.column for name, of in settings.told.items() if name}
+        for ours, column in {"weights": settings.weights, **left_out}.items():
+            if column is not None:
+                told = told.replace(f" ignored {shown(column)} is", f" {ours} {shown(column)} is")
         raise DataError(told) from error
 
 
-def _where(settings: DataSettings, base: Path) -> Mapping[str, Any]:
-    told = settings.told
-    labels: str | Path | None = "input" if settings.labels == "input" else None
-    if told.path is not None:
-        labels = base / told.path
-    return {
-        "format": settings.format,
-        "loader": settings.loader,
-        "beside": base,
-        "labels": labels,
-        "label_column": told.column,
-    }
+def _of_data(settings: DataSettings, base: Path) -> dict[str, Any]:
+    apart = [base / told.path for told in settings.told.values() if settings.outputs and told.path is not None]
+    return {"format": settings.format, "loader": settings.loader, "beside": base, "others": apart}
+
+
+def _where(settings: DataSettings, base: Path) -> dict[str, dict[str, Any]]:
+    """Where the raw files and the labels are, by output."""
+    found = {}
+    for output, told in settings.told.items():
+        labels: str | Path | None = "input" if settings.labels == "input" else None
+        if told.path is not None:
+            labels = base / told.path
+        found[output] = {**_of_data(settings, base), "labels": labels, "label_column": told.column}
+    return found

@@ -8,7 +8,8 @@ A directory of shards, `shards-IDENTITY/`, holds artifacts:
         train-00001.INPUT.blocks     the same when compressed: the compressed blocks back to back
     whole/
         data.json                    see `layout.Layout`
-        SPLIT.labels.npy             (samples,) or (samples, outputs)
+        SPLIT.labels.npy             (samples,), or of every step of sequences (steps,) of all one after the other
+        SPLIT.labels-OUTPUT.npy      the same for each of several outputs
         SPLIT.origin.npy             (samples, 3) set number, raw file number and row in it (both from 0), unsigned
         SPLIT.weights.npy            (samples,) float32, if samples have weights
         SPLIT.blocks.npy             (blocks + 1,) the first sample of each block, and at the end the number of samples
@@ -33,7 +34,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from deeptrain.files import readable_json
-from deeptrain.shards import blocks, layout, npy
+from deeptrain.shards import blocks, layout, npy, outputs
 from deeptrain.shards.layout import Compression, InputLayout, Layout, SmallArray
 
 
@@ -69,14 +70,15 @@ class SplitArrays:
     """The small arrays of a split, in the order of its samples.
 
     Attributes:
-        labels: (samples,) or (samples, outputs); None where the input is the label.
+        labels: (samples,), or (steps,) where each step has one; a mapping by output where they are of several; None
+            where the input is the label.
         origin: (samples, 3) set number, raw file number and row in it.
         checks: of its shards, in their order.
         lengths: by input that is a sequence: (samples,) steps of each sample.
         weights: (samples,) float32, or None.
     """
 
-    labels: NDArray[Any] | None
+    labels: NDArray[Any] | Mapping[str, NDArray[Any]] | None
     origin: NDArray[np.integer[Any]]
     checks: Sequence[ShardChecks]
     lengths: Mapping[str, NDArray[np.integer[Any]]] = field(default_factory=dict)
@@ -289,11 +291,16 @@ def _small_arrays(split: str, described: Layout, given: SplitArrays) -> Iterator
         raise ValueError(f"{split}: labels must be given unless the input is the label")
     if given.origin.shape != (samples, 3) or given.origin.min(initial=0) < 0:
         raise ValueError(f"{split}: origin must be {(samples, 3)} numbers of at least 0, got {given.origin.shape}")
-    for name, array in (("labels", given.labels), ("weights", given.weights), *given.lengths.items()):
+    for name, array in (("weights", given.weights), *given.lengths.items()):
         if array is not None and len(array) != samples:
             raise ValueError(f"{split}.{name}: must have {samples} rows, got {len(array)}")
-    if given.labels is not None:
-        yield f"{split}.labels", given.labels.astype(described.info.label_dtype, copy=False)
+    wanted = int(next(iter(given.lengths.values())).sum()) if described.info.per_step else samples
+    dtypes = outputs.parts(described.info.label_dtype)
+    for output, labels in outputs.parts(given.labels).items():
+        name = f"{split}.{outputs.array_name(output)}"
+        if output not in dtypes or len(labels) != wanted:
+            raise ValueError(f"{name}: must have {wanted} rows, one of {sorted(dtypes)}, got {len(labels)}")
+        yield name, labels.astype(dtypes[output], copy=False)
     yield f"{split}.origin", smallest(given.origin)
     if given.weights is not None:
         yield f"{split}.weights", given.weights.astype(np.float32, copy=False)

@@ -4,16 +4,16 @@ import difflib
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from deeptrain import user_code
 from deeptrain.errors import UserCodeError, in_one_line
-from deeptrain.loading.fed import FedInfo
-from deeptrain.metrics.metric import Kind
 from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
+from deeptrain.shards.outputs import each, parts
+from deeptrain.shards.settings import ONLY, Kind
 from deeptrain.training import keras_shapes
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
@@ -40,11 +40,17 @@ def learner(
             the model's output does not fit the labels.
     """
     with fresh_names_and_seeds(seed, training.precision):
+
+        def of_output(kind: Kind, output: str) -> Any:
+            named = training.losses.get(output, training.losses.get(ONLY))
+            return loss(named, model.outputs, kind, beside)
+
         return KerasLearner(
             _model(model, data, beside),
             optimizer(training.optimizer, training.schedule, beside),
-            loss(training.loss, model.outputs, data.kind, beside),
+            each(of_output, data.kind, {name: name for name in data.named} or ONLY),
             data.kind,
+            loss_weights=training.loss_weights,
             jit=training.jit,
             precision=training.precision,
             fit=_function(training.fit, beside),
@@ -62,7 +68,7 @@ def change(phase: PhaseSettings, model: ModelSettings, data: DataInfo, beside: P
     if phase.optimizer is not None:
         found["optimizer"] = functools.partial(optimizer, phase.optimizer, phase.schedule, beside)
     if phase.loss is not None:
-        found["loss"] = loss(phase.loss, model.outputs, data.kind, beside)
+        found["loss"] = each(lambda kind: loss(phase.loss, model.outputs, kind, beside), data.kind)
     return found
 
 
@@ -96,22 +102,45 @@ def _model(settings: ModelSettings, data: DataInfo, beside: Path | None) -> Any:
 
 
 def _check_output(name: str, shape: Any, data: DataInfo) -> None:
+    if not data.named:
+        _check_shape(name, "output", shape, data, data.kind, data.classes)
+        return
+    names = ", ".join(data.named)
+    if not isinstance(shape, Mapping):
+        raise UserCodeError(
+            f"{name}: the labels are of the outputs {names}: the model must give them by name, "
+            f"keras.Model(inputs, {{{', '.join(f'{one!r}: ...' for one in data.named)}}}), its output is {shape}"
+        )
+    if set(shape) != set(data.named):
+        without = [f"no labels for {one}" for one in sorted(set(shape) - set(data.named))]
+        without += [f"no output for the labels {one}" for one in data.named if one not in shape]
+        raise UserCodeError(
+            f"{name}: the model's outputs ({', '.join(sorted(shape))}) must be those of the labels ({names}): "
+            f"{', '.join(without)}"
+        )
+    for output in data.named:
+        kind, classes = parts(data.kind)[output], parts(data.classes)[output]
+        _check_shape(name, f"output {output}", shape[output], data, kind, classes)
+
+
+def _check_shape(name: str, which: str, shape: Any, data: DataInfo, kind: Any, classes: Any) -> None:
     given = (
         list(shape)[1:]
         if isinstance(shape, tuple | list) and all(not isinstance(s, tuple | list) for s in shape)
         else None
     )
-    fitting = [[data.outputs]] if data.kind == "classes" else [[1], []]
-    what = f"{len(data.classes)} classes" if data.kind == "classes" else f"{data.kind} labels"
+    fitting: list[list[int | None]] = [[len(classes)]] if kind == "classes" else [[1], []]
+    what = f"{len(classes)} classes" if kind == "classes" else f"{kind} labels"
     what += ", one a sample"
     if data.labels_are_input:
         fitting, what = [list(data.shape)], "labels that are the input"
-    elif isinstance(data, FedInfo) and data.per_step:
-        fitting = [[*data.shape[:1], *one] for one in fitting]
+    elif data.per_step:
+        steps = dict.fromkeys(one.shape[0] for one in data.inputs)  # of which only sequences' are those of the window
+        fitting = [[size, *one] for size in steps for one in fitting]
         what = what.replace("a sample", "a step")
     if given not in fitting:
         raise UserCodeError(
-            f"{name}: the model's output does not fit the labels: {what} need an output of shape "
+            f"{name}: the model's {which} does not fit the labels: {what} need an output of shape "
             f"{[None, *fitting[0]]}, got {shape}"
         )
 

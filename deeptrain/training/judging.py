@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deeptrain.errors import TrainingError
-from deeptrain.loading.arrays import Arrays, mapped
+from deeptrain.loading.arrays import Arrays, joined, mapped
 from deeptrain.loading.feed import Feed, Group
 from deeptrain.training.learner import Learner
 
@@ -32,15 +31,18 @@ Told = Callable[[str, Judged | None], None]
 """Told of each stage of a validation, and with the end of an iteration what was judged."""
 
 
-def evaluate(learner: Learner, feed: Feed, told: Told) -> tuple[float, np.ndarray]:
-    """The mean loss over all labels, and the outputs for all samples as `feed.labels` orders them.
+def evaluate(learner: Learner, feed: Feed, told: Told) -> tuple[dict[str, float], Arrays]:
+    """The mean loss over all labels as "loss", and the outputs for all samples as `feed.labels` orders them.
+
+    Of several outputs the loss of each as "NAME.loss" too, and the outputs by name.
 
     Args:
         learner: changes nothing that training sees.
         feed: of a split that is not shuffled.
         told: of every batch and iteration.
     """
-    losses, counts, outputs = [], [], []
+    losses: list[Mapping[str, float]] = []
+    counts, outputs = [], []
     for number in range(len(feed)):
         parts = []
         told("validation_batch_begin", None)
@@ -49,23 +51,24 @@ def evaluate(learner: Learner, feed: Feed, told: Told) -> tuple[float, np.ndarra
                 told("validation_iteration_begin", None)
                 x, y, weights, mask = _one(group)
                 loss, output = learner.evaluate(x, y, weights=weights, mask=mask)
-                losses.append(loss)
+                losses.append(loss if isinstance(loss, Mapping) else {"loss": loss})
                 counts.append(int(group.counted[0]))
-                parts.append(_array(output))
-                told("validation_iteration_end", Judged(number, group, loss, output))
+                parts.append(output)
+                told("validation_iteration_end", Judged(number, group, losses[-1]["loss"], output))
         outputs.append(feed.combined(number, parts))
         told("validation_batch_end", None)
-    return float(np.average(losses, weights=counts)), np.concatenate(outputs)
+    means = {name: float(np.average([loss[name] for loss in losses], weights=counts)) for name in losses[0]}
+    return means, joined(outputs)
 
 
-def predict(learner: Learner, feed: Feed) -> np.ndarray:
+def predict(learner: Learner, feed: Feed) -> Arrays:
     """Raw outputs for all samples as `feed.labels` orders them: (samples, ...), or (steps, ...) of all of them."""
     outputs = []
     for number in range(len(feed)):
         with learner.sequence():
-            parts = [_array(learner.predict(x, mask=mask)) for x, _, _, mask in map(_one, feed.judged(number))]
+            parts = [learner.predict(x, mask=mask) for x, _, _, mask in map(_one, feed.judged(number))]
         outputs.append(feed.combined(number, parts))
-    return np.concatenate(outputs)
+    return joined(outputs)
 
 
 def _one(group: Group) -> tuple[Arrays, Arrays, np.ndarray | None, Arrays | None]:
@@ -77,12 +80,3 @@ def _one(group: Group) -> tuple[Arrays, Arrays, np.ndarray | None, Arrays | None
 
 def _first(array: np.ndarray) -> np.ndarray:
     return np.asarray(array[0])
-
-
-def _array(output: Arrays) -> np.ndarray:
-    if isinstance(output, Mapping):
-        raise TrainingError(
-            f"a model with several outputs ({', '.join(output)}) can be fit, but not yet judged: train it without "
-            "validation, or give it one output"
-        )
-    return output

@@ -41,8 +41,9 @@ class KerasLearner:
         model: Any,
         optimizer: Any,
         loss: Callable[..., Any] | Mapping[str, Any],
-        kind: Kind,
+        kind: Kind | Mapping[str, Kind],
         *,
+        loss_weights: Mapping[str, float] | None = None,
         jit: bool = False,
         precision: str = "float32",
         fit: Callable[..., Any] | None = None,
@@ -55,6 +56,7 @@ class KerasLearner:
             optimizer: a `keras.optimizers.Optimizer`, not yet built.
             loss: a `keras.losses.Loss`; of several outputs one for all, or one for each by its name.
             kind: of the task; labels that are no class numbers are fed as floats of the output's shape.
+            loss_weights: what the loss of each of several outputs is multiplied with in their sum; 1 for others.
             jit: whether XLA compiles each iteration; changes bits.
             precision: Keras' dtype policy, the one the model was built with; "mixed_float16" scales the loss, and
                 halves the scale when a gradient is not finite, which skips the update.
@@ -74,6 +76,7 @@ class KerasLearner:
         # Created before any trace: a layer that draws from it would otherwise keep its seed inside the graph.
         self._global_seeds = global_seed_generator()
         self._kind = kind
+        self._loss_weights = dict(loss_weights or {})
         self._jit = jit
         self._precision = precision
         self._own_fit, self._own_evaluate = fit, evaluate
@@ -139,10 +142,11 @@ class KerasLearner:
 
     def evaluate(
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
-    ) -> tuple[float, Arrays]:
+    ) -> tuple[float | Mapping[str, float], Arrays]:
         """Loss and outputs of a batch: see `Learner.evaluate`."""
-        loss, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
-        return float(loss.numpy()), mapped(np.asarray, outputs)
+        told, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
+        losses = {name: float(loss.numpy()) for name, loss in told.items()}
+        return losses if len(losses) > 1 else losses["loss"], mapped(np.asarray, outputs)
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:
         """Raw outputs of a batch: see `Learner.predict`."""
@@ -374,18 +378,24 @@ class KerasLearner:
         trained = self.model.trainable_variables
         with self._tf.GradientTape() as tape:
             outputs = self._outputs(batch, training=True)
-            loss = self._loss(batch, outputs, training=True)
-            scaled = self.optimizer.scale_loss(loss)
+            losses = self._losses(batch, outputs, training=True)
+            scaled = self.optimizer.scale_loss(losses["loss"])
         self.optimizer.apply(tape.gradient(scaled, trained), trained)
-        return {"loss": self._tf.cast(loss, self._tf.float32)}, outputs
+        return {name: self._tf.cast(loss, self._tf.float32) for name, loss in losses.items()}, outputs
 
     def _structure(self, iteration: Callable[..., Any], one: Any) -> Any:
         """Names, shapes and dtypes of what an iteration tells; of Keras' way the forward pass is enough to know."""
         tf = self._tf
         if self._own_step() is None:
-            iteration = lambda one: ({"loss": tf.constant(0.0)}, self._outputs(_given(one), training=True))  # noqa: E731
+            iteration = self._names_and_outputs
         found = tf.function(iteration, autograph=False).get_concrete_function(one)
         return tf.nest.map_structure(lambda part: tf.TensorSpec(part.shape, part.dtype), found.structured_outputs)
+
+    def _names_and_outputs(self, one: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """What `_keras_step` tells, with zeros for losses."""
+        outputs = self._outputs(_given(one), training=True)
+        names = [f"{name}.loss" for name in outputs] if isinstance(outputs, Mapping) else []
+        return {name: self._tf.constant(0.0) for name in ["loss", *names]}, outputs
 
     def _run(self, parts: Mapping[str, Any]) -> Any:
         """A forward pass, with the loss where there are labels, that changes nothing but states being followed."""
@@ -403,14 +413,15 @@ class KerasLearner:
         def run(given: Any) -> Any:
             batch = _given(given)
             if "y" in given and self._own_evaluate is not None:
-                return self._own_evaluate(self.model, self._loss_given, batch)
+                loss, outputs = self._own_evaluate(self.model, self._loss_given, batch)
+                return {"loss": loss}, outputs
             outputs = self._outputs(batch, training=False)
             if "y" not in given:
                 return outputs
             if own_loss is None:
-                return self._loss(batch, outputs, training=False), outputs
+                return self._losses(batch, outputs, training=False), outputs
             keras_step.reset_metrics(self.model)
-            return own_loss(batch), outputs
+            return {"loss": own_loss(batch)}, outputs
 
         specification = _map(lambda part: tf.TensorSpec(part.shape, part.dtype), parts)
         with as_when_built(self._global_seeds, self._precision):
@@ -460,17 +471,23 @@ class KerasLearner:
         # Without the mask that Keras hangs on them: padding is in the weights already, and would count twice.
         return self._tf.nest.map_structure(self._tf.identity, outputs)
 
-    def _loss(self, batch: Given, outputs: Any, *, training: bool) -> Any:
+    def _losses(self, batch: Given, outputs: Any, *, training: bool) -> dict[str, Any]:
+        """The loss that is trained on, and of several outputs the loss of each, as "NAME.loss"."""
         if isinstance(outputs, Mapping):
             # Not by Keras: it keeps means of several losses in variables that no checkpoint holds.
-            parts = [
-                self._loss_of(name)(batch.y[name], outputs[name], sample_weight=batch.weights)
+            parts = {
+                name: self._loss_of(name)(batch.y[name], outputs[name], sample_weight=batch.weights)
                 for name in sorted(outputs)
+            }
+            weighted = [
+                part * self._loss_weights[name] if name in self._loss_weights else part for name, part in parts.items()
             ]
-            return self._tf.add_n([*parts, *map(self._tf.reduce_sum, self.model.losses)])
-        return self.model.compute_loss(
+            loss = self._tf.add_n([*weighted, *map(self._tf.reduce_sum, self.model.losses)])
+            return {"loss": loss, **{f"{name}.loss": part for name, part in parts.items()}}
+        loss = self.model.compute_loss(
             x=batch.x, y=batch.y, y_pred=outputs, sample_weight=batch.weights, training=training
         )
+        return {"loss": loss}
 
     def _loss_of(self, output: str) -> Any:
         import keras

@@ -18,7 +18,8 @@ class Fitted:
         losses: (iterations,) float32, each before its update.
         outputs: (iterations, batch, ...) of the same, by name where there are several; None where a step of the user's
             own does not tell them.
-        metrics: by name, (iterations,) float32: what such a step told beside its loss, each of its iteration alone.
+        metrics: by name, (iterations,) float32: what such a step told beside its loss, each of its iteration alone; of
+            several outputs the loss of each, as "NAME.loss".
     """
 
     losses: np.ndarray
@@ -55,8 +56,11 @@ class Learner(Protocol):
 
     def evaluate(
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
-    ) -> tuple[float, Arrays]:
-        """The loss of a batch and the outputs for it; changes nothing that training sees."""
+    ) -> tuple[float | Mapping[str, float], Arrays]:
+        """The loss of a batch, or its losses as `fit` names them, and the outputs for it.
+
+        Changes nothing that training sees.
+        """
         ...
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:

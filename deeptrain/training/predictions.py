@@ -2,12 +2,13 @@
 
 `predictions.json` tells epoch, kind of task, kind of outputs, splits, and the model's summary; for each split
 `SPLIT.outputs.npy` holds the raw outputs as the model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each:
-one a sample, or one a step of all samples where every step has a label. What is predicted for a sequence is the mean
-over its windows.
+one a sample, or one a step of all samples where every step has a label. Of several outputs there is a
+`SPLIT.outputs-NAME.npy` and a `SPLIT.labels-NAME.npy` each. What is predicted for a sequence is the mean over its
+windows.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from deeptrain.errors import ArtifactError
 from deeptrain.introspection.model import ModelDescription
 from deeptrain.loading.feed import Feed
 from deeptrain.metrics.metric import Kind
+from deeptrain.shards.outputs import each, parts
+from deeptrain.shards.settings import ONLY
 from deeptrain.store.artifact import Artifact, Writer
 from deeptrain.training import judging
 from deeptrain.training.learner import Learner
@@ -48,9 +51,9 @@ def write(
     splits: Mapping[str, Feed],
     *,
     epoch: int,
-    kind: Kind,
+    kind: Kind | Mapping[str, Kind],
     outputs: OutputKind,
-    classes: Iterable[str],
+    classes: Sequence[str] | Mapping[str, Sequence[str]],
     model: ModelDescription,
 ) -> None:
     """Predict splits and write what came out.
@@ -60,15 +63,16 @@ def write(
         learner: standing at the end of `epoch`.
         splits: their data, as it is fed.
         epoch: whose model it is.
-        kind: of the task.
+        kind: of the task, by output where there are several.
         outputs: what the model's outputs are.
-        classes: names of the classes, for readers.
+        classes: names of the classes, for readers, likewise.
         model: what the model is, for the report.
     """
     for name, feed in splits.items():
         labels = feed.labels
-        writer.write(f"{name}.outputs.npy", _encode(judging.predict(learner, feed)))
-        writer.write(f"{name}.labels.npy", _encode(labels))
+        for what, given in (("outputs", judging.predict(learner, feed)), ("labels", labels)):
+            for output, array in parts(given).items():
+                writer.write(_file(name, what, output), _encode(array))
         writer.write(f"{name}.sets.npy", _encode(feed.label_sets))
     writer.json(
         INDEX,
@@ -76,7 +80,7 @@ def write(
             "epoch": epoch,
             "kind": kind,
             "outputs": outputs,
-            "classes": list(classes),
+            "classes": each(list, classes),
             "splits": {name: len(feed.label_sets) for name, feed in splits.items()},
             "model": {"summary": model.summary, "parameters": model.parameters},
         },
@@ -91,21 +95,32 @@ def index(artifact: Artifact) -> dict[str, Any]:
     return value
 
 
-def read(artifact: Artifact, split: str) -> SplitPredictions:
+def read(artifact: Artifact, split: str, output: str = ONLY) -> SplitPredictions:
     """The predictions of a split, every byte checked.
+
+    Args:
+        artifact: the predictions.
+        split: one that was predicted.
+        output: one of several, by its name.
 
     Raises:
         ArtifactError: when they are not there or damaged.
     """
     told = index(artifact)
-    outputs, labels, sets = (_decode(artifact, f"{split}.{part}.npy") for part in ("outputs", "labels", "sets"))
+    kinds = parts(told["kind"])
+    if output not in kinds:
+        there = ", ".join(kinds) if ONLY not in kinds else "one, without a name"
+        raise ArtifactError(f"{artifact.directory}: has no output {output!r}; there are {there}")
+    outputs, labels = (_decode(artifact, _file(split, what, output)) for what in ("outputs", "labels"))
+    sets = _decode(artifact, f"{split}.sets.npy")
     if not len(outputs) == len(labels) == len(sets):
         raise ArtifactError(f"{artifact.directory}: outputs, labels and sets of {split} are not equally many")
-    return SplitPredictions(outputs, _values(outputs, labels, told), labels, sets)
+    values: Any = as_labels(interpret(outputs, kinds[output], told["outputs"]), labels, kinds[output])
+    return SplitPredictions(outputs, values, labels, sets)
 
 
-def _values(outputs: np.ndarray, labels: np.ndarray, told: Mapping[str, Any]) -> np.ndarray:
-    return as_labels(interpret(outputs, told["kind"], told["outputs"]), labels, told["kind"])
+def _file(split: str, what: str, output: str) -> str:
+    return f"{split}.{what}-{output}.npy" if output else f"{split}.{what}.npy"
 
 
 def _encode(array: np.ndarray) -> bytes:

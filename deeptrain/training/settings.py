@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Meta
 
 from deeptrain.loading.settings import WindowSettings
-from deeptrain.metrics import names
+from deeptrain.metrics import of_output
 from deeptrain.metrics.settings import MetricUse
 from deeptrain.settings import Section, Use
+from deeptrain.shards.settings import ONLY
 from deeptrain.training.frequency import Every
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -160,10 +161,12 @@ class TrainingSettings(Section, frozen=True):
         optimizer: a name from `keras.optimizers` or "module:name"; its arguments hold the learning rate.
         schedule: a learning-rate schedule from `keras.optimizers.schedules` or "module:name"; one that depends on the
             total number of steps is told it in its own arguments, since `epochs` may grow.
-        loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels.
+        loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels; of several outputs a
+            table of these by the outputs' names, or one for all.
+        loss_weights: what the loss of each of several outputs counts for in their sum; 1 for those that are not named.
         metrics: names of metrics, tables of a name and arguments, or functions of (y_true, y_pred[, sample_weight][,
             threshold]) as "module:name"; computed over the whole validation split, and over the epoch's batches where
-            they are made of counts.
+            they are made of counts. Of one of several outputs "OUTPUT.METRIC", or a table with `output`.
         key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
         callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
         validate: how often the validation split is judged, beside the end of each epoch that `epochs` names; by default
@@ -195,14 +198,21 @@ class TrainingSettings(Section, frozen=True):
     outside_identity: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "autosave_seconds", "keep_every", "epochs_per_task", "superbatch_bytes"}
     )
-    without_effect: ClassVar[dict[str, Any]] = {"jit": False, "precision": "float32", "fit": None, "evaluate": None}
+    without_effect: ClassVar[dict[str, Any]] = {
+        "jit": False,
+        "precision": "float32",
+        "fit": None,
+        "evaluate": None,
+        "loss_weights": None,
+    }
     """Settings that are in the identity only where they differ from these."""
 
     epochs: Positive
     batch_size: Positive = 32
     optimizer: str | Use = "adam"
     schedule: Use | None = None
-    loss: str | Use | None = None
+    loss: str | Use | dict[str, str | Use] | None = None
+    loss_weights: dict[str, Annotated[float, Meta(ge=0)]] | None = None
     metrics: tuple[str | MetricUse, ...] = ()
     key_metric: str = "loss"
     callbacks: tuple[str | CallbackUse, ...] = ()
@@ -227,10 +237,10 @@ class TrainingSettings(Section, frozen=True):
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """Metrics are known and named once, and the key metric is one of them."""
-        for rule, value in names.mistakes(self.metrics):
+        for rule, value in of_output.mistakes(self.metrics):
             yield "metrics", rule, value
-        if self.key_metric != "loss" and names.answering(self.key_metric, self.metrics) is None:
-            known = ", ".join(names.called(named) or Use.of(named).use for named in self.metrics)
+        if self.key_metric != "loss" and of_output.answering(self.key_metric, self.metrics) is None:
+            known = ", ".join(of_output.called(named) or Use.of(named).use for named in self.metrics)
             yield "key_metric", f"expected loss or one of metrics ({known or 'none'})", self.key_metric
         for number, phase in enumerate(self.phases, 1):
             if phase.epoch in {other.epoch for other in self.phases[: number - 1]}:
@@ -261,8 +271,10 @@ class TrainingSettings(Section, frozen=True):
         for key in ("fit", "evaluate"):
             if key in value:
                 value[key] = Use.of(getattr(self, key)).plain()
-        for key in ("optimizer", "loss"):
-            value[key] = None if getattr(self, key) is None else Use.of(getattr(self, key)).plain()
+        value["optimizer"] = Use.of(self.optimizer).plain()
+        value["loss"] = {name: Use.of(loss).plain() for name, loss in self.losses.items()} or None
+        if ONLY in self.losses:
+            value["loss"] = value["loss"][ONLY]
         callbacks = [CallbackUse.of(named) for named in self.callbacks]
         value["callbacks"] = [use.plain() for use in callbacks if use.use not in WATCHING]
         value["preprocessors"] = [Use.of(named).plain() for named in self.preprocessors]
@@ -272,18 +284,26 @@ class TrainingSettings(Section, frozen=True):
         value["validate"] = self.validate.given
         if value["validate"] == {"epochs": 1}:
             del value["validate"]
-        value["metrics"] = [names.plain(named) for named in self.metrics]
+        value["metrics"] = [of_output.plain(named) for named in self.metrics]
         return {**value, "key_metric": self.key}
 
     @property
     def key(self) -> str:
         """What results call the key metric."""
-        return names.answering(self.key_metric, self.metrics) or self.key_metric
+        return of_output.answering(self.key_metric, self.metrics) or self.key_metric
 
     @property
-    def judge(self) -> str | MetricUse | None:
+    def losses(self) -> dict[str, str | Use]:
+        """The loss that was asked for, under `ONLY`, or the losses by output; empty where the labels tell it."""
+        if isinstance(self.loss, dict):
+            return self.loss
+        return {} if self.loss is None else {ONLY: self.loss}
+
+    @property
+    def judge(self) -> str | Use | None:
         """The key metric as it is named; None when it is the loss."""
-        return next((named for named in self.metrics if names.called(named) == self.key), None)
+        found = (named for named in self.metrics if of_output.called(named) == self.key)
+        return next((of_output.split(named)[1] for named in found), None)
 
     def order_of(self, numbered: bool) -> Literal["sets", "blocks", "samples", "none"]:
         """The order that was asked for, or the one that fits the data.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import Interrupted, SettingsError, TrainingError
+from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Feed, Group
@@ -18,6 +19,7 @@ from deeptrain.loading.preprocessing import remembering
 from deeptrain.metrics import chosen
 from deeptrain.metrics.chosen import Named
 from deeptrain.metrics.metric import Kind, Metric
+from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training import keras_metric, signals, validation
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.callbacks.naming import named
@@ -84,9 +86,9 @@ class Trainer:
         val_data: Feed | Batches | None = None,
         *,
         epochs: int = 1,
-        kind: Kind | None = None,
+        kind: Kind | Mapping[str, Kind] | None = None,
         outputs: OutputKind = "probabilities",
-        metrics: Sequence[Named] = (),
+        metrics: Sequence[Named | MetricOfOutput] = (),
         key_metric: str = "loss",
         callbacks: Sequence[Any] | Mapping[str, Any] = (),
         phases: Sequence[Phase] = (),
@@ -104,7 +106,7 @@ class Trainer:
             train_data: what it is fit on; batches, or windows of sequences.
             val_data: what it is validated on; without it the key metric is of the training batches.
             epochs: how many `train` trains; may be raised later.
-            kind: of the task; by default that of the data.
+            kind: of the task, by output where there are several; by default that of the data.
             outputs: what the model's outputs are.
             metrics: computed for each validation: names, metrics, or functions of (y_true, y_pred[, sample_weight][,
                 threshold]).
@@ -129,7 +131,7 @@ class Trainer:
         self._gone: list[Phase] = []
         self._take(1)
         self.epochs = epochs
-        self.kind: Kind = kind or self.train_data.split.info.kind
+        self.kind: Kind | Mapping[str, Kind] = kind or self.train_data.split.info.kind
         self.outputs: OutputKind = outputs
         self.metrics, self.key_metric, self.maximize = _metrics(metrics, key_metric, self.kind)
         if validate.seconds is not None:
@@ -736,13 +738,16 @@ class Trainer:
         return min([self._pace.size, *(limit for limit in limits if limit is not None)])
 
     def _tallied(self, group: Group, fitted: Fitted) -> Tally:
-        tally, losses, outputs, y = self._record.kept.tally, fitted.losses, fitted.outputs, group.y
-        if outputs is None or isinstance(outputs, Mapping) or isinstance(y, Mapping):
-            # What is right or wrong is only asked of one output.
-            nothing = np.zeros((len(losses), int(group.counted[0])))
-            return tally.plus(losses, nothing, nothing, "values", group.real)
+        tally, y, outputs = self._record.kept.tally, group.y, fitted.outputs
+        told: Arrays = fitted.losses
+        if isinstance(y, Mapping) and all(f"{name}.loss" in fitted.metrics for name in y):
+            told = {"loss": fitted.losses, **fitted.metrics}
+        if outputs is None or isinstance(outputs, Mapping) != isinstance(told, Mapping):
+            # A step of the user's own may tell no outputs, or no loss of each.
+            nothing = np.zeros((len(fitted.losses), int(group.counted[0])))
+            return tally.plus(fitted.losses, nothing, nothing, "values", group.real)
         said = interpret(outputs, self.kind, self.outputs)
-        return tally.plus(losses, y, said, self.kind, group.real, self.threshold)
+        return tally.plus(told, y, said, self.kind, group.real, self.threshold)
 
     def _preprocessing(self) -> dict[str, dict[str, Any]]:
         """What preprocessors keep, as a checkpoint holds it."""
@@ -921,16 +926,25 @@ class _Paused(Exception):
     """Training was paused."""
 
 
-def _metrics(given: Sequence[Named], key_metric: str, kind: Kind) -> tuple[tuple[Metric, ...], str, bool]:
+def _metrics(
+    given: Sequence[Named | MetricOfOutput], key_metric: str, kind: Kind | Mapping[str, Kind]
+) -> tuple[tuple[Metric | MetricOfOutput, ...], str, bool]:
     """The metrics, the key metric's own name, and whether more of it is better."""
-    found = chosen.of(given, kind, framework=keras_metric.function_of)
+    found: list[Metric | MetricOfOutput] = [one for one in given if isinstance(one, MetricOfOutput)]
+    found = found or list(_chosen(given, kind))
     if key_metric == "loss":
-        return found, key_metric, False
-    known = {name: metric for metric in found for name in (metric.name, *metric.aliases)}
-    if key_metric in known:
-        return found, known[key_metric].name, known[key_metric].maximize
-    key = chosen.of([key_metric], kind, framework=keras_metric.function_of)[0]
-    return (*found, key), key.name, key.maximize
+        return tuple(found), key_metric, False
+    known = {name: metric for metric in found for name in (metric.name, *getattr(metric, "aliases", ()))}
+    if key_metric not in known:
+        found += _chosen([key_metric], kind)
+    key = known.get(key_metric, found[-1])
+    return tuple(found), key.name, key.maximize
+
+
+def _chosen(
+    given: Sequence[Named | MetricOfOutput], kind: Kind | Mapping[str, Kind]
+) -> Sequence[Metric | MetricOfOutput]:
+    return chosen.of(given, kind, framework=keras_metric.function_of)
 
 
 def _feed(data: Feed | Batches) -> Feed:

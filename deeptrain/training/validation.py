@@ -1,13 +1,16 @@
 """A validation: the loss, every metric and the predictions of a split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from deeptrain.errors import TrainingError
+from deeptrain.loading import arrays
 from deeptrain.loading.feed import Feed
 from deeptrain.metrics.metric import Kind, Metric
+from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training import judging
 from deeptrain.training.judging import Told
 from deeptrain.training.learner import Learner
@@ -16,7 +19,7 @@ from deeptrain.training.outputs import OutputKind, as_labels, interpret
 
 @dataclass(frozen=True)
 class Validated:
-    """What a validation found.
+    """What a validation found; labels and outputs by name where there are several outputs.
 
     Attributes:
         metrics: "loss" and the metrics by name.
@@ -26,17 +29,17 @@ class Validated:
     """
 
     metrics: dict[str, float]
-    labels: np.ndarray
-    outputs: np.ndarray
+    labels: Any
+    outputs: Any
     sets: np.ndarray
 
 
 def validate(
     learner: Learner,
     data: Feed,
-    kind: Kind,
+    kind: Kind | Mapping[str, Kind],
     outputs: OutputKind,
-    metrics: Sequence[Metric],
+    metrics: Sequence[Metric | MetricOfOutput],
     threshold: float,
     told: Told,
 ) -> Validated:
@@ -45,7 +48,7 @@ def validate(
     Args:
         learner: what is judged.
         data: the split.
-        kind: of the task.
+        kind: of the task, by output where there are several.
         outputs: what the model's outputs are.
         metrics: computed over the whole split.
         threshold: from which probability on a sample counts as positive.
@@ -54,14 +57,14 @@ def validate(
     Raises:
         TrainingError: when outputs or the loss are not finite.
     """
-    loss, raw = judging.evaluate(learner, data, told)
+    found, raw = judging.evaluate(learner, data, told)
     probabilities = interpret(raw, kind, outputs)
-    if not (np.isfinite(probabilities).all() and np.isfinite(loss)):
+    if not (arrays.finite(probabilities) and np.isfinite(found["loss"])):
         raise TrainingError(
             f"the model's outputs for the {data.split.name} split, or its loss, are not finite: training stops and the "
             "last good checkpoint stays"
         )
-    labels = data.labels
-    said = as_labels(probabilities, labels, kind)
-    found = {"loss": loss} | {metric.name: metric(labels, said, threshold=threshold) for metric in metrics}
+    labels: Any = data.labels
+    said: Any = as_labels(probabilities, labels, kind)
+    found = found | {metric.name: metric(labels, said, threshold=threshold) for metric in metrics}
     return Validated(found, labels, said, data.label_sets)

@@ -13,7 +13,11 @@ from deeptrain.files import write_file
 from pipelines.cells import printable
 
 if TYPE_CHECKING:  # to see what commands there are must not load NumPy
+    from collections.abc import Iterable
+
     import numpy as np
+
+    from deeptrain.shards.info import DataInfo
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,32 +49,23 @@ def run(asked: argparse.Namespace) -> None:
         DeeptrainError: when the run or the files cannot be used.
     """
     from deeptrain import predictor
+    from deeptrain.shards import outputs
 
     if asked.out is not None and not asked.out.parent.is_dir():
         raise DataError(f"--out {asked.out}: the directory {asked.out.parent} does not exist")
     loaded = deeptrain.load(asked.run_directory, asked.epoch, asked.experiment)
     x = predictor.samples(loaded, asked.path, asked.format)
     values = loaded.probabilities(x)
+    decisions = loaded.decided(values)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = loaded.data.classes
-    if loaded.data.kind == "binary":
-        writer.writerow(["sample", "probability", "decision", "class"])
-        decisions = values > loaded.threshold
-        rows = (
-            [i, repr(float(p)), int(d), names[int(d)]] for i, (p, d) in enumerate(zip(values, decisions, strict=True))
-        )
-    elif loaded.data.kind == "classes":
-        writer.writerow(["sample", *(f"probability {name}" for name in names), "class"])
-        rows = ([i, *(repr(float(p)) for p in row), names[int(row.argmax())]] for i, row in enumerate(values))
-    else:
-        table = _one_row_a_sample(values, x)
-        columns = loaded.data.columns
-        numbered = map(str, range(table.shape[1]))
-        several = [f"value {name}" for name in (columns if len(columns) == table.shape[1] else numbered)]
-        writer.writerow(["sample", *(several if len(several) > 1 else ["value"])])
-        rows = ([i, *(repr(float(value)) for value in row)] for i, row in enumerate(table))
-    writer.writerows(rows)
+    by_output = outputs.parts(values)
+    tables = [
+        _columns(output, x, its, outputs.parts(decisions)[output], loaded.data) for output, its in by_output.items()
+    ]
+    writer.writerow(["sample", *(name for header, _ in tables for name in header)])
+    side_by_side = zip(*(rows for _, rows in tables), strict=True)
+    writer.writerows([i, *(cell for row in found for cell in row)] for i, found in enumerate(side_by_side))
     data = text.getvalue()
     if asked.out is None:
         if sys.stdout.isatty():  # the names of classes are what raw files held
@@ -79,7 +74,34 @@ def run(asked: argparse.Namespace) -> None:
         return
     write_file(asked.out, data.encode())
     told = "" if loaded.threshold is None else f", threshold {loaded.threshold:.6g} ({loaded.threshold_source})"
-    sys.stdout.write(f"{len(values)} samples scored with epoch {loaded.epoch}{told}: {asked.out}\n")
+    sys.stdout.write(
+        f"{len(next(iter(by_output.values())))} samples scored with epoch {loaded.epoch}{told}: {asked.out}\n"
+    )
+
+
+def _columns(
+    output: str, x: Any, values: "np.ndarray", decisions: "np.ndarray", data: "DataInfo"
+) -> tuple[list[str], "Iterable[list[Any]]"]:
+    """Header and rows of the columns of an output, with its name in front where there are several."""
+    from deeptrain.shards import outputs
+
+    kind, names = outputs.parts(data.kind)[output], outputs.parts(data.classes)[output]
+    table = _one_row_a_sample(values, x)
+    if kind == "binary":
+        header = ["probability", "decision", "class"]
+        rows: Iterable[list[Any]] = (
+            [repr(float(p)), int(d), names[int(d)]] for p, d in zip(table[:, 0], decisions, strict=True)
+        )
+    elif kind == "classes":
+        header = [*(f"probability {name}" for name in names), "class"]
+        rows = ([*(repr(float(p)) for p in row), names[int(d)]] for row, d in zip(table, decisions, strict=True))
+    else:
+        columns = data.columns
+        numbered = map(str, range(table.shape[1]))
+        several = [f"value {name}" for name in (columns if len(columns) == table.shape[1] else numbered)]
+        header = several if len(several) > 1 else ["value"]
+        rows = ([repr(float(value)) for value in row] for row in table)
+    return [f"{output} {name}" if output else name for name in header], rows
 
 
 def _one_row_a_sample(values: "np.ndarray", x: Any) -> "np.ndarray":

@@ -69,10 +69,12 @@ def test_raw_data_must_be_somewhere(tools):
 
 
 def test_the_kind_of_labels_is_known_from_what_was_said(tools):
-    assert tools.settings(labels="input").kind == "values"
-    assert tools.settings(labels={"positive": 1}).kind == "binary"
-    assert tools.settings(labels={"kind": "classes"}).kind == "classes"
-    assert tools.settings().kind is None
+    assert tools.settings(labels="input").kinds == {"": "values"}
+    assert tools.settings(labels={"positive": 1}).kinds == {"": "binary"}
+    assert tools.settings(labels={"kind": "classes"}).kinds == {"": "classes"}
+    assert tools.settings().kinds == {"": None}
+    several = {"b": {"column": "n", "kind": "values"}, "a": {"column": "y", "positive": 1}}
+    assert list(tools.settings(labels=several).kinds.items()) == [("a", "binary"), ("b", "values")]
 
 
 def test_tenths_add_up_to_one_as_they_are_written(tools):

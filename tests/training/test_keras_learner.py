@@ -357,14 +357,18 @@ def test_several_inputs_and_outputs_go_by_name_and_fuse_and_resume_exactly() -> 
         return {name: array[first:last] for name, array in arrays.items()}
 
     single, fused = make(), make()
-    losses = [single.fit(part(x, i, i + 1), part(y, i, i + 1), mask=part(mask, i, i + 1)).losses for i in range(6)]
+    single_fits = [single.fit(part(x, i, i + 1), part(y, i, i + 1), mask=part(mask, i, i + 1)) for i in range(6)]
     both = fused.fit(x, y, mask=mask)
-    np.testing.assert_array_equal(np.concatenate(losses), both.losses)
+    np.testing.assert_array_equal(np.concatenate([one.losses for one in single_fits]), both.losses)
+    assert set(both.metrics) == {"which.loss", "yes.loss"}
+    for name, told in both.metrics.items():
+        np.testing.assert_array_equal(np.concatenate([one.metrics[name] for one in single_fits]), told)
+    np.testing.assert_allclose(both.metrics["which.loss"] + both.metrics["yes.loss"], both.losses, rtol=1e-6)
     assert isinstance(both.outputs, dict)
     assert {name: value.shape for name, value in both.outputs.items()} == {"yes": (6, 4, 1), "which": (6, 4, 3)}
     assert_same(copied(single), copied(fused))
     first = {name: array[0] for name, array in x.items()}
     loss, judged = fused.evaluate(first, {name: array[0] for name, array in y.items()})
-    assert np.isfinite(loss)
+    assert loss["loss"] == pytest.approx(loss["which.loss"] + loss["yes.loss"])
     np.testing.assert_array_equal(judged["which"], fused.predict(first)["which"])
     assert_same(copied(single), copied(fused))

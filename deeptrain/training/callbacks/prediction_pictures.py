@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deeptrain.errors import SettingsError
 from deeptrain.training.callbacks import drawing
 from deeptrain.training.callbacks.files_beside import FilesBeside
 from deeptrain.training.frequency import Every
@@ -43,6 +44,8 @@ class PredictionPictures:
         """Draw."""
         if trainer.validated is None:
             return
+        if not isinstance(trainer.kind, str):
+            raise SettingsError(f"prediction_pictures: expected one output, there are {', '.join(trainer.kind)}")
         when = f"after {trainer.position.iteration:,} iterations"
         draw = {"binary": _binary, "classes": _classes, "values": _values}[trainer.kind]
         self.picture = draw(trainer.validated, trainer.threshold, when)
