@@ -173,7 +173,7 @@ def test_the_documented_example_runs_as_it_stands(tmp_path: Path, monkeypatch: p
     exec(compile(blocks[0][1], "docs/data.md", "exec"), names)
     Path("clinic.toml").write_text(blocks[1][1])
     Path("clinic_model.py").write_text(blocks[2][1])
-    trainer = Trainer.from_experiment("clinic.toml", store="runs")
+    trainer = Trainer.from_experiment("clinic.toml", store="runs", settings={"training.threads": 1})
     trainer.train()
     trainer.close()
     exec(compile(blocks[3][1], "docs/data.md", "exec"), names)
