@@ -520,6 +520,7 @@ class Trainer:
         try:
             with signals.handled(self.interrupt, self.save_soon):
                 self._go_on()
+                self._between()
                 while self.position.epoch <= last and self._record.kept.stopped is None and goes_on():
                     self._advance(last, most)
                 self._between()

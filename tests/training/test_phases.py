@@ -106,7 +106,7 @@ def test_a_phase_that_is_added_later_takes_over_the_epochs_before_it(make_experi
         ),
         (
             '[[training.phases]]\nepoch = 2\noptimizer = "sgd"\nlearning_rate = 0.1',
-            r"training\.phases\.1\.learning_rate: the new optimizer's arguments hold it",
+            r"training\.phases\.1\.learning_rate: belongs to the arguments of the new optimizer",
         ),
         (
             "[[training.phases]]\nepoch = 2\nbatchsize = 2",
