@@ -112,6 +112,11 @@ class Writer:
         finally:
             file.close()
 
+    @property
+    def content(self) -> str:
+        """The content that the artifact has with the files written so far."""
+        return manifests.content_of(tuple(sorted(self.files, key=lambda file: file.name)))
+
     def write(self, name: str, data: bytes) -> None:
         """A whole file of the artifact at once."""
         with self.open(name) as file:
@@ -204,12 +209,6 @@ def _reason(directory: Path) -> str:
     except ArtifactError as error:
         return str(error)
     return f"{directory}: was made from an input that has another content now"
-
-
-def content_of_bytes(payload: Mapping[str, bytes]) -> str:
-    """The content that an artifact with these files would have, without writing it."""
-    rows = (FileDigest(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in payload.items())
-    return manifests.content_of(tuple(rows))
 
 
 def set_aside(directory: Path) -> Path:

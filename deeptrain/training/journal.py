@@ -1,6 +1,7 @@
 """The written side of a training: publishes epochs and states, saves in between, and finds where to go on."""
 
 import contextlib
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ import numpy as np
 
 from deeptrain import files
 from deeptrain.errors import ArtifactError, TrainingError
+from deeptrain.files import FileDigest
 from deeptrain.loading.position import Position
-from deeptrain.store import artifact
+from deeptrain.store import artifact, manifest
 from deeptrain.store.locks import lock_of
 from deeptrain.training import adoption, arrays, history
 from deeptrain.training.history import History
@@ -90,7 +92,6 @@ class Journal:
             with self._set_aside_if_damaged(found.directory):
                 state = TrainState.from_plain(found.json(PROGRESS)["state"])
                 if reached < state.position.epoch <= min(until, done + 1) and self._belongs(found, state):
-                    found.verify()
                     return Checkpoint(
                         state,
                         arrays.decode(found.verified(STATE), found.directory / STATE),
@@ -138,7 +139,7 @@ class Journal:
         Raises:
             ArtifactError: when the state is not there, damaged, or not the one the epoch recorded.
         """
-        found = artifact.verify(self.run.state(number).directory)
+        found = artifact.open(self.run.state(number).directory)
         recorded = self.run.recorded_state(number)
         if found.manifest.content != recorded:
             raise ArtifactError(f"{found.directory}: is not the state that epoch {number} recorded")
@@ -159,7 +160,7 @@ class Journal:
             if _place(state.position) >= _place(at) or not self._belongs(found, state):
                 artifact.remove(found.directory)
         with artifact.writing(specification, self.run.checker.links(specification)) as writer:
-            writer.write(STATE, arrays.encode(checkpoint.variables))
+            _write_state(writer, checkpoint.variables)
             writer.write(HISTORY, history.encode(checkpoint.history))
             writer.json(PROGRESS, {"state": checkpoint.state.plain()})
         for old in self._unfinished()[GENERATIONS:]:
@@ -198,19 +199,25 @@ class Journal:
     def _publish_state(
         self, number: int, variables: Mapping[str, np.ndarray], expected: str | None, *, publish: bool
     ) -> str:
-        data = arrays.encode(variables)
-        content = artifact.content_of_bytes({STATE: data})
+        specification = self.run.state(number)
+        if not publish or specification.directory.exists():
+            content = _content_of(variables)
+            self._refuse_other(number, content, expected)
+            if not publish or _is_whole(specification.directory, content):
+                return content
+        with artifact.writing(specification, {}) as writer:
+            _write_state(writer, variables)
+            content = writer.content
+            self._refuse_other(number, content, expected)
+        return content
+
+    def _refuse_other(self, number: int, content: str, expected: str | None) -> None:
         if expected not in (None, content):
             raise TrainingError(
                 f"epoch {number} trained again ends in other weights than recorded ({content[:12]}... instead of "
                 f"{str(expected)[:12]}...): another kind of machine or other versions than those in "
                 f"{self.run.epoch(number).directory / 'manifest.json'} cannot continue this training exactly"
             )
-        specification = self.run.state(number)
-        if publish and not _is_whole(specification.directory, content):
-            with artifact.writing(specification, {}) as writer:
-                writer.write(STATE, data)
-        return content
 
     def _state_after(self, number: int) -> TrainState:
         return TrainState.from_plain(self.run.published(number).json(PROGRESS)["state"])
@@ -239,6 +246,21 @@ class Journal:
         except ArtifactError as error:
             log.warning("%s; it is set aside and the one before it is used", error)
             artifact.set_aside(directory)
+
+
+def _write_state(writer: artifact.Writer, variables: Mapping[str, np.ndarray]) -> None:
+    with writer.open(STATE) as file:
+        for piece in arrays.pieces(variables):
+            file.write(piece)
+
+
+def _content_of(variables: Mapping[str, np.ndarray]) -> str:
+    """The content that a state with these variables has."""
+    digest, size = hashlib.sha256(), 0
+    for piece in arrays.pieces(variables):
+        digest.update(piece)
+        size += len(piece)
+    return manifest.content_of((FileDigest(STATE, size, digest.hexdigest()),))
 
 
 def _place(at: Position) -> tuple[int, int]:

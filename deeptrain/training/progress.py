@@ -23,7 +23,7 @@ class Progress:
         epochs: how many were asked for.
         iteration: iterations done in this epoch.
         iterations: iterations of the whole epoch, an estimate where preprocessors decide how many; 0 when unknown.
-        batch: name of the set or batch being fit, such as "12" or "b0412 (37 sets)".
+        fitting: tells `batch`; asked by who shows it, since it costs more than an iteration of a small model.
         loss: of the newest iteration.
         iterations_per_second: smoothed, see `Meter`.
         seconds_left_epoch: until the last iteration of this epoch.
@@ -44,7 +44,7 @@ class Progress:
     stage: str = "training"
     iteration: int = 0
     iterations: int = 0
-    batch: str = ""
+    fitting: Callable[[], str] = str
     loss: float | None = None
     iterations_per_second: float | None = None
     seconds_left_epoch: float | None = None
@@ -57,6 +57,11 @@ class Progress:
     validation_losses: tuple[float, ...] = ()
     key_values: tuple[float, ...] = ()
     maximize: bool = True
+
+    @property
+    def batch(self) -> str:
+        """Name of the set or batch being fit, such as "12" or "b0412 (37 sets)"."""
+        return self.fitting()
 
     @property
     def finished(self) -> int:

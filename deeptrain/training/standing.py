@@ -129,6 +129,14 @@ class Standing:
         return float(self._parts[self._count - 1].loss[-1]) if self._count else None
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """The loss of the newest iteration and what else is known of it alone; empty before the epoch's first."""
+        if not self._count:
+            return {}
+        newest = self._parts[self._count - 1]
+        return {"loss": float(newest.loss[-1])} | {name: float(one[-1]) for name, one in newest.metrics.items()}
+
+    @property
     def running_loss(self) -> float | None:
         """The mean over this epoch's samples so far; None before its first iteration."""
         tally = self.kept.tally

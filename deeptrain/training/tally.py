@@ -12,6 +12,71 @@ from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training.outputs import kinds
 
+Counts = Mapping[str, np.ndarray]
+"""By output, "" for an only one, (iterations, 4) int64: (tp, fp, fn, tn); for several classes (right, wrong, 0, 0)."""
+
+NONE = np.zeros((0, 4), np.int64)
+
+
+def confusion(
+    labels: Arrays,
+    probabilities: Arrays,
+    kind: Kind | Mapping[str, Kind],
+    real: np.ndarray | None = None,
+    threshold: float = 0.5,
+) -> Counts:
+    """What was right and wrong in each iteration; nothing of outputs that are values.
+
+    Args:
+        labels: (iterations, batch, ...), by output where there are several.
+        probabilities: (iterations, batch, ...), the outputs as probabilities or values, likewise.
+        kind: of the task, likewise.
+        real: (iterations, batch, ...) bool, False for padding, which counts for nothing; by default all is real.
+        threshold: probability above which a sample counts as positive.
+    """
+    told = kinds(kind, labels)
+    if isinstance(labels, Mapping) and isinstance(probabilities, Mapping) and isinstance(told, Mapping):
+        found = {name: _counted(labels[name], probabilities[name], told[name], real, threshold) for name in labels}
+    else:
+        found = {"": _counted(labels, probabilities, told, real, threshold)}  # type: ignore[arg-type]
+    return {name: counts for name, counts in found.items() if counts is not None}
+
+
+def _counted(
+    labels: np.ndarray, probabilities: np.ndarray, kind: Kind, real: np.ndarray | None, threshold: float
+) -> np.ndarray | None:
+    if kind == "values":
+        return None
+    rows = len(labels)
+    counted = np.ones(labels.shape, bool) if real is None else np.broadcast_to(real, labels.shape)
+    if kind == "classes":
+        right = (probabilities.argmax(-1) == labels) & counted
+        parts = [right, ~right & counted]
+    else:
+        truth, positive = labels > 0.5, probabilities.reshape(labels.shape) > threshold
+        parts = [truth & positive, ~truth & positive, truth & ~positive, ~truth & ~positive]
+        parts = [part & counted for part in parts]
+    sums = [part.reshape(rows, -1).sum(axis=1) for part in parts]
+    return np.stack([*sums, *[np.zeros(rows, np.int64)] * (4 - len(sums))], axis=1).astype(np.int64)
+
+
+def by_iteration(counts: Counts, metrics: Sequence[Metric | MetricOfOutput]) -> dict[str, np.ndarray]:
+    """The metrics that are made of counts, in each iteration: (iterations,) float32 by name."""
+    found = {}
+    for metric in metrics:
+        output, own = (metric.output, metric.metric) if isinstance(metric, MetricOfOutput) else ("", metric)
+        if output in counts and own.from_counts is not None:
+            found[metric.name] = np.asarray(own.from_counts(*counts[output].T), np.float32)
+    return found
+
+
+def _samples(labels: Arrays, real: np.ndarray | None) -> np.ndarray:
+    """Labels of each iteration that count."""
+    if real is not None:
+        return np.asarray(real.reshape(len(real), -1).sum(axis=1))
+    first: np.ndarray = next(iter(labels.values())) if isinstance(labels, Mapping) else labels
+    return np.full(len(first), first.shape[1])
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -29,67 +94,31 @@ class Tally:
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
     outputs: Mapping[str, "Tally"] = field(default_factory=dict)
 
-    def plus(
-        self,
-        losses: Arrays,
-        labels: Arrays,
-        probabilities: Arrays,
-        kind: Kind | Mapping[str, Kind],
-        real: np.ndarray | None = None,
-        threshold: float = 0.5,
-    ) -> "Tally":
+    def plus(self, losses: Arrays, counts: "Counts", labels: Arrays, real: np.ndarray | None = None) -> "Tally":
         """The tally after a group of iterations.
 
         Args:
             losses: (iterations,); of several outputs as `Learner.fit` names them.
+            counts: of each iteration, see `confusion`.
             labels: (iterations, batch, ...), by output where there are several.
-            probabilities: (iterations, batch, ...), the outputs as probabilities or values, likewise.
-            kind: of the task, likewise.
             real: (iterations, batch, ...) bool, False for padding, which counts for nothing; by default all is real.
-            threshold: probability above which a sample counts as positive.
         """
         if not isinstance(losses, Mapping):
-            return self._plus(losses, labels, probabilities, kind, real, threshold)  # type: ignore[arg-type]
-        kind = kinds(kind, labels)
-        if not isinstance(labels, Mapping) or not isinstance(probabilities, Mapping) or not isinstance(kind, Mapping):
-            raise TypeError("losses by output need labels and probabilities by output")
+            return self._plus(losses, counts.get("", NONE), _samples(labels, real))
+        samples = _samples(labels, real)
         outputs = {
-            name: self.outputs.get(name, Tally())._plus(
-                losses[f"{name}.loss"], labels[name], probabilities[name], kind[name], real, threshold
-            )
+            name: self.outputs.get(name, Tally())._plus(losses[f"{name}.loss"], counts.get(name, NONE), samples)
             for name in sorted(labels)
         }
-        first = labels[next(iter(outputs))]
-        return replace(self._plus(losses["loss"], first, first, "values", real, threshold), outputs=outputs)
+        return replace(self._plus(losses["loss"], NONE, samples), outputs=outputs)
 
-    def _plus(
-        self,
-        losses: np.ndarray,
-        labels: np.ndarray,
-        probabilities: np.ndarray,
-        kind: Kind,
-        real: np.ndarray | None,
-        threshold: float,
-    ) -> "Tally":
-        whole = np.full(len(losses), labels.shape[1])
-        batches = whole if real is None else real.reshape(len(real), -1).sum(axis=1)
+    def _plus(self, losses: np.ndarray, counts: np.ndarray, samples: np.ndarray) -> "Tally":
         # One addition an iteration: a sum over the group would depend on how iterations were grouped.
         loss = self.loss
-        for value, batch in zip(losses, batches, strict=True):
+        for value, batch in zip(losses, samples, strict=True):
             loss += float(value) * int(batch)
-        counts = self.counts
-        if kind != "values" and real is not None:
-            labels, probabilities = labels[real], probabilities[real]
-        if kind == "binary":
-            truth = labels.reshape(-1) > 0.5
-            positive = probabilities.reshape(-1) > threshold
-            tp, fp, fn = (int(np.sum(part)) for part in (truth & positive, ~truth & positive, truth & ~positive))
-            new = (tp, fp, fn, truth.size - tp - fp - fn)
-            counts = tuple(old + more for old, more in zip(counts, new, strict=True))  # type: ignore[assignment]
-        elif kind == "classes":
-            right = int(np.sum(probabilities.argmax(-1).reshape(-1) == labels.reshape(-1)))
-            counts = (counts[0] + right, counts[1] + labels.size - right, 0, 0)
-        return Tally(loss, self.samples + int(batches.sum()), counts)
+        tp, fp, fn, tn = (old + int(more) for old, more in zip(self.counts, counts.sum(axis=0), strict=True))
+        return Tally(loss, self.samples + int(samples.sum()), (tp, fp, fn, tn))
 
     def results(self, metrics: Sequence[Metric | MetricOfOutput]) -> dict[str, float]:
         """The mean loss, and the metrics that are made of counts; of several outputs the mean loss of each, too."""

@@ -1,5 +1,6 @@
 """The train loop: fits, validates, remembers, and can be stopped between any two groups of iterations."""
 
+import functools
 import signal as signals_module
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import Interrupted, SettingsError, TrainingError
+from deeptrain.errors import BatchError, Interrupted, SettingsError, TrainingError
 from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
@@ -21,6 +22,7 @@ from deeptrain.metrics.chosen import Named
 from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training import keras_metric, signals, validation
+from deeptrain.training import tally as tallies
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.callbacks.naming import named
 from deeptrain.training.callbacks.stages import Stages
@@ -694,23 +696,25 @@ class Trainer:
         if group is not None:
             self._stages.act("iteration", self._counts, self)
             self._save_asked |= self._autosave.due("iteration", self._counts, lambda: self.state)
-            if self._watch is not None:
-                newest = self.train_data.name(self._behind(at, len(group) - 1))
-                self._tell("fit", last, newest, self._record.loss)
+            newest = self._behind(at, len(group) - 1)
+            self._tell("fit", last, functools.partial(self.train_data.name, newest), self._record.loss)
         if self.position.batch == len(self.train_data):
             self._tell("validate", last)
 
     def _fit(self, group: Group, at: Position) -> None:
         """Fit a group that begins at a position; training stands behind it then."""
-        fitted = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
-        losses = fitted.losses
-        self._refuse_non_finite(losses, at)
+        try:
+            fitted = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
+        except BatchError as error:
+            raise TrainingError(f"{self._place(self._behind(at, error.iteration))}: {error}") from error
+        self._refuse_non_finite(fitted.losses, at)
+        tally, metrics = self._tallied(group, fitted)
         steps = np.arange(len(group), dtype=np.int64)
         parted = self.train_data.in_parts
         windows = at.window + steps if parted else np.zeros_like(steps)
         batches = np.full_like(steps, at.batch) if parted else at.batch + steps
-        rows = History(at.iteration + steps, batches, windows, group.counted, losses.astype(np.float32))
-        tally = self._tallied(group, fitted)
+        losses = fitted.losses.astype(np.float32)
+        rows = History(at.iteration + steps, batches, windows, group.counted, losses, metrics)
         self._stand_behind(self.train_data.after(at, len(group)), tally=tally)
         self._record.parts.append(rows)
         self.newest = FittedGroup(at, group, fitted)
@@ -738,17 +742,19 @@ class Trainer:
         ]
         return min([self._pace.size, *(limit for limit in limits if limit is not None)])
 
-    def _tallied(self, group: Group, fitted: Fitted) -> Tally:
-        tally, y, outputs = self._record.kept.tally, group.y, fitted.outputs
-        told: Arrays = fitted.losses
+    def _tallied(self, group: Group, fitted: Fitted) -> tuple[Tally, dict[str, np.ndarray]]:
+        """The epoch's sums after a group, and the metrics of each of its iterations."""
+        y, outputs = group.y, fitted.outputs
+        losses: Arrays = fitted.losses
         if isinstance(y, Mapping) and all(f"{name}.loss" in fitted.metrics for name in y):
-            told = {"loss": fitted.losses, **fitted.metrics}
-        if outputs is None or isinstance(outputs, Mapping) != isinstance(told, Mapping):
-            # A step of the user's own may tell no outputs, or no loss of each.
-            nothing = np.zeros((len(fitted.losses), int(group.counted[0])))
-            return tally.plus(fitted.losses, nothing, nothing, "values", group.real)
-        said = interpret(outputs, self.kind, self.outputs)
-        return tally.plus(told, y, said, self.kind, group.real, self.threshold)
+            losses = {"loss": fitted.losses, **fitted.metrics}
+        counts: tallies.Counts = {}
+        if outputs is not None and isinstance(outputs, Mapping) == isinstance(losses, Mapping):
+            # Otherwise a step of the user's own told no outputs, or no loss of each.
+            said = interpret(outputs, self.kind, self.outputs)
+            counts = tallies.confusion(y, said, self.kind, group.real, self.threshold)
+        tally = self._record.kept.tally.plus(losses, counts, y, group.real)
+        return tally, {**fitted.metrics, **tallies.by_iteration(counts, self.metrics)}
 
     def _preprocessing(self) -> dict[str, dict[str, Any]]:
         """What preprocessors keep, as a checkpoint holds it."""
@@ -766,13 +772,15 @@ class Trainer:
         bad = np.flatnonzero(~np.isfinite(losses))
         if not len(bad):
             return
-        there = self._behind(at, int(bad[0]))
-        sets = ", ".join(map(str, self.train_data.sets(there)[:8]))
         raise TrainingError(
-            f"the loss became {losses[bad[0]]} in epoch {at.epoch}, iteration {there.iteration} "
-            f"(counted from 0), batch {self.train_data.name(there)}, sets {sets}: "
+            f"the loss became {losses[bad[0]]} in {self._place(self._behind(at, int(bad[0])))}: "
             "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping may help"
         )
+
+    def _place(self, at: Position) -> str:
+        """An iteration in words."""
+        name, sets = self.train_data.name(at), ", ".join(map(str, self.train_data.sets(at)[:8]))
+        return f"epoch {at.epoch}, iteration {at.iteration} (counted from 0), batch {name}, sets {sets}"
 
     def _validate(self, last: int) -> dict[str, float]:
         """Judge the validation split, and tell callbacks."""
@@ -890,7 +898,7 @@ class Trainer:
             self._stages.tell("save", self)
             self._record.save(self.learner.variables())
 
-    def _tell(self, phase: Doing, last: int, batch: str = "", loss: float | None = None) -> None:
+    def _tell(self, phase: Doing, last: int, fitting: Callable[[], str] = str, loss: float | None = None) -> None:
         if self._watch is None:
             return
         at, done = self.position, self._done
@@ -908,7 +916,7 @@ class Trainer:
                 epochs=max(last, self.epochs),
                 iteration=done,
                 iterations=iterations,
-                batch=batch,
+                fitting=fitting,
                 loss=loss,
                 iterations_per_second=self._meter.rate,
                 seconds_left_epoch=self._meter.seconds_left(iterations - done),

@@ -35,6 +35,9 @@ def progress(**changes):
         "metrics": {"f1": 0.91}, "key_metric": "f1", "best": 0.934, "best_epoch": 2, "losses": (0.7, 0.5),
         "validation_losses": (0.8, 0.6),
     }  # fmt: skip
+    if "batch" in changes:
+        name = changes.pop("batch")
+        changes["fitting"] = lambda: name
     return Progress(**(values | changes))
 
 

@@ -21,6 +21,9 @@ STEPS = st.lists(st.floats(0, 3), min_size=1, max_size=20)
 
 def progress(**changes):
     values = {"phase": "fit", "epoch": 3, "epochs": 8, "iteration": 20, "iterations": 80, "losses": (0.7, 0.5)}
+    if "batch" in changes:
+        name = changes.pop("batch")
+        changes["fitting"] = lambda: name
     return Progress(**(values | changes))
 
 

@@ -15,7 +15,7 @@ from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.outputs import interpret
 from deeptrain.training.settings import TrainingSettings
 from deeptrain.training.state import TrainState
-from deeptrain.training.tally import Tally
+from deeptrain.training.tally import Tally, confusion
 from tests.conftest import BUILDER, TOML
 
 STOPPING = TOML.replace("threads = 1", 'threads = 1\ncallbacks = ["my_model:Stopper"]')
@@ -223,10 +223,12 @@ def test_a_tally_does_not_depend_on_how_iterations_are_grouped() -> None:
     rng = np.random.Generator(np.random.Philox(2))
     losses = rng.random(50).astype(np.float32)
     labels, said = rng.integers(0, 2, (50, 8)), rng.random((50, 8))
-    whole = Tally().plus(losses, labels, said, "binary")
+    whole = Tally().plus(losses, confusion(labels, said, "binary"), labels)
     parts = Tally()
     for first, last in [(0, 1), (1, 20), (20, 50)]:
-        parts = parts.plus(losses[first:last], labels[first:last], said[first:last], "binary")
+        parts = parts.plus(
+            losses[first:last], confusion(labels[first:last], said[first:last], "binary"), labels[first:last]
+        )
     assert parts == whole
     assert sum(whole.counts) == whole.samples == 400
     assert whole.results([names.get("accuracy")])["accuracy"] == np.mean((said > 0.5) == labels)
