@@ -1,6 +1,7 @@
 """Callbacks: when each stage comes, how often each acts, and that stopping changes nothing of what they keep."""
 
 import copy
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -318,15 +319,23 @@ CUTS = ["iteration_end", "validation_begin", "validation_iteration_end", "valida
     st.lists(st.tuples(st.sampled_from(CUTS), st.integers(1, 9), st.booleans()), min_size=1, max_size=4),
     st.integers(1, 4),
     st.booleans(),
+    st.booleans(),
 )
 def test_stopping_anywhere_changes_nothing_that_callbacks_keep(
-    splits: list[Any], acts: Every, validates: Every, cuts: list[tuple[str, int, bool]], autosave: int, last: bool
+    splits: list[Any],
+    acts: Every,
+    validates: Every,
+    cuts: list[tuple[str, int, bool]],
+    autosave: int,
+    last: bool,
+    windows: bool,
 ) -> None:
     """Killed or paused several times, at any stage, by a callback before or after the one that remembers."""
     validates = Every(iterations=validates.iterations, batches=validates.batches, epochs=validates.epochs)
-    arguments: dict[str, Any] = {"epochs": 6, "validate": validates}
+    arguments: dict[str, Any] = {"epochs": 6, "validate": validates, "metrics": ["accuracy"]}
+    new = windowed if windows else functools.partial(trainer, splits)
     undisturbed = Momentum(acts)
-    whole = trainer(splits, {"momentum": undisturbed}, **arguments)
+    whole = new({"momentum": undisturbed}, **arguments)
     whole.train()
 
     journal = MemoryJournal()
@@ -344,14 +353,14 @@ def test_stopping_anywhere_changes_nothing_that_callbacks_keep(
         cutter = on(acts if stage == "act" else stage)(cut)
         # What cuts is no part of the training: it keeps nothing.
         given = {"momentum": callback, "cutter": cutter} if last else {"cutter": cutter, "momentum": callback}
-        made = trainer(splits, given, **arguments)
+        made = new(given, **arguments)
         try:
             made.train()
         except (UserCodeError, Interrupted):
             if not made._failed:
                 made.train()
     callback = Momentum(acts)
-    made = trainer(splits, {"momentum": callback}, **arguments)
+    made = new({"momentum": callback}, **arguments)
     made.train()
     assert ended(made, callback) == ended(whole, undisturbed)
 

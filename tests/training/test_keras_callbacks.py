@@ -169,6 +169,24 @@ def test_a_training_with_keras_callbacks_that_is_cut_anywhere_ends_as_one_that_w
         assert (journal.live / "logs/epochs.csv").read_text() == undisturbed[1]
 
 
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_row_that_was_written_before_the_process_died_is_not_written_twice(
+    epoch: int, splits: list[Any], undisturbed: tuple[bytes, str], tmp_path: Path
+) -> None:
+    def die(_: Trainer, results: Any) -> None:
+        if results.epoch == epoch:
+            raise KeyError
+
+    journal = Journal(tmp_path)
+    with pytest.raises(UserCodeError, match=r"cutter: epoch_end\(\) failed"):
+        trainer(splits, {**all_kinds(), "cutter": on("epoch_end")(die)}, journal=journal).train()
+    assert len((tmp_path / "logs/epochs.csv").read_text().splitlines()) == 1 + epoch
+    second = trainer(splits, all_kinds(), journal=journal)
+    second.train()
+    assert ended(second) == undisturbed[0]
+    assert (tmp_path / "logs/epochs.csv").read_text() == undisturbed[1]
+
+
 def test_training_on_for_more_epochs_is_as_having_asked_for_them(
     splits: list[Any], undisturbed: tuple[bytes, str], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from deeptrain import lineage
 from deeptrain.calibration import subset, threshold
 from deeptrain.errors import SettingsError, UserCodeError
 from deeptrain.loading.batch_feed import BatchFeed
@@ -332,6 +333,15 @@ KEEPING = [
     {"use": "ReduceLROnPlateau", "arguments": {"patience": 1, "min_delta": 0.5}},
     {"use": "CSVLogger", "arguments": {"filename": "epochs.csv"}},
 ]
+
+
+def test_callbacks_that_only_look_are_in_no_identity(tmp_path: Path) -> None:
+    file = write_experiment(tmp_path)
+    given: list[list[Any]] = [KEEPING, [WATCHING[0], *KEEPING, *WATCHING[1:]], KEEPING[1:], [*KEEPING, "seed_setter"]]
+    plans = [lineage.read(file, settings={"training.callbacks": callbacks}) for callbacks in given]
+    identities = [plan.training.specification.identity for plan in plans]
+    assert identities[0] == identities[1]
+    assert len(set(identities)) == 3
 
 
 @pytest.mark.filterwarnings(

@@ -74,7 +74,8 @@ class AutoencoderPictures:
 def _draw(originals: np.ndarray, made: np.ndarray, errors: np.ndarray, iteration: int) -> bytes:
     count = len(made)
     title = f"Originals (above) and reconstructions after {iteration:,} iterations"
-    figure, panes = drawing.figure(2, count, 1.4, 1.4, title)
+    width = max(1.4, 5 / count)  # the title is 5 inches
+    figure, panes = drawing.figure(2, count, width, 1.6, title, drawing.BARE)
     low, high = float(originals.min()), float(originals.max())
     for column in range(count):
         for row, one in enumerate((originals[column], made[column])):

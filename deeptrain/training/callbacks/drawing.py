@@ -6,18 +6,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TITLE = 0.4
+"""Inches for the figure's title."""
+
+LABELLED, BARE = (0.4, 0.45, 0.6, 0.15), (0.25, 0.02, 0.05, 0.05)
+"""Inches above, below, left and right of a pane for its title, labels and ticks; for its title alone."""
+
 INK, FAINT, MAIN, SECOND = "#1d2329", "#59626b", "#0b62a8", "#c4500a"
 
 
-def figure(rows: int, columns: int, width: float, height: float, title: str) -> "tuple[Figure, list[Any]]":
-    """A figure of panes, each `width` by `height` inches, and the panes row by row."""
+def figure(
+    rows: int,
+    columns: int,
+    width: float,
+    height: float,
+    title: str,
+    around: tuple[float, float, float, float] = LABELLED,
+) -> "tuple[Figure, list[Any]]":
+    """A figure of panes, each `width` by `height` inches with what is written around it, and the panes row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width * columns, height * rows + 0.5), dpi=100, layout="constrained", facecolor="white")
+    wide, high = width * columns, height * rows + TITLE
+    made = Figure(figsize=(wide, high), dpi=100, facecolor="white")
     FigureCanvasAgg(made)
-    made.suptitle(title, fontsize=11, color=INK, parse_math=False)
-    panes = made.subplots(rows, columns, squeeze=False)
+    made.suptitle(title, y=1 - 0.2 / high, fontsize=11, color=INK, parse_math=False)
+    # By hand: matplotlib's own layouts draw everything several times, a second for a dozen panes.
+    above, below, left, right = around
+    inner = (width - left - right, height - below - above)
+    space = {"wspace": (left + right) / inner[0], "hspace": (below + above) / inner[1]}
+    edges = {"left": left / wide, "right": 1 - right / wide, "bottom": below / high, "top": 1 - (TITLE + above) / high}
+    panes = made.subplots(rows, columns, squeeze=False, gridspec_kw={**space, **edges})
     return made, list(panes.reshape(-1))
 
 

@@ -1,4 +1,7 @@
-"""The numbers inside a model: weights of any learner, outputs and gradients of a Keras model's layers."""
+"""The numbers inside a model: weights of any learner, outputs and gradients of a Keras model's layers.
+
+Steps that are padding are seen here as zeros, not masked; in gradients they weigh nothing.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
