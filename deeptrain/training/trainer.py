@@ -585,7 +585,7 @@ class Trainer:
 
     def _act_by_hand(self) -> None:
         """Let the changes by hand that belong here act."""
-        while (pending := self._pending) is not None and pending.iteration == self.position.iteration:
+        while (pending := self._pending) is not None and pending.iteration <= self.position.iteration:
             at = self.position
             self._keep(interventions=self._record.kept.interventions + 1)
             if pending.key == "learning_rate":
