@@ -4,13 +4,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deeptrain.training.averaging import average
     from deeptrain.training.callbacks.as_keras import as_keras
     from deeptrain.training.callbacks.callback import Callback, on
     from deeptrain.training.callbacks.early_stopping import EarlyStopping
     from deeptrain.training.frequency import Every
+    from deeptrain.training.rate_finder import find_rate
     from deeptrain.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "Every", "Trainer", "as_keras", "on"]
+__all__ = ["Callback", "EarlyStopping", "Every", "Trainer", "as_keras", "average", "find_rate", "on"]
 
 _WHERE = {
     "Callback": "callbacks.callback",
@@ -18,6 +20,8 @@ _WHERE = {
     "Every": "frequency",
     "Trainer": "trainer",
     "as_keras": "callbacks.as_keras",
+    "average": "averaging",
+    "find_rate": "rate_finder",
     "on": "callbacks.callback",
 }
 

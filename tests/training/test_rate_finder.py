@@ -15,14 +15,16 @@ from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.piece_feed import PieceFeed
 from deeptrain.shards.reading import Split
-from deeptrain.training import Trainer, on
+from deeptrain.training import Trainer, find_rate, on
 from deeptrain.training.learner import Fitted
-from deeptrain.training.rate_finder import RateCurve, find_rate
+from deeptrain.training.rate_finder import RateCurve
 from deeptrain.training.sklearn_learner import SklearnLearner
+from pipelines import __main__
 from tests import shard_files
 from tests.conftest import TOML, tree
 from tests.numpy_learner import NumpyLearner
 from tests.piecewise import Debt, Ended, Halves, Mean
+from tests.training import test_windowed_resume
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,32 @@ def test_a_written_training_of_a_keras_model_is_not_touched(toml: str, make_expe
         trainer.close()
         trees.append(tree(file.parent / "runs"))
     assert trees[0] == trees[1]
+
+
+@pytest.mark.parametrize("cut", [1, 4, 7])
+def test_states_of_recurrent_layers_go_on_in_the_middle_of_a_series(cut: int, tmp_path: Path) -> None:
+    for store, found in ((tmp_path / "plain", False), (tmp_path / "found", True)):
+        trainer = test_windowed_resume.trainer(store)
+        trainer.step(cut)
+        if found:
+            find_rate(trainer, iterations=15)
+        trainer.train()
+        trainer.close()
+    assert tree(tmp_path / "plain") == tree(tmp_path / "found")
+
+
+def test_the_command_prints_and_draws(
+    experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(experiment.parent)
+    assert __main__.main(["find-rate", experiment.name, "--iterations", "20", "--out", "rate.png"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "rate.png"
+    assert Image.open("rate.png").format == "PNG"
+    assert not (experiment.parent / "runs").exists()
+    assert __main__.main(["find-rate", experiment.name, "--least", "2"]) == 1
+    assert "find_rate: expected 0 < least < greatest, got 2.0 and 1.0" in capsys.readouterr().err
+    assert __main__.main(["find-rate", experiment.name, "--out", "nowhere/rate.png"]) == 1
+    assert "the directory nowhere does not exist" in capsys.readouterr().err
 
 
 def test_the_suggestion_is_where_the_loss_falls_fastest(split: Split) -> None:
