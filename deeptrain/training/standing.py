@@ -180,6 +180,11 @@ class Standing:
         return self.kept.stopped
 
     @property
+    def preprocessors(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each preprocessor keeps, as it stood when the batch began."""
+        return self.kept.preprocessors
+
+    @property
     def callbacks(self) -> Mapping[str, Mapping[str, Any]]:
         """What each callback kept when the newest checkpoint was written."""
         return self.kept.callbacks
