@@ -191,7 +191,9 @@ class Standing:
 
     def __str__(self) -> str:
         """One screen."""
-        lines = [("training", self._where()), ("batch", self._batch())]
+        lines = [("training", self._where())]
+        if self.epoch <= self.epochs or self.newest is not None:
+            lines.append(("batch", self._batch()))
         lines.append(("loss", self._losses()))
         lines.append(("learning rate", f"{self.learning_rate:.4g}"))
         if self.validation:
@@ -220,8 +222,6 @@ class Standing:
         )
 
     def _batch(self) -> str:
-        if self.epoch > self.epochs and self.newest is None:
-            return "none"
         sets = self.sets
         shown = ", ".join(map(str, sets[:SHOWN_SETS])) + (", ..." if len(sets) > SHOWN_SETS else "")
         return f"{self.name}, {'set' if len(sets) == 1 else 'sets'} {shown}"
