@@ -204,7 +204,7 @@ class Standing:
             lines.append(("best", f"epoch {self.best.epoch}, {value}"))
         if self.threshold != 0.5:
             lines.append(("threshold", in_digits(self.threshold)))
-        if self.seconds_left is not None and self.stopped is None:
+        if self.seconds_left is not None and self.stopped is None and self.epoch <= self.epochs:
             left = f"{in_hours(self.seconds_left_epoch or 0)} of this epoch, {in_hours(self.seconds_left)} in all"
             lines.append(("left", f"{left}, at {self.iterations_per_second:,.1f} iterations a second"))
         lines.append(("saved", self._saved()))
