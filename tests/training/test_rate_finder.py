@@ -144,7 +144,7 @@ def test_the_command_prints_and_draws(
     monkeypatch.chdir(experiment.parent)
     assert __main__.main(["find-rate", experiment.name, "--iterations", "20", "--out", "rate.png"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "rate.png"
-    assert Image.open("rate.png").format == "PNG"
+    assert Image.open(io.BytesIO((experiment.parent / "rate.png").read_bytes())).format == "PNG"
     assert not (experiment.parent / "runs").exists()
     assert __main__.main(["find-rate", experiment.name, "--least", "2"]) == 1
     assert "find_rate: expected 0 < least < greatest, got 2.0 and 1.0" in capsys.readouterr().err
