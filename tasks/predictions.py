@@ -21,8 +21,9 @@ class Predictions(ExperimentTask):
         from deeptrain.introspection import model
         from deeptrain.training import predictions
 
-        data = session.open_data(plan).after(plan.predicted_epoch())
-        learner = data.learner(alive.predicting_variables(plan, watching.watch(plan)))
+        epochs = plan.predicting_epochs()
+        data = session.open_data(plan).after(epochs[-1])
+        learner = data.learner(alive.predicting_variables(plan, watching.watch(plan)), after=epochs[-1])
         tested = ["test"] if plan.experiment.data.splits.test else []
         splits = {name: data.feed(name) for name in [plan.calibration_split, *tested]}
         with self.writing(plan) as writer:
@@ -30,7 +31,7 @@ class Predictions(ExperimentTask):
                 writer,
                 learner,
                 splits,
-                epochs=plan.predicting_epochs(),
+                epochs=epochs,
                 kind=data.shards.info.kind,
                 outputs=plan.experiment.model.outputs,
                 classes=data.shards.info.classes,

@@ -250,6 +250,18 @@ def test_states_that_were_let_go_are_rebuilt_for_an_average_that_is_asked_for_la
     assert loaded.averaged == chosen
 
 
+def test_phases_with_other_optimizers_predict_and_are_averaged(make_experiment: Callable[..., Path]) -> None:
+    phase = '[[training.phases]]\nepoch = 3\noptimizer = { use = "sgd", arguments = { learning_rate = 0.01 } }\n'
+    chosen = '[predictions]\nepoch = "last"\naverage = 2\n'
+    file = make_experiment(toml=TOML.replace("[calibration]", f"{phase}\n{chosen}\n[calibration]"))
+    task = pipelines.TrainModel(experiment=str(file), store=str(file.parent / "runs"))
+    assert luigi.build([task], local_scheduler=True, detailed_summary=True).status.name == "SUCCESS"
+    plan = lineage.read(file, store=file.parent / "runs")
+    assert predictions.index(plan.artifact("predictions"))["averaged"] == [2, 3]
+    variables = averaging.average(plan.training, epochs=[2, 3])
+    assert any(name.startswith("optimizer/0000/sgd") for name in variables)
+
+
 def test_not_averaging_changes_no_identity(experiment: Path) -> None:
     plain = lineage.read(experiment, store=experiment.parent / "runs")
     said = lineage.read(experiment, store=experiment.parent / "runs", settings={"predictions.average": 1})
