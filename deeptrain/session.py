@@ -157,7 +157,7 @@ class Opened:
         data = fed(self.shards.info, self.feed("train"))
         learner = building.learner(experiment.model, experiment.training, data, seed, experiment.beside)
         if variables is not None:
-            for phase in self.phases() if self.plan.training.phased else ():
+            for phase in self.phases():
                 if phase.epoch <= after:
                     phase.change(learner)
             learner.restore(variables)
@@ -169,8 +169,10 @@ class Opened:
         """The phases the experiment names, with the data of each."""
         experiment = self.plan.experiment
         training = experiment.training
+        found: list[Phase] = []
+        if not training.phases:
+            return found
         data = fed(self.shards.info, self.feed("train"))
-        found = []
         size, sets = training.batch_size, None
         for phase in sorted(training.phases, key=lambda phase: phase.epoch):
             changed = building.change(phase, experiment.model, data, experiment.beside)
@@ -275,14 +277,14 @@ def opened(
 ) -> Trainer:
     """What `Trainer.open` returns."""
     plan = lineage.read(file, store=store, settings=settings)
-    written = Journal(plan.training)
-    begin = written.at_end_of(epoch)
-    data = open_data(plan)
+    written, epochs = Journal(plan.training), max(plan.epochs, epoch)
     if session is None:
-        return _made(data, None, None, max(plan.epochs, epoch), begin=(written, begin))
-    keep_every = plan.experiment.training.keep_every
-    journal = Journal(plan.training.session(session, epoch), keep_every)
-    return _made(data, journal, None, max(plan.epochs, epoch))
+        begin = written.at_end_of(epoch)
+        return _made(open_data(plan), None, None, epochs, begin=(written, begin))
+    run = plan.training.session(session, epoch)
+    if not run.directory.exists():
+        written.at_end_of(epoch)  # or it is told what is missing; a session that has begun has states of its own
+    return _made(open_data(plan), Journal(run, plan.experiment.training.keep_every), None, epochs)
 
 
 def _made(

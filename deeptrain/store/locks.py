@@ -22,6 +22,7 @@ class Lock:
         """Name the lock file; nothing is taken yet."""
         self._path = path
         self._descriptor = -1
+        self._process = 0
 
     def acquire(self) -> None:
         """Take the lock; taking it again does nothing.
@@ -49,12 +50,15 @@ class Lock:
         os.ftruncate(descriptor, 0)
         command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200])
         os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
-        self._descriptor = descriptor
+        self._descriptor, self._process = descriptor, os.getpid()
 
     def release(self) -> None:
         """Give the lock back; without one, nothing happens."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
+            if os.getpid() == self._process:
+                # Closing alone would leave the lock to a child that was forked meanwhile; a child only closes.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     def __enter__(self) -> Self:

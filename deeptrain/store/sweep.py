@@ -2,13 +2,14 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from deeptrain.errors import LockedError
 from deeptrain.store.locks import lock_of
 
 _LITTER = re.compile(r"\.(?P<name>.+)\.\d+\.[0-9a-f]{8}")
-TRAINING_PLACES = ("epochs", "states", "unfinished")
+TRAINING_PLACES = ("", "epochs", "states", "unfinished")
 SHARDS_PLACES = ("", "parts")
 
 
@@ -19,23 +20,29 @@ def sweep(run: Path) -> list[Path]:
         run: `runs/EXPERIMENT`; it may be absent.
     """
     gone = []
-    places = [run]
-    places += [training / place for training in run.glob("training-*") for place in TRAINING_PLACES]
-    places += [shards / place for shards in run.glob("shards-*") for place in SHARDS_PLACES]
-    for directory in places:
-        if not directory.is_dir():
-            continue
-        for path in directory.iterdir():
+    for directory, owner in _places(run):
+        for path in directory.iterdir() if directory.is_dir() else ():
             match = _LITTER.fullmatch(path.name)
             if match is None:
                 continue
-            # A training holds one lock for all that is written below it.
-            in_training = directory.parent.name.startswith("training-")
-            owner = directory.parent if in_training else directory / match["name"]
+            written = owner or directory / match["name"]
             try:
-                with lock_of(run, owner):
+                with lock_of(written.parent if owner else run, written):
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
             except LockedError:
                 continue
             gone.append(path)
     return gone
+
+
+def _places(run: Path) -> Iterator[tuple[Path, Path | None]]:
+    """Where litter may lie, and what is locked while it is written: what it was to become, if nothing is named.
+
+    A training, or a session, holds one lock for all that is written below it.
+    """
+    yield run, None
+    for shards in run.glob("shards-*"):
+        yield from ((shards / place, None) for place in SHARDS_PLACES)
+    for training in [*run.glob("training-*"), *run.glob("sessions/*")]:
+        if training.name != "live":
+            yield from ((training / place, training) for place in TRAINING_PLACES)

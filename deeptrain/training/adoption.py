@@ -21,7 +21,7 @@ def adopt(run: TrainingRun) -> int:
     Returns:
         How many epochs were taken over.
     """
-    if run.base is not None or not run.phased:
+    if run.base is not None:
         return 0
     begun = run.done()
     others = [path for path in sorted(run.root.glob("training-*")) if path != run.directory]
@@ -29,7 +29,12 @@ def adopt(run: TrainingRun) -> int:
         pass
     taken = run.done() - begun
     if taken:
-        log.info("%s: %d epochs are those of another training and were taken over", run.directory.name, taken)
+        log.info(
+            "%s: %d epochs are those of another training and were taken over; training goes on from the newest of "
+            "them whose state was kept",
+            run.directory.name,
+            taken,
+        )
     return taken
 
 

@@ -5,6 +5,7 @@ epoch it acted in; whoever trains that epoch again acts alike at the same iterat
 """
 
 import itertools
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, SettingsError
 
 NAME = "interventions.json"
 
@@ -34,6 +35,21 @@ class Intervention:
     iteration: int
     key: Key
     value: float
+
+    def __post_init__(self) -> None:
+        """Check the value.
+
+        Raises:
+            SettingsError: when it is out of range.
+        """
+        if self.key in {"skip", "repeat"}:
+            fits, rule = self.value >= 1 and self.value == int(self.value), "a whole number of at least 1"
+        elif self.key == "threshold":
+            fits, rule = 0 <= self.value <= 1, "a number from 0 to 1"
+        else:
+            fits, rule = 0 < self.value < math.inf, "a finite number above 0"
+        if not fits:
+            raise SettingsError(f"{self.key}: expected {rule}, got {self.value}")
 
     def plain(self) -> dict[str, Any]:
         """The intervention as JSON holds it."""
@@ -62,8 +78,12 @@ def read(directory: Path) -> tuple[Intervention, ...]:
 def write(directory: Path, interventions: Sequence[Intervention]) -> None:
     """Put all interventions of a training in place of those that were there, durably."""
     hidden = files.unique_sibling(directory / NAME)
-    files.write_file(hidden, files.readable_json([one.plain() for one in interventions]))
-    os.replace(hidden, directory / NAME)
+    try:
+        files.write_file(hidden, files.readable_json([one.plain() for one in interventions]))
+        os.replace(hidden, directory / NAME)
+    except BaseException:
+        hidden.unlink(missing_ok=True)
+        raise
     files.sync_directory(directory)
 
 
@@ -71,7 +91,9 @@ def _checked(path: Path, row: Any) -> Intervention:
     if not isinstance(row, dict) or set(row) != {"epoch", "iteration", "key", "value"}:
         raise ArtifactError(f"{path}: expected epoch, iteration, key and value, got {row!r:.120}")
     whole = all(type(row[name]) is int and row[name] >= least for name, least in (("epoch", 1), ("iteration", 0)))
-    number = type(row["value"]) in {int, float} and row["value"] >= 0
-    if not whole or not number or row["key"] not in get_args(Key):
+    if not whole or type(row["value"]) not in {int, float} or row["key"] not in get_args(Key):
         raise ArtifactError(f"{path}: not an intervention: {row!r:.120}")
-    return Intervention(row["epoch"], row["iteration"], row["key"], float(row["value"]))
+    try:
+        return Intervention(row["epoch"], row["iteration"], row["key"], float(row["value"]))
+    except SettingsError as error:
+        raise ArtifactError(f"{path}: {error}") from error

@@ -12,7 +12,6 @@ import numpy as np
 from deeptrain import files
 from deeptrain.errors import ArtifactError, TrainingError
 from deeptrain.files import FileDigest
-from deeptrain.loading.position import Position
 from deeptrain.store import artifact, manifest
 from deeptrain.store.locks import lock_of
 from deeptrain.training import adoption, arrays, history
@@ -68,6 +67,7 @@ class Journal:
         self._lock.acquire()
         files.make_directories(self.run.directory)
         files.sync_directory(self.run.root)  # a display may have made it a moment ago
+        self.run.read_again()
         adoption.adopt(self.run)
 
     def close(self) -> None:
@@ -100,6 +100,9 @@ class Journal:
         for number in range(reached, 0, -1):
             if self._has_state(number):
                 state = self._state_after(number)
+                if self.run.base is not None and number <= self.run.base[1]:
+                    # Of the training that the session goes on from, which is another writer's.
+                    return Checkpoint(state.with_(interventions=0), self.variables(number), History.empty())
                 with self._set_aside_if_damaged(self.run.state(number).directory):
                     return Checkpoint(state, self.variables(number), History.empty())
         return None
@@ -153,16 +156,16 @@ class Journal:
         if at.begins_epoch and (at.epoch == 1 or self._has_state(at.epoch - 1)):
             return
         specification = self.run.unfinished(at)
-        # What is further on, or was made from something else, belongs to a past that was trained again.
-        for found in self._unfinished():
+        # What is further on, or was made from something else, belongs to a past of the epoch that was trained again.
+        for found in self._unfinished(at.epoch):
             state = TrainState.from_plain(found.json(PROGRESS)["state"])
-            if _place(state.position) >= _place(at) or not self._belongs(found, state):
+            if state.position.iteration >= at.iteration or not self._belongs(found, state):
                 artifact.remove(found.directory)
         with artifact.writing(specification, self.run.checker.links(specification)) as writer:
             _write_state(writer, checkpoint.variables)
             writer.write(HISTORY, history.encode(checkpoint.history))
             writer.json(PROGRESS, {"state": checkpoint.state.plain()})
-        for old in self._unfinished()[GENERATIONS:]:
+        for old in self._unfinished(at.epoch)[GENERATIONS:]:
             artifact.remove(old.directory)
 
     def publish(self, checkpoint: Checkpoint, results: Results) -> bool:
@@ -230,10 +233,11 @@ class Journal:
         same = found.manifest.identity == specification.identity
         return same and dict(found.manifest.inputs) == self.run.checker.links(specification)
 
-    def _unfinished(self) -> list[artifact.Artifact]:
-        """Mid-epoch checkpoints whose sizes fit, newest first."""
+    def _unfinished(self, epoch: int | None = None) -> list[artifact.Artifact]:
+        """Mid-epoch checkpoints, of all epochs or of one, whose sizes fit, newest first."""
         found = []
-        for directory in sorted(self.run.directory.glob("unfinished/[0-9]*"), reverse=True):
+        pattern = "[0-9]*" if epoch is None else f"{epoch:05d}.*"
+        for directory in sorted(self.run.directory.glob(f"unfinished/{pattern}"), reverse=True):
             with self._set_aside_if_damaged(directory):
                 found.append(artifact.open(directory))
         return found
@@ -260,10 +264,6 @@ def _content_of(variables: Mapping[str, np.ndarray]) -> str:
         digest.update(piece)
         size += len(piece)
     return manifest.content_of((FileDigest(STATE, size, digest.hexdigest()),))
-
-
-def _place(at: Position) -> tuple[int, int]:
-    return at.epoch, at.iteration
 
 
 def _is_whole(directory: Path, content: str | None = None) -> bool:

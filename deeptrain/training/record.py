@@ -26,7 +26,6 @@ class Record:
         curves: what displays draw of the results.
         saved: iterations fit when the newest checkpoint was written, None before.
         saved_at: when, by the clock.
-        rebuilding: whether an epoch that is done is trained again for its state.
     """
 
     def __init__(self, journal: Journal | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +42,6 @@ class Record:
         self.curves: dict[str, Any] = {}
         self.saved: int | None = None
         self.saved_at = clock()
-        self.rebuilding = False
         self._clock = clock
         self._past: list[History] = []
         self._interventions: list[Intervention] = []
@@ -60,7 +58,6 @@ class Record:
             return None
         self.journal.open()
         try:
-            self.rebuilding = epochs <= self.journal.done()
             return self.journal.resume(epochs)
         except BaseException:
             self.journal.close()
@@ -68,8 +65,9 @@ class Record:
 
     def further(self, last: int) -> Checkpoint | None:
         """The checkpoint behind epochs that are done already: one before them was missing and came out the same."""
+        self.settle()
         journal, epoch = self.journal, self.kept.position.epoch
-        if journal is None or self.rebuilding or not journal.done() >= epoch <= last:
+        if journal is None or not journal.done() >= epoch <= last:
             return None
         checkpoint = journal.resume(last)
         return checkpoint if checkpoint is not None and checkpoint.state.position.epoch > epoch else None
@@ -81,7 +79,7 @@ class Record:
             checkpoint: where to stand.
             source: the journal it is of; by default the one that is written.
         """
-        self.kept = checkpoint.state
+        self.kept = checkpoint.state if source is None else checkpoint.state.with_(interventions=0)
         self.parts = [checkpoint.history] if len(checkpoint.history) else []
         self.results.clear()
         source = source or self.journal

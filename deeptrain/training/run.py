@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deeptrain.errors import AlteredError, ArtifactError, SettingsError
+from deeptrain.errors import AlteredError, ArtifactError, SettingsError, TrainingError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
@@ -111,11 +111,6 @@ class TrainingRun:
         return {**settings, "interventions": changed} if changed else settings
 
     @property
-    def phased(self) -> bool:
-        """Whether its settings change from an epoch on."""
-        return bool(self.settings["training"].get("phases"))
-
-    @property
     def interventions(self) -> tuple[Intervention, ...]:
         """What a person changed by hand, in order; read once.
 
@@ -127,7 +122,22 @@ class TrainingRun:
         return self._interventions[0]
 
     def intervene(self, intervention: Intervention) -> None:
-        """Write down what a person changes now, durably; the epoch it acts in, and those behind it, are others then."""
+        """Write down what a person changes now, durably; the epoch it acts in, and those behind it, are others then.
+
+        Raises:
+            TrainingError: when that epoch is done, or a change was written that acts later.
+        """
+        place = (intervention.epoch, intervention.iteration)
+        if intervention.epoch <= self.done():
+            raise TrainingError(
+                f"{intervention.key}: epoch {intervention.epoch} is done and stays as it is: go on differently in a "
+                "session (Trainer.open)"
+            )
+        if any((one.epoch, one.iteration) > place for one in self.interventions):
+            raise TrainingError(
+                f"{intervention.key}: {self.directory / interventions.NAME} holds a change that acts later: train up "
+                "to it first, or go on differently in a session (Trainer.open)"
+            )
         changed = (*self.interventions, intervention)
         interventions.write(self.directory, changed)
         self._interventions[:] = [changed]
@@ -139,8 +149,8 @@ class TrainingRun:
         Raises:
             SettingsError: when the name is none for a directory.
         """
-        if not SESSION.fullmatch(name):
-            raise SettingsError(f"a session's name has letters, digits, - and _, got {name!r}")
+        if not SESSION.fullmatch(name) or name == "live":
+            raise SettingsError(f"a session's name has letters, digits, - and _, and is not live; got {name!r}")
         return TrainingRun(
             self.root / "sessions",
             {**self.settings, "session": name},
@@ -172,6 +182,12 @@ class TrainingRun:
         while (most is None or self._done[0] < most) and self.checker.complete(self.epoch(self._done[0] + 1)):
             self._done[0] += 1
         return self._done[0] if most is None else min(self._done[0], most)
+
+    def read_again(self) -> None:
+        """Look at the disk anew: another process may have written since this was planned; needs the lock."""
+        self._interventions.clear()
+        self._epochs.clear()
+        self.forget()
 
     def forget(self) -> None:
         """Look at every epoch again the next time; the checker must, too."""

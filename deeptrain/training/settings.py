@@ -245,6 +245,8 @@ class TrainingSettings(Section, frozen=True):
         for number, phase in enumerate(self.phases, 1):
             if phase.epoch in {other.epoch for other in self.phases[: number - 1]}:
                 yield f"phases.{number}.epoch", "expected each phase to begin with another epoch", phase.epoch
+        if self.validate.validations is not None:
+            yield "validate.validations", "a validation cannot wait for validations", self.validate.validations
         if self.validate.seconds is not None:
             rule = "a clock would make two runs differ; expected another frequency"
             yield "validate.seconds", rule, self.validate.seconds

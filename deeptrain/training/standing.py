@@ -171,7 +171,7 @@ class Standing:
 
     @property
     def threshold(self) -> float:
-        """From which probability on a sample counts as positive in metrics."""
+        """Above which probability a sample counts as positive in metrics."""
         return self.kept.threshold
 
     @property
@@ -186,7 +186,7 @@ class Standing:
 
     @property
     def callbacks(self) -> Mapping[str, Mapping[str, Any]]:
-        """What each callback kept when the newest checkpoint was written."""
+        """What each callback kept when it was asked last: for a checkpoint, or when a validation began."""
         return self.kept.callbacks
 
     def __str__(self) -> str:

@@ -29,7 +29,7 @@ class TrainState:
         validations: how often the whole validation split was judged.
         validated: the iteration before which it was judged last, None before the first time.
         within: the validations of this epoch so far.
-        threshold: from which probability on a sample counts as positive in the metrics of training and validation.
+        threshold: above which probability a sample counts as positive in the metrics of training and validation.
         interventions: how many changes by hand have acted.
         best: the best epoch so far, None before the first has ended.
         stopping: why training ends with this epoch, None while it goes on.

@@ -51,7 +51,7 @@ def validate(
         kind: of the task, by output where there are several.
         outputs: what the model's outputs are.
         metrics: computed over the whole split.
-        threshold: from which probability on a sample counts as positive.
+        threshold: above which probability a sample counts as positive.
         told: of every batch and iteration.
 
     Raises:

@@ -44,7 +44,7 @@ class Callback(Protocol):
     `state` and `restore`: what a callback keeps from call to call it must give in the one and take in the other, or a
     resumed training would differ from one that was never stopped.
 
-    `every`: how often `act` is called; a frequency given to the trainer with the callback goes before it.
+    `every`: how often `act` is called; one that an experiment's file gives with the callback goes before it.
     """
 
     every: Every
