@@ -9,7 +9,7 @@ from deeptrain.loading.position import Position
 from deeptrain.training.history import History
 from deeptrain.training.progress import in_digits, in_hours
 from deeptrain.training.results import Results, Validation
-from deeptrain.training.state import Best, TrainState
+from deeptrain.training.state import Best, RollBack, TrainState
 
 SHOWN_SETS = 8
 
@@ -178,6 +178,11 @@ class Standing:
     def stopped(self) -> str | None:
         """Why training ended before the epochs asked for, None while it has not."""
         return self.kept.stopped
+
+    @property
+    def roll_backs(self) -> Sequence[RollBack]:
+        """The epochs that were begun anew with a lower learning rate, in order."""
+        return self.kept.roll_backs
 
     @property
     def callbacks(self) -> Mapping[str, Mapping[str, Any]]:
