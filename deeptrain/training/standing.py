@@ -200,6 +200,9 @@ class Standing:
             direction = "greatest" if self.maximize else "least"
             value = f"{self.key_metric} {in_digits(self.best.value)} ({direction})"
             lines.append(("best", f"epoch {self.best.epoch}, {value}"))
+        if self.roll_backs:
+            last = self.roll_backs[-1]
+            lines.append(("begun anew", f"{len(self.roll_backs)} times, the last epoch {last.epoch}: {last.reason}"))
         if self.threshold != 0.5:
             lines.append(("threshold", in_digits(self.threshold)))
         if self.seconds_left is not None and self.stopped is None:

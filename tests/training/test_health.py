@@ -35,7 +35,8 @@ class Steep(NumpyLearner):
         before = 0.9 * self._held["velocity"]
         loss, outputs = super()._fit(*given)
         step = np.abs(self._held["velocity"] - before).max()
-        return float("nan") if step > (0.06 if self._held["drawn"] > 5 else 0.5) else loss, outputs
+        most = 0.06 if self._held["drawn"] > 5 else 0.15 if self._held["drawn"] > 2 else 2.0
+        return float("nan") if step > most else loss, outputs
 
 
 class Count:
