@@ -274,9 +274,10 @@ def opened(
     begin = written.at_end_of(epoch)
     data = open_data(plan)
     if session is None:
-        return _made(data, None, None, plan.epochs, begin=(written, begin))
+        return _made(data, None, None, max(plan.epochs, epoch), begin=(written, begin))
     keep_every = plan.experiment.training.keep_every
-    return _made(data, Journal(plan.training.session(session, epoch), keep_every), None, plan.epochs)
+    journal = Journal(plan.training.session(session, epoch), keep_every)
+    return _made(data, journal, None, max(plan.epochs, epoch))
 
 
 def _made(

@@ -8,14 +8,16 @@ if TYPE_CHECKING:
     from deeptrain.training.callbacks.callback import Callback, on
     from deeptrain.training.callbacks.early_stopping import EarlyStopping
     from deeptrain.training.frequency import Every
+    from deeptrain.training.phases import Phase
     from deeptrain.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "Every", "Trainer", "as_keras", "on"]
+__all__ = ["Callback", "EarlyStopping", "Every", "Phase", "Trainer", "as_keras", "on"]
 
 _WHERE = {
     "Callback": "callbacks.callback",
     "EarlyStopping": "callbacks.early_stopping",
     "Every": "frequency",
+    "Phase": "phases",
     "Trainer": "trainer",
     "as_keras": "callbacks.as_keras",
     "on": "callbacks.callback",

@@ -87,7 +87,7 @@ class Record:
             source: the journal it is of; by default the one that is written.
         """
         self.kept = checkpoint.state
-        self.parts = [checkpoint.history]
+        self.parts = [checkpoint.history] if len(checkpoint.history) else []
         self.results.clear()
         source = source or self.journal
         if source is not None:

@@ -185,13 +185,20 @@ class Standing:
         return self.kept.roll_backs
 
     @property
+    def preprocessors(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each preprocessor keeps, as it stood when the batch began."""
+        return self.kept.preprocessors
+
+    @property
     def callbacks(self) -> Mapping[str, Mapping[str, Any]]:
         """What each callback kept when the newest checkpoint was written."""
         return self.kept.callbacks
 
     def __str__(self) -> str:
         """One screen."""
-        lines = [("training", self._where()), ("batch", self._batch())]
+        lines = [("training", self._where())]
+        if self.epoch <= self.epochs or self.newest is not None:
+            lines.append(("batch", self._batch()))
         lines.append(("loss", self._losses()))
         lines.append(("learning rate", f"{self.learning_rate:.4g}"))
         if self.validation:
@@ -205,7 +212,7 @@ class Standing:
             lines.append(("begun anew", f"{len(self.roll_backs)} times, the last epoch {last.epoch}: {last.reason}"))
         if self.threshold != 0.5:
             lines.append(("threshold", in_digits(self.threshold)))
-        if self.seconds_left is not None and self.stopped is None:
+        if self.seconds_left is not None and self.stopped is None and self.epoch <= self.epochs:
             left = f"{in_hours(self.seconds_left_epoch or 0)} of this epoch, {in_hours(self.seconds_left)} in all"
             lines.append(("left", f"{left}, at {self.iterations_per_second:,.1f} iterations a second"))
         lines.append(("saved", self._saved()))
@@ -223,8 +230,6 @@ class Standing:
         )
 
     def _batch(self) -> str:
-        if self.epoch > self.epochs and self.newest is None:
-            return "none"
         sets = self.sets
         shown = ", ".join(map(str, sets[:SHOWN_SETS])) + (", ..." if len(sets) > SHOWN_SETS else "")
         return f"{self.name}, {'set' if len(sets) == 1 else 'sets'} {shown}"

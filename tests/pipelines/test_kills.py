@@ -120,7 +120,7 @@ def test_a_stop_writes_a_checkpoint_says_where_it_stopped_and_changes_nothing(
     told = finished.err.split(" of ")[0]
     assert told.startswith("deeptrain: stopped in epoch 3 after ")
     assert finished.err == (f"{told} of 18 iterations; a checkpoint holds everything: run the same command to go on\n")
-    assert command.trained(here / "runs") == (2, [f"00003.{int(told.split()[-1]):08d}"])
+    assert command.trained(here / "runs") == (2, [f"00003.{2 * 18 + int(told.split()[-1]):010d}"])
     assert completed(here, warm) == command.of_training(undisturbed)
     epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
     assert epochs == [f"epoch {number}" for number in range(1, 7)]

@@ -55,6 +55,6 @@ def test_a_file_that_is_short_or_gone_is_made_again(raw: Path) -> None:
 
 def test_an_option_that_is_none_is_told(raw: Path) -> None:
     with pytest.raises(
-        SettingsError, match=r"sampels_per_set: is no option; there are beside, dtype, features, first, form"
+        SettingsError, match=r"sampels_per_set: is no option; there are allow_missing, beside, dtype, feat"
     ):
         task(raw, sampels_per_set=3).complete()

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
 from deeptrain import lineage
 from deeptrain.errors import Interrupted, SettingsError
-from deeptrain.settings import Use
+from deeptrain.settings import Mistakes, Use, typed
 from deeptrain.training import Trainer
 from deeptrain.training.settings import TrainingSettings
 from tests.conftest import BUILDER, TOML
@@ -64,7 +63,10 @@ def test_settings_that_are_not_used_are_in_no_identity() -> None:
     ).relevant()
     assert {**plain, "jit": True, "precision": "mixed_float16"}.items() <= said.items()
     assert (said["fit"], said["evaluate"]) == ({"use": "m:f", "arguments": {}}, {"use": "m:g", "arguments": {}})
-    again = msgspec.convert({**said, "epochs": 1}, TrainingSettings)
+    mistakes = Mistakes("said")
+    again = typed(TrainingSettings, {**said, "epochs": 1}, "", mistakes)
+    assert mistakes.lines == []
+    assert again is not None
     assert again.relevant() == said
 
 

@@ -68,7 +68,9 @@ def test_the_dynamic_threshold_is_that_of_the_exact_search(name: str, splits: li
         made.step(epochs=1)
         found = made.validated
         before = made.results[-1].validation[name]
-        assert before == made.metrics[["f1_score", "accuracy"].index(name)](found.labels, found.outputs, expected)
+        assert before == made.metrics[["f1_score", "accuracy"].index(name)](
+            found.labels, found.outputs, threshold=expected
+        )
         best = threshold.choose(found.labels, found.outputs, name)
         expected = best.value
         assert made.threshold == made.state.threshold == expected
