@@ -7,7 +7,7 @@ gradients and of their squares) stands in for gradients. NumPy is loaded when so
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from deeptrain.errors import SettingsError
 
@@ -205,10 +205,9 @@ def check(
 
 def _found(layer: Layer, before: list[float] | None, rules: Rules) -> Iterable[tuple[Kind, float, str]]:
     for what, numbers in (("weights", layer.weights), ("gradients", layer.gradients)):
-        if numbers.nan:
-            yield "nan", numbers.nan / numbers.size, f"{numbers.nan / numbers.size:.3g} of its {what} are NaN"
-        if numbers.inf:
-            yield "inf", numbers.inf / numbers.size, f"{numbers.inf / numbers.size:.3g} of its {what} are infinite"
+        for kind, count, said in (("nan", numbers.nan, "NaN"), ("inf", numbers.inf, "infinite")):
+            if count:
+                yield cast("Kind", kind), count / numbers.size, f"{_percent(count, numbers)} of its {what} are {said}"
     for what, numbers, then, most in (
         ("weights", layer.weights, None if before is None else before[0], rules.growth),
         ("gradients", layer.gradients, None if before is None else before[1] or None, rules.gradient_growth),
@@ -216,15 +215,19 @@ def _found(layer: Layer, before: list[float] | None, rules: Rules) -> Iterable[t
         if then is not None and numbers.rms > max(rules.large, most * then):
             grown = numbers.rms / then if then else math.inf
             yield "exploding", grown, f"its {what} grew {grown:.3g} times since the check before, to {numbers.rms:.3g}"
-    size = layer.weights.size
-    if layer.weights.dead > rules.share * size:
-        share = layer.weights.dead / size
-        yield "dead", share, f"{share:.3g} of its weights are below {rules.dead:g}"
+    weights = layer.weights
+    if weights.dead > rules.share * weights.size:
+        share = weights.dead / weights.size
+        yield "dead", share, f"{_percent(weights.dead, weights)} of its weights are below {rules.dead:g}"
     if layer.unreached:
         yield "dead", 1.0, f"no gradient has come to its {', '.join(layer.unreached)}"
-    if layer.weights.large > rules.share * size:
-        share = layer.weights.large / size
-        yield "large", share, f"{share:.3g} of its weights are above {rules.large:g}"
+    if weights.large > rules.share * weights.size:
+        share = weights.large / weights.size
+        yield "large", share, f"{_percent(weights.large, weights)} of its weights are above {rules.large:g}"
+
+
+def _percent(count: int, of: Numbers) -> str:
+    return f"{100 * count / of.size:.3g} %"
 
 
 def _numbers(arrays: Iterable["np.ndarray"], rules: Rules) -> Numbers:

@@ -92,7 +92,7 @@ class Health:
         if self.policy == "off":
             return state
         acts = self.policy != "tell"
-        now = self._examine(variables(), state.magnitudes if acts else self._before)
+        now = self._examine(variables(), state.magnitudes if acts else self._before, logging.WARNING)
         serious = next((one for one in self.findings if one.serious), None)
         if not acts:
             self._before = now
@@ -108,7 +108,7 @@ class Health:
     def tell(self, variables: Callable[[], Mapping[str, "np.ndarray"]]) -> None:
         """Say which layers are to blame when training has failed."""
         if self.policy != "off":
-            self._examine(variables(), None)
+            self._examine(variables(), None, logging.INFO)  # the error itself is told anyway
 
     def begin(self, beginning: "Callable[[], Checkpoint]", epoch: int) -> None:
         """Remember how an epoch begins, if it may be begun anew.
@@ -186,7 +186,7 @@ class Health:
         return replace(good, state=good.state.with_(roll_backs=(*state.roll_backs, RollBack(epoch, error.what))))
 
     def _examine(
-        self, variables: Mapping[str, "np.ndarray"], before: Mapping[str, list[float]] | None
+        self, variables: Mapping[str, "np.ndarray"], before: Mapping[str, list[float]] | None, level: int
     ) -> dict[str, list[float]]:
         now = health.measure(variables, self._rules)
         self.findings = health.check(before, now, self._rules)
@@ -196,8 +196,9 @@ class Health:
                 by_layer.setdefault(one.layer, []).append(one)
         self._told = frozenset((one.layer, one.kind) for one in self.findings)
         for layer, found in list(by_layer.items())[:SHOWN_LAYERS]:
-            level = logging.WARNING if any(one.serious for one in found) else logging.INFO
-            log.log(level, "health: %s: %s; try %s", layer, "; ".join(one.rule for one in found), found[0].advice)
+            said = "; ".join(one.rule for one in found)
+            serious = any(one.serious for one in found)
+            log.log(level if serious else logging.INFO, "health: %s: %s; try %s", layer, said, found[0].advice)
         if len(by_layer) > SHOWN_LAYERS:
             log.info("health: and %d more layers; trainer.health.findings has all", len(by_layer) - SHOWN_LAYERS)
         return health.magnitudes(now)

@@ -11,6 +11,7 @@ import pytest
 from deeptrain import lineage
 from deeptrain.errors import SettingsError, TrainingError, UnhealthyError
 from deeptrain.introspection.health import Rules
+from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.training import Every, Trainer
 from deeptrain.training.health import Health
@@ -20,11 +21,12 @@ from tests import shard_files
 from tests.conftest import TOML, tree
 from tests.memory_journal import MemoryJournal
 from tests.numpy_learner import NumpyLearner
+from tests.piecewise import Mean
 
 RNG = np.random.Generator(np.random.Philox(1))
 X = RNG.normal(size=(10, 2)).astype(np.float32)
 Y = (X.sum(axis=1) > 0).astype(np.uint8)
-EPOCHS = 4
+EPOCHS = 3
 SPLITS: list[Any] = []
 
 
@@ -72,7 +74,9 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def trainer(health: Any = "roll_back", rate: float = 0.4, learner: Any = Steep, **given: Any) -> Trainer:
-    data = [Batches(SPLITS[0], 3, seed=1, order="samples"), Batches(SPLITS[1], 3)]
+    mean = [Mean()]
+    batches = Batches(SPLITS[0], 3, seed=1, order="samples", preprocessors=mean)
+    data = [BatchFeed(batches, preprocessors=mean), Batches(SPLITS[1], 3)]
     made = Trainer(learner(rate=rate), *data, **{"epochs": EPOCHS, "kind": "binary", "health": health} | given)
     made._pace.took = lambda *_: None  # type: ignore[method-assign]
     return made
