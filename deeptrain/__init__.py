@@ -9,7 +9,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(run: str | Path, epoch: int | str = "best", experiment: str | Path | None = None) -> "Predictor":
+def load(
+    run: str | Path,
+    epoch: int | str = "best",
+    experiment: str | Path | None = None,
+    average: int | None = None,
+) -> "Predictor":
     """A trained model with its preprocessing, calibration and threshold, ready to predict.
 
     Args:
@@ -17,6 +22,8 @@ def load(run: str | Path, epoch: int | str = "best", experiment: str | Path | No
         epoch: "best", "last" or a number, counted from 1.
         experiment: the run's TOML file; needed when the model's builder is a file beside it. Nothing in the
             run's directory is ever executed, so code is only taken from what is installed or from this file's place.
+        average: of how many epochs the weights are averaged: of "best" the best by the key metric, otherwise those up
+            to `epoch`. By default as the run itself predicted with that epoch, or else 1.
 
     Raises:
         ArtifactError: when the run, the epoch or its state is not there or damaged.
@@ -24,4 +31,4 @@ def load(run: str | Path, epoch: int | str = "best", experiment: str | Path | No
     """
     from deeptrain import predictor
 
-    return predictor.open(Path(run), epoch, None if experiment is None else Path(experiment))
+    return predictor.open(Path(run), epoch, None if experiment is None else Path(experiment), average)

@@ -7,6 +7,7 @@ import numpy as np
 from deeptrain import session
 from deeptrain.errors import AlteredError, ArtifactError
 from deeptrain.lineage import Lineage
+from deeptrain.training import averaging
 from deeptrain.training.journal import Journal
 from deeptrain.training.progress import Progress
 from deeptrain.training.trainer import Trainer
@@ -56,7 +57,8 @@ class AliveTrainer:
 
     def _standing_for(self, plan: Lineage) -> Trainer:
         settings = plan.experiment.training
-        stands_for = (plan.training.directory.resolve(), settings.keep_every, settings.autosave_seconds)
+        kept = (settings.keep_every, plan.experiment.predictions)
+        stands_for = (plan.training.directory.resolve(), kept, settings.autosave_seconds)
         stands = self._trainer.position.epoch if self._trainer is not None else None
         expected = plan.training.done() + 1
         if self._trainer is None or self._stands_for != stands_for or stands != expected:
@@ -82,6 +84,11 @@ def rebuild_lacking(plan: Lineage, watch: Callable[[Progress], None] | None = No
             trainer.train(number)
         finally:
             trainer.close()
+
+
+def predicting_variables(plan: Lineage, watch: Callable[[Progress], None] | None = None) -> dict[str, np.ndarray]:
+    """The variables that predict: those of the chosen epoch, or with the mean weights of several."""
+    return averaging.mean(plan.predicting_epochs(), lambda number: variables_after(plan, number, watch))
 
 
 def variables_after(

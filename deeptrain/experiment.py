@@ -55,6 +55,9 @@ class Sections(Section, frozen=True):
         if isinstance(self.predictions.epoch, int) and self.predictions.epoch > self.training.epochs:
             rule = f"expected best, last or a number up to training.epochs ({self.training.epochs})"
             yield "predictions.epoch", rule, self.predictions.epoch
+        elif self.predictions.average > self._most_averaged:
+            rule = f"expected at most the {self._most_averaged} epochs up to the one that predicts"
+            yield "predictions.average", rule, self.predictions.average
 
     def _of_outputs(self) -> Iterable[tuple[str, str, Any]]:
         """What is said of outputs names those that have labels."""
@@ -81,6 +84,10 @@ class Sections(Section, frozen=True):
         binary = [name for name, kind in self.data.kinds.items() if name and kind == "binary"]
         if calibration is None and len(binary) > 1:
             yield "calibration.output", f"name the one that is calibrated: {' or '.join(binary)}", None
+
+    @property
+    def _most_averaged(self) -> int:
+        return self.predictions.epoch if isinstance(self.predictions.epoch, int) else self.training.epochs
 
     @property
     def calibrated(self) -> str | None:

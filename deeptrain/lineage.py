@@ -100,23 +100,27 @@ class Lineage:
         return not everything or not self.training.lacking(self.experiment.training.keep_every)
 
     def predicted_epoch(self) -> int:
-        """The epoch whose model predicts; known once training is done.
+        """The epoch whose model predicts, or the one that is asked for of those averaged; see `predicting_epochs`.
 
         Raises:
             ArtifactError: when training is not done, or ended before that epoch.
+        """
+        return self.predicting_epochs()[-1]
+
+    def predicting_epochs(self) -> tuple[int, ...]:
+        """The epochs whose mean weights predict, in the order of averaging; known once training is done.
+
+        Raises:
+            ArtifactError: when training is not done, or ended before the epoch that is asked for.
         """
         last = self.training.last(self.epochs)
         if last is None:
             raise ArtifactError(f"{self.training.directory.name}: its {self.epochs} epochs are not trained yet")
         wanted = self.experiment.predictions.epoch
-        if wanted == "last":
-            return last
-        if wanted == "best":
-            return self.training.best(last) or last
-        if wanted > last:
+        if isinstance(wanted, int) and wanted > last:
             reason = self.training.stopped(last)
             raise ArtifactError(f"predictions.epoch = {wanted}: training stopped after epoch {last}: {reason}")
-        return wanted
+        return self.training.averaged(wanted, self.experiment.predictions.average, last)
 
     def artifact(self, stage: str) -> Artifact:
         """The artifact of a stage.
@@ -211,7 +215,7 @@ def of(experiment: Experiment, store: Path) -> Lineage:
     conversion = conversions.of(experiment.data, experiment.beside, root, root / "live" / "fingerprints.json")
     shards = conversion.whole
     training = _training(experiment, root, shards)
-    asked: dict[str, Any] = {"epoch": experiment.predictions.epoch}
+    asked: dict[str, Any] = experiment.predictions.relevant()
     if isinstance(experiment.predictions.epoch, str):
         asked["of"] = experiment.training.epochs
     chosen: dict[str, Input] = {"shards": shards, "training": _trained(training, asked)}
@@ -272,7 +276,7 @@ def _report(
         **training.settings,
         "training": {**training.settings["training"], "epochs": epochs},
         "data": dict(stages["shards"].settings),
-        "predictions": experiment.predictions.plain(),
+        "predictions": experiment.predictions.relevant(),
         "calibration": experiment.calibration.relevant(),
     }
     settings = {
@@ -304,6 +308,7 @@ def _training(experiment: Experiment, root: Path, shards: Specification) -> Trai
         seeds={"experiment": seed, "model": seeds.derive("model", seed)},
         checker=Checker(),
         initial_weights=weights,
+        predictions=experiment.predictions,
     )
 
 

@@ -25,6 +25,7 @@ from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.unseen import Way
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics.metric import Kind
+from deeptrain.report import wording
 from deeptrain.settings import Mistakes, Use, typed
 from deeptrain.shards import layout, outputs, reading
 from deeptrain.shards.info import DataInfo
@@ -33,10 +34,11 @@ from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays as stored
-from deeptrain.training import building, exporting, judging, predictions, runtime
+from deeptrain.training import averaged, averaging, building, exporting, judging, predictions, runtime
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind, interpret
-from deeptrain.training.run import PROGRESS, STATE
+from deeptrain.training.results import Results
+from deeptrain.training.run import METRICS, PROGRESS, STATE
 from deeptrain.training.settings import ModelSettings, TrainingSettings
 from deeptrain.training.state import TrainState
 
@@ -51,7 +53,8 @@ class Predictor:
     Attributes:
         data: shape, dtype and classes of the samples it was trained on.
         model: the `keras.Model`.
-        epoch: whose weights it has.
+        epoch: whose weights it has, or that was asked for of those averaged.
+        averaged: the epochs whose mean weights it has; the epoch alone if nothing was averaged.
         threshold: above which a sample is called positive; 0.5 when none was chosen, None when there is none. Of
             several outputs it is that of `calibrated`; the others with binary labels are at 0.5.
         calibrated: the output that the threshold was chosen for; "" of an only one, None where it was chosen for none.
@@ -63,6 +66,7 @@ class Predictor:
     data: DataInfo
     model: Any
     epoch: int
+    averaged: tuple[int, ...]
     threshold: float | None
     threshold_source: str
     calibrated: str | None
@@ -164,7 +168,7 @@ class Predictor:
             self.model,
             self.data,
             self.preprocessors,
-            epoch=self.epoch,
+            epochs=self.averaged,
             outputs=self.outputs,
             threshold=self.threshold,
         )
@@ -182,20 +186,21 @@ class Predictor:
         return fed
 
 
-def open(run: Path, epoch: int | str = "best", experiment: Path | None = None) -> Predictor:
+def open(run: Path, epoch: int | str = "best", experiment: Path | None = None, average: int | None = None) -> Predictor:
     """The predictor of a run: see `deeptrain.load`."""
     try:
-        return _open(run, epoch, experiment)
+        return _open(run, epoch, experiment, average)
     except AlteredError as error:
         raise ArtifactError(f"{error}; delete {error.directory} and run TrainModel to have it made again") from error
 
 
-def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
+def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | None) -> Predictor:
     root, names = _names(run)
     training = root / names["training"]
     last = _last(training, names.get("epochs"))
-    number = _number(epoch, last, artifact.open(training / "epochs" / f"{last:04d}"))
-    found = artifact.open(training / "epochs" / f"{number:04d}")
+    number = _number(epoch, last, _epoch(training, last))
+    epochs = _epochs(root, names, training, last, number, average, best=epoch == "best")
+    found = _epoch(training, number)
     model, settings = _settings(found, last)
     if "shards" not in found.manifest.inputs:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: it names no shards")
@@ -213,12 +218,13 @@ def _open(run: Path, epoch: int | str, experiment: Path | None) -> Predictor:
     for name, preprocessor in remembering(made).items():
         preprocessor.restore(state.preprocessors[name])
     learner = building.learner(model, plain, _fed(shards, settings, made), int(found.manifest.seeds["model"]), beside)
-    learner.restore_weights(_variables(training, number, found))
-    threshold, source, calibrated = _threshold(root, names, data, number)
+    learner.restore_weights(averaging.mean(epochs, lambda one: _variables(training, one, _epoch(training, one))))
+    threshold, source, calibrated = _threshold(root, names, data, epochs)
     return Predictor(
         data,
         learner.model,
         number,
+        epochs,
         threshold,
         source,
         calibrated,
@@ -375,6 +381,12 @@ def _names(run: Path) -> tuple[Path, dict[str, Any]]:
     return run, {"training": trainings[0]}
 
 
+def weights_of(epochs: Sequence[int]) -> str:
+    """Whose weights, in words: "epoch 3", "the mean of epochs 1, 2 and 3"."""
+    several = "the mean of epochs" if len(epochs) > 1 else "epoch"
+    return f"{several} {wording.listed(sorted(epochs))}"
+
+
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and Path(value).name == value and value not in {"", ".", ".."}
 
@@ -395,6 +407,36 @@ def _number(epoch: int | str, last: int, published: Artifact) -> int:
     if isinstance(epoch, int) and not isinstance(epoch, bool) and 1 <= epoch <= last:
         return epoch
     raise ArtifactError(f'epoch must be "best", "last" or a number from 1 to {last}, got {epoch!r}')
+
+
+def _epoch(training: Path, number: int) -> Artifact:
+    return artifact.open(training / "epochs" / f"{number:04d}")
+
+
+def _epochs(
+    root: Path, names: Mapping[str, Any], training: Path, last: int, number: int, average: int | None, *, best: bool
+) -> tuple[int, ...]:
+    """The epochs whose mean weights are asked for, `number` at the end.
+
+    Args:
+        root: the run's directory.
+        names: of the artifacts in it that belong together.
+        training: the directory with the epochs.
+        last: the last epoch that counts.
+        number: the epoch that is asked for.
+        average: how many are asked for.
+        best: whether `number` is asked for as the best.
+    """
+    if average is None:
+        told = {} if "predictions" not in names else predictions.index(artifact.open(root / names["predictions"]))
+        return predictions.epochs(told) if told.get("epoch") == number else (number,)
+    most = last if best else number
+    if isinstance(average, bool) or not isinstance(average, int) or not 1 <= average <= most:
+        raise ArtifactError(f"average must be a number of epochs from 1 to {most}, got {average!r}")
+    if average == 1 or not best:
+        return averaged.last(number, average)
+    results = [Results.from_plain(_epoch(training, one).json(METRICS)) for one in range(1, last + 1)]
+    return averaged.best([one.key_value for one in results], number, average)
 
 
 def _variables(training: Path, number: int, epoch: Artifact) -> dict[str, np.ndarray]:
@@ -425,7 +467,9 @@ def _shards(root: Path, identity: str) -> Artifact:
     return joined
 
 
-def _threshold(root: Path, names: dict[str, Any], data: DataInfo, number: int) -> tuple[float | None, str, str | None]:
+def _threshold(
+    root: Path, names: dict[str, Any], data: DataInfo, epochs: tuple[int, ...]
+) -> tuple[float | None, str, str | None]:
     """The threshold, where it comes from, and the output it is of."""
     kinds = outputs.parts(data.kind)
     only = None if data.named else ONLY
@@ -434,8 +478,9 @@ def _threshold(root: Path, names: dict[str, Any], data: DataInfo, number: int) -
     if "threshold" not in names:
         return 0.5, f"0.5, since no finished job in {root.name} chose one for this training", only
     told = predictions.index(artifact.open(root / names["predictions"]))
-    if told["epoch"] != number:
-        return 0.5, f"0.5, since the chosen threshold is for epoch {told['epoch']}", only
+    of = predictions.epochs(told)
+    if of != epochs:
+        return 0.5, f"0.5, since the chosen threshold is for {weights_of(of)}", only
     found = artifact.open(root / names["threshold"])
     output = found.manifest.settings.get("output", ONLY)
     if kinds.get(output) != "binary":

@@ -147,14 +147,22 @@ class Opened:
         runtime.start(settings.threads, settings.deterministic)
         return keras_metric.function_of(found, arguments)
 
-    def learner(self, variables: Mapping[str, np.ndarray] | None = None) -> KerasLearner:
-        """The model as its seed or its initial weights make it, or with all its variables set."""
+    def learner(self, variables: Mapping[str, np.ndarray] | None = None, *, after: int = 0) -> KerasLearner:
+        """The model as its seed or its initial weights make it, or with all its variables set.
+
+        Args:
+            variables: all there are.
+            after: the epoch at whose end they were so: phases until then changed the optimizer that they are of.
+        """
         experiment = self.plan.experiment
         runtime.start(experiment.training.threads, experiment.training.deterministic)
         seed = self.plan.training.seeds["model"]
         data = fed(self.shards.info, self.feed("train"))
         learner = building.learner(experiment.model, experiment.training, data, seed, experiment.beside)
         if variables is not None:
+            for phase in self.phases() if self.plan.training.phased else ():
+                if phase.epoch <= after:
+                    phase.change(learner)
             learner.restore(variables)
         elif experiment.model.initial_weights is not None:
             learner.restore_weights(self._initial_weights(experiment.beside / experiment.model.initial_weights))

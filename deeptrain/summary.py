@@ -59,6 +59,7 @@ def of(plan: Lineage) -> reports.Run:
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
         left_out=tuple(plan.left_out.items()),
         stopped=results[-1].stopped if results else None,
+        averaged=tuple(sorted(told.get("averaged", ()))),
     )
 
 

@@ -1,18 +1,18 @@
-"""`python -m pipelines COMMAND`: what is done with a finished run."""
+"""`python -m pipelines COMMAND`: what is done before a run, and with a finished one."""
 
 import argparse
 import sys
 
 from deeptrain.errors import DeeptrainError
 from pipelines.cells import printable
-from pipelines.commands import export, predict
+from pipelines.commands import export, find_rate, predict
 
-COMMANDS = (predict, export)
+COMMANDS = (find_rate, predict, export)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a mistake told in a line, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines", description="What is done with a finished run.")
+    parser = argparse.ArgumentParser(prog="python -m pipelines", description="Before a run, and with a finished one.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

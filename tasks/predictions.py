@@ -21,9 +21,9 @@ class Predictions(ExperimentTask):
         from deeptrain.introspection import model
         from deeptrain.training import predictions
 
-        epoch = plan.predicted_epoch()
-        data = session.open_data(plan).after(epoch)
-        learner = data.learner(alive.variables_after(plan, epoch, watching.watch(plan)))
+        epochs = plan.predicting_epochs()
+        data = session.open_data(plan).after(epochs[-1])
+        learner = data.learner(alive.predicting_variables(plan, watching.watch(plan)), after=epochs[-1])
         tested = ["test"] if plan.experiment.data.splits.test else []
         splits = {name: data.feed(name) for name in [plan.calibration_split, *tested]}
         with self.writing(plan) as writer:
@@ -31,7 +31,7 @@ class Predictions(ExperimentTask):
                 writer,
                 learner,
                 splits,
-                epoch=epoch,
+                epochs=epochs,
                 kind=data.shards.info.kind,
                 outputs=plan.experiment.model.outputs,
                 classes=data.shards.info.classes,

@@ -72,7 +72,10 @@ def sentence(run: Run) -> str:
         parts.append(f"On {where} the {wording.metric_name(name)} is {wording.score(found[name])}.")
     last = run.epochs[-1]["epoch"]
     which = "the best" if run.used_epoch == run.best_epoch else f"where epoch {run.best_epoch} is the best"
-    parts.append(f"The model is that of epoch {run.used_epoch} of {last}, {which} by {key_name(run)}.")
+    if run.averaged:
+        parts.append(f"The model has the mean weights of the epochs {wording.listed(run.averaged)} of {last}.")
+    else:
+        parts.append(f"The model is that of epoch {run.used_epoch} of {last}, {which} by {key_name(run)}.")
     return " ".join(parts)
 
 

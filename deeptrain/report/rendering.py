@@ -121,6 +121,7 @@ def _told(run: Run) -> dict[str, Any]:
         "maximize": run.maximize,
         "best_epoch": run.best_epoch,
         "used_epoch": run.used_epoch,
+        **({"averaged": list(run.averaged)} if run.averaged else {}),
         "parameters": run.parameters,
         "threshold": run.threshold,
         "subset": run.subset,

@@ -77,7 +77,7 @@ class Run:
         key_metric: the validation metric that chooses the best epoch.
         maximize: whether more of it is better.
         best_epoch: number of the best epoch.
-        used_epoch: number of the epoch that predicted.
+        used_epoch: number of the epoch that predicted, or that was asked for of those averaged.
         model: summary of the model, as text in fixed columns.
         parameters: number of the model's parameters.
         calibration: what the model said of the split the threshold was tuned on.
@@ -89,6 +89,7 @@ class Run:
         versions: version by library.
         command: what to type to get the same run.
         stopped: why training ended before all epochs, as a sentence.
+        averaged: numbers of the epochs whose mean weights predicted, ascending; none where it was one alone.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Run:
     evaluation: Plain | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     stopped: str | None = None
+    averaged: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the pictures rely on.

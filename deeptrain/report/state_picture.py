@@ -88,7 +88,10 @@ def _training(run: Run) -> Iterator[tuple[str, str]]:
     yield "epochs", wording.count(last["epoch"])
     yield "iterations", wording.count(last["iterations"])
     yield "best epoch", wording.count(run.best_epoch)
-    yield "predicted with epoch", wording.count(run.used_epoch)
+    if run.averaged:
+        yield "predicted with mean of", f"epochs {wording.listed(run.averaged)}"
+    else:
+        yield "predicted with epoch", wording.count(run.used_epoch)
     yield "chosen by", outcome.key_name(run)
     yield "better is", "more" if run.maximize else "less"
     yield "learning rate at end", wording.rate(last.get("learning_rate"))

@@ -1,7 +1,7 @@
 """Numbers and names as people read them, the same on the page and in the pictures."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 NOTHING = "\N{EN DASH}"
@@ -118,3 +118,9 @@ def cut(text: str, width: int) -> str:
 def plural(number: int, noun: str) -> str:
     """The number with its noun: "1 epoch", "8 epochs"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Several numbers in a sentence: "3, 4 and 5"."""
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} and {last}" if others else last

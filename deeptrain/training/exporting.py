@@ -28,7 +28,7 @@ def export(
     data: DataInfo,
     preprocessors: Sequence[Preprocessor],
     *,
-    epoch: int,
+    epochs: Sequence[int],
     outputs: OutputKind,
     threshold: float | None,
 ) -> list[Path]:
@@ -42,7 +42,7 @@ def export(
         model: the `keras.Model`.
         data: what it was trained on.
         preprocessors: what is done to samples before the model sees them.
-        epoch: whose weights it has.
+        epochs: whose weights it has, or the mean of them; the last is the one that was asked for.
         outputs: what the model's outputs are.
         threshold: above which a sample is positive, None without one.
     """
@@ -63,7 +63,8 @@ def export(
         shutil.rmtree(saved)
     hidden.rename(saved)
     told = {
-        "epoch": epoch,
+        "epoch": epochs[-1],
+        **({"averaged": list(epochs)} if len(epochs) > 1 else {}),
         "shape": list(data.shape),
         "dtype": data.dtype,
         "kind": data.kind,

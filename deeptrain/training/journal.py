@@ -125,8 +125,7 @@ class Journal:
 
     def results(self, until: int) -> list[Results]:
         """What the epochs up to `until`, which are done, came to."""
-        published = (self.run.published(number) for number in range(1, until + 1))
-        return [Results.from_plain(found.json(METRICS)) for found in published]
+        return self.run.results(until)
 
     def history(self, number: int) -> History:
         """The iterations of an epoch that is done."""

@@ -1,10 +1,10 @@
 """Predictions of splits as an artifact: raw outputs and their kind, labels, set numbers.
 
-`predictions.json` tells epoch, kind of task, kind of outputs, splits, and the model's summary; for each split
-`SPLIT.outputs.npy` holds the raw outputs as the model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each:
-one a sample, or one a step of all samples where every step has a label. Of several outputs there is a
-`SPLIT.outputs-NAME.npy` and a `SPLIT.labels-NAME.npy` each. What is predicted for a sequence is the mean over its
-windows.
+`predictions.json` tells epoch, kind of task, kind of outputs, splits, and the model's summary, and where weights were
+averaged, of which epochs in which order (`averaged`); for each split `SPLIT.outputs.npy` holds the raw outputs as the
+model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each: one a sample, or one a step of all samples where
+every step has a label. Of several outputs there is a `SPLIT.outputs-NAME.npy` and a `SPLIT.labels-NAME.npy` each. What
+is predicted for a sequence is the mean over its windows.
 """
 
 import io
@@ -50,7 +50,7 @@ def write(
     learner: Learner,
     splits: Mapping[str, Feed],
     *,
-    epoch: int,
+    epochs: Sequence[int],
     kind: Kind | Mapping[str, Kind],
     outputs: OutputKind,
     classes: Sequence[str] | Mapping[str, Sequence[str]],
@@ -60,9 +60,9 @@ def write(
 
     Args:
         writer: of the artifact.
-        learner: standing at the end of `epoch`.
+        learner: standing at the end of the epoch, or with the mean weights of several.
         splits: their data, as it is fed.
-        epoch: whose model it is.
+        epochs: whose weights it has; the last is the one that was asked for.
         kind: of the task, by output where there are several.
         outputs: what the model's outputs are.
         classes: names of the classes, for readers, likewise.
@@ -77,7 +77,8 @@ def write(
     writer.json(
         INDEX,
         {
-            "epoch": epoch,
+            "epoch": epochs[-1],
+            **({"averaged": list(epochs)} if len(epochs) > 1 else {}),
             "kind": kind,
             "outputs": outputs,
             "classes": each(list, classes),
@@ -93,6 +94,11 @@ def index(artifact: Artifact) -> dict[str, Any]:
     if not isinstance(value, dict) or not {"epoch", "kind", "outputs", "splits", "model"} <= value.keys():
         raise ArtifactError(f"{artifact.directory / INDEX}: not an index of predictions")
     return value
+
+
+def epochs(told: Mapping[str, Any]) -> tuple[int, ...]:
+    """The epochs whose weights predicted, by an index: one, or those averaged, the one that was asked for last."""
+    return tuple(int(number) for number in told.get("averaged", [told["epoch"]]))
 
 
 def read(artifact: Artifact, split: str, output: str = ONLY) -> SplitPredictions:

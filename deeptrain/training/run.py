@@ -6,7 +6,7 @@ person changed by hand) and `live/`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,10 @@ from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Input, Source, Specification
-from deeptrain.training import interventions
+from deeptrain.training import averaged, interventions
 from deeptrain.training.interventions import Intervention
+from deeptrain.training.results import Results
+from deeptrain.training.settings import PredictionsSettings
 
 RECIPE = 3
 """Raised when this room changes the bytes of epochs or states."""
@@ -44,6 +46,7 @@ class TrainingRun:
         checker: knows what is complete.
         initial_weights: the content of the weights it starts from, if not from the builder's own.
         base: of a session, the training and the epoch behind which it goes on by itself.
+        predictions: which epochs predict; states that are averaged for it stay on disk.
     """
 
     root: Path
@@ -54,6 +57,7 @@ class TrainingRun:
     checker: Checker = field(repr=False, compare=False)
     initial_weights: Source | None = None
     base: "tuple[TrainingRun, int] | None" = None
+    predictions: PredictionsSettings = field(default=PredictionsSettings(), compare=False)
     _epochs: list[Specification] = field(default_factory=list, repr=False, compare=False)
     _done: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
     _interventions: list[tuple[Intervention, ...]] = field(default_factory=list, repr=False, compare=False)
@@ -198,6 +202,27 @@ class TrainingRun:
         best = self.published(number).json(PROGRESS)["state"]["best"]
         return None if best is None else int(best["epoch"])
 
+    def results(self, until: int) -> list[Results]:
+        """What the epochs up to `until`, which are done, came to."""
+        return [Results.from_plain(self.published(number).json(METRICS)) for number in range(1, until + 1)]
+
+    def averaged(self, epoch: int | str, count: int, until: int) -> tuple[int, ...]:
+        """The epochs whose mean weights predict, the one that is asked for last.
+
+        Args:
+            epoch: "best", "last", or a number.
+            count: how many; of "best" the best by the key metric, otherwise those up to it. All where they are fewer.
+            until: the last epoch that counts, which is done.
+        """
+        if epoch == "best" and count == 1:
+            found: tuple[int, ...] = (self.best(until) or until,)
+        elif epoch == "best":
+            values = [results.key_value for results in self.results(until)]
+            found = averaged.best(values, self.best(until), count) or (until,)
+        else:
+            found = averaged.last(until if isinstance(epoch, str) else min(epoch, until), count)
+        return found
+
     def recorded_state(self, number: int) -> str:
         """The content that the state of an epoch must have."""
         return str(self.published(number).json(PROGRESS)["state_content"])
@@ -205,8 +230,14 @@ class TrainingRun:
     def kept(self, keep_every: int) -> frozenset[int]:
         """The epochs whose states must be on disk, by what is done."""
         done = self.done()
-        found = retention.kept(range(1, done + 1), self.best(done) if done else None, keep_every)
+        best = self.best(done) if done else None
+        found = retention.kept(range(1, done + 1), best, keep_every, self._averaged(done))
         return frozenset(number for number in found if self.base is None or number > self.base[1])
+
+    def _averaged(self, done: int) -> Collection[int]:
+        """The epochs that would be averaged if training ended now; what predicts alone is trained again if need be."""
+        wanted = self.predictions
+        return self.averaged(wanted.epoch, wanted.average, done) if done and wanted.average > 1 else ()
 
     def lacking(self, keep_every: int) -> dict[int, str]:
         """Epochs whose state must be on disk and is not, with the reason, ascending.

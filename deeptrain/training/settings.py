@@ -374,6 +374,14 @@ class PredictionsSettings(Section, frozen=True):
 
     Attributes:
         epoch: "best" by the key metric on the validation split among the epochs asked for, "last", or a number.
+        average: of how many epochs the weights are averaged: of "best" the best by the key metric, otherwise those up
+            to that epoch; fewer where training stopped before there were as many. In the identity where it is not 1.
     """
 
     epoch: Literal["best", "last"] | Positive = "best"
+    average: Positive = 1
+
+    def relevant(self) -> dict[str, Any]:
+        """Without what is not used."""
+        value = Section.relevant(self)
+        return value if self.average > 1 else {"epoch": value["epoch"]}

@@ -55,11 +55,13 @@ class FittedGroup:
 
     Attributes:
         at: the position of the first of them.
+        last: the position of the last of them.
         group: inputs and labels, (iterations, batch, ...).
         fitted: losses, (iterations,) float32, and outputs, (iterations, batch, ...).
     """
 
     at: Position
+    last: Position
     group: Group
     fitted: Fitted
 
@@ -243,7 +245,7 @@ class Trainer:
             data=self.train_data,
             epochs=self.epochs,
             results=tuple(record.results),
-            newest=None if self.newest is None else self._behind(self.newest.at, len(self.newest.group) - 1),
+            newest=None if self.newest is None else self.newest.last,
             learning_rate=self.learner.learning_rate,
             key_metric=self.key_metric,
             maximize=self.maximize,
@@ -737,11 +739,10 @@ class Trainer:
             self._stages.tell("iteration_end", self)
         if self.position.window == 0:
             self._stages.tell("batch_end", self)
-        if group is not None:
+        if group is not None and self.newest is not None:
             self._stages.act("iteration", self._counts, self)
             self._save_asked |= self._autosave.due("iteration", self._counts, lambda: self.state)
-            newest = self._behind(at, len(group) - 1)
-            self._tell("fit", last, functools.partial(self.train_data.name, newest), self._record.loss)
+            self._tell("fit", last, functools.partial(self.train_data.name, self.newest.last), self._record.loss)
         if self.position.batch == len(self.train_data):
             self._tell("validate", last)
 
@@ -761,7 +762,8 @@ class Trainer:
         rows = History(at.iteration + steps, batches, windows, group.counted, losses, metrics)
         self._stand_behind(self.train_data.after(at, len(group)), tally=tally)
         self._record.parts.append(rows)
-        self.newest = FittedGroup(at, group, fitted)
+        # Now: once the batch is left, the way to its last iteration would lead through preprocessors that went on.
+        self.newest = FittedGroup(at, self._behind(at, len(group) - 1), group, fitted)
 
     def _stand_behind(self, to: Position, **changes: Any) -> None:
         """Stand at a later position of the epoch.

@@ -74,9 +74,8 @@ def run(asked: argparse.Namespace) -> None:
         return
     write_file(asked.out, data.encode())
     told = "" if loaded.threshold is None else f", threshold {loaded.threshold:.6g} ({loaded.threshold_source})"
-    sys.stdout.write(
-        f"{len(next(iter(by_output.values())))} samples scored with epoch {loaded.epoch}{told}: {asked.out}\n"
-    )
+    count, weights = len(next(iter(by_output.values()))), predictor.weights_of(loaded.averaged)
+    sys.stdout.write(f"{count} samples scored with {weights}{told}: {asked.out}\n")
 
 
 def _columns(
