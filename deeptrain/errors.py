@@ -64,6 +64,31 @@ class TrainingError(DeeptrainError):
     """Training cannot go on: its loss is not finite, or a checkpoint does not fit the model."""
 
 
+class UnhealthyError(TrainingError):
+    """Loss, outputs or a variable are not finite, or weights explode.
+
+    Attributes:
+        what: what was found, where.
+    """
+
+    def __init__(self, what: str, why: str = "") -> None:
+        """Keep what was found.
+
+        Args:
+            what: in words.
+            why: nothing was done about it, in words.
+        """
+        super().__init__(what, why)
+        self.what = what
+
+    def __str__(self) -> str:
+        """The message; both are arguments of the exception, so that another process can send it here."""
+        return (
+            f"{self.what}: training stops and the last good checkpoint stays{self.args[1] and '; ' + self.args[1]}; "
+            "a lower learning rate or gradient clipping may help"
+        )
+
+
 class BatchError(TrainingError):
     """A batch cannot be fit: its shape, its labels or its numbers are not what model and loss take.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from deeptrain import lineage
 from deeptrain.errors import AlteredError, ArtifactError, DataError
+from deeptrain.introspection.health import Rules
 from deeptrain.lineage import Lineage
 from deeptrain.loading import weights
 from deeptrain.loading.batch_feed import BatchFeed
@@ -35,11 +36,13 @@ from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays, building, keras_metric, runtime
 from deeptrain.training.callbacks.naming import callbacks
 from deeptrain.training.frequency import Every
+from deeptrain.training.health import Health
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
 from deeptrain.training.run import PROGRESS
+from deeptrain.training.settings import HealthSettings
 from deeptrain.training.state import TrainState
 from deeptrain.training.trainer import Trainer
 
@@ -308,10 +311,16 @@ def _made(
         phases=opened.phases(),
         validate=settings.validate.every(),
         autosave=Every(seconds=settings.autosave_seconds),
+        health=_health(HealthSettings.of(settings.health)),
         journal=journal,
         begin=begin,
         watch=watch,
     )
+
+
+def _health(settings: HealthSettings) -> Health:
+    rules = {name: getattr(settings, name) for name in ("dead", "large", "share", "growth", "gradient_growth")}
+    return Health(settings.policy, factor=settings.factor, most=settings.most, rules=Rules(**rules))
 
 
 def _without_store(plan: Lineage, watch: Callable[[Progress], None] | None) -> Trainer:

@@ -9,16 +9,18 @@ if TYPE_CHECKING:
     from deeptrain.training.callbacks.callback import Callback, on
     from deeptrain.training.callbacks.early_stopping import EarlyStopping
     from deeptrain.training.frequency import Every
+    from deeptrain.training.health import Health
     from deeptrain.training.phases import Phase
     from deeptrain.training.rate_finder import find_rate
     from deeptrain.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "Every", "Phase", "Trainer", "as_keras", "average", "find_rate", "on"]
+__all__ = ["Callback", "EarlyStopping", "Every", "Health", "Phase", "Trainer", "as_keras", "average", "find_rate", "on"]
 
 _WHERE = {
     "Callback": "callbacks.callback",
     "EarlyStopping": "callbacks.early_stopping",
     "Every": "frequency",
+    "Health": "health",
     "Phase": "phases",
     "Trainer": "trainer",
     "as_keras": "callbacks.as_keras",

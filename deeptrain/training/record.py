@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import TrainingError
+from deeptrain.errors import ArtifactError, UnhealthyError
 from deeptrain.loading.position import Position
 from deeptrain.training.history import History
 from deeptrain.training.interventions import Intervention
@@ -28,12 +28,16 @@ class Record:
         saved_at: when, by the clock.
     """
 
-    def __init__(self, journal: Journal | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, journal: Journal | None, clock: Callable[[], float] = time.monotonic, *, rolls_back: bool = False
+    ) -> None:
         """Nothing has been trained.
 
         Args:
             journal: writes; without it everything stays in memory.
             clock: seconds from any origin.
+            rolls_back: whether what is not finite is dealt with by who trains: a checkpoint of it is left out then, as
+                it would be found at a time that depends on the clock.
         """
         self.journal = journal
         self.kept = TrainState()
@@ -43,6 +47,7 @@ class Record:
         self.saved: int | None = None
         self.saved_at = clock()
         self._clock = clock
+        self._rolls_back = rolls_back
         self._past: list[History] = []
         self._interventions: list[Intervention] = []
         self._writer: ThreadPoolExecutor | None = None
@@ -89,6 +94,21 @@ class Record:
             self._past = [] if self.journal is not None else [source.history(number) for number in ended]
         self.saved, self.saved_at = self.kept.position.iteration, self._clock()
 
+    def end_of(self, epoch: int) -> Checkpoint:
+        """The end of an epoch as it is on disk.
+
+        Raises:
+            ArtifactError: when it is not.
+        """
+        if self.journal is None:
+            raise ArtifactError(f"the end of epoch {epoch} was not written")
+        return self.journal.at_end_of(epoch)
+
+    def roll_back(self, state: TrainState) -> None:
+        """Stand at the beginning of this epoch again."""
+        self.kept = state
+        self.parts = []
+
     def save(self, variables: Mapping[str, np.ndarray]) -> None:
         """Write a checkpoint in the background, if anything is written; the one before is waited for.
 
@@ -96,7 +116,7 @@ class Record:
             variables: snapshots of the learner's, which nothing changes any more.
 
         Raises:
-            TrainingError: when a variable of the one before was not finite.
+            UnhealthyError: when a variable of the one before was not finite.
             ArtifactError: when the one before could not be written.
         """
         if self.journal is None:
@@ -119,7 +139,12 @@ class Record:
             writing.result()
 
     def _write(self, journal: Journal, checkpoint: Checkpoint, begun: float) -> None:
-        _refuse_non_finite(checkpoint.variables, checkpoint.state.position)
+        try:
+            _refuse_non_finite(checkpoint.variables, checkpoint.state.position)
+        except UnhealthyError:
+            if self._rolls_back:
+                return
+            raise
         journal.save(checkpoint)
         self.saved, self.saved_at = checkpoint.state.position.iteration, begun
 
@@ -207,7 +232,6 @@ def _refuse_non_finite(variables: Mapping[str, np.ndarray], at: Position) -> Non
     """A checkpoint that holds a number that is not finite would only be found out much later."""
     for name, value in variables.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise TrainingError(
-                f"{name} holds a number that is not finite in epoch {at.epoch} after {at.iteration} iterations: "
-                "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping may help"
+            raise UnhealthyError(
+                f"{name} holds a number that is not finite in epoch {at.epoch} after {at.iteration} iterations"
             )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from deeptrain.introspection.health import Rules
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.metrics import of_output
 from deeptrain.metrics.settings import MetricUse
@@ -103,6 +104,42 @@ class CallbackUse(Use, frozen=True):
         return value if self.every is None else {**value, "every": self.every.given}
 
 
+class HealthSettings(Section, frozen=True):
+    """`training.health` as a table: see `training.health.Health` and `introspection.health.Rules`.
+
+    Attributes:
+        policy: what is done when something is found.
+        factor: what the learning rate is multiplied with at each roll back.
+        most: roll backs of one epoch.
+        dead: a weight below it in magnitude is dead.
+        large: a weight above it is large.
+        share: of a layer's weights, above which dead and large ones are told.
+        growth: by which factor the weights of a layer that explodes grew since the check before.
+        gradient_growth: likewise its gradients, as the optimizer keeps them.
+    """
+
+    policy: Literal["tell", "stop", "roll_back", "off"] = "tell"
+    factor: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    most: Positive = 3
+    dead: Annotated[float, Meta(ge=0)] = Rules.dead
+    large: Annotated[float, Meta(ge=0)] = Rules.large
+    share: Annotated[float, Meta(ge=0)] = Rules.share
+    growth: Annotated[float, Meta(ge=1)] = Rules.growth
+    gradient_growth: Annotated[float, Meta(ge=1)] = Rules.gradient_growth
+
+    @classmethod
+    def of(cls, value: "str | HealthSettings") -> "HealthSettings":
+        """The same for the short form, the policy alone."""
+        return value if isinstance(value, HealthSettings) else cls(policy=value)  # type: ignore[arg-type]
+
+    def relevant(self) -> dict[str, Any]:
+        """What decides over training: nothing where health only tells."""
+        if self.policy in {"tell", "off"}:
+            return {}
+        told = {"dead", "share", *(() if self.policy == "roll_back" else ("factor", "most"))}
+        return {name: value for name, value in self.plain().items() if name not in told}
+
+
 class PhaseSettings(Section, frozen=True):
     """`[[training.phases]]`: what is different from the beginning of an epoch on, until a later phase says otherwise.
 
@@ -171,6 +208,8 @@ class TrainingSettings(Section, frozen=True):
         callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
         validate: how often the validation split is judged, beside the end of each epoch that `epochs` names; by default
             at the end of each epoch.
+        health: what is done when weights or gradients are not finite, dead, large or explode: "tell", "stop",
+            "roll_back" or "off", or a table; see `HealthSettings`.
         phases: what is different from some epochs on; see `PhaseSettings`. Epochs before a phase do not depend on it.
         preprocessors: what is done to every batch or window, one after the other, such as "normalise".
         windows: how sequences are cut along time; without it every sample is fed whole.
@@ -217,6 +256,7 @@ class TrainingSettings(Section, frozen=True):
     key_metric: str = "loss"
     callbacks: tuple[str | CallbackUse, ...] = ()
     validate: EverySettings = EverySettings(epochs=1)
+    health: Literal["tell", "stop", "roll_back", "off"] | HealthSettings = "tell"
     phases: tuple[PhaseSettings, ...] = ()
     preprocessors: tuple[str | Use, ...] = ()
     windows: WindowSettings | None = None
@@ -283,6 +323,9 @@ class TrainingSettings(Section, frozen=True):
         value["phases"] = [phase.relevant() for phase in sorted(self.phases, key=lambda phase: phase.epoch)]
         if not self.phases:
             del value["phases"]
+        value["health"] = HealthSettings.of(self.health).relevant()
+        if not value["health"]:
+            del value["health"]
         value["validate"] = self.validate.given
         if value["validate"] == {"epochs": 1}:
             del value["validate"]

@@ -9,7 +9,7 @@ from deeptrain.loading.position import Position
 from deeptrain.training.history import History
 from deeptrain.training.progress import in_digits, in_hours
 from deeptrain.training.results import Results, Validation
-from deeptrain.training.state import Best, TrainState
+from deeptrain.training.state import Best, RollBack, TrainState
 
 SHOWN_SETS = 8
 
@@ -180,6 +180,11 @@ class Standing:
         return self.kept.stopped
 
     @property
+    def roll_backs(self) -> Sequence[RollBack]:
+        """The epochs that were begun anew with a lower learning rate, in order."""
+        return self.kept.roll_backs
+
+    @property
     def preprocessors(self) -> Mapping[str, Mapping[str, Any]]:
         """What each preprocessor keeps, as it stood when the batch began."""
         return self.kept.preprocessors
@@ -202,6 +207,9 @@ class Standing:
             direction = "greatest" if self.maximize else "least"
             value = f"{self.key_metric} {in_digits(self.best.value)} ({direction})"
             lines.append(("best", f"epoch {self.best.epoch}, {value}"))
+        if self.roll_backs:
+            last = self.roll_backs[-1]
+            lines.append(("begun anew", f"{len(self.roll_backs)} times, the last epoch {last.epoch}: {last.reason}"))
         if self.threshold != 0.5:
             lines.append(("threshold", in_digits(self.threshold)))
         if self.seconds_left is not None and self.stopped is None and self.epoch <= self.epochs:

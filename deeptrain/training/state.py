@@ -1,7 +1,7 @@
 """What the trainer knows now, beside the learner's variables: a value that can be printed and written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from deeptrain.errors import ArtifactError
@@ -16,6 +16,14 @@ class Best:
 
     epoch: int
     value: float
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """An epoch that was begun anew with a lower learning rate, and why."""
+
+    epoch: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class TrainState:
         best: the best epoch so far, None before the first has ended.
         stopping: why training ends with this epoch, None while it goes on.
         stopped: why training ended before the epochs asked for, None while it has not.
+        roll_backs: epochs that were begun anew, in order.
+        magnitudes: of each layer when its health was looked at last, where training is stopped or rolled back by it.
         callbacks: what each callback keeps, by its name.
         preprocessors: what each preprocessor that keeps something keeps, by its place and kind.
     """
@@ -49,6 +59,8 @@ class TrainState:
     best: Best | None = None
     stopping: str | None = None
     stopped: str | None = None
+    roll_backs: tuple[RollBack, ...] = ()
+    magnitudes: Mapping[str, list[float]] | None = None
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preprocessors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -70,6 +82,8 @@ class TrainState:
             "best": None if self.best is None else {"epoch": self.best.epoch, "value": self.best.value},
             "stopping": self.stopping,
             "stopped": self.stopped,
+            "roll_backs": [asdict(one) for one in self.roll_backs],
+            "magnitudes": self.magnitudes,
             "callbacks": {name: dict(kept) for name, kept in self.callbacks.items()},
             "preprocessors": {name: dict(kept) for name, kept in self.preprocessors.items()},
         }
@@ -95,6 +109,8 @@ class TrainState:
                 best=None if best is None else Best(int(best["epoch"]), float(best["value"])),
                 stopping=None if value["stopping"] is None else str(value["stopping"]),
                 stopped=None if value["stopped"] is None else str(value["stopped"]),
+                roll_backs=tuple(RollBack(**one) for one in value["roll_backs"]),
+                magnitudes=numbers(value["magnitudes"]),
                 callbacks=_memories(value["callbacks"]),
                 preprocessors=_memories(value["preprocessors"]),
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import BatchError, Interrupted, SettingsError, TrainingError
+from deeptrain.errors import BatchError, Interrupted, SettingsError, TrainingError, UnhealthyError
 from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
@@ -27,6 +27,7 @@ from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.callbacks.naming import named
 from deeptrain.training.callbacks.stages import Stages
 from deeptrain.training.frequency import Counts, Every, Schedule
+from deeptrain.training.health import Health, Policy
 from deeptrain.training.history import History
 from deeptrain.training.interventions import Intervention, Key
 from deeptrain.training.journal import Checkpoint, Journal
@@ -78,6 +79,7 @@ class Trainer:
         metrics: computed for each validation.
         key_metric: the metric that tells which epoch is best.
         maximize: whether more of it is better.
+        health: looks at every layer after each validation; its `findings` are those of the newest look.
         newest: the newest group of iterations, None before the first of this process.
         judged: the newest iteration of a validation, None before the first of this process.
         validated: the newest validation of the whole split, None before the first of this process.
@@ -98,6 +100,7 @@ class Trainer:
         phases: Sequence[Phase] = (),
         validate: Every = EACH_EPOCH,
         autosave: Every = EACH_MINUTE,
+        health: Health | Policy = "tell",
         journal: Journal | None = None,
         begin: tuple[Journal, Checkpoint] | None = None,
         watch: Callable[[Progress], None] | None = None,
@@ -119,6 +122,7 @@ class Trainer:
             phases: what is different from some epochs on.
             validate: how often the validation split is judged; not by the clock.
             autosave: how often a checkpoint is written beside those of the epochs' ends: the most that a crash costs.
+            health: what is done when weights or gradients are not finite, dead, large or explode: see `Health`.
             journal: writes epochs, states and checkpoints; without it nothing is written.
             begin: without a journal, stand at a checkpoint of another one, which is not written to.
             watch: is told where training stands after every group of iterations.
@@ -142,7 +146,8 @@ class Trainer:
             raise SettingsError("validate: a clock would make two runs differ; expected iterations, batches or epochs")
         self._validate_every = validate
         self._clock = clock
-        self._record = Record(journal, clock)
+        self.health = health if isinstance(health, Health) else Health(health)
+        self._record = Record(journal, clock, rolls_back=self.health.rolls_back)
         self._callbacks = named(callbacks)
         self._stages = Stages(self._callbacks, clock)
         self._driving = True
@@ -164,6 +169,8 @@ class Trainer:
         try:
             checkpoint = self._record.open(epochs) if begin is None else begin[1]
             if checkpoint is not None:
+                if checkpoint.state.position.epoch == 1:
+                    self.health.begin(self._beginning, 1)
                 self._stand_at(checkpoint, None if begin is None else begin[0])
         except BaseException:
             self._record.close()
@@ -526,7 +533,11 @@ class Trainer:
                 self._go_on()
                 self._between()
                 while self.position.epoch <= last and self._record.kept.stopped is None and goes_on():
-                    self._advance(last, most)
+                    try:
+                        self._advance(last, most)
+                    except UnhealthyError as error:
+                        self.health.tell(self.learner.variables)
+                        self._roll_back(error)
                 self._between()
                 self._record.settle()
                 if self._ended:
@@ -572,6 +583,11 @@ class Trainer:
 
     def _intervene(self, key: Key, value: float) -> None:
         """Write down a change by hand, then let it act: at once, or behind the validation that is due here."""
+        if self.health.times(self._record.kept):
+            raise TrainingError(
+                f"{key}: epoch {self.position.epoch} was begun anew with a lower learning rate, and what is changed by "
+                "hand in it could not act again in its place: change it in the next epoch"
+            )
         at = self.position
         self._record.intervene(Intervention(at.epoch, at.iteration, key, float(value)))
         self._record.save(self.learner.variables())
@@ -661,6 +677,32 @@ class Trainer:
         self._paused = True
         self._stages.tell("load", self)
 
+    def _beginning(self) -> Checkpoint:
+        """The state at the beginning of an epoch."""
+        kept = self._record.kept.with_(callbacks=self._stages.memory())
+        return Checkpoint(kept, self.learner.variables(), History.empty())
+
+    def _roll_back(self, error: UnhealthyError) -> None:
+        """Stand at the beginning of this epoch again, which lowers the learning rate; or raise what was found."""
+        epoch = self.position.epoch
+        phase = self._phases.beginning(epoch)
+        good = self.health.back(
+            error,
+            self._record.kept,
+            rate=self.learner.learning_rate,
+            phase=phase,
+            by_hand=any(one.epoch == epoch for one in self.interventions),
+            written=lambda: self._record.end_of(epoch - 1),
+        )
+        self.train_data.close()
+        self.learner.restore(good.variables)
+        self._record.roll_back(good.state)
+        self._gone = [one for one in self._gone if one is not phase]  # its learning rate is that of the beginning
+        self._stages.remember(good.state.callbacks)
+        self._remember_preprocessing()
+        self.newest = None
+        self._stages.tell("load", self)
+
     def _begin(self, phase: Phase) -> None:
         """Change the learner as a phase says, if that was not done."""
         if phase not in self._gone:
@@ -676,11 +718,13 @@ class Trainer:
         """Fit the next iterations of equal shapes in one call."""
         at = self.position
         if self._begins_epoch:
+            self.health.begin(self._beginning, at.epoch)
             self._meter.start(0)
             phase = self._phases.beginning(at.epoch)
             if phase is not None:
                 self._begin(phase)
             self._stages.tell("epoch_begin", self)
+            self.health.lower(self.learner, self._record.kept)
         if at.window == 0:
             self._stages.tell("batch_begin", self)
         self._stages.tell("iteration_begin", self)
@@ -774,10 +818,7 @@ class Trainer:
         bad = np.flatnonzero(~np.isfinite(losses))
         if not len(bad):
             return
-        raise TrainingError(
-            f"the loss became {losses[bad[0]]} in {self._place(self._behind(at, int(bad[0])))}: "
-            "training stops and the last good checkpoint stays; a lower learning rate or gradient clipping may help"
-        )
+        raise UnhealthyError(f"the loss became {losses[bad[0]]} in {self._place(self._behind(at, int(bad[0])))}")
 
     def _place(self, at: Position) -> str:
         """An iteration in words."""
@@ -803,9 +844,14 @@ class Trainer:
         finally:
             self._validating = False
         self._keep(validations=self._record.kept.validations + 1, validated=self.position.iteration)
+        self._look()
         self._stages.act("validation", self._counts, self)
         self._tell("checkpoint", last)
         return self.validated.metrics
+
+    def _look(self) -> None:
+        """Look at the health of every layer."""
+        self._record.kept = self.health.look(self.learner.variables, self._record.kept)
 
     def _judge(self, data: Feed, told: Callable[[str, Judged | None], None]) -> Validated:
         return validation.validate(self.learner, data, self.kind, self.outputs, self.metrics, self.threshold, told)
@@ -821,6 +867,8 @@ class Trainer:
 
     def _finish(self, validation: dict[str, float]) -> None:
         """End the epoch: results, best, callbacks, and the epoch's checkpoint."""
+        if not validation:
+            self._look()
         at, kept = self.position, self._record.kept
         train = kept.tally.results(self.metrics)
         judged = validation if self.val_data is not None else train

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import TrainingError
+from deeptrain.errors import UnhealthyError
 from deeptrain.loading import arrays
 from deeptrain.loading.feed import Feed
 from deeptrain.metrics.metric import Kind, Metric
@@ -55,15 +55,12 @@ def validate(
         told: of every batch and iteration.
 
     Raises:
-        TrainingError: when outputs or the loss are not finite.
+        UnhealthyError: when outputs or the loss are not finite.
     """
     found, raw = judging.evaluate(learner, data, told)
     probabilities = interpret(raw, kind, outputs)
     if not (arrays.finite(probabilities) and np.isfinite(found["loss"])):
-        raise TrainingError(
-            f"the model's outputs for the {data.split.name} split, or its loss, are not finite: training stops and the "
-            "last good checkpoint stays"
-        )
+        raise UnhealthyError(f"the model's outputs for the {data.split.name} split, or its loss, are not finite")
     labels: Any = data.labels
     said: Any = as_labels(probabilities, labels, kind)
     found = found | {metric.name: metric(labels, said, threshold=threshold) for metric in metrics}

@@ -1,0 +1,256 @@
+"""Whether the numbers inside a model are healthy: NaN, Inf, dead, large and exploding weights and gradients, by layer.
+
+Any learner's `variables()` do: their names tell the layer, and what an optimizer keeps of each weight (Adam's means of
+gradients and of their squares) stands in for gradients. NumPy is loaded when something is measured.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from deeptrain.errors import SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Kind = Literal["nan", "inf", "exploding", "dead", "large"]
+
+SERIOUS: frozenset[Kind] = frozenset({"nan", "inf", "exploding"})
+"""What training does not recover from by itself."""
+
+WHAT_TO_TRY: dict[Kind, str] = {
+    "nan": "a lower learning rate, gradient clipping, or a look at the data for what is not finite",
+    "inf": "a lower learning rate or gradient clipping",
+    "exploding": "a lower learning rate, gradient clipping or weight decay",
+    "dead": "another activation or initialiser, a lower learning rate, or a check that the layer's output is used",
+    "large": "weight decay, or inputs and labels scaled to about 1",
+}
+
+NUMBERED = ("model/", "recurrent/")
+"""Groups of variables whose names go on with a number and their path."""
+
+OF_WEIGHTS = ("optimizer/", "average/")
+"""Groups of variables that are kept for weights; their names end with the weight's path, joined by "_", and more."""
+
+CHUNK = 1 << 16
+"""Numbers looked at together: few enough to stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """From when on something is told.
+
+    Attributes:
+        dead: a weight below it in magnitude is dead.
+        large: a weight above it in magnitude is large.
+        share: of a layer's weights, above which dead and large ones are told.
+        growth: a layer explodes when the root mean square of its weights is above `large` and more than so many times
+            that of the check before.
+        gradient_growth: likewise of what the optimizer keeps of its gradients; great, since these may be squares that
+            are averaged from zero.
+
+    Raises:
+        SettingsError: when one is out of range.
+    """
+
+    dead: float = 1e-7
+    large: float = 3.0
+    share: float = 1e-3
+    growth: float = 10.0
+    gradient_growth: float = 1e4
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        for name, least in (("dead", 0.0), ("large", 0.0), ("share", 0.0), ("growth", 1.0), ("gradient_growth", 1.0)):
+            if not least <= getattr(self, name) < math.inf:
+                raise SettingsError(f"health: {name} must be a number of at least {least:g}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What some arrays hold, in counts.
+
+    Attributes:
+        size: how many numbers there are.
+        nan: how many of them are NaN.
+        inf: how many are infinite.
+        dead: how many are below `Rules.dead` in magnitude.
+        large: how many are above `Rules.large`.
+        squares: the sum of the squares of those that are finite.
+    """
+
+    size: int = 0
+    nan: int = 0
+    inf: int = 0
+    dead: int = 0
+    large: int = 0
+    squares: float = 0.0
+
+    @property
+    def rms(self) -> float:
+        """The root of the mean of the squares."""
+        finite = self.size - self.nan - self.inf
+        return math.sqrt(self.squares / finite) if finite else 0.0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a layer holds.
+
+    Attributes:
+        weights: its own numbers, those of moving statistics and recurrent states too.
+        gradients: what the optimizer keeps for them, all zero where it keeps nothing.
+        unreached: those of its weights of which all that the optimizer keeps is zero: no gradient came to them.
+    """
+
+    weights: Numbers
+    gradients: Numbers
+    unreached: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a layer. `str(finding)` tells it in one line.
+
+    Attributes:
+        layer: its name.
+        kind: "nan", "inf", "exploding", "dead" or "large".
+        value: the share of its numbers, from 0 to 1; of "exploding" by which factor they grew.
+        rule: what was found, in words.
+        advice: what to try.
+    """
+
+    layer: str
+    kind: Kind
+    value: float
+    rule: str
+    advice: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.layer}: {self.rule}; try {self.advice}"
+
+    @property
+    def serious(self) -> bool:
+        """Whether training does not recover from it by itself."""
+        return self.kind in SERIOUS
+
+
+def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -> dict[str, Layer]:
+    """The numbers of each layer, by its name, in one pass.
+
+    Args:
+        variables: by name; "model/0003/dense/kernel" and "dense/kernel" are of the layer "dense", and
+            "optimizer/0005/adam/dense_kernel_velocity" is what an optimizer keeps for it. Integers are left out.
+        rules: what counts as dead and large.
+    """
+    rules = rules or Rules()
+    weights: dict[str, list[np.ndarray]] = {}
+    gradients: dict[str, dict[str, list[np.ndarray]]] = {}
+    of: dict[str, tuple[str, str]] = {}
+    floats = {name: value for name, value in variables.items() if value.dtype.kind == "f"}
+    for name, value in floats.items():
+        if not name.startswith(OF_WEIGHTS):
+            path = name.split("/", 2)[2] if name.startswith(NUMBERED) else name
+            layer, _, weight = path.rpartition("/")
+            of[path.replace("/", "_")] = layer or path, weight
+            weights.setdefault(layer or path, []).append(value)
+    for name, value in floats.items():
+        if name.startswith(OF_WEIGHTS):
+            last = weight = name.rpartition("/")[2]
+            while weight and weight not in of:
+                weight = weight.rpartition("_")[0]
+            layer, weight = of.get(weight, (last, ""))
+            if name.startswith("average/"):
+                weights.setdefault(layer, []).append(value)
+            else:
+                gradients.setdefault(layer, {}).setdefault(weight, []).append(value)
+    return {
+        layer: Layer(
+            _numbers(weights.get(layer, ()), rules),
+            _numbers((one for kept in gradients.get(layer, {}).values() for one in kept), rules),
+            tuple(
+                weight
+                for weight, kept in gradients.get(layer, {}).items()
+                if weight and not any(one.any() for one in kept)
+            ),
+        )
+        for layer in {**weights, **gradients}
+    }
+
+
+def magnitudes(layers: Mapping[str, Layer]) -> dict[str, list[float]]:
+    """By layer the root mean squares of its weights and of its gradients: what the next check compares with."""
+    return {name: [layer.weights.rms, layer.gradients.rms] for name, layer in layers.items()}
+
+
+def check(
+    before: Mapping[str, list[float]] | None, now: Mapping[str, Layer], rules: Rules | None = None
+) -> tuple[Finding, ...]:
+    """What is wrong, layer by layer, what is serious first within a layer.
+
+    Args:
+        before: the `magnitudes` of the check before; without them nothing is found to explode.
+        now: what `measure` found.
+        rules: from when on something is told.
+    """
+    rules = rules or Rules()
+    return tuple(
+        Finding(name, kind, value, rule, WHAT_TO_TRY[kind])
+        for name, layer in now.items()
+        for kind, value, rule in _found(layer, None if before is None else before.get(name), rules)
+    )
+
+
+def _found(layer: Layer, before: list[float] | None, rules: Rules) -> Iterable[tuple[Kind, float, str]]:
+    for what, numbers in (("weights", layer.weights), ("gradients", layer.gradients)):
+        for kind, count, said in (("nan", numbers.nan, "NaN"), ("inf", numbers.inf, "infinite")):
+            if count:
+                yield cast("Kind", kind), count / numbers.size, f"{_percent(count, numbers)} of its {what} are {said}"
+    for what, numbers, then, most in (
+        ("weights", layer.weights, None if before is None else before[0], rules.growth),
+        ("gradients", layer.gradients, None if before is None else before[1] or None, rules.gradient_growth),
+    ):
+        if then is not None and numbers.rms > max(rules.large, most * then):
+            grown = numbers.rms / then if then else math.inf
+            yield "exploding", grown, f"its {what} grew {grown:.3g} times since the check before, to {numbers.rms:.3g}"
+    weights = layer.weights
+    if weights.dead > rules.share * weights.size:
+        share = weights.dead / weights.size
+        yield "dead", share, f"{_percent(weights.dead, weights)} of its weights are below {rules.dead:g}"
+    if layer.unreached:
+        yield "dead", 1.0, f"no gradient has come to its {', '.join(layer.unreached)}"
+    if weights.large > rules.share * weights.size:
+        share = weights.large / weights.size
+        yield "large", share, f"{_percent(weights.large, weights)} of its weights are above {rules.large:g}"
+
+
+def _percent(count: int, of: Numbers) -> str:
+    return f"{100 * count / of.size:.3g} %"
+
+
+def _numbers(arrays: Iterable["np.ndarray"], rules: Rules) -> Numbers:
+    import numpy as np
+
+    size = nan = inf = dead = large = 0
+    squares = 0.0
+    for array in arrays:
+        flat = array.reshape(-1)
+        size += flat.size
+        for begin in range(0, flat.size, CHUNK):
+            part = np.abs(flat[begin : begin + CHUNK])
+            with np.errstate(over="ignore", invalid="ignore"):
+                # In float64 and by NumPy's own sum: the same wherever the array happens to lie in memory.
+                total = float(np.square(part, dtype=np.float64).sum())
+            if not math.isfinite(total):
+                nan += int(np.isnan(part).sum())
+                inf += int(np.isinf(part).sum())
+                part = part[np.isfinite(part)]
+                with np.errstate(over="ignore"):
+                    total = float(np.square(part, dtype=np.float64).sum())
+            if array.ndim:  # a single number, such as a learning rate, is neither dead nor large
+                squares += total
+                dead += int(np.count_nonzero(part < rules.dead))
+                large += int(np.count_nonzero(part > rules.large))
+    return Numbers(size, nan, inf, dead, large, squares)
