@@ -144,6 +144,8 @@ class Trainer:
         self.metrics, self.key_metric, self.maximize = _metrics(metrics, key_metric, self.kind)
         if validate.seconds is not None:
             raise SettingsError("validate: a clock would make two runs differ; expected iterations, batches or epochs")
+        if validate.validations is not None or autosave.validations is not None:
+            raise SettingsError("validate and autosave: expected another frequency than validations, which they set")
         self._validate_every = validate
         self._clock = clock
         self.health = health if isinstance(health, Health) else Health(health)
@@ -163,7 +165,9 @@ class Trainer:
         self._paused = False
         self._validating = False
         self._failed = False
-        self._rate: float | None = None
+        self._closed = False
+        self._begun = 0  # the newest epoch that was begun here
+        self._rate = self.learner.learning_rate
         self._keep(preprocessors=self._preprocessing())
         self._stages.tell("init", self)
         try:
@@ -175,6 +179,7 @@ class Trainer:
         except BaseException:
             self._record.close()
             raise
+        self._rate = self.learner.learning_rate
         self._driving = False
 
     @classmethod
@@ -306,7 +311,7 @@ class Trainer:
 
     @property
     def threshold(self) -> float:
-        """From which probability on a sample counts as positive in the metrics of training and validation.
+        """Above which probability a sample counts as positive in the metrics of training and validation.
 
         Set by a callback it is part of what training keeps; set by hand between two calls it is an intervention.
         """
@@ -385,7 +390,7 @@ class Trainer:
     def replay(self, iteration: int) -> Group:
         """What was fit in an iteration: inputs, labels and weights, made again from the data.
 
-        Preprocessors that keep something stand where they stand now.
+        Preprocessors that keep something are as they are now; they keep nothing of it.
 
         Args:
             iteration: counted from 0 since the training began.
@@ -398,7 +403,10 @@ class Trainer:
             raise TrainingError(f"replay: expected an iteration from 0 to {len(rows) - 1}, got {iteration}")
         epoch = 1 + sum(iteration >= results.iterations for results in self.results)
         at = Position(epoch, int(rows.batch[iteration]), iteration, int(rows.window[iteration]))
-        group = self._phases.data(epoch).group(at, 1)
+        try:
+            group = self._phases.data(epoch).group(at, 1)
+        finally:
+            self._remember_preprocessing()
         if group is None:
             raise TrainingError(f"replay: preprocessors make nothing of batch {at.batch} of epoch {epoch} any more")
         return group
@@ -420,7 +428,7 @@ class Trainer:
 
         Args:
             learning_rate: of the next iteration on.
-            threshold: from which probability on a sample counts as positive in metrics.
+            threshold: above which probability a sample counts as positive in metrics.
             loss: what the learner takes for one.
             optimizer: makes a new one, whose state begins anew.
             frozen: patterns of names of layers that are not trained; () to train all again.
@@ -446,7 +454,7 @@ class Trainer:
         Raises:
             TrainingError: when there are not so many, or a batch of sequences is in its middle.
         """
-        left = len(self.train_data) - self.position.batch
+        left = len(self.train_data) - self._batch_by_hand
         if self.position.window or not 1 <= batches <= left:
             raise TrainingError(
                 f"skip: expected 1 to the {left} batches left of this epoch, between two, got {batches}"
@@ -459,14 +467,17 @@ class Trainer:
         Raises:
             TrainingError: when not so many were fit, or a batch of sequences is in its middle.
         """
-        if self.position.window or not 1 <= batches <= self.position.batch:
+        fit = self._batch_by_hand
+        if self.position.window or not 1 <= batches <= fit:
             raise TrainingError(
-                f"repeat: expected 1 to the {self.position.batch} batches fit in this epoch, between two, got {batches}"
+                f"repeat: expected 1 to the {fit} batches fit in this epoch, between two, got {batches}"
             )
         self._intervene("repeat", batches)
 
     def stop(self, reason: str) -> None:
-        """End training with the epoch that is being finished; for callbacks."""
+        """End training with the epoch that is being finished; for callbacks, and by hand where nothing is written."""
+        if not self._driving:
+            self._refuse_unwritten("stop")
         self._keep(stopping=reason)
 
     def pause(self) -> None:
@@ -482,7 +493,8 @@ class Trainer:
         self._save_asked = True
 
     def close(self) -> None:
-        """Let another process write this training, and end reading ahead."""
+        """Let another process write this training, and end reading ahead; where it is written, it trains no more."""
+        self._closed = True
         for feed in self._phases.feeds:
             feed.close()
         if self.val_data is not None:
@@ -521,17 +533,14 @@ class Trainer:
             last: the last epoch to train.
             most: how many iterations may be fit in one call at most; asked before each.
         """
-        if self._failed:
-            raise TrainingError(
-                "this trainer failed, and may stand in the middle of an iteration: make a new one, "
-                "which goes on from the last checkpoint"
-            )
+        self._refuse_ended()
         self._write_down_by_hand()
         self._driving = True
         try:
             with signals.handled(self.interrupt, self.save_soon):
                 self._go_on()
                 self._between()
+                self._skip_what_is_done(last)
                 while self.position.epoch <= last and self._record.kept.stopped is None and goes_on():
                     try:
                         self._advance(last, most)
@@ -542,6 +551,7 @@ class Trainer:
                 self._record.settle()
                 if self._ended:
                     self._stages.tell("end", self)
+                    self._between()  # what was asked for meanwhile
         except _Paused:
             pass
         except Interrupted:
@@ -558,6 +568,16 @@ class Trainer:
             self._tell("done", last)
         self._rate = self.learner.learning_rate
         return self.state
+
+    def _refuse_ended(self) -> None:
+        """Neither a trainer that failed nor one that was closed goes on: another may write by now."""
+        if self._failed:
+            raise TrainingError(
+                "this trainer failed, and may stand in the middle of an iteration: make a new one, "
+                "which goes on from the last checkpoint"
+            )
+        if self._closed and self._record.journal is not None:
+            raise TrainingError("this trainer was closed, and another may write its training: make a new one")
 
     @property
     def _ended(self) -> bool:
@@ -578,11 +598,12 @@ class Trainer:
 
     def _write_down_by_hand(self) -> None:
         """A learning rate that was set on the learner between two calls is an intervention."""
-        if self._rate is not None and self.learner.learning_rate != self._rate:
+        if self.learner.learning_rate != self._rate:
             self._intervene("learning_rate", self.learner.learning_rate)
 
     def _intervene(self, key: Key, value: float) -> None:
-        """Write down a change by hand, then let it act: at once, or behind the validation that is due here."""
+        """Write down a change by hand, then let it act: at once, or behind what comes before the next iteration."""
+        self._refuse_ended()
         if self.health.times(self._record.kept):
             raise TrainingError(
                 f"{key}: epoch {self.position.epoch} was begun anew with a lower learning rate, and what is changed by "
@@ -591,9 +612,18 @@ class Trainer:
         at = self.position
         self._record.intervene(Intervention(at.epoch, at.iteration, key, float(value)))
         self._record.save(self.learner.variables())
-        if not self._within_due:
+        if not self._within_due and not self._begins_epoch:
             self._act_by_hand()
         self._rate = self.learner.learning_rate
+
+    @property
+    def _batch_by_hand(self) -> int:
+        """The next batch, when the changes by hand that wait here have acted."""
+        at, kept = self.position, self._record.kept
+        waiting = self._record.interventions[kept.interventions :]
+        moves = {"skip": 1, "repeat": -1}
+        here = [one for one in waiting if (one.epoch, one.iteration) == (at.epoch, at.iteration)]
+        return at.batch + sum(int(one.value) * moves.get(one.key, 0) for one in here)
 
     @property
     def _pending(self) -> Intervention | None:
@@ -622,6 +652,7 @@ class Trainer:
             self._meter.start(self._done)
             self._between()
             return
+        self._begin_epoch()
         self._act_by_hand()
         if self.position.batch < len(self.train_data):
             self._group(last, most)
@@ -636,9 +667,13 @@ class Trainer:
         self._finish(self._validate(last) if due and self.val_data is not None else {})
         self._save_asked |= self._autosave.due("time", self._counts, lambda: self.state)
         self._between()
+        self._skip_what_is_done(last)
+
+    def _skip_what_is_done(self, last: int) -> None:
         checkpoint = self._record.further(last)
         if checkpoint is not None:
             self._stand_at(checkpoint)
+            self._paused = False
 
     @property
     def _begins_epoch(self) -> bool:
@@ -671,6 +706,7 @@ class Trainer:
         self.train_data.close()  # what it knows of the batch being fed is of another time
         self.learner.restore(checkpoint.variables)
         self._record.stand_at(checkpoint, source)
+        self._begun = 0
         self._stages.remember(checkpoint.state.callbacks)
         self._remember_preprocessing()
         self._rate = self.learner.learning_rate
@@ -697,11 +733,26 @@ class Trainer:
         self.train_data.close()
         self.learner.restore(good.variables)
         self._record.roll_back(good.state)
+        self._begun = 0
         self._gone = [one for one in self._gone if one is not phase]  # its learning rate is that of the beginning
         self._stages.remember(good.state.callbacks)
         self._remember_preprocessing()
         self.newest = None
         self._stages.tell("load", self)
+
+    def _begin_epoch(self) -> None:
+        """Begin an epoch, once: its phase, then callbacks; changes by hand act after that."""
+        epoch = self.position.epoch
+        if not self._begins_epoch or self._begun == epoch:
+            return
+        self._begun = epoch
+        self.health.begin(self._beginning, epoch)
+        self._meter.start(0)
+        phase = self._phases.beginning(epoch)
+        if phase is not None:
+            self._begin(phase)
+        self._stages.tell("epoch_begin", self)
+        self.health.lower(self.learner, self._record.kept)
 
     def _begin(self, phase: Phase) -> None:
         """Change the learner as a phase says, if that was not done."""
@@ -710,6 +761,9 @@ class Trainer:
             self._gone.append(phase)
 
     def _remember_preprocessing(self) -> None:
+        """Let preprocessors stand where the batch that is being fit began; what is fed goes on from there by itself."""
+        if self._remembering:
+            self.train_data.close()
         for name, preprocessor in self._remembering.items():
             if name in self._record.kept.preprocessors:
                 preprocessor.restore(self._record.kept.preprocessors[name])
@@ -717,14 +771,6 @@ class Trainer:
     def _group(self, last: int, most: Callable[[], int] | None) -> None:
         """Fit the next iterations of equal shapes in one call."""
         at = self.position
-        if self._begins_epoch:
-            self.health.begin(self._beginning, at.epoch)
-            self._meter.start(0)
-            phase = self._phases.beginning(at.epoch)
-            if phase is not None:
-                self._begin(phase)
-            self._stages.tell("epoch_begin", self)
-            self.health.lower(self.learner, self._record.kept)
         if at.window == 0:
             self._stages.tell("batch_begin", self)
         self._stages.tell("iteration_begin", self)
