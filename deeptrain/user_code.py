@@ -58,7 +58,7 @@ def call(use: Use, found: Callable[..., Any], *positional: Any) -> Any:
 
 
 def _import(name: str, path: Path | None, beside: Path | None) -> Any:
-    if beside is None or path is None or not path.resolve().is_relative_to(beside.resolve()):
+    if beside is None or path is None or not code.is_beside(path, beside):
         return importlib.import_module(name)
     _forget_what_differs(beside)
     with _importing_from(beside.resolve()):
@@ -90,7 +90,10 @@ def _modules_of_experiments() -> list[str]:
     # Texts are compared, not resolved paths: a process with TensorFlow has thousands of modules.
     below = tuple(f"{place}{os.sep}" for place in _places)
     files_of = ((name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items()))
-    return [name for name, origin in files_of if isinstance(origin, str) and origin.startswith(below)]
+    found = [(name, origin) for name, origin in files_of if isinstance(origin, str) and origin.startswith(below)]
+    # An environment may lie beside an experiment; what is installed in it is nobody's experiment.
+    own = [(name, Path(origin)) for name, origin in found if f"{os.sep}site-packages{os.sep}" not in origin]
+    return [name for name, origin in own if any(code.is_beside(origin, place) for place in _places)]
 
 
 def _is_as_digested(name: str, beside: Path) -> bool:
@@ -121,5 +124,5 @@ def _importing_from(beside: Path) -> Iterator[None]:
 def _remember(beside: Path) -> None:
     for name in _modules_of_experiments():
         path = Path(str(sys.modules[name].__file__)).resolve()
-        if name not in _loaded and path.is_relative_to(beside) and path.is_file():
+        if name not in _loaded and code.is_beside(path, beside) and path.is_file():
             _loaded[name] = (path, files.sha256_of(path))

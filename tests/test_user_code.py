@@ -51,3 +51,19 @@ def test_importing_leaves_nothing_beside_the_users_files(tmp_path: Path) -> None
 def test_what_is_not_there_is_told(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserCodeError, match=message):
         user_code.find(name, write(tmp_path / "there", 1))
+
+
+def test_what_is_installed_in_an_environment_beside_an_experiment_stays_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NumPy, imported a second time, ends in an ImportError."""
+    one, two = write(tmp_path / "one", 1), write(tmp_path / "two", 2)
+    installed = one / ".venv" / "lib" / "python3" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "their_installed.py").write_text("HERE = object()\n")
+    monkeypatch.syspath_prepend(installed)
+    user_code.find("their_model:now", one)
+    here = user_code.find("their_installed:HERE", one)
+    for beside in (one, two, one):
+        user_code.find("their_model:now", beside)
+        assert user_code.find("their_installed:HERE", one) is here

@@ -54,7 +54,7 @@ def digest(names: Iterable[str], beside: Path) -> str | None:
         path = locate(module, beside)
         if path is None:
             raise UserCodeError(f"{name}: no module {module} beside the experiment ({beside}) or installed")
-        if _is_beside(path, beside):
+        if is_beside(path, beside):
             waiting.append((path, attribute.partition(".")[0]))
             waiting.extend((package, "*") for package in _packages_of(path, beside))
     return _digest(waiting, beside)
@@ -179,7 +179,7 @@ class _Module:
             # A neighbour that is imported runs, also when no name of it is used.
             found += [(path, "import") for path in self._imported_files(beside)]
         if self.dynamic_imports:
-            found += [(path, "*") for path in sorted(beside.rglob("*.py")) if _is_beside(path, beside)]
+            found += [(path, "*") for path in sorted(beside.rglob("*.py")) if is_beside(path, beside)]
         return found
 
     def _imported_files(self, beside: Path) -> list[Path]:
@@ -214,7 +214,7 @@ class _Module:
             found = found if found is not None and found.is_file() else None
         else:
             found = _find(name, [str(place)]) if level else locate(name, beside)
-        return found if found is not None and _is_beside(found, beside) else None
+        return found if found is not None and is_beside(found, beside) else None
 
 
 def _find(module: str, places: list[str] | None) -> Path | None:
@@ -237,9 +237,12 @@ def _find(module: str, places: list[str] | None) -> Path | None:
     return origin if origin is not None and origin.suffix == ".py" else None
 
 
-def _is_beside(path: Path, beside: Path) -> bool:
-    inside = path.resolve()
-    return inside.is_relative_to(beside.resolve()) and "site-packages" not in inside.relative_to(beside.resolve()).parts
+def is_beside(path: Path, beside: Path) -> bool:
+    """Whether a file is the user's own: below the experiment's directory, and not in an environment that lies there."""
+    inside, root, environment = path.resolve(), beside.resolve(), Path(sys.prefix).resolve()
+    if not inside.is_relative_to(root) or "site-packages" in inside.relative_to(root).parts:
+        return False
+    return not (environment != root and environment.is_relative_to(root) and inside.is_relative_to(environment))
 
 
 def _packages_of(path: Path, beside: Path) -> list[Path]:
