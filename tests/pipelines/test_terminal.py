@@ -30,7 +30,8 @@ NUMBER = st.none() | st.floats()
 
 def progress(**changes):
     values = {
-        "phase": "fit", "epoch": 3, "epochs": 8, "iteration": 142, "iterations": 350, "batch": "b0412 (37 sets)",
+        "phase": "fit", "epoch": 3, "epochs": 8, "iteration": 142, "iterations": 350,
+        "fitting": lambda: "b0412 (37 sets)",
         "loss": 0.1234, "iterations_per_second": 412.3, "seconds_left_epoch": 12.0, "seconds_left_run": 100.0,
         "metrics": {"f1": 0.91}, "key_metric": "f1", "best": 0.934, "best_epoch": 2, "losses": (0.7, 0.5),
         "validation_losses": (0.8, 0.6),
