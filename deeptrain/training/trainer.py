@@ -17,12 +17,12 @@ from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import remembering
-from deeptrain.metrics import chosen
 from deeptrain.metrics.chosen import Named
-from deeptrain.metrics.metric import Kind, Metric
+from deeptrain.metrics.metric import Kind
 from deeptrain.metrics.of_output import MetricOfOutput
-from deeptrain.training import keras_metric, signals, validation
+from deeptrain.training import metric_choice, signals, validation
 from deeptrain.training import tally as tallies
+from deeptrain.training.by_hand import ByHand
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.callbacks.naming import named
 from deeptrain.training.callbacks.stages import Stages
@@ -141,7 +141,7 @@ class Trainer:
         self.epochs = epochs
         self.kind: Kind | Mapping[str, Kind] = kind or self.train_data.split.info.kind
         self.outputs: OutputKind = outputs
-        self.metrics, self.key_metric, self.maximize = _metrics(metrics, key_metric, self.kind)
+        self.metrics, self.key_metric, self.maximize = metric_choice.choose(metrics, key_metric, self.kind)
         if validate.seconds is not None:
             raise SettingsError("validate: a clock would make two runs differ; expected iterations, batches or epochs")
         if validate.validations is not None or autosave.validations is not None:
@@ -167,7 +167,7 @@ class Trainer:
         self._failed = False
         self._closed = False
         self._begun = 0  # the newest epoch that was begun here
-        self._rate = self.learner.learning_rate
+        self._by_hand = ByHand(self._record, learner)
         self._keep(preprocessors=self._preprocessing())
         self._stages.tell("init", self)
         try:
@@ -179,7 +179,7 @@ class Trainer:
         except BaseException:
             self._record.close()
             raise
-        self._rate = self.learner.learning_rate
+        self._by_hand.seen()
         self._driving = False
 
     @classmethod
@@ -454,7 +454,7 @@ class Trainer:
         Raises:
             TrainingError: when there are not so many, or a batch of sequences is in its middle.
         """
-        left = len(self.train_data) - self._batch_by_hand
+        left = len(self.train_data) - self._by_hand.next_batch
         if self.position.window or not 1 <= batches <= left:
             raise TrainingError(
                 f"skip: expected 1 to the {left} batches left of this epoch, between two, got {batches}"
@@ -467,7 +467,7 @@ class Trainer:
         Raises:
             TrainingError: when not so many were fit, or a batch of sequences is in its middle.
         """
-        fit = self._batch_by_hand
+        fit = self._by_hand.next_batch
         if self.position.window or not 1 <= batches <= fit:
             raise TrainingError(
                 f"repeat: expected 1 to the {fit} batches fit in this epoch, between two, got {batches}"
@@ -534,7 +534,8 @@ class Trainer:
             most: how many iterations may be fit in one call at most; asked before each.
         """
         self._refuse_ended()
-        self._write_down_by_hand()
+        if self._by_hand.rate is not None:
+            self._intervene("learning_rate", self._by_hand.rate)
         self._driving = True
         try:
             with signals.handled(self.interrupt, self.save_soon):
@@ -566,7 +567,7 @@ class Trainer:
             self._driving = False
         if self._ended:
             self._tell("done", last)
-        self._rate = self.learner.learning_rate
+        self._by_hand.seen()
         return self.state
 
     def _refuse_ended(self) -> None:
@@ -596,11 +597,6 @@ class Trainer:
         except Exception as another:  # noqa: BLE001 - the first error is the one to be raised
             error.add_note(f"and while telling callbacks of it: {another}")
 
-    def _write_down_by_hand(self) -> None:
-        """A learning rate that was set on the learner between two calls is an intervention."""
-        if self.learner.learning_rate != self._rate:
-            self._intervene("learning_rate", self.learner.learning_rate)
-
     def _intervene(self, key: Key, value: float) -> None:
         """Write down a change by hand, then let it act: at once, or behind what comes before the next iteration."""
         self._refuse_ended()
@@ -609,40 +605,10 @@ class Trainer:
                 f"{key}: epoch {self.position.epoch} was begun anew with a lower learning rate, and what is changed by "
                 "hand in it could not act again in its place: change it in the next epoch"
             )
-        at = self.position
-        self._record.intervene(Intervention(at.epoch, at.iteration, key, float(value)))
-        self._record.save(self.learner.variables())
+        self._by_hand.write(key, value)
         if not self._within_due and not self._begins_epoch:
-            self._act_by_hand()
-        self._rate = self.learner.learning_rate
-
-    @property
-    def _batch_by_hand(self) -> int:
-        """The next batch, when the changes by hand that wait here have acted."""
-        at, kept = self.position, self._record.kept
-        waiting = self._record.interventions[kept.interventions :]
-        moves = {"skip": 1, "repeat": -1}
-        here = [one for one in waiting if (one.epoch, one.iteration) == (at.epoch, at.iteration)]
-        return at.batch + sum(int(one.value) * moves.get(one.key, 0) for one in here)
-
-    @property
-    def _pending(self) -> Intervention | None:
-        """The next change by hand of this epoch."""
-        pending = self._record.pending
-        return pending if pending is not None and pending.epoch == self.position.epoch else None
-
-    def _act_by_hand(self) -> None:
-        """Let the changes by hand that belong here act."""
-        while (pending := self._pending) is not None and pending.iteration <= self.position.iteration:
-            at = self.position
-            self._keep(interventions=self._record.kept.interventions + 1)
-            if pending.key == "learning_rate":
-                self.learner.learning_rate = pending.value
-            elif pending.key == "threshold":
-                self._keep(threshold=pending.value)
-            else:
-                step = int(pending.value) if pending.key == "skip" else -int(pending.value)
-                self._keep(position=Position(at.epoch, at.batch + step, at.iteration, 0))
+            self._by_hand.act()
+        self._by_hand.seen()
 
     def _advance(self, last: int, most: Callable[[], int] | None) -> None:
         """Validate within the epoch, end it, or fit the next group: whichever is next."""
@@ -653,7 +619,7 @@ class Trainer:
             self._between()
             return
         self._begin_epoch()
-        self._act_by_hand()
+        self._by_hand.act()
         if self.position.batch < len(self.train_data):
             self._group(last, most)
             self._between()
@@ -709,7 +675,7 @@ class Trainer:
         self._begun = 0
         self._stages.remember(checkpoint.state.callbacks)
         self._remember_preprocessing()
-        self._rate = self.learner.learning_rate
+        self._by_hand.seen()
         self._paused = True
         self._stages.tell("load", self)
 
@@ -824,7 +790,7 @@ class Trainer:
 
     def _size(self, most: Callable[[], int] | None) -> int:
         """How many iterations the next call may fit: up to the next event that needs Python."""
-        counts, pending = self._counts, self._pending
+        counts, pending = self._counts, self._by_hand.pending
         limits = [
             self._stages.until_due(counts),
             self._validate_every.until_due(counts) if self.val_data is not None else None,
@@ -969,7 +935,7 @@ class Trainer:
         number, self._signal, self._pause_asked = self._signal, None, False
         self._paused = True
         self._stages.tell("pause", self)
-        self._rate = self.learner.learning_rate
+        self._by_hand.seen()
         if number is None:
             raise _Paused
         at = self.position
@@ -1029,27 +995,6 @@ class Trainer:
 
 class _Paused(Exception):
     """Training was paused."""
-
-
-def _metrics(
-    given: Sequence[Named | MetricOfOutput], key_metric: str, kind: Kind | Mapping[str, Kind]
-) -> tuple[tuple[Metric | MetricOfOutput, ...], str, bool]:
-    """The metrics, the key metric's own name, and whether more of it is better."""
-    found: list[Metric | MetricOfOutput] = [one for one in given if isinstance(one, MetricOfOutput)]
-    found = found or list(_chosen(given, kind))
-    if key_metric == "loss":
-        return tuple(found), key_metric, False
-    known = {name: metric for metric in found for name in (metric.name, *getattr(metric, "aliases", ()))}
-    if key_metric not in known:
-        found += _chosen([key_metric], kind)
-    key = known.get(key_metric, found[-1])
-    return tuple(found), key.name, key.maximize
-
-
-def _chosen(
-    given: Sequence[Named | MetricOfOutput], kind: Kind | Mapping[str, Kind]
-) -> Sequence[Metric | MetricOfOutput]:
-    return chosen.of(given, kind, framework=keras_metric.function_of)
 
 
 def _feed(data: Feed | Batches) -> Feed:

@@ -234,6 +234,20 @@ def test_a_tally_does_not_depend_on_how_iterations_are_grouped() -> None:
     assert whole.results([names.get("accuracy")])["accuracy"] == np.mean((said > 0.5) == labels)
 
 
+@pytest.mark.parametrize("kind", ["binary", "classes"])
+def test_padding_is_neither_right_nor_wrong(kind: str) -> None:
+    rng = np.random.Generator(np.random.Philox(4))
+    labels = rng.integers(0, 2, (3, 8))
+    said = rng.random((3, 8) if kind == "binary" else (3, 8, 2))
+    real = rng.random((3, 8)) < 0.6
+    counts = confusion(labels, said, kind, real)[""]  # type: ignore[arg-type]
+    for row in range(3):
+        kept = real[row]
+        alone = confusion(labels[row : row + 1, kept], said[row : row + 1, kept], kind)[""]  # type: ignore[arg-type]
+        np.testing.assert_array_equal(counts[row : row + 1], alone)
+    assert counts.sum() == real.sum()
+
+
 def test_logits_become_probabilities_without_overflow() -> None:
     logits = np.array([[-1e4], [-1.0], [0.0], [1e4]], np.float32)
     np.testing.assert_allclose(interpret(logits, "binary", "logits"), [0, 1 / (1 + np.e), 0.5, 1])

@@ -225,6 +225,18 @@ def test_rebuilding_an_early_epoch_keeps_the_checkpoint_of_a_later_one(
     assert before <= {path.name for path in directory.glob("unfinished/*")}
 
 
+def test_a_checkpoint_that_cannot_be_written_in_the_background_ends_training_with_the_reason(
+    written: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    trainer = written(autosave=Every(iterations=1))
+    (directory,) = (tmp_path / "runs").glob("training-*")
+    (directory / "unfinished").write_text("not a directory")
+    with pytest.raises(OSError, match="unfinished"):
+        trainer.train()
+    with pytest.raises(TrainingError, match="this trainer failed"):
+        trainer.train()
+
+
 def test_a_closed_trainer_writes_no_more(written: Callable[..., Trainer]) -> None:
     trainer = written()
     trainer.step()

@@ -56,6 +56,18 @@ def quiet(pane: Any, title: str, x: str, y: str) -> None:
     pane.spines[["top", "right"]].set_visible(False)
 
 
+def few_ticks(pane: Any) -> None:
+    """As many ticks along a small pane as have room, numbers far from 1 as powers of ten, and whole counts."""
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+    numbers = ScalarFormatter(useMathText=True)
+    numbers.set_powerlimits((-3, 4))
+    pane.xaxis.set_major_formatter(numbers)
+    pane.xaxis.set_major_locator(MaxNLocator(4))
+    pane.xaxis.get_offset_text().set_fontsize(7)
+    pane.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
 def scale(made: "Figure", image: Any, panes: Any, label: str) -> None:
     """What the colours of an image mean."""
     bar = made.colorbar(image, ax=panes, shrink=0.8)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from deeptrain.training.trainer import Trainer
 
 KINDS: tuple[Values, ...] = ("weights", "outputs", "gradients")
+LONGEST_NAME = 35
+"""Characters of a layer's name over its pane."""
 MOST_PANES = 60
 
 
@@ -150,8 +152,19 @@ def _draw(numbers: dict[str, dict[str, Distribution]], title: str) -> bytes:
             edges = np.histogram_bin_edges([], len(one.counts), (one.low, one.high))
             pane.stairs(one.counts, edges, fill=True, color=colours[kind])
         bad = f", {one.not_finite} not finite" if one.not_finite else ""
-        text = f"{kind} {name}\nmean {one.mean:.3g}, std {one.std:.3g}, {one.zeros / one.size:.0%} zero{bad}"
+        text = f"{kind} {_short(name)}\nmean {one.mean:.3g}, std {one.std:.3g}, {one.zeros / one.size:.0%} zero{bad}"
         drawing.quiet(pane, text, "value", "count")
+        drawing.few_ticks(pane)
     for pane in panes[len(shown) :]:
         drawing.bare(pane)
     return drawing.png(figure)
+
+
+def _short(name: str) -> str:
+    """The end of a long path: the pane beside is near, and the whole name is among the numbers."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    parts = name.split("/")
+    while len("/".join(parts)) > LONGEST_NAME and len(parts) > 1:
+        parts = parts[1:]
+    return f"…/{'/'.join(parts)[-LONGEST_NAME:]}"

@@ -1,0 +1,38 @@
+"""Which metrics a trainer computes, and which of them tells the best epoch."""
+
+from collections.abc import Mapping, Sequence
+
+from deeptrain.metrics import chosen
+from deeptrain.metrics.chosen import Named
+from deeptrain.metrics.metric import Kind, Metric
+from deeptrain.metrics.of_output import MetricOfOutput
+from deeptrain.training import keras_metric
+
+AnyMetric = Metric | MetricOfOutput
+
+
+def choose(
+    given: Sequence[Named | MetricOfOutput], key_metric: str, kind: Kind | Mapping[str, Kind]
+) -> tuple[tuple[AnyMetric, ...], str, bool]:
+    """The metrics, the key metric's own name, and whether more of it is better.
+
+    Args:
+        given: names, metrics or functions; the key metric is added if it is not among them.
+        key_metric: "loss", or the name of a metric.
+        kind: of the task, by output where there are several.
+
+    Raises:
+        SettingsError: for metrics that are unknown or do not fit.
+    """
+    found: list[AnyMetric] = [one for one in given if isinstance(one, MetricOfOutput)] or list(_made(given, kind))
+    if key_metric == "loss":
+        return tuple(found), key_metric, False
+    known = {name: metric for metric in found for name in (metric.name, *getattr(metric, "aliases", ()))}
+    if key_metric not in known:
+        found += _made([key_metric], kind)
+    key = known.get(key_metric, found[-1])
+    return tuple(found), key.name, key.maximize
+
+
+def _made(given: Sequence[Named | MetricOfOutput], kind: Kind | Mapping[str, Kind]) -> Sequence[AnyMetric]:
+    return chosen.of(given, kind, framework=keras_metric.function_of)
