@@ -13,6 +13,7 @@ import math
 import mmap
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 BLOCK = 1 << 20
 BEHIND = 8 << 20
 """Bytes of a file after which the disk is set to work on them, so that `fsync` has little left to wait for."""
+BESIDE = 4 << 20
+"""Bytes from which on another thread hashes what this one writes: sha256 takes as long as the disk."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,29 @@ class HashingFile:
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Write all of `data` (a short write goes on where it stopped) and return its number of bytes."""
         view = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
-        done = 0
         with explain_full_disk(self.path, self.size + view.nbytes):
-            while done < view.nbytes:  # block by block, so that the hash finds the bytes in the processor's cache
-                count = os.write(self._descriptor, view[done : done + BLOCK])
-                self._hash.update(view[done : done + count])
-                done += count
-                self.size += count
-                if self.size - self._begun >= BEHIND:
-                    begin_writing(self._descriptor, self._begun, self.size - self._begun)
-                    self._begun = self.size
+            if view.nbytes < BESIDE:
+                for at in range(0, view.nbytes, BLOCK):  # block by block, while it is in the processor's cache
+                    self._write(view[at : at + BLOCK])
+                    self._hash.update(view[at : at + BLOCK])
+            else:
+                hashing = threading.Thread(target=self._hash.update, args=(view,), name="sha256")
+                hashing.start()
+                try:
+                    for at in range(0, view.nbytes, BLOCK):
+                        self._write(view[at : at + BLOCK])
+                finally:
+                    hashing.join()
         return view.nbytes
+
+    def _write(self, view: memoryview) -> None:
+        done = 0
+        while done < view.nbytes:
+            done += os.write(self._descriptor, view[done:])
+        self.size += view.nbytes
+        if self.size - self._begun >= BEHIND:
+            begin_writing(self._descriptor, self._begun, self.size - self._begun)
+            self._begun = self.size
 
     def finish(self, name: str) -> FileDigest:
         """Bring the bytes to the disk, close, and return the digest under the given name."""
