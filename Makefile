@@ -33,6 +33,7 @@ bench-loading: $(READY)
 
 bench-training: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks/bench_training.py tests/benchmarks/bench_checkpoint.py -p no:xdist -q -s $(ARGS)
+	DETERMINISTIC=1 $(BIN)/python -m pytest tests/benchmarks/bench_training.py -k in_a_row -p no:xdist -q -s $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"deeptrain needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}: name another one as make PYTHON=python3.12")'

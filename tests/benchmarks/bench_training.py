@@ -4,6 +4,7 @@ The data is in memory for all. A round of each contestant is one epoch, taken in
 of the processor stand beside those of the clock: on a machine that others use too they are the fairer ones.
 """
 
+import os
 import statistics
 import textwrap
 import time
@@ -20,6 +21,8 @@ from tests.benchmarks.side_by_side import measured, show
 
 CLASSES = 10
 BATCH = 32
+DETERMINISTIC = os.environ.get("DETERMINISTIC") == "1"
+"""Of TensorFlow's operations, for the whole process and so for every contestant; Keras turns its XLA off then."""
 
 BUILDER = """
 def mlp(data):
@@ -69,7 +72,7 @@ builder = "my_model:{builder}"
 [training]
 epochs = 100000
 order = "none"
-deterministic = false
+deterministic = {deterministic}
 autosave_seconds = 3600
 """
 
@@ -86,7 +89,7 @@ def experiment(directory: Path, builder: str, shape: tuple[int, ...], iterations
     np.save(directory / "raw" / "labels.npy", y)
     (directory / "my_model.py").write_text(textwrap.dedent(BUILDER))
     file = directory / "bench.toml"
-    file.write_text(TOML.format(train=samples, builder=builder))
+    file.write_text(TOML.format(train=samples, builder=builder, deterministic=str(DETERMINISTIC).lower()))
     trainer = Trainer.from_experiment(file)
     trainer.val_data = None  # the peers validate nothing either
     return trainer, x[:samples], y[:samples].astype(np.int32)
@@ -176,7 +179,7 @@ def test_iterations_in_a_row(builder: str, shape: tuple[int, ...], iterations: i
         "fit(steps_per_execution=32)": lambda: fit(fused),
         "fit": lambda: fit(plain),
     }
-    side_by_side(f"{builder}: an iteration", contestants, iterations)
+    side_by_side(f"{builder}{', deterministic' if DETERMINISTIC else ''}: an iteration", contestants, iterations)
 
 
 def test_something_done_at_every_iteration(tmp_path: Path) -> None:
