@@ -57,7 +57,7 @@ class AliveTrainer:
 
     def _standing_for(self, plan: Lineage) -> Trainer:
         settings = plan.experiment.training
-        kept = (settings.keep_every, plan.experiment.predictions)
+        kept = (settings.keep_every, plan.experiment.predictions, plan.training.members)
         stands_for = (plan.training.directory.resolve(), kept, settings.autosave_seconds)
         stands = self._trainer.position.epoch if self._trainer is not None else None
         expected = plan.training.done() + 1

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from deeptrain.calibration.members_settings import MembersSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section
 
@@ -18,6 +19,7 @@ class CalibrationSettings(Section, frozen=True):
         folds: parts of the cross-fitting that gives the threshold's honest value.
         seed: decides which sample falls into which part.
         output: which of several outputs is calibrated; by default the only one with a threshold.
+        members: which models make an ensemble; none without the table.
     """
 
     metric: str = "f1_score"
@@ -25,14 +27,13 @@ class CalibrationSettings(Section, frozen=True):
     folds: Annotated[int, Meta(ge=2)] = 5
     seed: Annotated[int, Meta(ge=0)] = 0
     output: str | None = None
+    members: MembersSettings | None = None
 
     def relevant(self) -> dict[str, Any]:
         """With the metric by its own name, so that two spellings of one question have one identity."""
         metric = names.find(self.metric)
         value = {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
-        if self.output is None:
-            del value["output"]
-        return value
+        return {key: one for key, one in value.items() if one is not None}
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """A metric that is unknown, or that no threshold changes."""
