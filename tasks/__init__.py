@@ -2,7 +2,8 @@
 
 from tasks.epoch import Epoch
 from tasks.evaluation import Evaluation
-from tasks.predictions import Predictions
+from tasks.members import Members
+from tasks.predictions import EpochPredictions, Predictions
 from tasks.raw_files import RawFiles
 from tasks.report import Report
 from tasks.shards import Samples, ShardPart, Shards
@@ -12,7 +13,9 @@ from tasks.train_model import TrainModel
 
 __all__ = [
     "Epoch",
+    "EpochPredictions",
     "Evaluation",
+    "Members",
     "Predictions",
     "RawFiles",
     "Report",

@@ -1,7 +1,7 @@
 """The `[calibration.members]` table of an experiment."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -35,6 +35,9 @@ class MembersSettings(Section, frozen=True):
         metric: what is made best; by default log_loss, or mean_squared_error for values.
         rounds: how many are added greedily; in the identity of that method only.
     """
+
+    outside_identity: ClassVar[frozenset[str]] = frozenset({"runs"})
+    """Where a file lies decides nothing; the runs themselves are inputs."""
 
     best: Annotated[int, Meta(ge=1)] | None = None
     epochs: tuple[Annotated[int, Meta(ge=1)], ...] = ()

@@ -33,6 +33,8 @@ class CalibrationSettings(Section, frozen=True):
         """With the metric by its own name, so that two spellings of one question have one identity."""
         metric = names.find(self.metric)
         value = {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
+        if self.members is not None:
+            value["members"] = self.members.relevant()
         return {key: one for key, one in value.items() if one is not None}
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:

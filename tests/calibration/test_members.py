@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deeptrain.calibration import convex_weights, every_subset, greedy_selection, members
+from deeptrain.calibration import convex_weights, every_subset, greedy_selection, members, same_samples
 from deeptrain.calibration.members import Members
 from deeptrain.errors import ArtifactError, DataError, SettingsError
 from deeptrain.metrics import names
@@ -279,16 +279,16 @@ def test_a_metric_that_is_undefined_for_every_member_is_an_error():
 
 def test_other_samples_are_told_by_what_differs():
     labels, sets = np.array([1, 0, 1]), np.array([1, 1, 2])
-    members.same_samples("wide", labels, sets, labels.copy(), sets.copy(), "calibration")
+    same_samples.check("wide", labels, sets, labels.copy(), sets.copy(), "calibration")
     rule = "member 'wide' must have the same samples in its calibration split: "
     with pytest.raises(DataError, match=f"{rule}it has 2 labels, this run 3"):
-        members.same_samples("wide", labels[:2], sets[:2], labels, sets, "calibration")
+        same_samples.check("wide", labels[:2], sets[:2], labels, sets, "calibration")
     with pytest.raises(DataError, match=rf"{rule}its set numbers differ in 1 of 3 samples, first in row 2 .*, 3 there"):
-        members.same_samples("wide", labels, np.array([1, 1, 3]), labels, sets, "calibration")
+        same_samples.check("wide", labels, np.array([1, 1, 3]), labels, sets, "calibration")
     with pytest.raises(DataError, match=rf"{rule}its labels differ in 2 of 3 samples, first in row 0"):
-        members.same_samples("wide", np.array([0, 1, 1]), sets, labels, sets, "calibration")
+        same_samples.check("wide", np.array([0, 1, 1]), sets, labels, sets, "calibration")
     with pytest.raises(DataError, match=rf"{rule}its labels have the shape \(3, 1\)"):
-        members.same_samples("wide", labels[:, None], sets, labels, sets, "calibration")
+        same_samples.check("wide", labels[:, None], sets, labels, sets, "calibration")
 
 
 @given(seed=SEEDS)
