@@ -19,7 +19,7 @@ from deeptrain.training import history, predictions
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS
 
-STAGES = ("samples", "shards", "predictions", "threshold", "subset", "evaluation")
+STAGES = ("samples", "shards", "predictions", "threshold", "subset", "offsets", "thresholds", "evaluation")
 
 
 def of(plan: Lineage) -> reports.Run:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from deeptrain.calibration.several_settings import SeveralSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section
 
@@ -18,6 +19,7 @@ class CalibrationSettings(Section, frozen=True):
         folds: parts of the cross-fitting that gives the threshold's honest value.
         seed: decides which sample falls into which part.
         output: which of several outputs is calibrated; by default the only one with a threshold.
+        several: what is chosen where there are several classes or labels; in identities only where it is asked for.
     """
 
     metric: str = "f1_score"
@@ -25,6 +27,7 @@ class CalibrationSettings(Section, frozen=True):
     folds: Annotated[int, Meta(ge=2)] = 5
     seed: Annotated[int, Meta(ge=0)] = 0
     output: str | None = None
+    several: SeveralSettings = SeveralSettings()
 
     def relevant(self) -> dict[str, Any]:
         """With the metric by its own name, so that two spellings of one question have one identity."""
@@ -32,6 +35,9 @@ class CalibrationSettings(Section, frozen=True):
         value = {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
         if self.output is None:
             del value["output"]
+        value["several"] = self.several.relevant()
+        if not value["several"]:
+            del value["several"]
         return value
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
@@ -42,3 +48,8 @@ class CalibrationSettings(Section, frozen=True):
         elif not metric.of_counts:
             fit = ", ".join(metric.name for metric in names.of_counts())
             yield "metric", f"must depend on the threshold, as do {fit}", self.metric
+        elif self.several.thresholds and metric.name not in names.AVERAGED:
+            fit = ", ".join(one.name for one in names.of_counts() if one.name in names.AVERAGED)
+            yield "metric", f"must be one that is averaged over labels, as are {fit}", self.metric
+        elif self.several.thresholds and self.several.average == "micro" and metric.ratio is None:
+            yield "several.average", f"expected macro or weighted: {metric.name} is no ratio of counts", "micro"
