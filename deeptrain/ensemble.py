@@ -59,6 +59,11 @@ def predicted(plan: Lineage, split: str) -> Scores:
     return members.combine(values, _chosen(plan).weights, plan.kind or "values")
 
 
+def threshold_of(plan: Lineage) -> float:
+    """Above which the ensemble calls a sample positive."""
+    return float(plan.artifact("members").json(RESULT)["threshold"]["value"])
+
+
 def scored(plan: Lineage, split: str) -> dict[str, Any]:
     """The members' metric on a split that chose nothing: `metric`, `value`, `alone` of each by name, and `alike`."""
     own, values = _predicted(plan, split)

@@ -35,11 +35,15 @@ RECIPES = {
     "epoch_predictions": 1,
     "threshold": 1,
     "subset": 1,
+    "offsets": 1,
+    "thresholds": 1,
     "members": 1,
-    "evaluation": 1,
-    "report": 1,
+    "evaluation": 2,
+    "report": 2,
 }
 """The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
+CHOICES = ("threshold", "subset", "offsets", "thresholds", "members")
+"""The stages of calibration whose choice is scored on the test split."""
 
 
 @dataclass(frozen=True)
@@ -385,7 +389,7 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
     binary = kinds.get(experiment.calibrated or "") == "binary"
     settings = experiment.calibration.relevant()
-    size = settings.pop("subset_size")
+    size, several = settings.pop("subset_size"), settings.pop("several", None)
     settings.pop("members", None)
     if experiment.calibrated:  # also where it was not named: two spellings of one question
         settings["output"] = experiment.calibrated
@@ -401,14 +405,39 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
         left_out["subset"] = "calibration.subset_size is 0"
     else:
         stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
+    if several:
+        left_out |= _add_several(stages, experiment, root, settings)
     if experiment.data.splits.test:
-        names = [name for name in ("predictions", "threshold", "subset", "members") if name in stages]
+        names = [name for name in ("predictions", *CHOICES) if name in stages]
         inputs: dict[str, Input] = {name: stages[name] for name in names}
-        stages["evaluation"] = Specification(
-            "evaluation", RECIPES["evaluation"], root, metric if binary else {}, inputs
-        )
+        inputs |= stages["members"].inputs if "members" in stages else {}
+        asked = metric if binary or {"offsets", "thresholds"} & stages.keys() else {}
+        stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, asked, inputs)
     else:
         left_out["evaluation"] = "there is no test split"
+    return left_out
+
+
+def _add_several(
+    stages: dict[str, Specification], experiment: Experiment, root: Path, settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """Add offsets of classes and thresholds of labels where they are asked for, and return why one does not apply."""
+    left_out: dict[str, str] = {}
+    several, kinds = experiment.calibration.several, experiment.data.kinds
+    asked = {**settings, "average": several.average}
+    made: dict[str, Input] = {"predictions": stages["predictions"]}
+    kind = kinds.get(experiment.calibrated or "")
+    binary = [name for name, its in kinds.items() if its == "binary"]
+    if several.offsets and kind == "classes":
+        stages["offsets"] = Specification("offsets", RECIPES["offsets"], root, asked, made)
+    elif several.offsets:
+        told = "there is no output that is calibrated" if kind is None else f"these are {kind}"
+        left_out["offsets"] = f"offsets exist for one of several classes; {told}"
+    if several.thresholds and len(binary) > 1:
+        asked.pop("output", None)
+        stages["thresholds"] = Specification("thresholds", RECIPES["thresholds"], root, asked, made)
+    elif several.thresholds:
+        left_out["thresholds"] = f"a threshold for each label takes several binary outputs; there is {len(binary)}"
     return left_out
 
 

@@ -73,7 +73,9 @@ def _correlation(errors: Scores) -> Scores:
     spread = np.sqrt(np.square(centred).mean(axis=1))
     varies = spread > floor
     unit = centred / np.where(varies, spread, 1.0)[:, None]
-    return np.where(varies[:, None] & varies, np.clip(unit @ unit.T / errors.shape[1], -1, 1), np.nan)
+    found = np.clip(unit @ unit.T / errors.shape[1], -1, 1)
+    found[np.diag_indices_from(found)] = 1.0
+    return np.where(varies[:, None] & varies, found, np.nan)
 
 
 def _together(right: Labels) -> tuple[Scores, Scores, Scores]:

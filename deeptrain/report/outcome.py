@@ -8,7 +8,12 @@ from deeptrain.report import wording
 from deeptrain.report.run import Plain, Run
 
 SPLITS = {"val": "validation"}
-NAMES = {"half": "at 0.5", "threshold": "at the threshold", "subset": "at the subset's threshold"}
+NAMES = {
+    "half": "at 0.5",
+    "threshold": "at the threshold",
+    "subset": "at the subset's threshold",
+    "members": "by the members",
+}
 MOST_TILES = 4
 
 

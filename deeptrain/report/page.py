@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from deeptrain.report import outcome, wording
+from deeptrain.report import members_picture, outcome, wording
 from deeptrain.report.run import Lineage, Plain, Run
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -31,6 +31,7 @@ CAPTIONS = {
     "confusion": "Every test sample, by what it is and what it was called.",
     "subset": "The best {size} of {all} sets at their joint threshold {threshold}. Their value is in sample: other "
     "data will not reach it; what transfers is the threshold. {proof}",
+    "members": "{words}",
 }
 
 
@@ -73,7 +74,7 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
 
     Args:
         run: what to tell.
-        images: "history", and of "threshold", "reliability", "confusion" and "subset" those that apply.
+        images: "history", and of "threshold", "reliability", "confusion", "subset" and "members" those that apply.
         drawn: the numbers each picture shows.
     """
     environment = jinja2.Environment(
@@ -118,6 +119,8 @@ def _notices(run: Run) -> Iterator[tuple[str, str]]:
             )
         for warning in run.threshold.get("warnings", ()):
             yield "Threshold", str(warning)
+    for warning in (run.members or {}).get("warnings", ()):
+        yield "Members", str(warning)
 
 
 def _rows(table: Any) -> Iterator[tuple[str, str]]:
@@ -207,6 +210,8 @@ def _caption(name: str, run: Run, drawn: Mapping[str, Any]) -> str:
             if run.subset["certified"]
             else "The search does not prove that no other choice is better.",
         }
+    elif name == "members" and run.members:
+        values = {"words": members_picture.caption(run.members, (run.evaluation or {}).get("members"))}
     return CAPTIONS[name].format(**values)
 
 
@@ -311,3 +316,5 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
                 ("proven best", "yes" if found["certified"] else "no"),
             ],
         )
+    if run.members:
+        yield "members", members_picture.rows(run.members)
