@@ -1,6 +1,7 @@
 """What each member counts for in the ensemble, what it is worth alone, and whose errors go together."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,9 +13,9 @@ from deeptrain.report.canvas import Picture, Theme
 from deeptrain.report.confusion_picture import readable
 from deeptrain.report.run import Plain
 
-WIDTH, ROW, TOP, FOOT = 460, 30, 92, 46
-NAMES, WEIGHTS, ALONE, CELLS = 104, 78, 66, 172
-"""Widths of the columns: names, bars of weights, values alone, correlations."""
+WIDTH, ROW, TOP, FOOT = 460, 30, 88, 40
+NAMES, WEIGHTS, ALONE, CELLS = 134, 72, 62, 174
+"""Widths of the columns: numbers and names, bars of weights, values alone, correlations."""
 MOST = 10
 """Members that are drawn: those that count most, then the first."""
 HOW = {
@@ -37,23 +38,22 @@ def draw(theme: Theme, members: Plain) -> Picture:
     count = len(shown)
     height = TOP + ROW * count + FOOT
     figure = canvas.new_figure(WIDTH, height, theme)
-    canvas.heading(figure, theme, "Members of the ensemble", 0, 4)
-    left = NAMES + 8
     metric = wording.metric_name(str(members["metric"]))
-    style = {"color": theme.muted, "fontsize": canvas.points(12)}
-    canvas.write(figure, left, TOP - 12, "weight", va="bottom", **style)
-    value = wording.cut(metric, 20).replace(" ", "\n") if len(metric) <= 12 else "value"
-    end = left + WEIGHTS + ALONE
-    figure.text(end / WIDTH, 1 - (TOP - 12) / height, f"{value},\nalone", va="bottom", ha="right", **style)
-    canvas.write(figure, end + 16, TOP - 30, "error correlation", va="bottom", **style)
+    canvas.heading(figure, theme, wording.cut(f"Members of the ensemble, for {metric}", 48), 0, 4)
+    style: dict[str, Any] = {"color": theme.muted, "fontsize": canvas.points(12)}
+    left, end = NAMES, NAMES + WEIGHTS + ALONE
+    canvas.write(figure, left, TOP - 30, "weight", va="bottom", **style)
+    canvas.write(figure, end, TOP - 30, "alone", ha="right", va="bottom", **style)
+    canvas.write(figure, end + 16, TOP - 30, "correlation", va="bottom", **style)
     bars = canvas.add_axes(figure, theme, left, TOP, WEIGHTS, ROW * count)
     _bars(bars, theme, [float(member["weight"]) for member in shown])
     for row, member in enumerate(shown):
         middle = TOP + ROW * (row + 0.5)
         counts = member["weight"] > 0
         ink = theme.ink if counts else theme.muted
-        name = wording.cut(str(member["name"]), 14)
-        canvas.write(figure, NAMES, middle, name, ha="right", va="center", color=ink, fontsize=canvas.points(12.5))
+        canvas.write(figure, 16, middle, str(row + 1), ha="right", va="center", **style)
+        name = wording.cut(str(member["name"]), 13)
+        canvas.write(figure, 24, middle, name, va="center", color=ink, fontsize=canvas.points(12.5))
         canvas.write(figure, end, middle, wording.score(member["value"]), ha="right", va="center", **style)
     correlation = np.array(
         [[wording.as_float(one) for one in row] for row in members["diversity"]["error_correlation"]]
@@ -64,8 +64,8 @@ def draw(theme: Theme, members: Plain) -> Picture:
         place = end + 16 + CELLS * (number + 0.5) / count
         canvas.write(figure, place, TOP - 8, str(number + 1), ha="center", va="bottom", **style)
     hidden = len(everyone) - count
-    foot = f"{wording.plural(hidden, 'further member')} not drawn; " if hidden else ""
-    canvas.write(figure, 0, height - 24, f"{foot}columns: the same members, from the top", **style)
+    foot = f"{hidden} more not drawn; " if hidden else ""
+    canvas.write(figure, 0, height - 24, f"{foot}correlation of the errors of two members", **style)
     words = "Members of the ensemble: " + "; ".join(
         f"{member['name']}, weight {wording.score(member['weight'])}, {metric} alone {wording.score(member['value'])}"
         for member in shown
