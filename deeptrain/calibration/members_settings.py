@@ -62,8 +62,7 @@ class MembersSettings(Section, frozen=True):
                 twice = next(one for one in given if given.count(one) > 1)
                 yield key, f"expected each once ({twice} is there twice)", list(given)
         if self.most < 2:
-            said = {key: value for key, value in self.plain().items() if key in ("best", "epochs") and value}
-            yield "best", "an ensemble needs at least 2 members; name best, epochs, seeds or runs", said or None
+            yield "best", "an ensemble needs at least 2 members; name best, epochs, seeds or runs", self.most
         if self.method == "exact" and self.most > MOST_EXACT:
             yield "method", f"every subset is looked at of {MOST_EXACT} members at most, here are {self.most}", "exact"
         if self.metric is None:
