@@ -56,6 +56,8 @@ def of(plan: Lineage) -> reports.Run:
         test=_scores(made["predictions"], "test", plan.output) if binary and has_test else None,
         threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
         subset=made["subset"].json("subset.json") if "subset" in made else None,
+        offsets=made["offsets"].json("offsets.json") if "offsets" in made else None,
+        thresholds=made["thresholds"].json("thresholds.json") if "thresholds" in made else None,
         members=made["members"].json("members.json") if "members" in made else None,
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
         left_out=tuple(plan.left_out.items()),

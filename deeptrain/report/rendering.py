@@ -128,6 +128,8 @@ def _told(run: Run) -> dict[str, Any]:
         "parameters": run.parameters,
         "threshold": run.threshold,
         "subset": run.subset,
+        **({"offsets": run.offsets} if run.offsets else {}),
+        **({"thresholds": run.thresholds} if run.thresholds else {}),
         **({"members": run.members} if run.members else {}),
         "evaluation": run.evaluation,
         "left_out": [{"stage": stage, "reason": reason} for stage, reason in run.left_out],
