@@ -118,10 +118,9 @@ def choose(
     if len(told) != number:
         raise DataError(f"names of classes must be one for each of {number} columns of probabilities, got {len(told)}")
     of_class = np.bincount(truth, minlength=number)
-    if np.count_nonzero(of_class) < 2:
-        raise DataError(
-            f"cannot calibrate: {np.count_nonzero(of_class)} of {number} classes among {len(truth)} samples"
-        )
+    there = np.count_nonzero(of_class)
+    if there < 2:
+        raise DataError(f"cannot calibrate: {there} of {number} classes among {len(truth)} samples; two are needed")
     # In an order of their own, whatever order they come in: samples that are alike may be exchanged.
     order = np.lexsort((*values.T, truth))
     truth, values = truth[order], values[order]
