@@ -98,6 +98,10 @@ def test_greedy_takes_a_member_again_and_prefers_fewer_members_then_the_first():
     taken = greedy_selection.choose(lambda weights: -abs(weights[0] - 0.75), 2, 8)
     assert taken.weights.tolist() == [0.75, 0.25]
     assert len(taken.path) == 8
+    # What comes after the best is not taken: a third addition could only leave one half.
+    taken = greedy_selection.choose(lambda weights: -abs(weights[0] - 0.5), 2, 3)
+    assert taken.weights.tolist() == [0.5, 0.5]
+    assert taken.path[2] < taken.path[1]
     assert greedy_selection.choose(lambda _: 0.0, 3, 5).weights.tolist() == [1, 0, 0]
     only_last = greedy_selection.choose(lambda weights: float(weights[2] > 0), 3, 5)
     assert only_last.weights.tolist() == [0, 0, 1]
