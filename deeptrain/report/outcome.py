@@ -36,8 +36,7 @@ class Tile:
 
 def at(run: Run, name: str) -> Plain | None:
     """What a named way of deciding about the test split is worth: "half", "threshold", "subset", "offsets", ..."""
-    entries = (run.evaluation or {}).get("at", ())
-    return next((entry for entry in entries if entry["name"] == name), None)
+    return _entry(run.evaluation or {}, name)
 
 
 def value_at(run: Run, name: str) -> Any:
@@ -46,9 +45,13 @@ def value_at(run: Run, name: str) -> Any:
     return None if found is None or run.evaluation is None else found["metrics"].get(run.evaluation["metric"])
 
 
-def chosen(run: Run) -> Plain | None:
+def chosen(evaluation: Plain) -> Plain | None:
     """Of the ways of deciding that calibration chose the one to tell first; None where it chose none."""
-    return next((found for name in FIRST_READ if (found := at(run, name)) is not None), None)
+    return next((found for name in FIRST_READ if (found := _entry(evaluation, name)) is not None), None)
+
+
+def _entry(evaluation: Plain, name: str) -> Plain | None:
+    return next((entry for entry in evaluation.get("at", ()) if entry["name"] == name), None)
 
 
 def sure(value: Any, interval: Plain | None) -> str:
@@ -82,7 +85,7 @@ def sentence(run: Run) -> str:
     """The outcome as a reader would tell it."""
     parts = []
     if run.evaluation and run.evaluation.get("at"):
-        parts.append(_scored(run, run.evaluation))
+        parts.append(scored(run.evaluation))
     elif run.threshold:
         parts.append(
             f"On the {split_name(run.threshold)} split the {wording.metric_name(run.threshold['metric'])} is "
@@ -103,15 +106,20 @@ def sentence(run: Run) -> str:
     return " ".join(parts)
 
 
-def _scored(run: Run, evaluation: Plain) -> str:
-    first, best = evaluation["at"][0], chosen(run)
+def scored(evaluation: Plain) -> str:
+    """What the decisions about the test split are worth, how sure that is, and what calibration gained; one sentence.
+
+    Args:
+        evaluation: plain result of `calibration.evaluation`, with at least one way of deciding.
+    """
+    first, best = evaluation["at"][0], chosen(evaluation)
     told, name = best or first, evaluation["metric"]
     where = NAMES[told["name"]] if best else ""
     if best and "threshold" in best:
         where += f" {wording.score(best['threshold'])}"
     value = sure(told["metrics"].get(name), told.get("interval"))
     samples = wording.plural(evaluation["samples"], "test sample")
-    words = f"On {samples} the {metric(run)} is {value}{f' {where}' if where else ''}"
+    words = f"On {samples} the {wording.metric_name(name)} is {value}{f' {where}' if where else ''}"
     if best is None:
         return f"{words}."
     words += f", against {wording.score(first['metrics'].get(name))} {NAMES[first['name']]}"
@@ -167,7 +175,7 @@ def _scored_tiles(run: Run, evaluation: Plain) -> Iterator[Tile]:
     samples = f"{wording.count(evaluation['samples'])} samples"
     if "positives" in evaluation:
         samples += f", {wording.count(evaluation['positives'])} positive"
-    first, best = evaluation["at"][0], chosen(run)
+    first, best = evaluation["at"][0], chosen(evaluation)
     ways: list[Plain] = [first] if best is None else [best, first]
     for entry in ways:
         notes = [between(entry.get("interval"))]
