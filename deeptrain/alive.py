@@ -1,6 +1,6 @@
 """The one trainer of a process: it stays alive from epoch task to epoch task and is restored when it must be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class AliveTrainer:
 
     def _standing_for(self, plan: Lineage) -> Trainer:
         settings = plan.experiment.training
-        kept = (settings.keep_every, plan.experiment.predictions)
+        kept = (settings.keep_every, plan.experiment.predictions, plan.training.members)
         stands_for = (plan.training.directory.resolve(), kept, settings.autosave_seconds)
         stands = self._trainer.position.epoch if self._trainer is not None else None
         expected = plan.training.done() + 1
@@ -86,9 +86,11 @@ def rebuild_lacking(plan: Lineage, watch: Callable[[Progress], None] | None = No
             trainer.close()
 
 
-def predicting_variables(plan: Lineage, watch: Callable[[Progress], None] | None = None) -> dict[str, np.ndarray]:
-    """The variables that predict: those of the chosen epoch, or with the mean weights of several."""
-    return averaging.mean(plan.predicting_epochs(), lambda number: variables_after(plan, number, watch))
+def predicting_variables(
+    plan: Lineage, watch: Callable[[Progress], None] | None = None, epochs: Sequence[int] | None = None
+) -> dict[str, np.ndarray]:
+    """The variables after an epoch, or with the mean weights of several; by default those that are to predict."""
+    return averaging.mean(epochs or plan.predicting_epochs(), lambda number: variables_after(plan, number, watch))
 
 
 def variables_after(

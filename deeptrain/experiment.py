@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from deeptrain.calibration.settings import CalibrationSettings
 from deeptrain.errors import SettingsError
-from deeptrain.metrics import of_output
+from deeptrain.metrics import names, of_output
 from deeptrain.report.settings import ReportSettings
 from deeptrain.settings import Mistakes, Section, Use, override, read_toml, typed
 from deeptrain.shards.settings import ONLY, DataSettings
@@ -78,12 +78,32 @@ class Sections(Section, frozen=True):
                 yield "training.metrics", f"say of which output: {several}", Use.of(named).use
             elif output and output not in outputs:
                 yield "training.metrics", told, Use.of(named).use
+        yield from self._of_members()
         calibration = self.calibration.output
         if calibration is not None and calibration not in outputs:
             yield "calibration.output", told, calibration
         binary = [name for name, kind in self.data.kinds.items() if name and kind == "binary"]
         if calibration is None and len(binary) > 1:
             yield "calibration.output", f"name the one that is calibrated: {' or '.join(binary)}", None
+
+    def _of_members(self) -> Iterable[tuple[str, str, Any]]:
+        """Members are epochs there will be, of a kind that their metric fits."""
+        members, epochs = self.calibration.members, self.training.epochs
+        if members is None:
+            return
+        for number in members.epochs:
+            if number > epochs:
+                yield "calibration.members.epochs", f"expected numbers up to training.epochs ({epochs})", number
+        if (members.best or 0) > epochs:
+            yield "calibration.members.best", f"expected at most training.epochs ({epochs})", members.best
+        if self.experiment.seed in members.seeds:
+            rule = "expected other seeds than the run's own, which takes part anyway"
+            yield "calibration.members.seeds", rule, self.experiment.seed
+        kind = None if self.calibrated is None else self.data.kinds.get(self.calibrated)
+        metric = None if members.metric is None else names.find(members.metric)
+        if kind is not None and metric is not None and kind not in metric.kinds:
+            rule = f"must fit {kind}, as do {names.fitting(kind)}"
+            yield "calibration.members.metric", rule, members.metric
 
     @property
     def _most_averaged(self) -> int:

@@ -3,14 +3,16 @@
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from deeptrain import experiment as experiments
 from deeptrain import files, seeds
-from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError
+from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, SettingsError
 from deeptrain.experiment import Experiment
 from deeptrain.metrics.metric import Kind
 from deeptrain.shards import plan as conversions
@@ -28,8 +30,20 @@ STORE = "runs"
 LATEST = "latest.json"
 MOST_ASIDE = 3
 """How often one artifact is set aside before something else than the artifact must be wrong."""
-RECIPES = {"predictions": 1, "threshold": 1, "subset": 1, "evaluation": 1, "report": 1}
+RECIPES = {
+    "predictions": 1,
+    "epoch_predictions": 1,
+    "threshold": 1,
+    "subset": 1,
+    "offsets": 1,
+    "thresholds": 1,
+    "members": 1,
+    "evaluation": 2,
+    "report": 2,
+}
 """The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
+CHOICES = ("threshold", "subset", "offsets", "thresholds", "members")
+"""The stages of calibration whose choice is scored on the test split."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class Lineage:
         training: epochs and states.
         stages: every artifact that is not a part, an epoch or a state, inputs first, by stage.
         left_out: stages that do not apply, with the reason.
+        others: other runs whose models are members of this one's ensemble.
         aside: how often each artifact was set aside.
     """
 
@@ -52,6 +67,7 @@ class Lineage:
     training: TrainingRun
     stages: Mapping[str, Specification]
     left_out: Mapping[str, str]
+    others: "tuple[OtherRun, ...]" = ()
     aside: Counter[Path] = field(default_factory=Counter, compare=False, repr=False)
 
     @property
@@ -122,6 +138,24 @@ class Lineage:
             raise ArtifactError(f"predictions.epoch = {wanted}: training stopped after epoch {last}: {reason}")
         return self.training.averaged(wanted, self.experiment.predictions.average, last)
 
+    def member_epochs(self) -> tuple[int, ...]:
+        """The epochs that are members of the ensemble, ascending; known once training is done.
+
+        Raises:
+            ArtifactError: when training is not done, or ended before one of them.
+        """
+        last = self.training.last(self.epochs)
+        if last is None:
+            raise ArtifactError(f"{self.training.directory.name}: its {self.epochs} epochs are not trained yet")
+        members = self.experiment.calibration.members
+        missing = [number for number in (members.epochs if members else ()) if number > last]
+        if missing:
+            raise ArtifactError(
+                f"calibration.members.epochs: there is no epoch {missing[0]}: training stopped after epoch {last}: "
+                f"{self.training.stopped(last)}"
+            )
+        return self.training.member_epochs(last)
+
     def artifact(self, stage: str) -> Artifact:
         """The artifact of a stage.
 
@@ -140,12 +174,15 @@ class Lineage:
             ArtifactError: when it is the same artifact as often as that: making it again does not help.
             LockedError: when another process is writing it.
         """
-        inside = error.directory.is_relative_to(self.training.directory)
-        with lock_of(self.root, self.training.directory if inside else error.directory):
+        plans = [self, *(other.plan for other in self.others)]
+        trained = [plan for plan in plans if error.directory.is_relative_to(plan.training.directory)]
+        root = next((plan.root for plan in plans if error.directory.is_relative_to(plan.root)), self.root)
+        with lock_of(root, trained[0].training.directory if trained else error.directory):
             if error.directory.exists():
                 log.warning("%s; it is set aside in %s", error, artifact.set_aside(error.directory).parent)
-        self.checker.forget()
-        self.training.forget()
+        for plan in plans:
+            plan.checker.forget()
+            plan.training.forget()
         self.aside[error.directory] += 1
         if self.aside[error.directory] == MOST_ASIDE:
             raise ArtifactError(
@@ -175,8 +212,27 @@ class Lineage:
         keep_every = self.experiment.training.keep_every
         with contextlib.suppress(DeeptrainError), lock_of(self.root, self.training.directory):
             trained = self.training.last(self.epochs) is not None
-            pending = trained and (bool(self.training.lacking(keep_every)) or not self.complete("predictions"))
+            predicting = [stage for stage in ("predictions", "epoch_predictions") if stage in self.stages]
+            predicted = all(map(self.complete, predicting))
+            pending = trained and (bool(self.training.lacking(keep_every)) or not predicted)
             self.training.tidy(keep_every, unfinished=rebuilt or not pending)
+
+
+@dataclass(frozen=True)
+class OtherRun:
+    """Another run whose model is a member of an ensemble.
+
+    Attributes:
+        name: of the member.
+        plan: its artifacts, without an ensemble of its own.
+        file: its experiment; None for the same one with another seed.
+        seed: that seed.
+    """
+
+    name: str
+    plan: Lineage
+    file: Path | None = None
+    seed: int | None = None
 
 
 def read(
@@ -211,6 +267,11 @@ def read(
 
 def of(experiment: Experiment, store: Path) -> Lineage:
     """The lineage of an experiment in a store; reads raw files only to fingerprint those that changed."""
+    return _of(experiment, store, _others(experiment, store))
+
+
+def _of(experiment: Experiment, store: Path, others: tuple[OtherRun, ...] | None) -> Lineage:
+    """The lineage with other runs whose models are members; None for one that is looked at as such a member."""
     root = store / experiment.name
     conversion = conversions.of(experiment.data, experiment.beside, root, root / "live" / "fingerprints.json")
     shards = conversion.whole
@@ -221,9 +282,104 @@ def of(experiment: Experiment, store: Path) -> Lineage:
     chosen: dict[str, Input] = {"shards": shards, "training": _trained(training, asked)}
     predictions = Specification("predictions", RECIPES["predictions"], root, asked, chosen)
     stages = {"samples": conversion.samples, "shards": shards, "predictions": predictions}
+    reason = _add_members(stages, experiment, root, training, others)
     left_out = _add_calibration(stages, experiment, root)
+    if reason:
+        left_out["members"] = reason
     stages["report"] = _report(experiment, root, training, stages, left_out)
-    return Lineage(experiment, root, conversion, training, stages, left_out)
+    return Lineage(experiment, root, conversion, training, stages, left_out, others or ())
+
+
+def _others(experiment: Experiment, store: Path) -> tuple[OtherRun, ...]:
+    """The other runs that an experiment names as members.
+
+    Raises:
+        SettingsError: when one is named twice, is the run itself, or has other labels or splits.
+    """
+    members = experiment.calibration.members
+    if members is None:
+        return ()
+    plain = structs.replace(experiment.calibration, members=None)
+    found = []
+    for seed in members.seeds:
+        own = structs.replace(experiment.experiment, seed=seed)
+        again = structs.replace(experiment, experiment=own, calibration=plain)
+        found.append(OtherRun(f"seed {seed}", _of(again, store, None), seed=seed))
+    for name in members.runs:
+        file = experiment.beside / name
+        other = experiments.read(file)
+        found.append(OtherRun(other.name, _of(other, store, None), file))
+    alone = _of(experiment, store, None)
+    for number, one in enumerate(found):
+        rule = _misfit(alone, one, found[:number])
+        if rule is not None:
+            named = "" if one.file is None else f"{members.runs[number - len(members.seeds)]}: "
+            key = "seeds" if one.file is None else "runs"
+            raise SettingsError(f"{experiment.file}: calibration.members.{key}: {named}{rule}")
+    return tuple(found)
+
+
+def _misfit(own: Lineage, other: OtherRun, before: Sequence[OtherRun]) -> str | None:
+    """Why another run's model can be no member beside a run's own and those named before it."""
+    plan = other.plan
+    identity = plan.stages["predictions"].identity
+    if identity == own.stages["predictions"].identity:
+        return "is this run itself, which takes part anyway; leave it out"
+    for one in before:
+        if one.plan.stages["predictions"].identity == identity:
+            return f"is the same run as {one.name}; name it once"
+    if other.name in {own.experiment.name, *(one.name for one in before)}:
+        return f"is called {other.name} as another member is; give it an experiment.name of its own"
+    kinds, its = own.experiment.data.kinds, plan.experiment.data.kinds
+    if own.output is not None and its.get(own.output) != own.kind:
+        there = its.get(own.output)
+        what = f"of {own.output} " if own.output else ""
+        said = "none" if there is None else there
+        return f"its labels {what}are {said}, those of this experiment {kinds[own.output]}"
+    splits, its_splits = own.experiment.data.splits, plan.experiment.data.splits
+    for split in ("calibration", "test"):
+        if bool(getattr(splits, split)) != bool(getattr(its_splits, split)):
+            has = bool(getattr(splits, split))
+            return f"has {'no' if has else 'a'} {split} split, this experiment has {'one' if has else 'none'}"
+    return None
+
+
+def _add_members(
+    stages: dict[str, Specification],
+    experiment: Experiment,
+    root: Path,
+    training: TrainingRun,
+    others: tuple[OtherRun, ...] | None,
+) -> str | None:
+    """Add the members of an ensemble and the predictions they need, or return why there are none."""
+    calibration, output = experiment.calibration, experiment.calibrated
+    members = calibration.members
+    if members is None:
+        return "calibration.members names no models"
+    if others is None:
+        return "this run is a member itself"
+    if output is None:
+        return "calibration.output names none of the outputs"
+    kind = experiment.data.kinds[output] or "values"
+    own = "predictions"
+    if members.best or members.epochs:
+        own = "epoch_predictions"
+        asked: dict[str, Any] = {"epochs": sorted(members.epochs)}
+        trained: dict[str, Any] = {"epoch": max(members.epochs, default=0)}
+        if members.best:
+            asked, trained = {"best": members.best}, {"epoch": "best", "of": experiment.training.epochs}
+            asked["of"] = experiment.training.epochs
+        chosen: dict[str, Input] = {"shards": stages["shards"], "training": _trained(training, trained)}
+        stages[own] = Specification(own, RECIPES[own], root, asked, chosen)
+    settings = {**members.chosen_by(kind), "folds": calibration.folds, "seed": calibration.seed}
+    if output:
+        settings["output"] = output
+    if kind == "binary":
+        settings["threshold"] = calibration.relevant()["metric"]
+    inputs: dict[str, Input] = {own: stages[own]}
+    inputs |= {f"predictions of {one.name}": one.plan.stages["predictions"] for one in others}
+    stages["members"] = Specification("members", RECIPES["members"], root, settings, inputs)
+    return None
 
 
 def _add_calibration(stages: dict[str, Specification], experiment: Experiment, root: Path) -> dict[str, str]:
@@ -233,7 +389,8 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
     binary = kinds.get(experiment.calibrated or "") == "binary"
     settings = experiment.calibration.relevant()
-    size = settings.pop("subset_size")
+    size, several = settings.pop("subset_size"), settings.pop("several", None)
+    settings.pop("members", None)
     if experiment.calibrated:  # also where it was not named: two spellings of one question
         settings["output"] = experiment.calibrated
     metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
@@ -248,14 +405,39 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
         left_out["subset"] = "calibration.subset_size is 0"
     else:
         stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
+    if several:
+        left_out |= _add_several(stages, experiment, root, settings)
     if experiment.data.splits.test:
-        names = [name for name in ("predictions", "threshold", "subset") if name in stages]
+        names = [name for name in ("predictions", *CHOICES) if name in stages]
         inputs: dict[str, Input] = {name: stages[name] for name in names}
-        stages["evaluation"] = Specification(
-            "evaluation", RECIPES["evaluation"], root, metric if binary else {}, inputs
-        )
+        inputs |= stages["members"].inputs if "members" in stages else {}
+        asked = metric if binary or {"offsets", "thresholds"} & stages.keys() else {}
+        stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, asked, inputs)
     else:
         left_out["evaluation"] = "there is no test split"
+    return left_out
+
+
+def _add_several(
+    stages: dict[str, Specification], experiment: Experiment, root: Path, settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """Add offsets of classes and thresholds of labels where they are asked for, and return why one does not apply."""
+    left_out: dict[str, str] = {}
+    several, kinds = experiment.calibration.several, experiment.data.kinds
+    asked = {**settings, "average": several.average}
+    made: dict[str, Input] = {"predictions": stages["predictions"]}
+    kind = kinds.get(experiment.calibrated or "")
+    binary = [name for name, its in kinds.items() if its == "binary"]
+    if several.offsets and kind == "classes":
+        stages["offsets"] = Specification("offsets", RECIPES["offsets"], root, asked, made)
+    elif several.offsets:
+        told = "there is no output that is calibrated" if kind is None else f"these are {kind}"
+        left_out["offsets"] = f"offsets exist for one of several classes; {told}"
+    if several.thresholds and len(binary) > 1:
+        asked.pop("output", None)
+        stages["thresholds"] = Specification("thresholds", RECIPES["thresholds"], root, asked, made)
+    elif several.thresholds:
+        left_out["thresholds"] = f"a threshold for each label takes several binary outputs; there is {len(binary)}"
     return left_out
 
 
@@ -309,6 +491,7 @@ def _training(experiment: Experiment, root: Path, shards: Specification) -> Trai
         checker=Checker(),
         initial_weights=weights,
         predictions=experiment.predictions,
+        members=experiment.calibration.members,
     )
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from deeptrain import lineage
+from deeptrain.calibration import same_samples
 from deeptrain.errors import AlteredError, ArtifactError, DataError
+from deeptrain.formats.cells import shown
 from deeptrain.introspection.health import Rules
 from deeptrain.lineage import Lineage
 from deeptrain.loading import weights
@@ -234,6 +236,30 @@ def _refuse_early(opened: Opened) -> None:
             )
 
 
+def refuse_other_samples(plan: Lineage) -> None:
+    """Check that the runs whose models are members have the same samples, before hours are spent on training.
+
+    Raises:
+        DataError: naming the run and what differs.
+    """
+    own = plan.conversion.whole.identity
+    for other in plan.others:
+        if other.plan.conversion.whole.identity == own:
+            continue
+        here, there = (reading.open(make_shards(of).directory.parent) for of in (plan, other.plan))
+        output = plan.output or ONLY
+        if parts(here.info.classes).get(output) != parts(there.info.classes).get(output):
+            its, own_classes = (parts(shards.info.classes).get(output) for shards in (there, here))
+            raise DataError(
+                f"member {other.name!r} must have the same classes in the same order: it has {shown(its)}, this run "
+                f"{shown(own_classes)}"
+            )
+        for split in (plan.calibration_split, *(["test"] if plan.experiment.data.splits.test else [])):
+            given = [(parts(shards.split(split).labels)[output], shards.split(split).sets) for shards in (there, here)]
+            (labels, sets), (own_labels, own_sets) = given
+            same_samples.check(other.name, labels, sets, own_labels, own_sets, split)
+
+
 def from_experiment(
     file: str | Path,
     store: str | Path | None,
@@ -266,6 +292,7 @@ def trainer(
         return _without_store(plan, watch)
     plan.tidy()
     settings = plan.experiment.training
+    refuse_other_samples(plan)
     while True:
         opened = open_data(plan)  # again after a shard was found altered: the reader holds the file that was set aside
         journal = Journal(plan.training, settings.keep_every)

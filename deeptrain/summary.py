@@ -19,7 +19,7 @@ from deeptrain.training import history, predictions
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS
 
-STAGES = ("samples", "shards", "predictions", "threshold", "subset", "evaluation")
+STAGES = ("samples", "shards", "predictions", "threshold", "subset", "offsets", "thresholds", "members", "evaluation")
 
 
 def of(plan: Lineage) -> reports.Run:
@@ -56,6 +56,9 @@ def of(plan: Lineage) -> reports.Run:
         test=_scores(made["predictions"], "test", plan.output) if binary and has_test else None,
         threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
         subset=made["subset"].json("subset.json") if "subset" in made else None,
+        offsets=made["offsets"].json("offsets.json") if "offsets" in made else None,
+        thresholds=made["thresholds"].json("thresholds.json") if "thresholds" in made else None,
+        members=made["members"].json("members.json") if "members" in made else None,
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
         left_out=tuple(plan.left_out.items()),
         stopped=results[-1].stopped if results else None,

@@ -2,17 +2,23 @@
 
 from tasks.epoch import Epoch
 from tasks.evaluation import Evaluation
-from tasks.predictions import Predictions
+from tasks.members import Members
+from tasks.offsets import Offsets
+from tasks.predictions import EpochPredictions, Predictions
 from tasks.raw_files import RawFiles
 from tasks.report import Report
 from tasks.shards import Samples, ShardPart, Shards
 from tasks.subset import Subset
 from tasks.threshold import Threshold
+from tasks.thresholds import Thresholds
 from tasks.train_model import TrainModel
 
 __all__ = [
     "Epoch",
+    "EpochPredictions",
     "Evaluation",
+    "Members",
+    "Offsets",
     "Predictions",
     "RawFiles",
     "Report",
@@ -21,5 +27,6 @@ __all__ = [
     "Shards",
     "Subset",
     "Threshold",
+    "Thresholds",
     "TrainModel",
 ]

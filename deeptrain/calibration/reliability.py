@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deeptrain.calibration import intervals
 from deeptrain.calibration.record import Record
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import checks
@@ -67,8 +68,6 @@ def diagram(labels: ArrayLike, scores: ArrayLike, bins: int = 10, confidence: fl
         raise SettingsError(f"bins must be at least 1, got {bins}")
     if not 0 < confidence < 1:
         raise SettingsError(f"confidence must be between 0 and 1, got {confidence}")
-    from scipy.special import betaincinv
-
     truth, values = checks.binary(labels, scores)
     edges = np.arange(bins + 1) / bins
     # Searching the edges, not multiplying by `bins`, puts a score that is an edge above it however it was rounded.
@@ -79,10 +78,7 @@ def diagram(labels: ArrayLike, scores: ArrayLike, bins: int = 10, confidence: fl
     mean_score = np.where(samples > 0, np.bincount(index, weights=values, minlength=bins) / held, np.nan)
     fraction = np.where(samples > 0, positives / held, np.nan)
 
-    tail = (1 - confidence) / 2
-    negatives = samples - positives
-    low = np.where(positives > 0, betaincinv(np.maximum(positives, 1), negatives + 1, tail), 0.0)
-    high = np.where(negatives > 0, betaincinv(positives + 1, np.maximum(negatives, 1), 1 - tail), 1.0)
+    low, high = intervals.clopper_pearson(positives, samples, confidence)
     bands = zip(low.tolist(), high.tolist(), strict=True)
     rows = zip(
         edges[:-1].tolist(),

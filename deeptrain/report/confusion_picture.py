@@ -66,7 +66,7 @@ def _cell(axes: Axes, theme: Theme, row: int, column: int, count: int, of: int) 
     shade = 0.12 + 0.88 * (count / of if of else 0)
     paper, full = to_rgb(theme.paper), to_rgb(color)
     fill = tuple(p + (f - p) * shade for p, f in zip(paper, full, strict=True))
-    ink = _readable(fill)
+    ink = readable(fill)
     axes.add_patch(Rectangle((column + 0.015, row + 0.015), 0.97, 0.97, facecolor=fill, linewidth=0))
     axes.text(
         column + 0.5,
@@ -88,7 +88,7 @@ def _cell(axes: Axes, theme: Theme, row: int, column: int, count: int, of: int) 
     )
 
 
-def _readable(fill: tuple[float, ...]) -> str:
+def readable(fill: tuple[float, ...]) -> str:
     """Black or white, whichever has more contrast on the fill (WCAG 2.2, relative luminance)."""
     return "#ffffff" if 1.05 / (luminance(fill) + 0.05) >= (luminance(fill) + 0.05) / 0.05 else "#000000"
 

@@ -9,6 +9,7 @@ from deeptrain.report import (
     canvas,
     confusion_picture,
     history_picture,
+    members_picture,
     outcome,
     page,
     reliability_picture,
@@ -73,7 +74,7 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
 def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     """The pictures of calibration and test that apply to this run."""
     made: dict[str, Callable[[Theme], Picture]] = {}
-    calibration, threshold, subset = run.calibration, run.threshold, run.subset
+    calibration, threshold, subset, members = run.calibration, run.threshold, run.subset, run.members
     if calibration is not None and threshold is not None:
         made["threshold"] = lambda theme: threshold_picture.draw(run, theme, calibration, threshold)
     scores, split = (run.test, "test") if run.test is not None else (calibration, outcome.split_name(threshold or {}))
@@ -85,6 +86,8 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
         made["confusion"] = lambda theme: confusion_picture.draw(theme, entries, classes)
     if subset is not None:
         made["subset"] = lambda theme: subset_picture.draw(theme, subset)
+    if members is not None:
+        made["members"] = lambda theme: members_picture.draw(theme, members)
     return made
 
 
@@ -125,6 +128,9 @@ def _told(run: Run) -> dict[str, Any]:
         "parameters": run.parameters,
         "threshold": run.threshold,
         "subset": run.subset,
+        **({"offsets": run.offsets} if run.offsets else {}),
+        **({"thresholds": run.thresholds} if run.thresholds else {}),
+        **({"members": run.members} if run.members else {}),
         "evaluation": run.evaluation,
         "left_out": [{"stage": stage, "reason": reason} for stage, reason in run.left_out],
         "versions": run.versions,

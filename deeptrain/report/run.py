@@ -84,6 +84,9 @@ class Run:
         test: what it said of the split that was scored once.
         threshold: plain result of `calibration.threshold`.
         subset: plain result of `calibration.subset`.
+        offsets: plain result of `calibration.class_offsets`.
+        thresholds: plain result of `calibration.label_thresholds`.
+        members: plain result of `calibration.members`, and of the threshold of their ensemble.
         evaluation: plain result of `calibration.evaluation`.
         left_out: (stage, reason) of what does not apply to this run.
         versions: version by library.
@@ -111,6 +114,9 @@ class Run:
     test: Scores | None = None
     threshold: Plain | None = None
     subset: Plain | None = None
+    offsets: Plain | None = None
+    thresholds: Plain | None = None
+    members: Plain | None = None
     evaluation: Plain | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     stopped: str | None = None

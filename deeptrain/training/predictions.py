@@ -4,7 +4,8 @@
 averaged, of which epochs in which order (`averaged`); for each split `SPLIT.outputs.npy` holds the raw outputs as the
 model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each: one a sample, or one a step of all samples where
 every step has a label. Of several outputs there is a `SPLIT.outputs-NAME.npy` and a `SPLIT.labels-NAME.npy` each. What
-is predicted for a sequence is the mean over its windows.
+is predicted for a sequence is the mean over its windows. Predictions of several epochs, each alone, have all that in a
+directory an epoch, `NNNN/`.
 """
 
 import io
@@ -55,6 +56,7 @@ def write(
     outputs: OutputKind,
     classes: Sequence[str] | Mapping[str, Sequence[str]],
     model: ModelDescription,
+    within: str = "",
 ) -> None:
     """Predict splits and write what came out.
 
@@ -67,15 +69,16 @@ def write(
         outputs: what the model's outputs are.
         classes: names of the classes, for readers, likewise.
         model: what the model is, for the report.
+        within: the directory of the artifact that it all goes to, "0003/", or "".
     """
     for name, feed in splits.items():
         labels = feed.labels
         for what, given in (("outputs", judging.predict(learner, feed)), ("labels", labels)):
             for output, array in parts(given).items():
-                writer.write(_file(name, what, output), _encode(array))
-        writer.write(f"{name}.sets.npy", _encode(feed.label_sets))
+                writer.write(within + _file(name, what, output), _encode(array))
+        writer.write(f"{within}{name}.sets.npy", _encode(feed.label_sets))
     writer.json(
-        INDEX,
+        within + INDEX,
         {
             "epoch": epochs[-1],
             **({"averaged": list(epochs)} if len(epochs) > 1 else {}),
@@ -88,11 +91,11 @@ def write(
     )
 
 
-def index(artifact: Artifact) -> dict[str, Any]:
-    """What `predictions.json` tells."""
-    value = artifact.json(INDEX)
+def index(artifact: Artifact, within: str = "") -> dict[str, Any]:
+    """What `predictions.json` tells; see `write`."""
+    value = artifact.json(within + INDEX)
     if not isinstance(value, dict) or not {"epoch", "kind", "outputs", "splits", "model"} <= value.keys():
-        raise ArtifactError(f"{artifact.directory / INDEX}: not an index of predictions")
+        raise ArtifactError(f"{artifact.directory / within / INDEX}: not an index of predictions")
     return value
 
 
@@ -101,28 +104,46 @@ def epochs(told: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(number) for number in told.get("averaged", [told["epoch"]]))
 
 
-def read(artifact: Artifact, split: str, output: str = ONLY) -> SplitPredictions:
+def directories(artifact: Artifact) -> dict[int, str]:
+    """Of predictions of several epochs, where those of each are: {3: "0003/"}, ascending."""
+    found = sorted(file.name.partition("/")[0] for file in artifact.manifest.files if file.name.endswith(f"/{INDEX}"))
+    return {int(name): f"{name}/" for name in found}
+
+
+def read(artifact: Artifact, split: str, output: str = ONLY, within: str = "") -> SplitPredictions:
     """The predictions of a split, every byte checked.
 
     Args:
         artifact: the predictions.
         split: one that was predicted.
         output: one of several, by its name.
+        within: the directory of an epoch, where there are those of several.
 
     Raises:
         ArtifactError: when they are not there or damaged.
     """
-    told = index(artifact)
+    told = index(artifact, within)
     kinds = parts(told["kind"])
     if output not in kinds:
         there = ", ".join(kinds) if ONLY not in kinds else "one, without a name"
         raise ArtifactError(f"{artifact.directory}: has no output {output!r}; there are {there}")
-    outputs, labels = (_decode(artifact, _file(split, what, output)) for what in ("outputs", "labels"))
-    sets = _decode(artifact, f"{split}.sets.npy")
+    outputs, labels = (_decode(artifact, within + _file(split, what, output)) for what in ("outputs", "labels"))
+    sets = _decode(artifact, f"{within}{split}.sets.npy")
     if not len(outputs) == len(labels) == len(sets):
         raise ArtifactError(f"{artifact.directory}: outputs, labels and sets of {split} are not equally many")
     values: Any = as_labels(interpret(outputs, kinds[output], told["outputs"]), labels, kinds[output])
     return SplitPredictions(outputs, values, labels, sets)
+
+
+def binary_columns(artifact: Artifact, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Labels and probabilities of all binary outputs, both (samples, outputs), and the outputs' names in order.
+
+    Raises:
+        ArtifactError: when they are not there or damaged.
+    """
+    names = tuple(name for name, kind in parts(index(artifact)["kind"]).items() if kind == "binary")
+    found = [read(artifact, split, name) for name in names]
+    return np.stack([one.labels for one in found], axis=1), np.stack([one.values for one in found], axis=1), names
 
 
 def _file(split: str, what: str, output: str) -> str:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from deeptrain.calibration.members_settings import MembersSettings
 from deeptrain.errors import AlteredError, ArtifactError, SettingsError, TrainingError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact, retention
@@ -47,6 +48,7 @@ class TrainingRun:
         initial_weights: the content of the weights it starts from, if not from the builder's own.
         base: of a session, the training and the epoch behind which it goes on by itself.
         predictions: which epochs predict; states that are averaged for it stay on disk.
+        members: which epochs are members of an ensemble; their states stay on disk, too.
     """
 
     root: Path
@@ -58,6 +60,7 @@ class TrainingRun:
     initial_weights: Source | None = None
     base: "tuple[TrainingRun, int] | None" = None
     predictions: PredictionsSettings = field(default=PredictionsSettings(), compare=False)
+    members: MembersSettings | None = field(default=None, compare=False)
     _epochs: list[Specification] = field(default_factory=list, repr=False, compare=False)
     _done: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
     _interventions: list[tuple[Intervention, ...]] = field(default_factory=list, repr=False, compare=False)
@@ -239,6 +242,14 @@ class TrainingRun:
             found = averaged.last(until if isinstance(epoch, str) else min(epoch, until), count)
         return found
 
+    def member_epochs(self, until: int) -> tuple[int, ...]:
+        """The epochs that are members of an ensemble, ascending, of those up to `until`, which are done."""
+        if self.members is None:
+            return ()
+        if self.members.best is not None:
+            return tuple(sorted(self.averaged("best", self.members.best, until)))
+        return tuple(sorted(number for number in self.members.epochs if number <= until))
+
     def recorded_state(self, number: int) -> str:
         """The content that the state of an epoch must have."""
         return str(self.published(number).json(PROGRESS)["state_content"])
@@ -247,13 +258,14 @@ class TrainingRun:
         """The epochs whose states must be on disk, by what is done."""
         done = self.done()
         best = self.best(done) if done else None
-        found = retention.kept(range(1, done + 1), best, keep_every, self._averaged(done))
+        asked = [*self._averaged(done), *self.member_epochs(done)] if done else []
+        found = retention.kept(range(1, done + 1), best, keep_every, asked)
         return frozenset(number for number in found if self.base is None or number > self.base[1])
 
     def _averaged(self, done: int) -> Collection[int]:
         """The epochs that would be averaged if training ended now; what predicts alone is trained again if need be."""
         wanted = self.predictions
-        return self.averaged(wanted.epoch, wanted.average, done) if done and wanted.average > 1 else ()
+        return self.averaged(wanted.epoch, wanted.average, done) if wanted.average > 1 else ()
 
     def lacking(self, keep_every: int) -> dict[int, str]:
         """Epochs whose state must be on disk and is not, with the reason, ascending.

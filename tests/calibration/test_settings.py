@@ -41,3 +41,43 @@ def test_no_subset_is_asked_for_by_zero():
 def test_a_mistake_is_told_with_key_rule_and_value(table, line):
     (found,) = mistakes_of(table)
     assert found.startswith(f"my.toml: calibration.{line}")
+
+
+MEMBERS = [
+    ({}, "best: an ensemble needs at least 2 members; name best, epochs, seeds or runs, got 1"),
+    (
+        {"epochs": [3]},
+        "best: an ensemble needs at least 2 members; name best, epochs, seeds or runs, got 1",
+    ),
+    ({"best": 2, "epochs": [1, 2]}, "best: expected either best or epochs, got 2"),
+    ({"epochs": [1, 2, 1]}, "epochs: expected each once (1 is there twice), got [1, 2, 1]"),
+    ({"runs": ["a.toml", "a.toml"]}, "runs: expected each once (a.toml is there twice), got ['a.toml', 'a.toml']"),
+    ({"seeds": [4, 4]}, "seeds: expected each once (4 is there twice), got [4, 4]"),
+    ({"best": 3, "metric": "f1_scor"}, "metric: unknown metric; did you mean f1_score?, got 'f1_scor'"),
+    ({"best": 3, "metric": "tversky"}, "metric: expected a metric that is computed without Keras, got 'tversky'"),
+    (
+        {"best": 3, "metric": "f1", "method": "convex"},
+        "metric: convex weights are found for log_loss, brier, mean_squared_error, got 'f1'",
+    ),
+    (
+        {"best": 13, "method": "exact"},
+        "method: every subset is looked at of 12 members at most, here are 13, got 'exact'",
+    ),
+    ({"best": 3, "method": "bagging"}, 'method: expected "greedy" or "convex" or "exact", got \'bagging\''),
+]
+
+
+@pytest.mark.parametrize(("table", "line"), MEMBERS)
+def test_a_mistake_about_members_is_told_with_key_rule_and_value(table, line):
+    (found,) = mistakes_of({"members": table})
+    assert found == f"my.toml: calibration.members.{line}"
+
+
+def test_one_seed_or_one_run_beside_the_own_makes_two_members():
+    assert mistakes_of({"members": {"seeds": [1]}}) == []
+    assert mistakes_of({"members": {"runs": ["a.toml"]}}) == []
+
+
+def test_where_a_members_file_lies_is_in_no_identity():
+    read = typed(CalibrationSettings, {"members": {"runs": ["/somewhere/a.toml"]}}, "calibration", Mistakes("my.toml"))
+    assert "somewhere" not in str(read.relevant())
