@@ -1,5 +1,6 @@
 """The command as a user runs it: a process of its own, with no terminal, in any directory."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -140,7 +141,9 @@ class Warm:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C ends the tests, and they end it
         )
+        self._forks: list[Fork] = []
 
     def start(self, *arguments: str, cwd: Path, module: str = "luigi") -> "Fork":
         """Start `python -m luigi ARGUMENTS` (or another module) in a directory."""
@@ -148,9 +151,15 @@ class Warm:
         assert self._server.stdout is not None
         written = self._directory / os.urandom(8).hex()
         asked = {"module": module, "arguments": arguments, "cwd": str(cwd), "written": str(written)}
-        self._server.stdin.write(json.dumps(asked) + "\n")
-        self._server.stdin.flush()
-        return Fork(int(self._server.stdout.readline()), written)
+        with contextlib.suppress(BrokenPipeError):
+            self._server.stdin.write(json.dumps(asked) + "\n")
+            self._server.stdin.flush()
+        pid = self._server.stdout.readline()
+        if not pid:
+            raise RuntimeError(f"the process that forks commands has ended with {self._server.wait(PATIENCE)}")
+        fork = Fork(int(pid), written)
+        self._forks = [*(other for other in self._forks if other.poll() is None), fork]
+        return fork
 
     def __call__(self, *arguments: str, cwd: Path, module: str = "luigi") -> Finished:
         """Run `python -m luigi ARGUMENTS` (or another module) in a directory to its end."""
@@ -165,8 +174,13 @@ class Warm:
         return self(*TRAINING, str(epoch), *arguments, cwd=cwd)
 
     def close(self) -> None:
-        """End it."""
-        self._server.communicate()
+        """End it, with the commands that still run because a test was broken off."""
+        for fork in self._forks:
+            if fork.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(fork.pid, signal.SIGKILL)
+        with contextlib.suppress(BrokenPipeError):
+            self._server.communicate()
 
 
 class Fork:
@@ -207,8 +221,15 @@ class Fork:
 
 
 SERVER = """
-import json, os, runpy, sys
-import tensorflow, keras, matplotlib.figure, matplotlib.backends.backend_agg, sklearn, pyarrow.csv, pyarrow.parquet
+import gc, io, json, os, runpy, sys
+import tensorflow, keras, matplotlib.figure, matplotlib.backends.backend_agg, pyarrow.csv, pyarrow.parquet
+import jinja2, sklearn.metrics, sklearn.preprocessing, tenacity, tornado.ioloop, xxhash
+import deeptrain.predictor, deeptrain.report, deeptrain.session, deeptrain.training
+import deeptrain.training.keras_learner, deeptrain.training.trainer
+
+matplotlib.figure.Figure().text(0, 0, "fonts are looked up").figure.savefig(io.BytesIO())
+gc.collect()
+gc.freeze()  # what is there is shared with the forks, not copied by their first collection
 
 def serve(asked):
     pid = os.fork()

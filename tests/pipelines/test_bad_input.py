@@ -8,12 +8,12 @@ import pytest
 
 from tests.conftest import BUILDER, TOML, write_experiment
 from tests.pipelines import command
-from tests.pipelines.command import Finished, Warm, lines_of, run
+from tests.pipelines.command import Finished, Warm, lines_of
 from tests.pipelines.conftest import Trained
 
 
-def shards(here: Path) -> Finished:
-    return run("--module", "pipelines", "Shards", "--experiment", "tiny.toml", "--local-scheduler", cwd=here)
+def shards(here: Path, warm: Warm) -> Finished:
+    return warm("--module", "pipelines", "Shards", "--experiment", "tiny.toml", "--local-scheduler", cwd=here)
 
 
 def published(here: Path) -> set[str]:
@@ -92,18 +92,18 @@ def cut(here: Path) -> None:
     ],
 )  # fmt: skip
 def test_raw_files_that_cannot_be_read_are_one_line(
-    spoil: Callable[[Path], None], line: str, experiment: Path, trained: Trained
+    spoil: Callable[[Path], None], line: str, experiment: Path, trained: Trained, warm: Warm
 ) -> None:
     here = experiment.parent
     spoil(here)
-    finished = command.job(cwd=here)
+    finished = warm.job(cwd=here)
     assert finished.err == f"deeptrain: {line.replace('HERE', str(here))}\n"
     assert finished.code in (30, 40)
     assert published(here) == set()
     for path in (here / "raw").glob("*"):
         path.unlink()
     write_experiment(here)
-    assert shards(here).code == 0
+    assert shards(here, warm).code == 0
     now = command.contents(here / "runs")
     assert now == {name: data for name, data in trained.contents.items() if "shards-" in name or "samples-" in name}
 
@@ -121,23 +121,25 @@ def test_raw_files_that_cannot_be_read_are_one_line(
     ],
 )  # fmt: skip
 def test_labels_and_splits_that_do_not_fit_are_one_line(
-    change: tuple[str, str], line: str, make_experiment: Callable[..., Path]
+    change: tuple[str, str], line: str, make_experiment: Callable[..., Path], warm: Warm
 ) -> None:
     here = make_experiment(toml=TOML.replace(*change)).parent
     (here / "labels.csv").write_text("y\n" + "0\n1\n" * 50)
-    finished = command.job(cwd=here)
+    finished = warm.job(cwd=here)
     assert finished.err == f"deeptrain: {line.replace('HERE', str(here))}\n"
     assert finished.code == 30
     assert published(here) <= {"samples"}  # what is known of the samples holds for other splits of them too
 
 
-def test_after_the_missing_labels_were_added_the_shards_are_made(make_experiment: Callable[..., Path]) -> None:
+def test_after_the_missing_labels_were_added_the_shards_are_made(
+    make_experiment: Callable[..., Path], warm: Warm
+) -> None:
     toml = TOML.replace('labels = { column = "y", positive = 1 }', 'labels = { path = "labels.csv", positive = 1 }')
     here = make_experiment(toml=toml).parent
     (here / "labels.csv").write_text("y\n" + "0\n1\n" * 50)
-    assert shards(here).code == 30
+    assert shards(here, warm).code == 30
     (here / "labels.csv").write_text("y\n" + "0\n1\n" * 100)
-    assert shards(here).code == 0
+    assert shards(here, warm).code == 0
     assert published(here) == {"samples", "shards"}
 
 
@@ -156,10 +158,10 @@ SHAPE = BUILDER.replace("layers.Dense(1,", "layers.Dense(3,")
     ],
 )  # fmt: skip
 def test_a_builder_that_is_not_there_is_found_before_anything_is_made(
-    toml: str, builder: str, line: str, make_experiment: Callable[..., Path]
+    toml: str, builder: str, line: str, make_experiment: Callable[..., Path], warm: Warm
 ) -> None:
     here = make_experiment(toml=toml, builder=builder).parent
-    finished = command.job(cwd=here)
+    finished = warm.job(cwd=here)
     assert finished.err == f"deeptrain: {line.replace('HERE', str(here))}\n"
     assert finished.code == 40
     assert not (here / "runs").exists() or published(here) == set()

@@ -112,8 +112,10 @@ def test_without_a_central_scheduler_one_line_says_how_to_have_one(here: Path) -
         (["--experiment", "."], ".: cannot be read: Is a directory"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_the_arguments_is_one_line(arguments: list[str], line: str, experiment: Path) -> None:
-    finished = command.job(*arguments, cwd=experiment.parent)
+def test_a_mistake_in_the_arguments_is_one_line(
+    arguments: list[str], line: str, experiment: Path, warm: command.Warm
+) -> None:
+    finished = warm.job(*arguments, cwd=experiment.parent)
     assert (finished.out, finished.err) == ("", f"deeptrain: {line}\n")
     assert finished.code == 40
     assert not (experiment.parent / "runs").exists()
