@@ -28,8 +28,11 @@ STORE = "runs"
 LATEST = "latest.json"
 MOST_ASIDE = 3
 """How often one artifact is set aside before something else than the artifact must be wrong."""
-RECIPES = {"predictions": 1, "threshold": 1, "subset": 1, "evaluation": 1, "report": 1}
+RECIPES = {"predictions": 1, "threshold": 1, "subset": 1, "probabilities": 1, "evaluation": 1, "report": 1}
 """The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
+
+UNASKED = {"probabilities": "there is no table [calibration.probabilities]"}
+"""Why a stage that must be asked for is left out; the report, and its identity, do not tell of it then."""
 
 
 @dataclass(frozen=True)
@@ -227,13 +230,14 @@ def of(experiment: Experiment, store: Path) -> Lineage:
 
 
 def _add_calibration(stages: dict[str, Specification], experiment: Experiment, root: Path) -> dict[str, str]:
-    """Add threshold, subset and evaluation as far as they apply, and return why the others do not."""
+    """Add what makes scores into decisions and probabilities as far as it applies, and return why the rest does not."""
     left_out: dict[str, str] = {}
     kinds = experiment.data.kinds
     kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
     binary = kinds.get(experiment.calibrated or "") == "binary"
     settings = experiment.calibration.relevant()
     size = settings.pop("subset_size")
+    probabilities = settings.pop("probabilities", None)
     if experiment.calibrated:  # also where it was not named: two spellings of one question
         settings["output"] = experiment.calibrated
     metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
@@ -248,8 +252,16 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
         left_out["subset"] = "calibration.subset_size is 0"
     else:
         stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
+    if probabilities is None:
+        left_out["probabilities"] = UNASKED["probabilities"]
+    elif kinds.get(experiment.calibrated or "") not in ("binary", "classes"):
+        left_out["probabilities"] = f"probabilities are of two or more classes; these are {kind}"
+    else:
+        of = {"output": experiment.calibrated} if experiment.calibrated else {}
+        asked = {**probabilities, **of}
+        stages["probabilities"] = Specification("probabilities", RECIPES["probabilities"], root, asked, made)
     if experiment.data.splits.test:
-        names = [name for name in ("predictions", "threshold", "subset") if name in stages]
+        names = [name for name in ("predictions", "threshold", "subset", "probabilities") if name in stages]
         inputs: dict[str, Input] = {name: stages[name] for name in names}
         stages["evaluation"] = Specification(
             "evaluation", RECIPES["evaluation"], root, metric if binary else {}, inputs
@@ -283,7 +295,7 @@ def _report(
         "asked": asked,
         "name": experiment.name,
         "report": experiment.report.relevant(),
-        "left_out": dict(left_out),
+        "left_out": {stage: reason for stage, reason in left_out.items() if UNASKED.get(stage) != reason},
     }
     everything = _trained(training, {"epoch": "last", "of": epochs})
     return Specification("report", RECIPES["report"], root, settings, {"training": everything, **stages})

@@ -19,7 +19,7 @@ from deeptrain.training import history, predictions
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS
 
-STAGES = ("samples", "shards", "predictions", "threshold", "subset", "evaluation")
+STAGES = ("samples", "shards", "predictions", "threshold", "subset", "probabilities", "evaluation")
 
 
 def of(plan: Lineage) -> reports.Run:
@@ -57,7 +57,7 @@ def of(plan: Lineage) -> reports.Run:
         threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
         subset=made["subset"].json("subset.json") if "subset" in made else None,
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
-        left_out=tuple(plan.left_out.items()),
+        left_out=tuple(plan.stages["report"].settings["left_out"].items()),
         stopped=results[-1].stopped if results else None,
         averaged=tuple(sorted(told.get("averaged", ()))),
     )

@@ -3,6 +3,7 @@
 from tasks.epoch import Epoch
 from tasks.evaluation import Evaluation
 from tasks.predictions import Predictions
+from tasks.probabilities import Probabilities
 from tasks.raw_files import RawFiles
 from tasks.report import Report
 from tasks.shards import Samples, ShardPart, Shards
@@ -14,6 +15,7 @@ __all__ = [
     "Epoch",
     "Evaluation",
     "Predictions",
+    "Probabilities",
     "RawFiles",
     "Report",
     "Samples",

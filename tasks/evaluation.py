@@ -5,10 +5,12 @@ from typing import Any
 from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
 from tasks.predictions import Predictions
+from tasks.probabilities import Probabilities
 from tasks.subset import Subset
 from tasks.threshold import Threshold
 
-CHOSEN = {"threshold": Threshold, "subset": Subset}
+CHOSEN = {"threshold": Threshold, "subset": Subset, "probabilities": Probabilities}
+THRESHOLDS = {"threshold": "value", "subset": "threshold"}
 
 
 class Evaluation(ExperimentTask):
@@ -22,7 +24,8 @@ class Evaluation(ExperimentTask):
 
     def make(self, plan: Lineage) -> None:
         """Score it."""
-        from deeptrain.calibration import evaluation
+        from deeptrain.calibration import evaluation, probabilities
+        from deeptrain.calibration.maps import methods
         from deeptrain.training import predictions
 
         made = plan.artifact("predictions")
@@ -32,8 +35,8 @@ class Evaluation(ExperimentTask):
             scored = predictions.read(made, "test", output)
             if output == plan.output and kind == "binary":
                 chosen = {
-                    name: plan.artifact(name).json(f"{name}.json")["value" if name == "threshold" else "threshold"]
-                    for name in CHOSEN
+                    name: plan.artifact(name).json(f"{name}.json")[key]
+                    for name, key in THRESHOLDS.items()
                     if name in plan.stages
                 }
                 metric = plan.experiment.calibration.metric
@@ -42,6 +45,10 @@ class Evaluation(ExperimentTask):
                 result = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
             else:
                 others[output] = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
+        if "probabilities" in plan.stages:
+            scored = predictions.read(made, "test", plan.output or "")
+            found = methods.restored(plan.artifact("probabilities").json("probabilities.json")["map"])
+            result = {**result, "probabilities": probabilities.score(scored.labels, scored.values, found).plain()}
         if others:
             result = {**result, "outputs": others}
         with self.writing(plan) as writer:

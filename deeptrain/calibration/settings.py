@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from deeptrain.calibration.probabilities_settings import ProbabilitiesSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section
 
@@ -18,6 +19,7 @@ class CalibrationSettings(Section, frozen=True):
         folds: parts of the cross-fitting that gives the threshold's honest value.
         seed: decides which sample falls into which part.
         output: which of several outputs is calibrated; by default the only one with a threshold.
+        probabilities: how scores are made into probabilities; None if they are not.
     """
 
     metric: str = "f1_score"
@@ -25,6 +27,7 @@ class CalibrationSettings(Section, frozen=True):
     folds: Annotated[int, Meta(ge=2)] = 5
     seed: Annotated[int, Meta(ge=0)] = 0
     output: str | None = None
+    probabilities: ProbabilitiesSettings | None = None
 
     def relevant(self) -> dict[str, Any]:
         """With the metric by its own name, so that two spellings of one question have one identity."""
@@ -32,6 +35,10 @@ class CalibrationSettings(Section, frozen=True):
         value = {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
         if self.output is None:
             del value["output"]
+        if self.probabilities is None:
+            del value["probabilities"]
+        else:
+            value["probabilities"] = self.probabilities.relevant()
         return value
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
