@@ -132,6 +132,8 @@ def measured(evaluation: Plain) -> Iterator[tuple[str, Any]]:
     for name, value in evaluation.items():
         if name == "outputs":
             yield from ((f"{of}.{metric}", found) for of, its in value.items() for metric, found in measured(its))
+        elif name == "probabilities":  # have a table of their own
+            continue
         elif isinstance(value, dict):
             yield from measured(value)
         elif isinstance(value, float) or value in ("nan", "inf", "-inf"):

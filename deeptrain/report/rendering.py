@@ -11,6 +11,7 @@ from deeptrain.report import (
     history_picture,
     outcome,
     page,
+    probabilities_picture,
     reliability_picture,
     state_picture,
     subset_picture,
@@ -77,7 +78,10 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     if calibration is not None and threshold is not None:
         made["threshold"] = lambda theme: threshold_picture.draw(run, theme, calibration, threshold)
     scores, split = (run.test, "test") if run.test is not None else (calibration, outcome.split_name(threshold or {}))
-    if scores is not None:
+    if run.sureness is not None and run.probabilities is not None:
+        found = "test" if run.evaluation is not None else outcome.split_name(run.probabilities)
+        made["probabilities"] = partial(_probabilities, run.sureness, run.probabilities, found)
+    elif scores is not None:
         made["reliability"] = partial(_reliability, scores, split)
     entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]
     if entries:
@@ -86,6 +90,10 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     if subset is not None:
         made["subset"] = lambda theme: subset_picture.draw(theme, subset)
     return made
+
+
+def _probabilities(scores: tuple[Scores, Scores], found: Plain, split: str, theme: Theme) -> Picture:
+    return probabilities_picture.draw(theme, *scores, found["map"]["method"], split, len(found["samples"]) > 2)
 
 
 def _reliability(scores: Scores, split: str, theme: Theme) -> Picture:
@@ -125,6 +133,7 @@ def _told(run: Run) -> dict[str, Any]:
         "parameters": run.parameters,
         "threshold": run.threshold,
         "subset": run.subset,
+        **({} if run.probabilities is None else {"probabilities": run.probabilities}),
         "evaluation": run.evaluation,
         "left_out": [{"stage": stage, "reason": reason} for stage, reason in run.left_out],
         "versions": run.versions,

@@ -84,6 +84,9 @@ class Run:
         test: what it said of the split that was scored once.
         threshold: plain result of `calibration.threshold`.
         subset: plain result of `calibration.subset`.
+        probabilities: plain result of `calibration.probabilities`.
+        sureness: scores before and after they are made into probabilities, of the test split, or without one of the
+            split that decided how; of several classes the greatest of each sample, and whether it is right.
         evaluation: plain result of `calibration.evaluation`.
         left_out: (stage, reason) of what does not apply to this run.
         versions: version by library.
@@ -111,6 +114,8 @@ class Run:
     test: Scores | None = None
     threshold: Plain | None = None
     subset: Plain | None = None
+    probabilities: Plain | None = None
+    sureness: tuple[Scores, Scores] | None = None
     evaluation: Plain | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     stopped: str | None = None
