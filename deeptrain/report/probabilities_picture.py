@@ -1,10 +1,11 @@
 """Two reliability diagrams in one: scores, and the probabilities that were made of them."""
 
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from deeptrain.calibration import reliability
 from deeptrain.report import canvas, wording
 from deeptrain.report.canvas import Picture, Theme
+from deeptrain.report.reliability_picture import short
 from deeptrain.report.run import Scores
 
 WIDTH, HEIGHT = 460, 430
@@ -71,6 +72,7 @@ def draw(theme: Theme, before: Scores, after: Scores, method: str, split: str, c
         one_axes.set_xlim(-0.01, 1.01)
         for axis in (one_axes.xaxis, one_axes.yaxis):
             canvas.plain_numbers(axis)
+    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(round(value))))
     figure.align_ylabels([axes, below])
     canvas.legend(axes, theme, -LEFT, 29, 4)
     errors = [wording.score(one.expected_calibration_error) for one in drawn.values()]

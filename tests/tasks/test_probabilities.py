@@ -17,10 +17,8 @@ from deeptrain.training import predictions
 from pipelines import __main__ as command
 from tests.conftest import TOML, write_experiment
 
-ASKED = (
-    TOML.replace("epochs = 3", "epochs = 1")
-    + '\n[calibration.probabilities]\nmethods = ["temperature", "platt", "beta"]\n'
-)
+TABLE = '\n[calibration.probabilities]\nmethods = ["temperature", "platt", "beta"]\n'
+ASKED = TOML.replace("epochs = 3", "epochs = 1") + TABLE
 
 
 @pytest.fixture(scope="module")
