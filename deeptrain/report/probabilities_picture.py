@@ -9,7 +9,7 @@ from deeptrain.report.reliability_picture import short
 from deeptrain.report.run import Scores
 
 WIDTH, HEIGHT = 460, 430
-LEFT, TOP, SIDE, COUNTS = 52, 66, 394, 70
+LEFT, TOP, SIDE, COUNTS = 64, 66, 382, 70
 
 
 def draw(theme: Theme, before: Scores, after: Scores, method: str, split: str, classes: bool) -> Picture:
