@@ -28,8 +28,19 @@ STORE = "runs"
 LATEST = "latest.json"
 MOST_ASIDE = 3
 """How often one artifact is set aside before something else than the artifact must be wrong."""
-RECIPES = {"predictions": 1, "threshold": 1, "subset": 1, "probabilities": 1, "evaluation": 1, "report": 1}
+RECIPES = {
+    "predictions": 1,
+    "threshold": 1,
+    "subset": 1,
+    "offsets": 1,
+    "thresholds": 1,
+    "probabilities": 1,
+    "evaluation": 2,
+    "report": 2,
+}
 """The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
+CHOICES = ("threshold", "subset", "offsets", "thresholds", "probabilities")
+"""The stages of calibration whose choice is scored on the test split."""
 
 UNASKED = {"probabilities": "there is no table [calibration.probabilities]"}
 """Why a stage that must be asked for is left out; the report, and its identity, do not tell of it then."""
@@ -236,7 +247,7 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
     binary = kinds.get(experiment.calibrated or "") == "binary"
     settings = experiment.calibration.relevant()
-    size = settings.pop("subset_size")
+    size, several = settings.pop("subset_size"), settings.pop("several", None)
     probabilities = settings.pop("probabilities", None)
     if experiment.calibrated:  # also where it was not named: two spellings of one question
         settings["output"] = experiment.calibrated
@@ -252,22 +263,47 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
         left_out["subset"] = "calibration.subset_size is 0"
     else:
         stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
+    if several:
+        left_out |= _add_several(stages, experiment, root, settings)
     if probabilities is None:
         left_out["probabilities"] = UNASKED["probabilities"]
     elif kinds.get(experiment.calibrated or "") not in ("binary", "classes"):
         left_out["probabilities"] = f"probabilities are of two or more classes; these are {kind}"
     else:
         of = {"output": experiment.calibrated} if experiment.calibrated else {}
-        asked = {**probabilities, **of}
-        stages["probabilities"] = Specification("probabilities", RECIPES["probabilities"], root, asked, made)
-    if experiment.data.splits.test:
-        names = [name for name in ("predictions", "threshold", "subset", "probabilities") if name in stages]
-        inputs: dict[str, Input] = {name: stages[name] for name in names}
-        stages["evaluation"] = Specification(
-            "evaluation", RECIPES["evaluation"], root, metric if binary else {}, inputs
+        stages["probabilities"] = Specification(
+            "probabilities", RECIPES["probabilities"], root, {**probabilities, **of}, made
         )
+    if experiment.data.splits.test:
+        names = [name for name in ("predictions", *CHOICES) if name in stages]
+        inputs: dict[str, Input] = {name: stages[name] for name in names}
+        asked = metric if binary or {"offsets", "thresholds"} & stages.keys() else {}
+        stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, asked, inputs)
     else:
         left_out["evaluation"] = "there is no test split"
+    return left_out
+
+
+def _add_several(
+    stages: dict[str, Specification], experiment: Experiment, root: Path, settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """Add offsets of classes and thresholds of labels where they are asked for, and return why one does not apply."""
+    left_out: dict[str, str] = {}
+    several, kinds = experiment.calibration.several, experiment.data.kinds
+    asked = {**settings, "average": several.average}
+    made: dict[str, Input] = {"predictions": stages["predictions"]}
+    kind = kinds.get(experiment.calibrated or "")
+    binary = [name for name, its in kinds.items() if its == "binary"]
+    if several.offsets and kind == "classes":
+        stages["offsets"] = Specification("offsets", RECIPES["offsets"], root, asked, made)
+    elif several.offsets:
+        told = "there is no output that is calibrated" if kind is None else f"these are {kind}"
+        left_out["offsets"] = f"offsets exist for one of several classes; {told}"
+    if several.thresholds and len(binary) > 1:
+        asked.pop("output", None)
+        stages["thresholds"] = Specification("thresholds", RECIPES["thresholds"], root, asked, made)
+    elif several.thresholds:
+        left_out["thresholds"] = f"a threshold for each label takes several binary outputs; there is {len(binary)}"
     return left_out
 
 

@@ -21,7 +21,17 @@ from deeptrain.training import history, predictions
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS
 
-STAGES = ("samples", "shards", "predictions", "threshold", "subset", "probabilities", "evaluation")
+STAGES = (
+    "samples",
+    "shards",
+    "predictions",
+    "threshold",
+    "subset",
+    "offsets",
+    "thresholds",
+    "probabilities",
+    "evaluation",
+)
 
 
 def of(plan: Lineage) -> reports.Run:
@@ -60,6 +70,8 @@ def of(plan: Lineage) -> reports.Run:
         subset=made["subset"].json("subset.json") if "subset" in made else None,
         probabilities=made["probabilities"].json("probabilities.json") if "probabilities" in made else None,
         sureness=_sureness(made, "test" if has_test else plan.calibration_split, plan.output),
+        offsets=made["offsets"].json("offsets.json") if "offsets" in made else None,
+        thresholds=made["thresholds"].json("thresholds.json") if "thresholds" in made else None,
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
         left_out=tuple(plan.stages["report"].settings["left_out"].items()),
         stopped=results[-1].stopped if results else None,

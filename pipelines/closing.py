@@ -60,7 +60,7 @@ class Closing:
         self._terminal.closing_table(self._rows(plan, ran))
         if complete:
             plan.remember()
-            self._terminal.report_line(_shown(report / "index.html"))
+            self._terminal.report_line(_shown(report / "index.html"), _outcome(plan))
 
     def _rows(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
         rows = []
@@ -89,6 +89,16 @@ class Closing:
             found = _row(f"epoch {last}", plan.training.epoch(until).directory, ran, otherwise)
             rows += [row._replace(epochs=(first, until)) for row in found]
         return rows
+
+
+def _outcome(plan: Lineage) -> str:
+    """What the decisions about the test split are worth, in a sentence; "" where there are none."""
+    from deeptrain.report import outcome
+
+    if "evaluation" not in plan.stages:
+        return ""
+    evaluation = plan.artifact("evaluation").json("evaluation.json")
+    return outcome.scored(evaluation) if evaluation.get("at") else ""
 
 
 def _shards(plan: Lineage, ran: Mapping[str, Mapping[str, object]]) -> list[Row]:

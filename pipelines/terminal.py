@@ -146,13 +146,15 @@ class Terminal:
                 self._put(())
                 self.say("Nothing was to be done: everything was there.")
 
-    def report_line(self, path: Path | str) -> None:
-        """Write where the report is, with the path whole: on a line of its own when the line would be too long."""
+    def report_line(self, path: Path | str, outcome: str = "") -> None:
+        """Write the outcome, if any, and where the report is, its path whole: alone when the line would be too long."""
         where = printable(str(path))
         line = progress_lines.stage("report", where)
         width = self._width()
         with self._lock:
             self._put(())
+            if outcome:
+                self.say(outcome)
             if width is None or cells(progress_lines.text_of(line)) <= width:
                 self._put(line)
             else:

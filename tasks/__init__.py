@@ -2,6 +2,7 @@
 
 from tasks.epoch import Epoch
 from tasks.evaluation import Evaluation
+from tasks.offsets import Offsets
 from tasks.predictions import Predictions
 from tasks.probabilities import Probabilities
 from tasks.raw_files import RawFiles
@@ -9,11 +10,13 @@ from tasks.report import Report
 from tasks.shards import Samples, ShardPart, Shards
 from tasks.subset import Subset
 from tasks.threshold import Threshold
+from tasks.thresholds import Thresholds
 from tasks.train_model import TrainModel
 
 __all__ = [
     "Epoch",
     "Evaluation",
+    "Offsets",
     "Predictions",
     "Probabilities",
     "RawFiles",
@@ -23,5 +26,6 @@ __all__ = [
     "Shards",
     "Subset",
     "Threshold",
+    "Thresholds",
     "TrainModel",
 ]

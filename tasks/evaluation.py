@@ -1,55 +1,36 @@
 """What was chosen is scored once, on the test split."""
 
-from typing import Any
-
-from deeptrain.lineage import Lineage
+from deeptrain.lineage import CHOICES, Lineage
 from tasks.base import ExperimentTask
+from tasks.offsets import Offsets
 from tasks.predictions import Predictions
 from tasks.probabilities import Probabilities
 from tasks.subset import Subset
 from tasks.threshold import Threshold
+from tasks.thresholds import Thresholds
 
-CHOSEN = {"threshold": Threshold, "subset": Subset, "probabilities": Probabilities}
-THRESHOLDS = {"threshold": "value", "subset": "threshold"}
+CHOSEN: dict[str, type[ExperimentTask]] = {
+    "threshold": Threshold,
+    "subset": Subset,
+    "offsets": Offsets,
+    "thresholds": Thresholds,
+    "probabilities": Probabilities,
+}
 
 
 class Evaluation(ExperimentTask):
-    """Metrics of the test split, at probability 0.5 and at what calibration chose."""
+    """Metrics of the test split, without and with what calibration chose."""
 
     stage = "evaluation"
 
     def requires(self) -> list[ExperimentTask]:
         """Predictions, and what calibration chooses in this experiment."""
-        return [self.other(Predictions), *(self.other(CHOSEN[name]) for name in CHOSEN if name in self.plan.stages)]
+        return [self.other(Predictions), *(self.other(CHOSEN[name]) for name in CHOICES if name in self.plan.stages)]
 
     def make(self, plan: Lineage) -> None:
         """Score it."""
-        from deeptrain.calibration import evaluation, probabilities
-        from deeptrain.calibration.maps import methods
-        from deeptrain.training import predictions
+        from deeptrain import scoring
 
-        made = plan.artifact("predictions")
-        result: dict[str, Any] = {}
-        others: dict[str, Any] = {}
-        for output, kind in plan.experiment.data.kinds.items():
-            scored = predictions.read(made, "test", output)
-            if output == plan.output and kind == "binary":
-                chosen = {
-                    name: plan.artifact(name).json(f"{name}.json")[key]
-                    for name, key in THRESHOLDS.items()
-                    if name in plan.stages
-                }
-                metric = plan.experiment.calibration.metric
-                result = evaluation.score(scored.labels, scored.values, metric, {"half": 0.5, **chosen}).plain()
-            elif output == plan.output:
-                result = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
-            else:
-                others[output] = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
-        if "probabilities" in plan.stages:
-            scored = predictions.read(made, "test", plan.output or "")
-            found = methods.restored(plan.artifact("probabilities").json("probabilities.json")["map"])
-            result = {**result, "probabilities": probabilities.score(scored.labels, scored.values, found).plain()}
-        if others:
-            result = {**result, "outputs": others}
+        result = scoring.of(plan)
         with self.writing(plan) as writer:
             writer.json("evaluation.json", result)

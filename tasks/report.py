@@ -6,7 +6,7 @@ from tasks.epoch import Epoch
 from tasks.evaluation import CHOSEN, Evaluation
 from tasks.predictions import Predictions
 
-STAGES = {"predictions": Predictions, **CHOSEN, "evaluation": Evaluation}
+STAGES: dict[str, type[ExperimentTask]] = {"predictions": Predictions, **CHOSEN, "evaluation": Evaluation}
 
 
 class Report(ExperimentTask):

@@ -1,4 +1,4 @@
-"""Every example in the docs about control and training runs, as it stands there."""
+"""Every example in the docs about calibration, control and training runs, as it stands there."""
 
 import re
 from pathlib import Path

@@ -1,6 +1,5 @@
-"""How good decisions and scores are on samples that chose nothing: at named thresholds, and without one."""
+"""How good decisions and scores are on samples that chose nothing, and how sure that is."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,33 +7,64 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deeptrain.calibration import intervals
+from deeptrain.calibration.intervals import Gain, Interval, Statistic
 from deeptrain.calibration.record import Record
 from deeptrain.errors import DataError
-from deeptrain.metrics import checks, counts, names
-from deeptrain.metrics.metric import Kind
+from deeptrain.metrics import averages, checks, class_counts, counts, names
+from deeptrain.metrics.checks import Integers, Labels, Scores
+from deeptrain.metrics.class_counts import ClassCounts
+from deeptrain.metrics.metric import Kind, Metric
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """A way of deciding about samples.
+
+    Attributes:
+        scores: binary: (n,) in [0, 1]; classes: (n, classes), the greatest decides, the first among equals; several
+            labels: (n, labels) in [0, 1].
+        threshold: "positive if score > threshold"; of several labels one each, or one for all; of classes unused.
+    """
+
+    scores: ArrayLike
+    threshold: ArrayLike = 0.5
 
 
 @dataclass(frozen=True)
-class AtThreshold(Record):
-    """The confusion counts at one threshold, "positive if score > threshold", and the usual metrics made of them.
+class Decided(Record):
+    """What one way of deciding is worth.
 
     Attributes:
-        name: why this threshold: "half", "threshold", "subset".
+        name: of the way: "half", "threshold", "subset", "largest", "offsets", ...
+        metrics: value by name, nan where undefined.
+        interval: of the key metric, 95 %, the way being given.
+        gain: in the key metric over the first way on the same samples; None for the first.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+    interval: Interval
+    gain: Gain | None
+
+
+@dataclass(frozen=True)
+class AtThreshold(Decided):
+    """The decisions at one threshold, "positive if score > threshold".
+
+    Attributes:
         threshold: its value.
         tp: true positives.
         fp: false positives.
         fn: false negatives.
         tn: true negatives.
-        metrics: value by name, nan where undefined.
     """
 
-    name: str
     threshold: float
     tp: int
     fp: int
     fn: int
     tn: int
-    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -45,7 +75,7 @@ class Evaluation(Record):
         metric: the name of the metric that was made best elsewhere, the one to read first.
         samples: how many were scored.
         positives: how many of them have label 1.
-        at: the decisions at each named threshold, in the order given.
+        at: the decisions of each way, in the order given.
         without_threshold: the binary metrics that read the scores themselves, by name, nan where undefined.
     """
 
@@ -56,8 +86,59 @@ class Evaluation(Record):
     without_threshold: Mapping[str, float]
 
 
-def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping[str, float]) -> Evaluation:
-    """The confusion counts and the usual binary metrics of some samples at named thresholds; imports scikit-learn.
+@dataclass(frozen=True)
+class ClassEvaluation(Record):
+    """What a model's probabilities of several classes are worth on some samples.
+
+    Attributes:
+        metric: the name of the metric to read first.
+        samples: how many were scored.
+        at: the decisions of each way, in the order given.
+        without_threshold: the metrics that read the probabilities themselves, by name.
+    """
+
+    metric: str
+    samples: int
+    at: tuple[Decided, ...]
+    without_threshold: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class LabelsDecided(Decided):
+    """The decisions about several labels, each at a threshold of its own.
+
+    Attributes:
+        thresholds: (labels,).
+        per_label: the metric of each label by itself, nan where undefined.
+    """
+
+    thresholds: tuple[float, ...]
+    per_label: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LabelsEvaluation(Record):
+    """What scores of several labels are worth on some samples.
+
+    Attributes:
+        metric: the name of the averaged metric that was made best elsewhere.
+        samples: how many were scored.
+        labels: names of the labels.
+        positives: how many samples have each label.
+        at: the decisions of each way, in the order given.
+    """
+
+    metric: str
+    samples: int
+    labels: tuple[str, ...]
+    positives: tuple[int, ...]
+    at: tuple[LabelsDecided, ...]
+
+
+def score(
+    labels: ArrayLike, scores: ArrayLike, metric: str, ways: Mapping[str, float | Way], seed: int = 0
+) -> Evaluation:
+    """The confusion counts and the usual binary metrics of some samples in named ways; imports scikit-learn.
 
     One class alone is no error here, but leaves metrics undefined (nan).
 
@@ -65,7 +146,9 @@ def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping
         labels: (n,) of 0 and 1, n >= 1.
         scores: (n,) finite, in [0, 1].
         metric: name of the metric of counts that the thresholds were chosen for.
-        thresholds: by name, such as {"half": 0.5, "threshold": 0.31}.
+        ways: thresholds of these scores, or other scores with theirs, by name: {"half": 0.5, "threshold": 0.31}. A way
+            with scores of its own also has those metrics that read scores.
+        seed: of the resampling.
 
     Raises:
         DataError: when labels or scores are not that, or a threshold is not finite.
@@ -75,20 +158,114 @@ def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping
     truth, values = checks.binary(labels, scores)
     standard = names.standard("binary")
     told = dict.fromkeys([*(one for one in standard if one.of_counts), measure])
-    at = []
-    for name, threshold in thresholds.items():
-        if not math.isfinite(threshold):
-            raise DataError(f"threshold {name!r} must be finite, got {threshold}")
-        found = counts.counted(truth, values > threshold)
+    free = [one for one in standard if not one.of_counts]
+    at: list[AtThreshold] = []
+    first: Labels | None = None
+    for name, given in ways.items():
+        way = given if isinstance(given, Way) else Way(values, given)
+        threshold = float(_finite_thresholds(name, way.threshold, ()))
+        same = way.scores is values or way.scores is scores
+        own = values if same else checks.binary(truth, way.scores, f"scores of {name!r}")[1]
+        decisions = own > threshold
+        found = counts.counted(truth, decisions)
         metrics = {one.name: float(one.at_counts(*found)) for one in told}
-        at.append(AtThreshold(name, float(threshold), *found, metrics=metrics))
+        if own is not values:
+            metrics |= {one.name: one(truth, own) for one in free}
+        gain = None if first is None else intervals.of_gain(measure, truth, first, decisions, seed)
+        interval = intervals.of_counts(measure, found, seed)
+        at.append(AtThreshold(name, metrics, interval, gain, threshold, *found))
+        first = decisions if first is None else first
     return Evaluation(
         metric=measure.name,
         samples=len(truth),
         positives=int(truth.sum()),
         at=tuple(at),
-        without_threshold={one.name: one(truth, values) for one in standard if not one.of_counts},
+        without_threshold={one.name: one(truth, values) for one in free},
     )
+
+
+def score_classes(
+    labels: ArrayLike, probabilities: ArrayLike, metric: str, ways: Mapping[str, Way], seed: int = 0
+) -> ClassEvaluation:
+    """The usual metrics of several classes, and how sure the key metric is; imports scikit-learn.
+
+    Args:
+        labels: (n,) class numbers, n >= 1.
+        probabilities: (n, classes); the first way, "largest", decides for the greatest.
+        metric: a metric of class decisions, see `class_counts`.
+        ways: further ones by name, with scores of their own.
+        seed: of the resampling.
+
+    Raises:
+        DataError: when labels or scores are not that.
+        SettingsError: for an unknown metric, or one that is none of class decisions.
+    """
+    truth, outputs = checks.classes(labels, probabilities)
+    number = outputs.shape[1]
+    standard = names.standard("classes")
+    key = class_counts.metric(metric)
+    told = dict.fromkeys([*(one for one in standard if class_counts.applies(one)), key])
+    at: list[Decided] = []
+    first: Integers | None = None
+    for name, way in {"largest": Way(outputs), **ways}.items():
+        _, scores = checks.classes(truth, way.scores)
+        if scores.shape != outputs.shape:
+            raise DataError(f"scores of {name!r} must have the shape {outputs.shape}, got {scores.shape}")
+        said = scores.argmax(axis=1)
+        found = class_counts.counted(truth, said, number)
+        metrics = {one.name: float(class_counts.at(one, found)) for one in told}
+        interval = _interval_of_classes(key, truth, said, number, seed)
+        gain = None if first is None else gain_of_classes(key, truth, first, said, number, seed)
+        at.append(Decided(name, metrics, interval, gain))
+        first = said if first is None else first
+    free = {one.name: one(truth, outputs) for one in standard if not class_counts.applies(one)}
+    return ClassEvaluation(key.name, len(truth), tuple(at), free)
+
+
+def score_labels(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    metric: str,
+    average: str,
+    ways: Mapping[str, ArrayLike],
+    called: tuple[str, ...],
+    seed: int = 0,
+) -> LabelsEvaluation:
+    """An averaged metric of several labels at named thresholds, and how sure it is.
+
+    Args:
+        labels: (n, labels) of 0 and 1, n >= 1.
+        scores: (n, labels) finite, in [0, 1].
+        metric: a metric of counts.
+        average: "macro", "micro" or "weighted".
+        ways: thresholds by name, one for all or (labels,).
+        called: names of the labels.
+        seed: of the resampling.
+
+    Raises:
+        DataError: when they are not that.
+        SettingsError: for an unknown metric or average.
+    """
+    truth, values = checks.several(labels, scores)
+    number = truth.shape[1]
+    if len(called) != number:
+        raise DataError(f"{len(called)} names of labels do not fit {number} columns of labels")
+    measure = names.count_metric(metric)
+    key = names.with_arguments(measure, {"average": average})
+    at: list[LabelsDecided] = []
+    first: Labels | None = None
+    for name, given in ways.items():
+        thresholds = np.broadcast_to(_finite_thresholds(name, given, (number,)), (number,))
+        decisions = values > thresholds
+        columns = counts.counted_columns(truth, decisions)
+        per_label = measure.at_counts(*columns)
+        interval = _interval_of_labels(key, truth, decisions, seed)
+        gain = None if first is None else _gain_of_labels(key, truth, first, decisions, seed)
+        metrics = {key.name: float(_averaged(key, columns))}
+        each, alone = tuple(thresholds.tolist()), tuple(per_label.tolist())
+        at.append(LabelsDecided(name, metrics, interval, gain, each, alone))
+        first = decisions if first is None else first
+    return LabelsEvaluation(key.name, len(truth), called, tuple(truth.sum(axis=0).tolist()), tuple(at))
 
 
 def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind) -> dict[str, Any]:
@@ -104,3 +281,82 @@ def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind) -> dict[str, A
     """
     metrics = {one.name: one(labels, outputs) for one in names.standard(kind)}
     return {"samples": len(np.asarray(labels)), "metrics": metrics}
+
+
+def _finite_thresholds(name: str, given: ArrayLike, shape: tuple[int, ...]) -> Scores:
+    found = np.asarray(given, np.float64)
+    if found.shape not in ((), shape):
+        raise DataError(f"threshold {name!r} must be one number{' or one a label' if shape else ''}, got {found.shape}")
+    wrong = found[~np.isfinite(found)]
+    if len(wrong):
+        raise DataError(f"threshold {name!r} must be finite, got {wrong[0]}")
+    return found
+
+
+def _interval_of_classes(metric: Metric, truth: Integers, said: Integers, classes: int, seed: int) -> Interval:
+    if metric.name == "accuracy":
+        return intervals.of_rate(int(np.count_nonzero(truth == said)), len(truth))
+    kinds, cells = np.unique(truth * classes + said, return_counts=True)
+    statistic = _class_statistic(metric, kinds // classes, kinds % classes, classes)
+    return intervals.resampled(cells, statistic, seed)
+
+
+def gain_of_classes(
+    metric: Metric, truth: Integers, first: Integers, second: Integers, classes: int, seed: int
+) -> Gain:
+    """What `second` decisions gain over `first` ones about the same samples, all (n,) class numbers.
+
+    Args:
+        metric: of class decisions.
+        truth: class numbers that are true.
+        first: that were said.
+        second: that were said otherwise.
+        classes: how many there are.
+        seed: of the resampling.
+    """
+    kinds, cells = np.unique((truth * classes + first) * classes + second, return_counts=True)
+    true, before, after = kinds // classes**2, kinds // classes % classes, kinds % classes
+    one, other = (_class_statistic(metric, true, said, classes) for said in (before, after))
+    return intervals.gain(cells, _difference(metric, one, other), seed)
+
+
+def _class_statistic(metric: Metric, true: Integers, said: Integers, classes: int) -> Statistic:
+    """A metric of how many samples there are of each kind, kinds being pairs of classes, true and said."""
+    said_by, true_by = (np.eye(classes)[of] for of in (said, true))
+    right_by = said_by * true_by
+
+    def value(cells: Integers) -> Scores:
+        return class_counts.at(metric, ClassCounts(*(cells @ by for by in (right_by, said_by, true_by))))
+
+    return value
+
+
+def _interval_of_labels(metric: Metric, truth: Labels, decisions: Labels, seed: int) -> Interval:
+    kinds, cells = np.unique(np.stack([truth, decisions], axis=1), axis=0, return_counts=True)
+    return intervals.resampled(cells, _label_statistic(metric, kinds[:, 0], kinds[:, 1]), seed)
+
+
+def _gain_of_labels(metric: Metric, truth: Labels, first: Labels, second: Labels, seed: int) -> Gain:
+    kinds, cells = np.unique(np.stack([truth, first, second], axis=1), axis=0, return_counts=True)
+    one, other = (_label_statistic(metric, kinds[:, 0], kinds[:, place]) for place in (1, 2))
+    return intervals.gain(cells, _difference(metric, one, other), seed)
+
+
+def _label_statistic(metric: Metric, truth: Labels, decisions: Labels) -> Statistic:
+    """A metric of how many samples there are of each kind, kinds being labels and decisions, both (kinds, labels)."""
+    by = [(truth & decisions), (~truth & decisions), (truth & ~decisions), (~truth & ~decisions)]
+
+    def value(cells: Integers) -> Scores:
+        return _averaged(metric, tuple(cells @ one.astype(np.float64) for one in by))
+
+    return value
+
+
+def _averaged(metric: Metric, columns: tuple[ArrayLike, ...]) -> Scores:
+    tp, fp, fn, tn = columns
+    function = counts.BY_NAME[metric.computation]
+    return averages.of_columns(metric.average or "macro", function, (tp, fp, fn, tn), metric.arguments)
+
+
+def _difference(metric: Metric, before: Statistic, after: Statistic) -> Statistic:
+    return lambda cells: (after(cells) - before(cells)) * (1 if metric.maximize else -1)

@@ -60,6 +60,12 @@ class OperatingPoints:
         middle = lower + (upper - lower) / 2
         return middle if middle < upper else lower
 
+    def nearest(self, among: Integers) -> int:
+        """Of some points the one whose thresholds are nearest to 0.5, of two equally near the higher; at least one."""
+        lower, upper = self.lower[among], self.upper[among]
+        distance = np.where(lower > 0.5, lower - 0.5, 0.5 - upper)  # below 0 only where 0.5 is one of the thresholds
+        return int(among[np.argmin(distance)])
+
     def values(self, metric: Metric) -> Values:
         """(m + 1,) a metric of counts at each point."""
         return metric.at_counts(*self.counts)
@@ -119,10 +125,7 @@ def of(labels: Labels, scores: Scores) -> OperatingPoints:
 def best(points: OperatingPoints, metric: Metric) -> int:
     """The point where a metric is best; among equals the one whose thresholds are nearest to 0.5, then the higher."""
     values = oriented(points.values(metric), metric)
-    equals = np.flatnonzero(values == values.max())
-    lower, upper = points.lower[equals], points.upper[equals]
-    distance = np.where(lower > 0.5, lower - 0.5, 0.5 - upper)  # below 0 only where 0.5 is one of the thresholds
-    return int(equals[np.argmin(distance)])
+    return points.nearest(np.flatnonzero(values == values.max()))
 
 
 def oriented(values: Values, metric: Metric) -> Values:

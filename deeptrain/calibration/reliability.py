@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deeptrain.calibration import intervals
 from deeptrain.calibration.record import Record
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import checks
@@ -81,8 +82,6 @@ def diagram(
         raise SettingsError(f"bins must be at least 1, got {bins}")
     if not 0 < confidence < 1:
         raise SettingsError(f"confidence must be between 0 and 1, got {confidence}")
-    from scipy.special import betaincinv
-
     truth, values = checks.binary(labels, scores)
     edges = _edges(values, bins, equal)
     bins = len(edges) - 1
@@ -94,10 +93,7 @@ def diagram(
     mean_score = np.where(samples > 0, np.bincount(index, weights=values, minlength=bins) / held, np.nan)
     fraction = np.where(samples > 0, positives / held, np.nan)
 
-    tail = (1 - confidence) / 2
-    negatives = samples - positives
-    low = np.where(positives > 0, betaincinv(np.maximum(positives, 1), negatives + 1, tail), 0.0)
-    high = np.where(negatives > 0, betaincinv(positives + 1, np.maximum(negatives, 1), 1 - tail), 1.0)
+    low, high = intervals.clopper_pearson(positives, samples, confidence)
     bands = zip(low.tolist(), high.tolist(), strict=True)
     rows = zip(
         edges[:-1].tolist(),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from deeptrain.calibration.probabilities_settings import ProbabilitiesSettings
+from deeptrain.calibration.several_settings import SeveralSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section
 
@@ -20,6 +21,7 @@ class CalibrationSettings(Section, frozen=True):
         seed: decides which sample falls into which part.
         output: which of several outputs is calibrated; by default the only one with a threshold.
         probabilities: how scores are made into probabilities; None if they are not.
+        several: what is chosen where there are several classes or labels; in identities only where it is asked for.
     """
 
     metric: str = "f1_score"
@@ -28,6 +30,7 @@ class CalibrationSettings(Section, frozen=True):
     seed: Annotated[int, Meta(ge=0)] = 0
     output: str | None = None
     probabilities: ProbabilitiesSettings | None = None
+    several: SeveralSettings = SeveralSettings()
 
     def relevant(self) -> dict[str, Any]:
         """With the metric by its own name, so that two spellings of one question have one identity."""
@@ -39,6 +42,9 @@ class CalibrationSettings(Section, frozen=True):
             del value["probabilities"]
         else:
             value["probabilities"] = self.probabilities.relevant()
+        value["several"] = self.several.relevant()
+        if not value["several"]:
+            del value["several"]
         return value
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
@@ -49,3 +55,8 @@ class CalibrationSettings(Section, frozen=True):
         elif not metric.of_counts:
             fit = ", ".join(metric.name for metric in names.of_counts())
             yield "metric", f"must depend on the threshold, as do {fit}", self.metric
+        elif self.several.thresholds and metric.name not in names.AVERAGED:
+            fit = ", ".join(one.name for one in names.of_counts() if one.name in names.AVERAGED)
+            yield "metric", f"must be one that is averaged over labels, as are {fit}", self.metric
+        elif self.several.thresholds and self.several.average == "micro" and metric.ratio is None:
+            yield "several.average", f"expected macro or weighted: {metric.name} is no ratio of counts", "micro"

@@ -43,20 +43,40 @@ def value(
         DataError: when they are not that.
     """
     if from_counts is not None:
-        columns = _counts(labels, outputs, weights, threshold)
-        if average == "micro":
-            return float(from_counts(*(column.sum() for column in columns), **arguments))
-        values, support = from_counts(*columns, **arguments), columns[0] + columns[2]
-    else:
-        truth, scores = _columns(labels, outputs)
-        if average == "micro":
-            repeated = None if weights is None else np.repeat(weights, truth.shape[1])
-            return of_scores(truth.reshape(-1), scores.reshape(-1), repeated, threshold, **arguments)
-        pairs = zip(truth.T, scores.T, strict=True)
-        values = np.array([of_scores(one, scored, weights, threshold, **arguments) for one, scored in pairs])
-        support = _total(truth, weights)
-    support = np.where(np.isnan(values), 0.0, np.ones_like(support) if average == "macro" else support)
-    return float(np.average(values[support > 0], weights=support[support > 0])) if support.any() else float("nan")
+        return float(of_columns(average, from_counts, _counts(labels, outputs, weights, threshold), arguments))
+    truth, scores = _columns(labels, outputs)
+    if average == "micro":
+        repeated = None if weights is None else np.repeat(weights, truth.shape[1])
+        return of_scores(truth.reshape(-1), scores.reshape(-1), repeated, threshold, **arguments)
+    pairs = zip(truth.T, scores.T, strict=True)
+    values = np.array([of_scores(one, scored, weights, threshold, **arguments) for one, scored in pairs])
+    return float(_mean(values, None if average == "macro" else _total(truth, weights)))
+
+
+def of_columns(
+    average: Average,
+    from_counts: Callable[..., Scores],
+    columns: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike],
+    arguments: Mapping[str, Any],
+) -> Scores:
+    """The average of a metric of counts, tp, fp, fn and tn of each class or label being on the last axis.
+
+    Returns:
+        float64 of the shape of the leading axes.
+    """
+    if average == "micro":
+        return from_counts(*(np.sum(column, axis=-1) for column in columns), **arguments)
+    tp, _, fn, _ = columns
+    return _mean(from_counts(*columns, **arguments), None if average == "macro" else np.add(tp, fn))
+
+
+def _mean(values: Scores, support: ArrayLike | None) -> Scores:
+    """Over the last axis, of what is defined, weighed by the support; nan where nothing is left."""
+    weights = np.where(np.isnan(values), 0.0, 1.0 if support is None else support)
+    total = weights.sum(axis=-1)
+    found: Scores = np.full(np.shape(total), np.nan)
+    np.divide(np.sum(np.where(weights > 0, values, 0) * weights, axis=-1), total, out=found, where=total > 0)
+    return found
 
 
 def _thresholds(threshold: Any, labels: int) -> Scores:

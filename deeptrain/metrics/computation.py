@@ -64,14 +64,15 @@ def _single(threshold: Any) -> float:
     return float(threshold)
 
 
-def _of_classes(binary: Callable[..., NDArray[np.float64]], several: Callable[[Scores], float]) -> Computation:
+def _of_classes(binary: Callable[..., NDArray[np.float64]], several: Callable[..., Scores]) -> Computation:
     """A metric of counts that has a definition of its own for several classes, by their confusion matrix."""
 
     def compute(labels: ArrayLike, outputs: ArrayLike, weights: Scores | None, threshold: Any) -> float:
         if np.ndim(outputs) != 2:
             return _of_counts(binary)(labels, outputs, weights, threshold)
         truth, scores = checks.classes(labels, outputs)
-        return several(confusion.matrix(truth, scores.argmax(axis=1), scores.shape[1], weights))
+        cells = confusion.matrix(truth, scores.argmax(axis=1), scores.shape[1], weights)
+        return float(several(*confusion.of_matrix(cells)))
 
     return compute
 

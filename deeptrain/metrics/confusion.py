@@ -1,6 +1,7 @@
 """Metrics of several classes that are read off the whole confusion matrix: balanced accuracy, correlation, kappa."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deeptrain.metrics.checks import Integers, Scores
 
@@ -34,35 +35,54 @@ def _others(weights: Scores) -> Scores:
     return found
 
 
-def balanced_accuracy(cells: Scores) -> float:
-    """The mean recall of the classes that are there; nan when there is only one."""
-    labelled = cells.sum(axis=1)
+def balanced_accuracy(right: ArrayLike, said: ArrayLike, true: ArrayLike) -> Scores:  # noqa: ARG001
+    """The mean recall of the classes that are there; nan when there is only one.
+
+    This and the others take, for each class, how often it was said rightly, said, and true, each (..., classes) counts
+    or sums of weights, and give (...) float64.
+    """
+    hits, labelled = np.asarray(right, np.float64), np.asarray(true, np.float64)
     there = labelled > 0
-    if np.count_nonzero(there) < 2:
-        return float("nan")
-    return float(np.mean(np.diagonal(cells)[there] / labelled[there]))
+    recall = np.divide(hits, labelled, out=np.zeros(np.broadcast_shapes(hits.shape, labelled.shape)), where=there)
+    number = np.count_nonzero(there, axis=-1)
+    return np.where(number < 2, np.nan, recall.sum(axis=-1) / np.maximum(number, 1))
 
 
-def mcc(cells: Scores) -> float:
+def mcc(right: ArrayLike, said: ArrayLike, true: ArrayLike) -> Scores:
     """The correlation of classes and predictions, from -1 to 1; for two classes it is Matthews'.
 
     nan when there is only one class; 0 when all are predicted alike.
     Source: J. Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004.
     """
-    total, labelled, called = cells.sum(), cells.sum(axis=1), cells.sum(axis=0)
-    if np.count_nonzero(labelled) < 2:
-        return float("nan")
-    if np.count_nonzero(called) < 2:
-        return 0.0
-    agreed = np.trace(cells) * total - labelled @ called
-    spread = np.sqrt(total**2 - labelled @ labelled) * np.sqrt(total**2 - called @ called)
-    return float(np.clip(agreed / spread, -1, 1))
+    hits, called, labelled, total = _totals(right, said, true)
+    agreed = hits * total - _dot(labelled, called)
+    spread = np.sqrt(total**2 - _dot(labelled, labelled)) * np.sqrt(total**2 - _dot(called, called))
+    alike = np.count_nonzero(called, axis=-1) < 2
+    value = np.divide(agreed, spread, out=np.zeros(np.shape(spread)), where=~alike & (spread > 0))
+    return np.where(np.count_nonzero(labelled, axis=-1) < 2, np.nan, np.clip(value, -1, 1))
 
 
-def kappa(cells: Scores) -> float:
+def kappa(right: ArrayLike, said: ArrayLike, true: ArrayLike) -> Scores:
     """Cohen's kappa, agreement beyond that of chance, from -1 to 1; nan when there is only one class."""
-    total, labelled, called = cells.sum(), cells.sum(axis=1), cells.sum(axis=0)
-    if np.count_nonzero(labelled) < 2:
-        return float("nan")
-    by_chance = labelled @ called
-    return float((np.trace(cells) * total - by_chance) / (total**2 - by_chance))
+    hits, called, labelled, total = _totals(right, said, true)
+    by_chance = _dot(labelled, called)
+    defined = np.count_nonzero(labelled, axis=-1) >= 2
+    value: Scores = np.full(np.shape(by_chance), np.nan)
+    np.divide(hits * total - by_chance, total**2 - by_chance, out=value, where=defined)
+    return value
+
+
+def of_matrix(cells: Scores) -> tuple[Scores, Scores, Scores]:
+    """What those metrics take, each (classes,), from the matrix."""
+    return np.diagonal(cells), cells.sum(axis=0), cells.sum(axis=1)
+
+
+def _totals(right: ArrayLike, said: ArrayLike, true: ArrayLike) -> tuple[Scores, Scores, Scores, Scores]:
+    """Right decisions (...), said and true by class, and all samples (...)."""
+    called, labelled = np.asarray(said, np.float64), np.asarray(true, np.float64)
+    return np.asarray(right, np.float64).sum(axis=-1), called, labelled, labelled.sum(axis=-1)
+
+
+def _dot(one: Scores, other: Scores) -> Scores:
+    found: Scores = np.sum(one * other, axis=-1)
+    return found

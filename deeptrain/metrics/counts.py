@@ -55,6 +55,13 @@ def counted(labels: NDArray[np.bool_], decisions: NDArray[np.bool_]) -> Counts:
     return Counts(tp, called - tp, positives - tp, len(labels) - positives - called + tp)
 
 
+def counted_columns(labels: NDArray[np.bool_], decisions: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
+    """tp, fp, fn, tn of each of several labels, each (labels,), of decisions already taken; both (n, labels) bool."""
+    tp = np.count_nonzero(labels & decisions, axis=0)
+    positives, called = np.count_nonzero(labels, axis=0), np.count_nonzero(decisions, axis=0)
+    return tp, called - tp, positives - tp, len(labels) - positives - called + tp
+
+
 def weighed(
     labels: NDArray[np.bool_], decisions: NDArray[np.bool_], weights: Values | None
 ) -> tuple[float, float, float, float]:

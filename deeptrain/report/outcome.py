@@ -8,7 +8,19 @@ from deeptrain.report import wording
 from deeptrain.report.run import Plain, Run
 
 SPLITS = {"val": "validation"}
-NAMES = {"half": "at 0.5", "threshold": "at the threshold", "subset": "at the subset's threshold"}
+NAMES = {
+    "half": "at 0.5",
+    "threshold": "at the threshold",
+    "subset": "at the subset's threshold",
+    "largest": "without offsets",
+    "offsets": "with offsets",
+    "thresholds": "at the thresholds",
+}
+"""What each way of deciding is called, after a metric."""
+FIRST_READ = ("threshold", "offsets")
+"""Of the ways that were chosen the one to tell first."""
+BESIDE = frozenset({"labels", "probabilities"})
+"""Parts of an evaluation that have places of their own."""
 MOST_TILES = 4
 
 
@@ -22,15 +34,35 @@ class Tile:
 
 
 def at(run: Run, name: str) -> Plain | None:
-    """The counts and metrics of the test split at a named threshold: "half", "threshold" or "subset"."""
-    entries = (run.evaluation or {}).get("at", ())
-    return next((entry for entry in entries if entry["name"] == name), None)
+    """What a named way of deciding about the test split is worth: "half", "threshold", "subset", "offsets", ..."""
+    return _entry(run.evaluation or {}, name)
 
 
 def value_at(run: Run, name: str) -> Any:
     """The calibrated metric on the test split at a named threshold, or None."""
     found = at(run, name)
     return None if found is None or run.evaluation is None else found["metrics"].get(run.evaluation["metric"])
+
+
+def chosen(evaluation: Plain) -> Plain | None:
+    """Of the ways of deciding that calibration chose the one to tell first; None where it chose none."""
+    return next((found for name in FIRST_READ if (found := _entry(evaluation, name)) is not None), None)
+
+
+def _entry(evaluation: Plain, name: str) -> Plain | None:
+    return next((entry for entry in evaluation.get("at", ()) if entry["name"] == name), None)
+
+
+def sure(value: Any, interval: Plain | None) -> str:
+    """A value with its confidence interval: "0.310 (0.270 to 0.350)"; without it where there is none."""
+    told = between(interval)
+    return f"{wording.score(value)} ({told})" if told else wording.score(value)
+
+
+def between(interval: Plain | None) -> str:
+    """A confidence interval: "0.270 to 0.350"; "" where there is none."""
+    low, high = (wording.as_float((interval or {}).get(end)) for end in ("low", "high"))
+    return f"{wording.score(low)} to {wording.score(high)}" if low <= high else ""
 
 
 def split_name(result: Plain) -> str:
@@ -51,14 +83,8 @@ def key_value(run: Run, number: int) -> Any:
 def sentence(run: Run) -> str:
     """The outcome as a reader would tell it."""
     parts = []
-    chosen, half = value_at(run, "threshold"), value_at(run, "half")
-    if run.evaluation and chosen is not None:
-        found = at(run, "threshold") or {}
-        parts.append(
-            f"On {wording.plural(run.evaluation['samples'], 'test sample')} the {metric(run)} is "
-            f"{wording.score(chosen)} at the threshold {wording.score(found['threshold'])}"
-            + (f", against {wording.score(half)} at 0.5." if half is not None else ".")
-        )
+    if run.evaluation and run.evaluation.get("at"):
+        parts.append(scored(run.evaluation))
     elif run.threshold:
         parts.append(
             f"On the {split_name(run.threshold)} split the {wording.metric_name(run.threshold['metric'])} is "
@@ -79,6 +105,33 @@ def sentence(run: Run) -> str:
     return " ".join(parts)
 
 
+def scored(evaluation: Plain) -> str:
+    """What the decisions about the test split are worth, how sure that is, and what calibration gained; one sentence.
+
+    Args:
+        evaluation: plain result of `calibration.evaluation`, with at least one way of deciding.
+    """
+    first, best = evaluation["at"][0], chosen(evaluation)
+    told, name = best or first, evaluation["metric"]
+    where = NAMES[told["name"]] if best else ""
+    if best and "threshold" in best:
+        where += f" {wording.score(best['threshold'])}"
+    value = sure(told["metrics"].get(name), told.get("interval"))
+    samples = wording.plural(evaluation["samples"], "test sample")
+    words = f"On {samples} the {wording.metric_name(name)} is {value}{f' {where}' if where else ''}"
+    if best is None:
+        return f"{words}."
+    words += f", against {wording.score(first['metrics'].get(name))} {NAMES[first['name']]}"
+    gain = best.get("gain") or {}
+    if not between(gain):
+        return f"{words}."
+    lost = wording.as_float(gain["value"]) < 0
+    size = {key: -wording.as_float(gain[key]) if lost else gain[key] for key in ("value", "low", "high")}
+    if lost:
+        size["low"], size["high"] = size["high"], size["low"]
+    return f"{words}: a {'loss' if lost else 'gain'} of {sure(size['value'], size)} on data that chose nothing."
+
+
 def metric(run: Run) -> str:
     """The metric that calibration made best, in words; "" without one."""
     return wording.metric_name((run.evaluation or run.threshold or {}).get("metric", ""))
@@ -97,18 +150,8 @@ def tiles(run: Run) -> tuple[Tile, ...]:
 
 def _tiles(run: Run) -> Iterator[Tile]:
     evaluation, threshold = run.evaluation or {}, run.threshold
-    if "at" in evaluation:
-        for name in ("threshold", "half"):
-            found = at(run, name)
-            if found is not None:
-                note = (
-                    f"{wording.count(evaluation['samples'])} samples, {wording.count(evaluation['positives'])} positive"
-                )
-                if name == "threshold":
-                    note = f"threshold {wording.score(found['threshold'])}" + (
-                        f", tuned on {split_name(threshold)}" if threshold else ""
-                    )
-                yield Tile(f"Test {metric(run)} {NAMES[name]}", wording.score(value_at(run, name)), note)
+    if evaluation.get("at"):
+        yield from _scored_tiles(run, evaluation)
     elif threshold:
         name = wording.capital(wording.metric_name(threshold["metric"]))
         note = f"threshold {wording.score(threshold['value'])}, {split_name(threshold)} split"
@@ -127,14 +170,31 @@ def _tiles(run: Run) -> Iterator[Tile]:
             return
 
 
+def _scored_tiles(run: Run, evaluation: Plain) -> Iterator[Tile]:
+    samples = f"{wording.count(evaluation['samples'])} samples"
+    if "positives" in evaluation:
+        samples += f", {wording.count(evaluation['positives'])} positive"
+    first, best = evaluation["at"][0], chosen(evaluation)
+    ways: list[Plain] = [first] if best is None else [best, first]
+    for entry in ways:
+        notes = [between(entry.get("interval"))]
+        if entry is best:
+            cut = f"threshold {wording.score(entry['threshold'])}, " if "threshold" in entry else ""
+            tuned = run.threshold if "threshold" in entry else run.offsets
+            notes.append(f"{cut}tuned on {split_name(tuned)}" if tuned else cut.removesuffix(", "))
+        else:
+            notes.append(samples)
+        label = f"Test {metric(run)}" + (f" {NAMES[entry['name']]}" if best else "")
+        value = wording.score(entry["metrics"].get(evaluation["metric"]))
+        yield Tile(label, value, "; ".join(note for note in notes if note))
+
+
 def measured(evaluation: Plain) -> Iterator[tuple[str, Any]]:
     """The metrics of an evaluation without thresholds, by name, however deep they are; "OUTPUT.METRIC" of others."""
     for name, value in evaluation.items():
         if name == "outputs":
             yield from ((f"{of}.{metric}", found) for of, its in value.items() for metric, found in measured(its))
-        elif name == "probabilities":  # have a table of their own
-            continue
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and name not in BESIDE:
             yield from measured(value)
         elif isinstance(value, float) or value in ("nan", "inf", "-inf"):
             yield name, value

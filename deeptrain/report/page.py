@@ -112,18 +112,20 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
 def _notices(run: Run) -> Iterator[tuple[str, str]]:
     if run.stopped:
         yield "Stopped early", run.stopped
-    if run.threshold:
-        if outcome.split_name(run.threshold) != "calibration":
-            yield (
-                "Optimistic",
-                "There is no calibration split: the threshold was tuned on the validation split, which also chose the "
-                "epoch. Give [data.splits] a calibration split for an honest value.",
-            )
-        for warning in run.threshold.get("warnings", ()):
-            yield "Threshold", str(warning)
-    if run.probabilities:
-        for warning in run.probabilities["warnings"]:
-            yield "Probabilities", str(warning)
+    if run.threshold and outcome.split_name(run.threshold) != "calibration":
+        yield (
+            "Optimistic",
+            "There is no calibration split: the threshold was tuned on the validation split, which also chose the "
+            "epoch. Give [data.splits] a calibration split for an honest value.",
+        )
+    for name, found in (
+        ("Threshold", run.threshold),
+        ("Offsets", run.offsets),
+        ("Thresholds", run.thresholds),
+        ("Probabilities", run.probabilities),
+    ):
+        for warning in (found or {}).get("warnings", ()):
+            yield name, str(warning)
 
 
 def _rows(table: Any) -> Iterator[tuple[str, str]]:
@@ -268,20 +270,54 @@ def _scored(run: Run) -> dict[str, Any]:
             caption += f": {wording.plural(evaluation['samples'], 'sample')}"
         return {"caption": caption, "names": [], "rows": rows}
     at = list(evaluation["at"])
-    rows = [Row("threshold", tuple(wording.score(entry["threshold"]) for entry in at))]
+    rows = []
+    if all("threshold" in entry for entry in at):
+        rows.append(Row("threshold", tuple(wording.score(entry["threshold"]) for entry in at)))
     for name in at[0]["metrics"] if at else ():
-        cells = tuple(wording.score(entry["metrics"][name]) for entry in at)
-        rows.append(Row(wording.metric_name(name), cells, name == evaluation["metric"]))
+        best = name == evaluation["metric"]
+        rows.append(Row(wording.metric_name(name), tuple(wording.score(entry["metrics"][name]) for entry in at), best))
+        rows += _sure(at) if best else []
     for key, words in (
         ("tp", "true positives"),
         ("fp", "false positives"),
         ("fn", "false negatives"),
         ("tn", "true negatives"),
     ):
-        rows.append(Row(words, tuple(wording.count(entry[key]) for entry in at)))
+        if all(key in entry for entry in at):
+            rows.append(Row(words, tuple(wording.count(entry[key]) for entry in at)))
     caption = f"The test split, scored once: {wording.plural(evaluation['samples'], 'sample')}"
-    caption += f", {wording.count(evaluation['positives'])} positive"
+    if "positives" in evaluation:
+        caption += f", {wording.count(evaluation['positives'])} positive"
     return {"caption": caption, "names": [outcome.NAMES.get(e["name"], e["name"]) for e in at], "rows": rows}
+
+
+def _sure(at: list[Plain]) -> list[Row]:
+    """How sure the key metric is, and what each way of deciding gains over the first."""
+    rows = [
+        Row("95\N{NO-BREAK SPACE}% interval", tuple(outcome.between(e.get("interval")) or wording.NOTHING for e in at))
+    ]
+    if any(entry.get("gain") for entry in at):
+        gains = [entry.get("gain") for entry in at]
+        first = str(outcome.NAMES.get(at[0]["name"], at[0]["name"]))
+        told = tuple(outcome.sure(gain["value"], gain) if gain else wording.NOTHING for gain in gains)
+        rows.append(Row(f"gain over {first.removeprefix('at ')}", told))
+    return rows
+
+
+def _labels(found: Plain) -> list[tuple[str, str]]:
+    """What the thresholds of several labels are worth on the test split."""
+    rows = []
+    for entry in found["at"]:
+        name = f"{wording.metric_name(found['metric'])} {outcome.NAMES.get(entry['name'], entry['name'])}"
+        rows.append((name, outcome.sure(entry["metrics"][found["metric"]], entry["interval"])))
+        if entry["gain"]:
+            rows.append(("gain over 0.5", outcome.sure(entry["gain"]["value"], entry["gain"])))
+    for number, label in enumerate(found["labels"]):
+        values = [wording.score(entry["per_label"][number]) for entry in found["at"]]
+        rows.append(
+            (f"{label} ({wording.count(found['positives'][number])} positive)", " \N{RIGHTWARDS ARROW} ".join(values))
+        )
+    return rows
 
 
 def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -292,6 +328,8 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             "test, by scores alone",
             [(wording.metric_name(name), wording.score(value)) for name, value in free.items()],
         )
+    if "labels" in (run.evaluation or {}):
+        yield "test, several labels", _labels((run.evaluation or {})["labels"])
     if "at" in (run.evaluation or {}):
         for output, found in (run.evaluation or {}).get("outputs", {}).items():
             yield (
@@ -315,6 +353,32 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         )
     if run.probabilities:
         yield from _probable(run, run.probabilities)
+    if run.offsets:
+        found = run.offsets
+        yield (
+            "offsets",
+            [
+                *zip(found["classes"], (wording.score(value) for value in found["offsets"]), strict=True),
+                ("tuned for", wording.metric_name(found["metric"])),
+                ("tuned on", f"{outcome.split_name(found)}, {wording.plural(found['samples'], 'sample')}"),
+                ("in sample", wording.score(found["in_sample"])),
+                ("cross-fitted", wording.score(found["cross_fitted"])),
+                ("without offsets", wording.score(found["value_without"])),
+            ],
+        )
+    if run.thresholds:
+        found = run.thresholds
+        yield (
+            "thresholds",
+            [
+                *zip(found["labels"], (wording.score(value, 4) for value in found["values"]), strict=True),
+                ("tuned for", wording.metric_name(found["metric"])),
+                ("tuned on", f"{outcome.split_name(found)}, {wording.plural(found['samples'], 'sample')}"),
+                ("in sample", wording.score(found["in_sample"])),
+                ("cross-fitted", wording.score(found["cross_fitted"])),
+                ("all at 0.5", wording.score(found["value_at_half"])),
+            ],
+        )
     if run.subset:
         found = run.subset
         yield (

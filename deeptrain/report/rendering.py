@@ -134,6 +134,8 @@ def _told(run: Run) -> dict[str, Any]:
         "threshold": run.threshold,
         "subset": run.subset,
         **({} if run.probabilities is None else {"probabilities": run.probabilities}),
+        **({"offsets": run.offsets} if run.offsets else {}),
+        **({"thresholds": run.thresholds} if run.thresholds else {}),
         "evaluation": run.evaluation,
         "left_out": [{"stage": stage, "reason": reason} for stage, reason in run.left_out],
         "versions": run.versions,

@@ -87,6 +87,8 @@ class Run:
         probabilities: plain result of `calibration.probabilities`.
         sureness: scores before and after they are made into probabilities, of the test split, or without one of the
             split that decided how; of several classes the greatest of each sample, and whether it is right.
+        offsets: plain result of `calibration.class_offsets`.
+        thresholds: plain result of `calibration.label_thresholds`.
         evaluation: plain result of `calibration.evaluation`.
         left_out: (stage, reason) of what does not apply to this run.
         versions: version by library.
@@ -116,6 +118,8 @@ class Run:
     subset: Plain | None = None
     probabilities: Plain | None = None
     sureness: tuple[Scores, Scores] | None = None
+    offsets: Plain | None = None
+    thresholds: Plain | None = None
     evaluation: Plain | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     stopped: str | None = None

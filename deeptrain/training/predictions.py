@@ -125,6 +125,17 @@ def read(artifact: Artifact, split: str, output: str = ONLY) -> SplitPredictions
     return SplitPredictions(outputs, values, labels, sets)
 
 
+def binary_columns(artifact: Artifact, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Labels and probabilities of all binary outputs, both (samples, outputs), and the outputs' names in order.
+
+    Raises:
+        ArtifactError: when they are not there or damaged.
+    """
+    names = tuple(name for name, kind in parts(index(artifact)["kind"]).items() if kind == "binary")
+    found = [read(artifact, split, name) for name in names]
+    return np.stack([one.labels for one in found], axis=1), np.stack([one.values for one in found], axis=1), names
+
+
 def _file(split: str, what: str, output: str) -> str:
     return f"{split}.{what}-{output}.npy" if output else f"{split}.{what}.npy"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import sklearn.metrics as peer
 
-from deeptrain.calibration import evaluation
+from deeptrain.calibration import class_offsets, evaluation, intervals
+from deeptrain.calibration.evaluation import Way
 from deeptrain.errors import DataError, SettingsError
 from deeptrain.metrics import names
 
@@ -61,3 +62,70 @@ def test_bad_input_is_told():
         evaluation.score([0, 1], [0.5, 1.5], "f1", {"half": 0.5})
     with pytest.raises(SettingsError, match=r"^metric brier does not depend on a threshold"):
         evaluation.score(*drawn(), "brier", {"half": 0.5})
+    with pytest.raises(DataError, match=r"^scores of 'members' must lie in \[0, 1\], got 2.0 in row 0 "):
+        evaluation.score([0, 1], [0.5, 0.5], "f1", {"half": 0.5, "members": Way([2.0, 0.5])})
+    with pytest.raises(DataError, match=r"^scores of 'offsets' must have the shape \(2, 2\), got \(2, 3\)$"):
+        evaluation.score_classes([0, 1], np.full((2, 2), 0.5), "accuracy", {"offsets": Way(np.full((2, 3), 0.5))})
+    with pytest.raises(DataError, match=r"^threshold 'own' must be one number or one a label, got \(3,\)$"):
+        evaluation.score_labels([[0, 1]], [[0.1, 0.2]], "f1", "macro", {"own": [0.1, 0.2, 0.3]}, ("a", "b"))
+
+
+def test_the_key_metric_has_an_interval_and_a_gain_over_the_first_way():
+    labels, scores = drawn()
+    found = evaluation.score(labels, scores, "f1", {"half": 0.5, "threshold": 0.43, "same": 0.5})
+    half, tuned, same = found.at
+    assert half.gain is None
+    f1 = names.get("f1_score")
+    assert tuned.gain == intervals.of_gain(f1, labels, scores > 0.5, scores > 0.43)
+    assert tuned.gain.value == pytest.approx(tuned.metrics["f1_score"] - half.metrics["f1_score"])
+    assert half.interval.low < half.metrics["f1_score"] < half.interval.high
+    assert (same.gain.low, same.gain.value, same.gain.high) == (0, 0, 0)
+
+
+def test_a_way_with_scores_of_its_own_has_the_metrics_of_scores_too():
+    labels, scores = drawn()
+    better = np.clip(scores + 0.1 * labels, 0, 1)
+    found = evaluation.score(labels, scores, "f1", {"half": 0.5, "members": Way(better, 0.45)})
+    assert set(found.at[1].metrics) - set(found.at[0].metrics) == set(found.without_threshold)
+    assert found.at[1].metrics["roc_auc"] > found.without_threshold["roc_auc"]
+    assert found.at[1].tp == np.count_nonzero(labels & (better > 0.45))
+
+
+def test_classes_are_scored_without_and_with_offsets():
+    generator = np.random.Generator(np.random.Philox(6))
+    labels = generator.choice(3, 500, p=[0.7, 0.2, 0.1])
+    weights = np.exp(generator.normal(size=(500, 3)) + 1.5 * np.eye(3)[labels] + [2, 0, 0])
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    moved = Way(class_offsets.weighed(probabilities, [-2, 0, 0]))
+    found = evaluation.score_classes(labels, probabilities, "f1_score_macro", {"offsets": moved})
+    largest, offsets = found.at
+    assert (found.metric, found.samples, largest.name, offsets.name) == ("f1_score_macro", 500, "largest", "offsets")
+    for way, scores in ((largest, probabilities), (offsets, moved.scores)):
+        said = np.argmax(scores, axis=1)
+        assert way.metrics["accuracy"] == pytest.approx(np.mean(said == labels))
+        assert way.metrics["f1_score_macro"] == pytest.approx(peer.f1_score(labels, said, average="macro"))
+        assert way.interval.low < way.metrics["f1_score_macro"] < way.interval.high
+    assert offsets.gain.low > 0
+    assert offsets.gain.value == pytest.approx(offsets.metrics["f1_score_macro"] - largest.metrics["f1_score_macro"])
+    assert found.without_threshold == pytest.approx({"log_loss": peer.log_loss(labels, probabilities)})
+    accuracy = evaluation.score_classes(labels, probabilities, "accuracy", {}).at[0].interval
+    hits = int(np.count_nonzero(probabilities.argmax(axis=1) == labels))
+    assert accuracy == intervals.of_rate(hits, 500)
+    assert evaluation.ClassEvaluation.from_plain(found.plain()) == found
+
+
+def test_several_labels_are_scored_together_and_each():
+    generator = np.random.Generator(np.random.Philox(7))
+    truth = generator.random((400, 2)) < [0.3, 0.1]
+    scores = np.clip(0.2 + 0.3 * truth + 0.1 * generator.normal(size=truth.shape), 0, 1)
+    ways = {"half": 0.5, "thresholds": [0.35, 0.38]}
+    found = evaluation.score_labels(truth, scores, "f1", "micro", ways, ("a", "b"))
+    half, own = found.at
+    said = scores > np.array([0.35, 0.38])
+    assert own.metrics == {"f1_score_micro": pytest.approx(peer.f1_score(truth, said, average="micro"))}
+    assert own.per_label == pytest.approx([peer.f1_score(truth[:, label], said[:, label]) for label in (0, 1)])
+    assert own.gain.value == pytest.approx(own.metrics["f1_score_micro"] - half.metrics["f1_score_micro"])
+    assert own.gain.low > 0
+    assert own.interval.low < own.metrics["f1_score_micro"] < own.interval.high
+    assert (found.labels, found.positives) == (("a", "b"), tuple(truth.sum(axis=0)))
+    assert evaluation.LabelsEvaluation.from_plain(found.plain()) == found

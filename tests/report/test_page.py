@@ -142,8 +142,11 @@ def test_hostile_names_are_text_everywhere(make_run: Callable[..., Run]) -> None
 def test_the_outcome_comes_first(source: str, run: Run) -> None:
     found = Page(source).text
     assert run.evaluation is not None
-    value = run.evaluation["at"][1]["metrics"]["f1_score"]
-    assert f"On 300 test samples the F1 score is {value:.3f} at the threshold" in found
+    half, best, _ = run.evaluation["at"]
+    value, (low, high) = best["metrics"]["f1_score"], (best["interval"][end] for end in ("low", "high"))
+    assert f"On 300 test samples the F1 score is {value:.3f} ({low:.3f} to {high:.3f}) at the threshold" in found
+    gain = best["gain"]["value"]
+    assert f"against {half['metrics']['f1_score']:.3f} at 0.5: a gain of {gain:.3f} (" in found
     assert found.index(f"{value:.3f}") < found.index("What was asked") < found.index("Lineage")
 
 

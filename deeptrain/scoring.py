@@ -1,0 +1,83 @@
+"""What calibration chose is scored once, on the test split: how each choice of a run becomes a way of deciding."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deeptrain.calibration import class_offsets, evaluation, probabilities
+from deeptrain.calibration.evaluation import Way
+from deeptrain.calibration.maps import methods
+from deeptrain.lineage import Lineage
+from deeptrain.metrics import class_counts
+from deeptrain.training import predictions
+from deeptrain.training.predictions import SplitPredictions
+
+Choice = Callable[[Lineage, SplitPredictions], Way]
+"""From the run and what its model said of the test split."""
+
+BINARY: Mapping[str, Choice] = {
+    "threshold": lambda plan, test: Way(test.values, plan.artifact("threshold").json("threshold.json")["value"]),
+    "subset": lambda plan, test: Way(test.values, plan.artifact("subset").json("subset.json")["threshold"]),
+}
+"""By stage, for a binary output, in the order they are told."""
+
+CLASSES: Mapping[str, Choice] = {
+    "offsets": lambda plan, test: Way(
+        class_offsets.weighed(test.values, plan.artifact("offsets").json("offsets.json")["offsets"])
+    ),
+}
+"""By stage, for an output of several classes."""
+
+PARTS: Mapping[str, Callable[[Lineage, SplitPredictions], Any]] = {
+    "probabilities": lambda plan, test: probabilities.score(
+        test.labels, test.values, methods.restored(plan.artifact("probabilities").json("probabilities.json")["map"])
+    ).plain(),
+}
+"""By stage, what is told beside decisions, as plain values, whatever the kind."""
+
+
+def of(plan: Lineage) -> dict[str, Any]:
+    """The plain evaluation of a run: the output that is calibrated first, `labels` and `outputs` beside it.
+
+    Raises:
+        ArtifactError: when an artifact it reads is not complete, or damaged.
+    """
+    made = plan.artifact("predictions")
+    result: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for output, kind in plan.experiment.data.kinds.items():
+        test = predictions.read(made, "test", output)
+        if output != plan.output:
+            others[output] = evaluation.metrics_of(test.labels, test.values, kind or "values")
+            continue
+        result = _calibrated(plan, test)
+        result |= {stage: part(plan, test) for stage, part in PARTS.items() if stage in plan.stages}
+    if "thresholds" in plan.stages:
+        result["labels"] = _labels(plan)
+    return {**result, "outputs": others} if others else result
+
+
+def _calibrated(plan: Lineage, test: SplitPredictions) -> dict[str, Any]:
+    calibration = plan.experiment.calibration
+    if plan.kind == "binary":
+        chosen = _chosen(BINARY, plan, test)
+        ways = {"half": Way(test.values), **chosen}
+        return evaluation.score(test.labels, test.values, calibration.metric, ways).plain()
+    if plan.kind == "classes":
+        chosen = _chosen(CLASSES, plan, test)
+        average = calibration.several.average
+        metric = class_counts.of_binary(calibration.metric, average).name if chosen else "accuracy"
+        return evaluation.score_classes(test.labels, test.values, metric, chosen).plain()
+    return evaluation.metrics_of(test.labels, test.values, "values")
+
+
+def _chosen(known: Mapping[str, Choice], plan: Lineage, test: SplitPredictions) -> dict[str, Way]:
+    return {stage: choice(plan, test) for stage, choice in known.items() if stage in plan.stages}
+
+
+def _labels(plan: Lineage) -> dict[str, Any]:
+    calibration = plan.experiment.calibration
+    chosen = plan.artifact("thresholds").json("thresholds.json")
+    labels, scores, names = predictions.binary_columns(plan.artifact("predictions"), "test")
+    ways = {"half": 0.5, "thresholds": chosen["values"]}
+    metric, average = calibration.metric, calibration.several.average
+    return evaluation.score_labels(labels, scores, metric, average, ways, names).plain()

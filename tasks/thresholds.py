@@ -1,0 +1,28 @@
+"""A threshold for each of several binary outputs, with the best average of a metric on the calibration split."""
+
+from deeptrain.lineage import Lineage
+from tasks.base import ExperimentTask
+from tasks.predictions import Predictions
+
+
+class Thresholds(ExperimentTask):
+    """The chosen thresholds, their value where they were chosen, and their cross-fitted value."""
+
+    stage = "thresholds"
+
+    def requires(self) -> ExperimentTask:
+        """Predictions."""
+        return self.other(Predictions)
+
+    def make(self, plan: Lineage) -> None:
+        """Choose them."""
+        from deeptrain.calibration import label_thresholds
+        from deeptrain.training import predictions
+
+        settings = plan.experiment.calibration
+        labels, scores, names = predictions.binary_columns(plan.artifact("predictions"), plan.calibration_split)
+        chosen = label_thresholds.choose(
+            labels, scores, settings.metric, settings.several.average, settings.folds, settings.seed, names
+        )
+        with self.writing(plan) as writer:
+            writer.json("thresholds.json", {**chosen.plain(), "split": plan.calibration_split})
