@@ -82,6 +82,10 @@ class Sections(Section, frozen=True):
         calibration = self.calibration.output
         if calibration is not None and calibration not in outputs:
             yield "calibration.output", told, calibration
+        asked = self.calibration.probabilities
+        if asked and "vector" in asked.methods and self.data.kinds.get(self.calibrated or "") == "binary":
+            rule = "vector is for several classes; of two it is beta calibration: say beta"
+            yield "calibration.probabilities.methods", rule, list(asked.methods)
         binary = [name for name, kind in self.data.kinds.items() if name and kind == "binary"]
         if calibration is None and len(binary) > 1:
             yield "calibration.output", f"name the one that is calibrated: {' or '.join(binary)}", None

@@ -38,12 +38,19 @@ RECIPES = {
     "offsets": 1,
     "thresholds": 1,
     "members": 1,
+    "probabilities": 1,
     "evaluation": 2,
     "report": 2,
 }
 """The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
-CHOICES = ("threshold", "subset", "offsets", "thresholds", "members")
+CHOICES = ("threshold", "subset", "offsets", "thresholds", "members", "probabilities")
 """The stages of calibration whose choice is scored on the test split."""
+
+UNASKED = {
+    "members": "there is no table [calibration.members]",
+    "probabilities": "there is no table [calibration.probabilities]",
+}
+"""Why a stage that must be asked for is left out; the report, and its identity, do not tell of it then."""
 
 
 @dataclass(frozen=True)
@@ -355,7 +362,7 @@ def _add_members(
     calibration, output = experiment.calibration, experiment.calibrated
     members = calibration.members
     if members is None:
-        return "calibration.members names no models"
+        return UNASKED["members"]
     if others is None:
         return "this run is a member itself"
     if output is None:
@@ -383,7 +390,7 @@ def _add_members(
 
 
 def _add_calibration(stages: dict[str, Specification], experiment: Experiment, root: Path) -> dict[str, str]:
-    """Add threshold, subset and evaluation as far as they apply, and return why the others do not."""
+    """Add what makes scores into decisions and probabilities as far as it applies, and return why the rest does not."""
     left_out: dict[str, str] = {}
     kinds = experiment.data.kinds
     kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
@@ -391,6 +398,7 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     settings = experiment.calibration.relevant()
     size, several = settings.pop("subset_size"), settings.pop("several", None)
     settings.pop("members", None)
+    probabilities = settings.pop("probabilities", None)
     if experiment.calibrated:  # also where it was not named: two spellings of one question
         settings["output"] = experiment.calibrated
     metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
@@ -407,6 +415,15 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
         stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
     if several:
         left_out |= _add_several(stages, experiment, root, settings)
+    if probabilities is None:
+        left_out["probabilities"] = UNASKED["probabilities"]
+    elif kinds.get(experiment.calibrated or "") not in ("binary", "classes"):
+        left_out["probabilities"] = f"probabilities are of two or more classes; these are {kind}"
+    else:
+        of = {"output": experiment.calibrated} if experiment.calibrated else {}
+        stages["probabilities"] = Specification(
+            "probabilities", RECIPES["probabilities"], root, {**probabilities, **of}, made
+        )
     if experiment.data.splits.test:
         names = [name for name in ("predictions", *CHOICES) if name in stages]
         inputs: dict[str, Input] = {name: stages[name] for name in names}
@@ -465,7 +482,7 @@ def _report(
         "asked": asked,
         "name": experiment.name,
         "report": experiment.report.relevant(),
-        "left_out": dict(left_out),
+        "left_out": {stage: reason for stage, reason in left_out.items() if UNASKED.get(stage) != reason},
     }
     everything = _trained(training, {"epoch": "last", "of": epochs})
     return Specification("report", RECIPES["report"], root, settings, {"training": everything, **stages})

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from deeptrain import files
+from deeptrain.calibration.maps import methods
+from deeptrain.calibration.maps.score_map import Map
 from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.lineage import LATEST
@@ -55,10 +57,13 @@ class Predictor:
         model: the `keras.Model`.
         epoch: whose weights it has, or that was asked for of those averaged.
         averaged: the epochs whose mean weights it has; the epoch alone if nothing was averaged.
-        threshold: above which a sample is called positive; 0.5 when none was chosen, None when there is none. Of
+        threshold: above which a score is called positive; 0.5 when none was chosen, None when there is none. Of
             several outputs it is that of `calibrated`; the others with binary labels are at 0.5.
-        calibrated: the output that the threshold was chosen for; "" of an only one, None where it was chosen for none.
+        calibrated: the output that threshold and probabilities were chosen for; "" of an only one, None where they were
+            chosen for none.
         threshold_source: the artifact the threshold comes from, or why there is none.
+        probability_map: what makes the scores of `calibrated` into probabilities; None where the experiment does not
+            ask for it, or it was chosen for other weights. Decisions are by the scores.
         preprocessors: what is done to samples before the model sees them.
         outputs: whether the model itself gives probabilities (or values) or logits.
     """
@@ -70,6 +75,7 @@ class Predictor:
     threshold: float | None
     threshold_source: str
     calibrated: str | None
+    probability_map: Map | None
     preprocessors: tuple[Preprocessor, ...]
     outputs: OutputKind
     _learner: KerasLearner
@@ -95,6 +101,21 @@ class Predictor:
         return self._preprocessed(given.take(np.arange(len(given))))
 
     def probabilities(self, x: Any) -> Any:
+        """How sure the model is, float64: `scores`, made into probabilities where the experiment asks for it.
+
+        See `scores` for what it takes, gives and raises.
+        """
+        return self.calibrate(self.scores(x))
+
+    def calibrate(self, scores: Any) -> Any:
+        """The probabilities for what `scores` gave; the same where there is no `probability_map`."""
+        if self.probability_map is None:
+            return scores
+        values = outputs.parts(scores)
+        name = str(self.calibrated)
+        return outputs.whole({**values, name: self.probability_map.apply(values[name])})
+
+    def scores(self, x: Any) -> Any:
         """What the model says, float64: (samples,) probabilities of a positive, (samples, classes), or values.
 
         A dictionary of these by output where there are several.
@@ -129,11 +150,11 @@ class Predictor:
 
         A dictionary of these by output where there are several.
         """
-        return self.decided(self.probabilities(x))
+        return self.decided(self.scores(x))
 
-    def decided(self, probabilities: Any) -> Any:
-        """The decisions that `predict` takes by what `probabilities` gave."""
-        kinds, values = outputs.parts(self.data.kind), outputs.parts(probabilities)
+    def decided(self, scores: Any) -> Any:
+        """The decisions that `predict` takes by what `scores` gave."""
+        kinds, values = outputs.parts(self.data.kind), outputs.parts(scores)
         return outputs.whole({name: self._decided(name, kinds[name], of) for name, of in values.items()})
 
     def _decided(self, output: str, kind: Kind, values: np.ndarray) -> np.ndarray:
@@ -171,6 +192,7 @@ class Predictor:
             epochs=self.averaged,
             outputs=self.outputs,
             threshold=self.threshold,
+            probability_map=self.probability_map,
         )
 
     def _given(self, x: Any) -> InMemory:
@@ -220,6 +242,7 @@ def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | N
     learner = building.learner(model, plain, _fed(shards, settings, made), int(found.manifest.seeds["model"]), beside)
     learner.restore_weights(averaging.mean(epochs, lambda one: _variables(training, one, _epoch(training, one))))
     threshold, source, calibrated = _threshold(root, names, data, epochs)
+    probability_map, of = _probability_map(root, names, epochs)
     return Predictor(
         data,
         learner.model,
@@ -227,7 +250,8 @@ def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | N
         epochs,
         threshold,
         source,
-        calibrated,
+        calibrated if of is None else of,
+        probability_map,
         made,
         model.outputs,
         learner,
@@ -486,6 +510,17 @@ def _threshold(
     if kinds.get(output) != "binary":
         raise ArtifactError(f"{found.directory}: is of the output {output!r}, which has no binary labels here")
     return float(json.loads(found.verified("threshold.json"))["value"]), str(names["threshold"]), str(output)
+
+
+def _probability_map(root: Path, names: dict[str, Any], epochs: tuple[int, ...]) -> tuple[Map | None, str | None]:
+    """The map to probabilities and the output it is of; None without one for these weights."""
+    if "probabilities" not in names:
+        return None, None
+    if predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) != epochs:
+        return None, None
+    found = artifact.open(root / names["probabilities"])
+    map_of = methods.restored(json.loads(found.verified("probabilities.json")).get("map"))
+    return map_of, str(found.manifest.settings.get("output", ONLY))
 
 
 def _checked(experiment: Experiment, root: Path) -> Experiment:

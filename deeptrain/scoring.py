@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deeptrain import ensemble
-from deeptrain.calibration import class_offsets, evaluation
+from deeptrain.calibration import class_offsets, evaluation, probabilities
 from deeptrain.calibration.evaluation import Way
+from deeptrain.calibration.maps import methods
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import class_counts
 from deeptrain.training import predictions
@@ -31,6 +32,9 @@ CLASSES: Mapping[str, Choice] = {
 
 PARTS: Mapping[str, Callable[[Lineage, SplitPredictions], Any]] = {
     "members": lambda plan, _: ensemble.scored(plan, "test"),
+    "probabilities": lambda plan, test: probabilities.score(
+        test.labels, test.values, methods.restored(plan.artifact("probabilities").json("probabilities.json")["map"])
+    ).plain(),
 }
 """By stage, what is told beside decisions, as plain values, whatever the kind."""
 

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from deeptrain.calibration import reliability
+from deeptrain.calibration.maps import methods
 from deeptrain.formats.cells import shown
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import chosen
@@ -19,7 +21,18 @@ from deeptrain.training import history, predictions
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS
 
-STAGES = ("samples", "shards", "predictions", "threshold", "subset", "offsets", "thresholds", "members", "evaluation")
+STAGES = (
+    "samples",
+    "shards",
+    "predictions",
+    "threshold",
+    "subset",
+    "offsets",
+    "thresholds",
+    "members",
+    "probabilities",
+    "evaluation",
+)
 
 
 def of(plan: Lineage) -> reports.Run:
@@ -56,11 +69,13 @@ def of(plan: Lineage) -> reports.Run:
         test=_scores(made["predictions"], "test", plan.output) if binary and has_test else None,
         threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
         subset=made["subset"].json("subset.json") if "subset" in made else None,
+        probabilities=made["probabilities"].json("probabilities.json") if "probabilities" in made else None,
+        sureness=_sureness(made, "test" if has_test else plan.calibration_split, plan.output),
         offsets=made["offsets"].json("offsets.json") if "offsets" in made else None,
         thresholds=made["thresholds"].json("thresholds.json") if "thresholds" in made else None,
         members=made["members"].json("members.json") if "members" in made else None,
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
-        left_out=tuple(plan.left_out.items()),
+        left_out=tuple(plan.stages["report"].settings["left_out"].items()),
         stopped=results[-1].stopped if results else None,
         averaged=tuple(sorted(told.get("averaged", ()))),
     )
@@ -105,6 +120,22 @@ def _losses(epoch: Artifact) -> np.ndarray:
 def _scores(found: Artifact, split: str, output: str | None) -> reports.Scores:
     scored = predictions.read(found, split, output or ONLY)
     return reports.Scores(scored.labels, scored.values, scored.sets)
+
+
+def _sureness(
+    made: dict[str, Artifact], split: str, output: str | None
+) -> tuple[reports.Scores, reports.Scores] | None:
+    """Scores and the probabilities made of them; of several classes those of the greatest."""
+    if "probabilities" not in made:
+        return None
+    found = methods.restored(made["probabilities"].json("probabilities.json")["map"])
+    scored = predictions.read(made["predictions"], split, output or ONLY)
+    return _sure(scored, scored.values), _sure(scored, found.apply(scored.values))
+
+
+def _sure(scored: predictions.SplitPredictions, values: np.ndarray) -> reports.Scores:
+    labels, values = (scored.labels, values) if values.ndim == 1 else reliability.top_label(scored.labels, values)
+    return reports.Scores(labels, values, scored.sets)
 
 
 def _lineage(plan: Lineage, made: dict[str, Artifact], epochs: list[Artifact]) -> tuple[reports.Lineage, ...]:

@@ -1,9 +1,31 @@
 """What a user runs: `luigi --module pipelines TrainModel`."""
 
 from pipelines import luigi_command
-from tasks import Epoch, Evaluation, Predictions, RawFiles, Report, Shards, Subset, Threshold, TrainModel
+from tasks import (
+    Epoch,
+    Evaluation,
+    Predictions,
+    Probabilities,
+    RawFiles,
+    Report,
+    Shards,
+    Subset,
+    Threshold,
+    TrainModel,
+)
 
-__all__ = ["Epoch", "Evaluation", "Predictions", "RawFiles", "Report", "Shards", "Subset", "Threshold", "TrainModel"]
+__all__ = [
+    "Epoch",
+    "Evaluation",
+    "Predictions",
+    "Probabilities",
+    "RawFiles",
+    "Report",
+    "Shards",
+    "Subset",
+    "Threshold",
+    "TrainModel",
+]
 
 luigi_command.set_defaults()
 if luigi_command.is_running():

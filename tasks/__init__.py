@@ -5,6 +5,7 @@ from tasks.evaluation import Evaluation
 from tasks.members import Members
 from tasks.offsets import Offsets
 from tasks.predictions import EpochPredictions, Predictions
+from tasks.probabilities import Probabilities
 from tasks.raw_files import RawFiles
 from tasks.report import Report
 from tasks.shards import Samples, ShardPart, Shards
@@ -20,6 +21,7 @@ __all__ = [
     "Members",
     "Offsets",
     "Predictions",
+    "Probabilities",
     "RawFiles",
     "Report",
     "Samples",

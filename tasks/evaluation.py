@@ -5,6 +5,7 @@ from tasks.base import ExperimentTask
 from tasks.members import Members
 from tasks.offsets import Offsets
 from tasks.predictions import Predictions
+from tasks.probabilities import Probabilities
 from tasks.subset import Subset
 from tasks.threshold import Threshold
 from tasks.thresholds import Thresholds
@@ -15,6 +16,7 @@ CHOSEN: dict[str, type[ExperimentTask]] = {
     "offsets": Offsets,
     "thresholds": Thresholds,
     "members": Members,
+    "probabilities": Probabilities,
 }
 
 

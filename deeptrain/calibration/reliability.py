@@ -1,6 +1,7 @@
 """Whether scores are probabilities: of the samples scored about .3, are about 30 % positive?"""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,6 +10,10 @@ from deeptrain.calibration import intervals
 from deeptrain.calibration.record import Record
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import checks
+from deeptrain.metrics.checks import Labels, Scores
+
+Equal = Literal["width", "mass"]
+"""Whether bins are equally wide, or hold equally many samples."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Reliability(Record):
     """A reliability diagram.
 
     Attributes:
-        bins: of equal width, over [0, 1], ascending.
+        bins: over [0, 1], ascending.
         expected_calibration_error: the mean over samples of |fraction - mean_score| of their bin, from 0 to 1.
         confidence: of each band by itself.
     """
@@ -46,19 +51,28 @@ class Reliability(Record):
     expected_calibration_error: float
     confidence: float
 
+    @property
+    def maximum_calibration_error(self) -> float:
+        """The greatest |fraction - mean_score| of a bin with samples; of small bins mostly chance, see their bands."""
+        return max(abs(one.fraction - one.mean_score) for one in self.bins if one.samples)
 
-def diagram(labels: ArrayLike, scores: ArrayLike, bins: int = 10, confidence: float = 0.95) -> Reliability:
-    """Mean score and observed fraction in bins of equal width, with exact bands; imports SciPy.
+
+def diagram(
+    labels: ArrayLike, scores: ArrayLike, bins: int = 10, confidence: float = 0.95, equal: Equal = "width"
+) -> Reliability:
+    """Mean score and observed fraction in bins, with exact bands; imports SciPy.
 
     Bands: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits", Biometrika 26, 1934. Expected
-    calibration error: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015,
-    in its binary form: the probability is that of the positive class. It depends on the number of bins.
+    and maximum calibration error: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian
+    binning", AAAI 2015, in the binary form: the probability is that of the positive class. They depend on the bins.
 
     Args:
         labels: (n,) of 0 and 1, n >= 1.
         scores: (n,) finite, in [0, 1].
         bins: how many, at least 1.
         confidence: of the bands, between 0 and 1.
+        equal: "width", or "mass" for bins with equally many samples; equal scores are never parted, so there may be
+            fewer bins then.
 
     Raises:
         DataError: when labels or scores are not that.
@@ -69,7 +83,8 @@ def diagram(labels: ArrayLike, scores: ArrayLike, bins: int = 10, confidence: fl
     if not 0 < confidence < 1:
         raise SettingsError(f"confidence must be between 0 and 1, got {confidence}")
     truth, values = checks.binary(labels, scores)
-    edges = np.arange(bins + 1) / bins
+    edges = _edges(values, bins, equal)
+    bins = len(edges) - 1
     # Searching the edges, not multiplying by `bins`, puts a score that is an edge above it however it was rounded.
     index = np.minimum(np.searchsorted(edges, values, side="right") - 1, bins - 1)
     samples = np.bincount(index, minlength=bins)
@@ -94,3 +109,63 @@ def diagram(labels: ArrayLike, scores: ArrayLike, bins: int = 10, confidence: fl
         expected_calibration_error=float(np.nansum(np.abs(fraction - mean_score) * samples) / len(values)),
         confidence=confidence,
     )
+
+
+@dataclass(frozen=True)
+class BrierParts(Record):
+    """What a Brier score is made of: brier = reliability - resolution + uncertainty + within.
+
+    Source: A. H. Murphy, "A new vector partition of the probability score", 1973, for scores that are equal within a
+    bin; what they differ by within one, its variance less twice its covariance with the labels: D. B. Stephenson,
+    C. A. S. Coelho, I. T. Jolliffe, "Two extra components in the Brier score decomposition", 2008.
+
+    Attributes:
+        brier: mean of (score - label)^2, of several classes summed over them; 0 is best.
+        reliability: how far mean scores are from fractions; what calibration can take away.
+        resolution: how far the fractions of the bins are from each other; more is better.
+        uncertainty: of the labels alone.
+        within: what is left within bins.
+    """
+
+    brier: float
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within: float
+
+
+def brier_parts(labels: ArrayLike, scores: ArrayLike, bins: int = 10, equal: Equal = "width") -> BrierParts:
+    """The Brier score of (n,) 0 and 1 and its parts, over the bins of `diagram`.
+
+    Raises:
+        DataError: as `diagram`.
+        SettingsError: as `diagram`.
+    """
+    truth, values = checks.binary(labels, scores)
+    found = diagram(truth, values, bins, equal=equal)
+    held = np.array([one.samples for one in found.bins]) / len(values)
+    filled = held > 0
+    mean = np.array([one.mean_score for one in found.bins])[filled]
+    fraction = np.array([one.fraction for one in found.bins])[filled]
+    held, base = held[filled], float(truth.mean())
+    brier = float(np.mean((values - truth) ** 2))
+    reliability, resolution = float(held @ (mean - fraction) ** 2), float(held @ (fraction - base) ** 2)
+    uncertainty = base * (1 - base)
+    return BrierParts(brier, reliability, resolution, uncertainty, brier - reliability + resolution - uncertainty)
+
+
+def top_label(labels: Labels | checks.Integers, outputs: Scores) -> tuple[Labels, Scores]:
+    """Of several classes, whether the one with the greatest output is right, and that output: both (n,).
+
+    With these the diagram is that of C. Guo et al., "On calibration of modern neural networks", ICML 2017.
+    """
+    said = outputs.argmax(axis=1)
+    return said == labels, outputs[np.arange(len(said)), said]
+
+
+def _edges(values: Scores, bins: int, equal: Equal) -> Scores:
+    """Bounds of the bins: (bins + 1,) or fewer, from 0 to 1."""
+    if equal == "width":
+        return np.arange(bins + 1) / bins
+    inner = np.sort(values)[np.arange(1, bins) * len(values) // bins]
+    return np.unique(np.concatenate([[0.0], inner[inner < 1], [1.0]]))

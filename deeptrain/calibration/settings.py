@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from deeptrain.calibration.members_settings import MembersSettings
+from deeptrain.calibration.probabilities_settings import ProbabilitiesSettings
 from deeptrain.calibration.several_settings import SeveralSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section
@@ -21,6 +22,7 @@ class CalibrationSettings(Section, frozen=True):
         seed: decides which sample falls into which part.
         output: which of several outputs is calibrated; by default the only one with a threshold.
         members: which models make an ensemble; none without the table.
+        probabilities: how scores are made into probabilities; None if they are not.
         several: what is chosen where there are several classes or labels; in identities only where it is asked for.
     """
 
@@ -30,6 +32,7 @@ class CalibrationSettings(Section, frozen=True):
     seed: Annotated[int, Meta(ge=0)] = 0
     output: str | None = None
     members: MembersSettings | None = None
+    probabilities: ProbabilitiesSettings | None = None
     several: SeveralSettings = SeveralSettings()
 
     def relevant(self) -> dict[str, Any]:
@@ -39,8 +42,9 @@ class CalibrationSettings(Section, frozen=True):
         value["several"] = self.several.relevant()
         if not value["several"]:
             del value["several"]
-        if self.members is not None:
-            value["members"] = self.members.relevant()
+        for key, asked in (("members", self.members), ("probabilities", self.probabilities)):
+            if asked is not None:
+                value[key] = asked.relevant()
         return {key: one for key, one in value.items() if one is not None}
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:

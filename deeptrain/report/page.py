@@ -28,6 +28,9 @@ CAPTIONS = {
     "high; cross-fitted it is {cross_fitted}.{test}",
     "reliability": "Where the dots leave the dashed line by more than the band, a score is not a probability. "
     "Expected calibration error {error} on the {split} split.",
+    "probabilities": "Scores, and the probabilities made of them by {method}; where dots leave the dashed line by more "
+    "than their band, they do not say how sure one can be. Expected calibration error {before} before and {after} "
+    "after, on the {split} split. Decisions are by the scores: {decisions}.",
     "confusion": "Every test sample, by what it is and what it was called.",
     "subset": "The best {size} of {all} sets at their joint threshold {threshold}. Their value is in sample: other "
     "data will not reach it; what transfers is the threshold. {proof}",
@@ -121,6 +124,7 @@ def _notices(run: Run) -> Iterator[tuple[str, str]]:
         ("Offsets", run.offsets),
         ("Thresholds", run.thresholds),
         ("Members", run.members),
+        ("Probabilities", run.probabilities),
     ):
         for warning in (found or {}).get("warnings", ()):
             yield name, str(warning)
@@ -204,6 +208,14 @@ def _caption(name: str, run: Run, drawn: Mapping[str, Any]) -> str:
         }
     elif name == "reliability":
         values = {"split": drawn["split"], "error": wording.score(drawn["expected_calibration_error"])}
+    elif name == "probabilities":
+        values = {
+            "method": drawn["method"],
+            "split": drawn["split"],
+            "before": wording.score(drawn["before"]["expected_calibration_error"]),
+            "after": wording.score(drawn["after"]["expected_calibration_error"]),
+            "decisions": "the class with the greatest" if drawn["classes"] else "positive if over the threshold",
+        }
     elif name == "subset" and run.subset:
         values = {
             "size": len(run.subset["sets"]),
@@ -343,6 +355,8 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
                 ("as good between", f"{wording.score(low, 4)} and {wording.score(high, 4)}"),
             ],
         )
+    if run.probabilities:
+        yield from _probable(run, run.probabilities)
     if run.offsets:
         found = run.offsets
         yield (
@@ -383,3 +397,40 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         )
     if run.members:
         yield "members", members_picture.rows(run.members)
+
+
+def _probable(run: Run, found: Plain) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """What probabilities are worth before and after, and what was compared."""
+    tested = (run.evaluation or {}).get("probabilities")
+    if tested:
+        yield (
+            "test, before and after probabilities",
+            [*_qualities(tested["before"], tested["after"]), ("gain in log loss", _with_error(tested))],
+        )
+    split = outcome.split_name(found)
+    yield (
+        "probabilities",
+        [
+            ("made by", str(found["map"]["method"])),
+            ("chosen on", f"{split}, {wording.plural(sum(found['samples']), 'sample')}"),
+            *_qualities(found["before"], found["cross_fitted"]),
+            *((f"gain by {one['method']}", _with_error(one)) for one in found["candidates"] if one["method"] != "none"),
+        ],
+    )
+
+
+def _qualities(before: Plain, after: Plain) -> Iterator[tuple[str, str]]:
+    for name, words in (
+        ("log_loss", "log loss"),
+        ("expected_calibration_error", "expected calibration error"),
+        ("maximum_calibration_error", "greatest error of a bin"),
+        ("classwise_error", "error by class"),
+    ):
+        yield words, f"{wording.score(before[name])} before, {wording.score(after[name])} after"
+    for name in ("brier", "reliability", "resolution", "uncertainty"):
+        words = "Brier score" if name == "brier" else f"its {name}"
+        yield words, f"{wording.score(before['brier'][name])} before, {wording.score(after['brier'][name])} after"
+
+
+def _with_error(gain: Plain) -> str:
+    return f"{wording.score(gain['gain'])} ± {wording.score(gain['error'])}"

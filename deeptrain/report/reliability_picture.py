@@ -53,7 +53,7 @@ def draw(theme: Theme, scores: Scores, split: str) -> Picture:
     )
     for one in diagram.bins:
         below.annotate(
-            _short(one.samples),
+            short(one.samples),
             ((one.low + one.high) / 2, one.samples),
             (0, 2),
             textcoords="offset points",
@@ -86,7 +86,7 @@ def draw(theme: Theme, scores: Scores, split: str) -> Picture:
     return Picture(figure, {"split": split, **diagram.plain()}, words)
 
 
-def _short(samples: int) -> str:
+def short(samples: int) -> str:
     """A count that fits over a bar."""
     if samples < 10_000:
         return str(samples)

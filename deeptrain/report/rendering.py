@@ -12,6 +12,7 @@ from deeptrain.report import (
     members_picture,
     outcome,
     page,
+    probabilities_picture,
     reliability_picture,
     state_picture,
     subset_picture,
@@ -78,7 +79,10 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     if calibration is not None and threshold is not None:
         made["threshold"] = lambda theme: threshold_picture.draw(run, theme, calibration, threshold)
     scores, split = (run.test, "test") if run.test is not None else (calibration, outcome.split_name(threshold or {}))
-    if scores is not None:
+    if run.sureness is not None and run.probabilities is not None:
+        found = "test" if run.evaluation is not None else outcome.split_name(run.probabilities)
+        made["probabilities"] = partial(_probabilities, run.sureness, run.probabilities, found)
+    elif scores is not None:
         made["reliability"] = partial(_reliability, scores, split)
     entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]
     if entries:
@@ -89,6 +93,10 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     if members is not None:
         made["members"] = lambda theme: members_picture.draw(theme, members)
     return made
+
+
+def _probabilities(scores: tuple[Scores, Scores], found: Plain, split: str, theme: Theme) -> Picture:
+    return probabilities_picture.draw(theme, *scores, found["map"]["method"], split, len(found["samples"]) > 2)
 
 
 def _reliability(scores: Scores, split: str, theme: Theme) -> Picture:
@@ -128,6 +136,7 @@ def _told(run: Run) -> dict[str, Any]:
         "parameters": run.parameters,
         "threshold": run.threshold,
         "subset": run.subset,
+        **({} if run.probabilities is None else {"probabilities": run.probabilities}),
         **({"offsets": run.offsets} if run.offsets else {}),
         **({"thresholds": run.thresholds} if run.thresholds else {}),
         **({"members": run.members} if run.members else {}),

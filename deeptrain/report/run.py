@@ -84,6 +84,9 @@ class Run:
         test: what it said of the split that was scored once.
         threshold: plain result of `calibration.threshold`.
         subset: plain result of `calibration.subset`.
+        probabilities: plain result of `calibration.probabilities`.
+        sureness: scores before and after they are made into probabilities, of the test split, or without one of the
+            split that decided how; of several classes the greatest of each sample, and whether it is right.
         offsets: plain result of `calibration.class_offsets`.
         thresholds: plain result of `calibration.label_thresholds`.
         members: plain result of `calibration.members`, and of the threshold of their ensemble.
@@ -114,6 +117,8 @@ class Run:
     test: Scores | None = None
     threshold: Plain | None = None
     subset: Plain | None = None
+    probabilities: Plain | None = None
+    sureness: tuple[Scores, Scores] | None = None
     offsets: Plain | None = None
     thresholds: Plain | None = None
     members: Plain | None = None

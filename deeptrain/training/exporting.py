@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
+from deeptrain.calibration.maps import methods
+from deeptrain.calibration.maps.score_map import Map
 from deeptrain.loading.normalise import Normalise
 from deeptrain.loading.preprocessing import Preprocessor
 from deeptrain.shards.info import DataInfo
+from deeptrain.training import calibrated_layer
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.outputs import OutputKind
 
@@ -31,6 +34,7 @@ def export(
     epochs: Sequence[int],
     outputs: OutputKind,
     threshold: float | None,
+    probability_map: Map | None = None,
 ) -> list[Path]:
     """Write the model with its preprocessing, and return the paths.
 
@@ -45,6 +49,8 @@ def export(
         epochs: whose weights it has, or the mean of them; the last is the one that was asked for.
         outputs: what the model's outputs are.
         threshold: above which a sample is positive, None without one.
+        probability_map: what makes scores into probabilities. With it the exported model has two outputs by name:
+            "score", which the threshold is about, as the model gave it, and "probability".
     """
     import keras
 
@@ -53,6 +59,9 @@ def export(
     with fresh_names_and_seeds(0):
         layers = [] if own else [_layer(part) for part in preprocessors if isinstance(part, Normalise)]
         whole = keras.Sequential([keras.Input(data.shape, name="samples"), *layers, model], name="exported")
+        if probability_map is not None and isinstance(data.kind, str):
+            last = calibrated_layer.of(probability_map, whole.output_shape[1:], data.kind, outputs)
+            whole = keras.Model(whole.inputs, last(whole.outputs[0]), name="exported")
     files.make_directories(directory)
     kept = files.write_file(directory / "model.keras", _the_same_again(_saved(whole)))
     saved = directory / "saved_model"
@@ -71,6 +80,7 @@ def export(
         "classes": list(data.classes),
         "outputs": outputs,
         "threshold": threshold,
+        **({} if probability_map is None else {"probabilities": methods.plain(probability_map)}),
         "preprocessing_included": [type(part).__name__ for part in preprocessors] if not own else [],
         "preprocessing_to_do_before": [type(part).__name__ for part in preprocessors] if own else [],
         "model_sha256": kept.sha256,

@@ -55,14 +55,17 @@ def run(asked: argparse.Namespace) -> None:
         raise DataError(f"--out {asked.out}: the directory {asked.out.parent} does not exist")
     loaded = deeptrain.load(asked.run_directory, asked.epoch, asked.experiment)
     x = predictor.samples(loaded, asked.path, asked.format)
-    values = loaded.probabilities(x)
-    decisions = loaded.decided(values)
+    scores = loaded.scores(x)
+    decisions, by_score = loaded.decided(scores), outputs.parts(scores)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    by_output = outputs.parts(values)
+    by_output = outputs.parts(loaded.calibrate(scores))
     tables = [
         _columns(output, x, its, outputs.parts(decisions)[output], loaded.data) for output, its in by_output.items()
     ]
+    if loaded.probability_map is not None:
+        of = str(loaded.calibrated)
+        tables.append(_scores(of, _one_row_a_sample(by_score[of], x), outputs.parts(loaded.data.classes)[of]))
     writer.writerow(["sample", *(name for header, _ in tables for name in header)])
     side_by_side = zip(*(rows for _, rows in tables), strict=True)
     writer.writerows([i, *(cell for row in found for cell in row)] for i, found in enumerate(side_by_side))
@@ -100,6 +103,13 @@ def _columns(
         several = [f"value {name}" for name in (columns if len(columns) == table.shape[1] else numbered)]
         header = several if len(several) > 1 else ["value"]
         rows = ([repr(float(value)) for value in row] for row in table)
+    return [f"{output} {name}" if output else name for name in header], rows
+
+
+def _scores(output: str, table: "np.ndarray", classes: "Iterable[str]") -> tuple[list[str], "Iterable[list[Any]]"]:
+    """The scores that decisions are by, where probabilities were made of them."""
+    header = ["score"] if table.shape[1] == 1 else [f"score {name}" for name in classes]
+    rows = ([repr(float(value)) for value in row] for row in table)
     return [f"{output} {name}" if output else name for name in header], rows
 
 

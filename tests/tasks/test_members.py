@@ -112,7 +112,7 @@ def test_another_member_makes_another_ensemble_and_nothing_else(tmp_path: Path) 
     plain = planned(tmp_path / "a", TOML)
     other = planned(tmp_path / "b", TOML + "\n[calibration.members]\nbest = 2\n")
     assert "members" not in plain.stages
-    assert plain.left_out["members"] == "calibration.members names no models"
+    assert plain.left_out["members"] == "there is no table [calibration.members]"
     for stage in ("samples", "shards", "predictions", "threshold", "subset"):
         assert plain.stages[stage].identity == other.stages[stage].identity
     assert plain.training.epoch(3).identity == other.training.epoch(3).identity

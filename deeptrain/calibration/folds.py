@@ -1,0 +1,26 @@
+"""Which part of a cross-fitting each sample falls into."""
+
+import numpy as np
+
+from deeptrain import seeds
+from deeptrain.metrics.checks import Integers
+
+
+def dealt(labels: Integers, folds: int, seed: int) -> Integers:
+    """The fold of each sample, (n,) int64: the members of each class are dealt out as evenly as can be.
+
+    Each class is dealt on where the one before ended, so that the folds differ by one sample at most. A function of
+    the labels in their order, so whoever sorts the samples first does not depend on their order.
+
+    Args:
+        labels: (n,) class numbers, or bool.
+        folds: how many.
+        seed: of the dealing.
+    """
+    found = np.empty(len(labels), np.int64)
+    before = 0
+    for one in np.unique(labels):
+        members = np.flatnonzero(labels == one)
+        found[members] = (seeds.permutation(len(members), "folds", seed, folds, int(one)) + before) % folds
+        before += len(members)
+    return found
