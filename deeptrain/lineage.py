@@ -28,7 +28,7 @@ STORE = "runs"
 LATEST = "latest.json"
 MOST_ASIDE = 3
 """How often one artifact is set aside before something else than the artifact must be wrong."""
-RECIPES = {"predictions": 1, "threshold": 1, "subset": 1, "evaluation": 1, "report": 1}
+RECIPES = {"predictions": 1, "threshold": 1, "subset": 2, "evaluation": 1, "report": 1}
 """The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
 
 
@@ -233,7 +233,7 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
     binary = kinds.get(experiment.calibrated or "") == "binary"
     settings = experiment.calibration.relevant()
-    size = settings.pop("subset_size")
+    size, rules = settings.pop("subset_size"), settings.pop("subset", {})
     if experiment.calibrated:  # also where it was not named: two spellings of one question
         settings["output"] = experiment.calibrated
     metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
@@ -242,14 +242,15 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
         stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, settings, made)
     else:
         left_out["threshold"] = f"a threshold exists for binary labels; these are {kind}"
-    if not binary:
-        left_out["subset"] = f"the best sets are chosen for binary labels; these are {kind}"
+    if not binary and kinds.get(experiment.calibrated or "") != "classes":
+        left_out["subset"] = f"the best sets are chosen for binary labels and classes; these are {kind}"
     elif not size:
         left_out["subset"] = "calibration.subset_size is 0"
     else:
-        stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
+        asked = {**(metric if binary else {**metric, "metric": "accuracy"}), "subset_size": size, **rules}
+        stages["subset"] = Specification("subset", RECIPES["subset"], root, asked, {**made, **_files(stages, rules)})
     if experiment.data.splits.test:
-        names = [name for name in ("predictions", "threshold", "subset") if name in stages]
+        names = ["predictions", *(name for name in ("threshold", "subset") if binary and name in stages)]
         inputs: dict[str, Input] = {name: stages[name] for name in names}
         stages["evaluation"] = Specification(
             "evaluation", RECIPES["evaluation"], root, metric if binary else {}, inputs
@@ -257,6 +258,11 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     else:
         left_out["evaluation"] = "there is no test split"
     return left_out
+
+
+def _files(stages: Mapping[str, Specification], rules: Mapping[str, Any]) -> dict[str, Input]:
+    """The shards, where a rule is about the raw files of sets."""
+    return {"shards": stages["shards"]} if "most_per_file" in rules else {}
 
 
 def _told(experiment: Experiment) -> tuple[str, ...]:

@@ -18,7 +18,10 @@ class Evaluation(ExperimentTask):
 
     def requires(self) -> list[ExperimentTask]:
         """Predictions, and what calibration chooses in this experiment."""
-        return [self.other(Predictions), *(self.other(CHOSEN[name]) for name in CHOSEN if name in self.plan.stages)]
+        return [
+            self.other(Predictions),
+            *(self.other(CHOSEN[name]) for name in CHOSEN if name in self.plan.stages and self.plan.kind == "binary"),
+        ]
 
     def make(self, plan: Lineage) -> None:
         """Score it."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from deeptrain.calibration.subset_settings import SubsetSettings
 from deeptrain.metrics import names
 from deeptrain.settings import Section
 
@@ -18,6 +19,7 @@ class CalibrationSettings(Section, frozen=True):
         folds: parts of the cross-fitting that gives the threshold's honest value.
         seed: decides which sample falls into which part.
         output: which of several outputs is calibrated; by default the only one with a threshold.
+        subset: what the best subset keeps to.
     """
 
     metric: str = "f1_score"
@@ -25,6 +27,7 @@ class CalibrationSettings(Section, frozen=True):
     folds: Annotated[int, Meta(ge=2)] = 5
     seed: Annotated[int, Meta(ge=0)] = 0
     output: str | None = None
+    subset: SubsetSettings = SubsetSettings()
 
     def relevant(self) -> dict[str, Any]:
         """With the metric by its own name, so that two spellings of one question have one identity."""
@@ -32,6 +35,9 @@ class CalibrationSettings(Section, frozen=True):
         value = {**Section.relevant(self), "metric": self.metric if metric is None else metric.name}
         if self.output is None:
             del value["output"]
+        value["subset"] = self.subset.relevant()
+        if not value["subset"]:
+            del value["subset"]
         return value
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
