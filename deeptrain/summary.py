@@ -55,7 +55,7 @@ def of(plan: Lineage) -> reports.Run:
         calibration=_scores(made["predictions"], plan.calibration_split, plan.output) if binary else None,
         test=_scores(made["predictions"], "test", plan.output) if binary and has_test else None,
         threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
-        subset=made["subset"].json("subset.json") if "subset" in made else None,
+        subset=_subset(made["subset"]) if "subset" in made else None,
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
         left_out=tuple(plan.left_out.items()),
         stopped=results[-1].stopped if results else None,
@@ -93,6 +93,12 @@ def _data(info: DataInfo, output: str | None) -> dict[str, Any]:
         for name, value in msgspec.to_builtins(one.statistics).items()
     }
     return told
+
+
+def _subset(made: Artifact) -> dict[str, Any]:
+    """The best sets, and of the best of every size how many they are and their value."""
+    sizes = [{"size": len(one["sets"]), "value": one["value"]} for one in made.json("sizes.json")]
+    return {**made.json("subset.json"), "sizes": sizes}
 
 
 def _losses(epoch: Artifact) -> np.ndarray:

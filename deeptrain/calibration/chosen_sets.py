@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.calibration.candidates import Candidates, Rules
 from deeptrain.calibration.operating_points import Integers
 from deeptrain.calibration.record import Record
+from deeptrain.calibration.set_rules import Candidates, Rules
 from deeptrain.metrics.counts import Values
 
 

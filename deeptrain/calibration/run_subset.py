@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeptrain.calibration import set_means, subset
-from deeptrain.calibration.candidates import Rules
 from deeptrain.calibration.chosen_sets import Choice, Subset
+from deeptrain.calibration.room import fits
+from deeptrain.calibration.set_rules import Rules
 from deeptrain.calibration.settings import CalibrationSettings
 from deeptrain.errors import DataError
 from deeptrain.metrics.metric import Kind
@@ -50,11 +51,8 @@ def of_run(
 
 def _sizes(found: Subset) -> list[int]:
     """Sizes from 1 to as many as may be chosen, at most `MOST_SIZES` and the one that was found."""
-    groups: dict[str, int] = {}
-    for one in found.per_set:
-        if one.candidate:
-            groups[one.group] = groups.get(one.group, 0) + 1
-    most = found.most_per_group
-    fit = sum(groups.values()) if most is None else sum(min(count, most) for count in groups.values())
+    names = [one.group for one in found.per_set if one.candidate]
+    groups = None if found.most_per_group is None else np.unique(names, return_inverse=True)[1].astype(np.int64)
+    fit = fits(len(names), groups, found.most_per_group or 1)
     spread = np.linspace(1, fit, min(fit, MOST_SIZES)).round().astype(np.int64)
     return sorted({*spread.tolist(), len(found.sets)})

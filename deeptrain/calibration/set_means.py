@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeptrain.calibration import mean_search
-from deeptrain.calibration.candidates import Candidates, Rules
 from deeptrain.calibration.chosen_sets import Choice, Subset, certificate, per_set
+from deeptrain.calibration.set_rules import Candidates, Rules
 from deeptrain.errors import DataError
 from deeptrain.metrics import checks
 from deeptrain.metrics.checks import Labels

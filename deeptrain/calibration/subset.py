@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeptrain.calibration import operating_points, swap_search
-from deeptrain.calibration.candidates import Candidates, Rules
 from deeptrain.calibration.chosen_sets import Choice, Subset, certificate, per_set
 from deeptrain.calibration.operating_points import Integers
 from deeptrain.calibration.ratio_search import RatioSearch, ratio_of, weighted
 from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
+from deeptrain.calibration.set_rules import Candidates, Rules
 from deeptrain.errors import DataError
 from deeptrain.metrics import checks, names
 from deeptrain.metrics.checks import Labels, Scores

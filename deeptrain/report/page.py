@@ -29,8 +29,8 @@ CAPTIONS = {
     "reliability": "Where the dots leave the dashed line by more than the band, a score is not a probability. "
     "Expected calibration error {error} on the {split} split.",
     "confusion": "Every test sample, by what it is and what it was called.",
-    "subset": "The best {size} of {all} sets at their joint threshold {threshold}. Their value is in sample: other "
-    "data will not reach it; what transfers is the threshold. {proof}",
+    "subset": "The best {size} of {all} sets{threshold}. Their value is in sample: other data will not reach it"
+    "{transfers}. {proof}",
 }
 
 
@@ -202,7 +202,10 @@ def _caption(name: str, run: Run, drawn: Mapping[str, Any]) -> str:
         values = {
             "size": len(run.subset["sets"]),
             "all": len(run.subset["per_set"]),
-            "threshold": wording.score(run.subset["threshold"]),
+            "threshold": ""
+            if run.subset["threshold"] is None
+            else f" at their joint threshold {wording.score(run.subset['threshold'])}",
+            "transfers": "" if run.subset["threshold"] is None else "; what transfers is the threshold",
             "proof": "No other choice is better: the search proves it."
             if run.subset["certified"]
             else "The search does not prove that no other choice is better.",
@@ -305,9 +308,14 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             "subset",
             [
                 ("best sets", ", ".join(str(number) for number in found["sets"])),
-                ("their threshold", wording.score(found["threshold"], 4)),
+                *(
+                    [("their threshold", wording.score(found["threshold"], 4))]
+                    if found["threshold"] is not None
+                    else []
+                ),
                 ("together, in sample", wording.score(found["value"])),
                 ("all sets, in sample", wording.score(found["all_sets"])),
                 ("proven best", "yes" if found["certified"] else "no"),
+                ("proof", found["proof"]),
             ],
         )

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deeptrain.calibration import set_means
-from deeptrain.calibration.candidates import Rules
 from deeptrain.calibration.chosen_sets import Subset
+from deeptrain.calibration.set_rules import Rules
 from deeptrain.errors import DataError
 
 VALUE = st.floats(-1e6, 1e6, allow_nan=False, width=32)

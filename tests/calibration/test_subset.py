@@ -11,10 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deeptrain.calibration import joining, ratio_search, subset, subset_proof, swap_search, threshold
-from deeptrain.calibration.candidates import Rules
 from deeptrain.calibration.chosen_sets import Subset
 from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
+from deeptrain.calibration.set_rules import Rules
 from deeptrain.errors import ArtifactError, DataError, SettingsError
 from deeptrain.metrics import counts, names
 
