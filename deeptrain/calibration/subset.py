@@ -65,7 +65,7 @@ def best(
     scores: ArrayLike,
     sets: ArrayLike,
     size: int,
-    metric: str = "f1_score",
+    metric: names.Named = "f1_score",
     threshold: float | None = None,
 ) -> Subset:
     """The `size` sets on which a metric over their samples together is best.
