@@ -21,6 +21,17 @@ class Threshold(ExperimentTask):
 
         settings = plan.experiment.calibration
         scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
-        chosen = threshold.choose(scored.labels, scored.values, settings.metric, settings.folds, settings.seed)
+        chosen = threshold.choose(
+            scored.labels,
+            scored.values,
+            settings.metric,
+            settings.folds,
+            settings.seed,
+            constraint=settings.constraint,
+            confidence=settings.confidence,
+            bounds=settings.bounds,
+            preference=settings.preference,
+            resamples=settings.resamples,
+        )
         with self.writing(plan) as writer:
             writer.json("threshold.json", {**chosen.plain(), "split": plan.calibration_split})

@@ -56,7 +56,7 @@ class Evaluation(Record):
     without_threshold: Mapping[str, float]
 
 
-def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping[str, float]) -> Evaluation:
+def score(labels: ArrayLike, scores: ArrayLike, metric: names.Named, thresholds: Mapping[str, float]) -> Evaluation:
     """The confusion counts and the usual binary metrics of some samples at named thresholds; imports scikit-learn.
 
     One class alone is no error here, but leaves metrics undefined (nan).

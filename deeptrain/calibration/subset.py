@@ -17,7 +17,7 @@ from deeptrain.errors import DataError
 from deeptrain.metrics import checks, names
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
-from deeptrain.metrics.metric import Metric, Ratio
+from deeptrain.metrics.metric import Ratio
 
 STARTS = 8
 """Thresholds that a search without proof sets out from, beside 0.5."""
@@ -28,7 +28,7 @@ def best(
     scores: ArrayLike,
     sets: ArrayLike,
     size: int,
-    metric: str | Metric = "f1_score",
+    metric: names.Named = "f1_score",
     threshold: float | None = None,
     *,
     rules: Rules | None = None,
@@ -70,7 +70,7 @@ def every_size(
     labels: ArrayLike,
     scores: ArrayLike,
     sets: ArrayLike,
-    metric: str | Metric = "f1_score",
+    metric: names.Named = "f1_score",
     threshold: float | None = None,
     *,
     sizes: Sequence[int] | None = None,
@@ -109,12 +109,12 @@ class _Search:
         labels: ArrayLike,
         scores: ArrayLike,
         sets: ArrayLike,
-        metric: str | Metric,
+        metric: names.Named,
         threshold: float | None,
         rules: Rules | None,
         numbers: ArrayLike | None,
     ) -> None:
-        self.metric, self.rules = names.count_metric(metric) if isinstance(metric, str) else metric, rules or Rules()
+        self.metric, self.rules = names.count_metric(metric), rules or Rules()
         self.ratio = ratio_of(self.metric)
         truth, values = checks.binary(labels, scores)
         members = checks.set_numbers(sets, len(truth))

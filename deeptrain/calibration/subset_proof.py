@@ -8,10 +8,9 @@ from deeptrain.calibration.ratio_search import ratio_of, weighted
 from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
 from deeptrain.metrics import checks, names
-from deeptrain.metrics.metric import Metric
 
 
-def holds(found: Subset, labels: ArrayLike, scores: ArrayLike, sets: ArrayLike, metric: str | Metric) -> bool:
+def holds(found: Subset, labels: ArrayLike, scores: ArrayLike, sets: ArrayLike, metric: names.Named) -> bool:
     """Whether a certified subset of binary labels is the best by what can be counted again, without any search.
 
     At every threshold that makes a difference the sets that could be chosen are counted, and the greatest of
@@ -25,7 +24,7 @@ def holds(found: Subset, labels: ArrayLike, scores: ArrayLike, sets: ArrayLike, 
         sets: likewise.
         metric: likewise.
     """
-    ratio = ratio_of(names.count_metric(metric) if isinstance(metric, str) else metric)
+    ratio = ratio_of(names.count_metric(metric))
     if not found.certified or ratio is None or found.threshold is None:
         return False
     truth, values = checks.binary(labels, scores)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deeptrain.calibration import joining, ratio_search, subset, subset_proof, swap_search, threshold
+from deeptrain.calibration import joining, optimum, ratio_search, subset, subset_proof, swap_search
 from deeptrain.calibration.chosen_sets import Subset
 from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
@@ -74,10 +74,10 @@ def check(found, name, labels, scores, sets, size):
 
 
 def check_threshold(found, name, labels, scores, sets):
-    """A joint threshold is the one that `threshold.choose` gives for the samples of the chosen sets."""
+    """A joint threshold is the one that `optimum.of` gives for the samples of the chosen sets."""
     within = np.isin(sets, found.sets)
     if 0 < labels[within].sum() < within.sum():
-        alone = threshold.choose(labels[within], scores[within], name)
+        alone = optimum.of(labels[within], scores[within], name)
         assert (found.threshold, found.value) == (alone.value, alone.in_sample)
 
 
@@ -162,7 +162,7 @@ def test_the_order_of_samples_changes_nothing(samples, name, random):
 def test_all_sets_have_the_threshold_of_all_samples(samples, name):
     labels, scores, sets = columns(samples)
     found = subset.best(labels, scores, sets, len(np.unique(sets)), name)
-    of_all = threshold.choose(labels, scores, name)
+    of_all = optimum.of(labels, scores, name)
     assert (found.threshold, found.value, found.all_sets) == (of_all.value, of_all.in_sample, of_all.in_sample)
 
 
