@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeptrain.calibration.chosen_sets import Subset
-from deeptrain.calibration.ratio_search import ratio_of, weighted
+from deeptrain.calibration.ratio_search import BLOCK, ratio_of, weighted
 from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
 from deeptrain.metrics import checks, names
@@ -43,8 +43,11 @@ def holds(found: Subset, labels: ArrayLike, scores: ArrayLike, sets: ArrayLike, 
     p, q = (int(weighted(weights, at)[0, chosen].sum()) for weights in ratio)
     if q == 0 or len(found.sets) != int(chosen.sum()):
         return False
-    for cut in np.append(np.unique(values), -1.0) if found.joint else [found.threshold]:
-        at = counted.at(np.array([cut]))
-        if room.greatest(weighted(ratio.numerator, at) * q - weighted(ratio.denominator, at) * p)[0] > 0:
+    cuts = np.append(np.unique(values), -1.0) if found.joint else np.array([found.threshold])
+    rows = max(1, BLOCK // len(told))
+    for start in range(0, len(cuts), rows):
+        at = counted.at(cuts[start : start + rows])
+        terms = weighted(ratio.numerator, at) * q - weighted(ratio.denominator, at) * p
+        if (room.greatest(terms) > 0).any():
             return False
     return True
