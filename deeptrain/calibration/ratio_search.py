@@ -96,7 +96,7 @@ class RatioSearch:
         """
         p, q = 0, 1
         if start is not None:
-            p, q = self._climbed(start, room, p, q)
+            p, q = self._climbed(self._called(np.array([start])), room, p, q)
         pending = deque([self._first])
         while pending:
             points = pending.popleft()
@@ -124,16 +124,16 @@ class RatioSearch:
         """
         gains = room.greatest(self._terms(*called, p, q))
         while gains.max() > 0:
-            p, q = self._climbed(int(points.ravel()[gains.argmax()]), room, p, q)
+            most = gains.argmax()
+            p, q = self._climbed((called[0][[most]], called[1][[most]]), room, p, q)
             better = gains > 0  # the others gain even less over a greater ratio
             gains[better] = room.greatest(self._terms(called[0][better], called[1][better], p, q))
         bounds = self._bounds(called, points.shape, room, p, q)
         more = (bounds > 0) & (np.diff(points) > 1)
         return p, q, points[:, :-1][more], points[:, 1:][more]
 
-    def _climbed(self, point: int, room: Room, p: int, q: int) -> tuple[int, int]:
-        """The greatest ratio at a point, if it is above p / q."""
-        called = self._called(np.array([point]))
+    def _climbed(self, called: Called, room: Room, p: int, q: int) -> tuple[int, int]:
+        """The greatest ratio at a point, (1, n) called there, if it is above p / q."""
         numerator, denominator = self._fractions(*called)
         while True:
             chosen = _chosen(numerator[0], denominator[0], room, p, q)

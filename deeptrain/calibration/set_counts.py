@@ -85,5 +85,5 @@ def _lengths(parts: tuple[Scores, ...]) -> Integers:
 def _at_most(parts: tuple[Scores, ...], thresholds: Scores) -> Integers:
     counted = np.empty((len(parts), len(thresholds)), np.int64)
     for row, part in zip(counted, parts, strict=True):
-        row[:] = np.searchsorted(part, thresholds, side="right")
+        row[:] = part.searchsorted(thresholds, "right")
     return counted.T
