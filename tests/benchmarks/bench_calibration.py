@@ -3,6 +3,7 @@
 import sys
 import time
 import tracemalloc
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -27,7 +28,7 @@ class Known(ClassifierMixin, BaseEstimator):
 
     classes_ = np.array([False, True])
 
-    def fit(self, x, y):
+    def fit(self, *_):
         return self
 
     def predict_proba(self, x):
@@ -54,8 +55,8 @@ def by_the_original(labels, scores):
 def test_the_optimum_beside_a_sort():
     for saturated in (False, True):
         labels, scores = drawn(10**7, saturated)
-        contestants = {name: lambda name=name: optimum.of(labels, scores, name) for name in METRICS}
-        contestants["numpy.sort"] = lambda: np.sort(scores)
+        contestants = {name: partial(optimum.of, labels, scores, name) for name in METRICS}
+        contestants["numpy.sort"] = partial(np.sort, scores)
         title = f"the exact threshold of 10,000,000 {'saturated ' if saturated else ''}scores, by metric (bar: 1.5)"
         show(title, measured(contestants, 5))
         tracemalloc.start()

@@ -2,8 +2,8 @@
 
 Three data sets: the ready experiment `visits` (ten or more visits to a doctor in a year), and two that come with
 scikit-learn: whether a digit is an eight, and whether a tumour is malignant, by its texture and smoothness alone. A
-logistic regression of a random third gives the scores of the rest; from these 100 or 200 samples are drawn to choose the
-threshold, and all others are the fresh data. Means over many draws.
+logistic regression of a random third gives the scores of the rest; of these 100 or 200 choose the threshold, and
+all others are the fresh data. Means over many draws.
 """
 
 import sys
