@@ -158,9 +158,11 @@ def _best(
     # Points that differ in no sample that was drawn are one point of the resample, with the thresholds of all of them.
     first = np.flatnonzero(np.append(True, called[1:] != called[:-1]))
     last = np.append(first[1:], len(called)) - 1
+    lower, upper = points.lower[drawn.at[last]], points.upper[drawn.at[first]]
+    # The bounds beyond 0 and 1 are for scores of exactly 0 and 1; where these were not drawn, a run goes on over them.
     of_resample = OperatingPoints(
-        points.lower[drawn.at[last]],
-        points.upper[drawn.at[first]],
+        np.where(first < last, np.maximum(lower, 0), lower),
+        np.where(first < last, np.minimum(upper, 1), upper),
         drawn.tp[first],
         drawn.fp[first],
         drawn.positives,
