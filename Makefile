@@ -2,6 +2,7 @@
 # make test     set up, then ruff, mypy, import-linter, pytest
 # make bench    the benchmarks of docs/performance.md
 # make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
+# make bench-calibration   thresholds and subsets beside a sort, scikit-learn and the original
 # make bench-training   an iteration beside Keras' own loops, and large checkpoints beside plain writes
 # make lock     resolve requirements.lock again (needs uv)
 
@@ -11,7 +12,7 @@ READY := .venv/.ready
 # what is ours, not what a user put beside it
 OURS := deeptrain tasks pipelines tests
 
-.PHONY: train test check bench bench-loading bench-training lock clean
+.PHONY: train test check bench bench-calibration bench-loading bench-training lock clean
 
 train: $(READY)
 	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
@@ -30,6 +31,9 @@ bench: $(READY)
 
 bench-loading: $(READY)
 	@$(BIN)/python -m tests.benchmarks.loading $(ARGS)
+
+bench-calibration: $(READY)
+	$(BIN)/python -m pytest $(wildcard tests/benchmarks/bench_calibration.py tests/benchmarks/bench_subset.py) -o python_files='bench_*.py' -p no:xdist -q -s $(ARGS)
 
 bench-training: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks/bench_training.py tests/benchmarks/bench_checkpoint.py -p no:xdist -q -s $(ARGS)

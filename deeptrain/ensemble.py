@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deeptrain.calibration import members, same_samples, threshold
+from deeptrain.calibration import members, run_threshold, same_samples
 from deeptrain.calibration.members import Members
 from deeptrain.errors import ArtifactError
 from deeptrain.lineage import Lineage
@@ -43,8 +43,7 @@ def choose(plan: Lineage) -> dict[str, Any]:
     result = {**found.plain(), "split": split}
     if plan.kind == "binary":
         combined = members.combine(values, found.weights, plan.kind)
-        chosen = threshold.choose(own.labels, combined, calibration.metric, calibration.folds, calibration.seed)
-        result["threshold"] = chosen.plain()
+        result["threshold"] = run_threshold.of_run(own.labels, combined, calibration).plain()
     return result
 
 

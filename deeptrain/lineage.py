@@ -33,8 +33,8 @@ MOST_ASIDE = 3
 RECIPES = {
     "predictions": 1,
     "epoch_predictions": 1,
-    "threshold": 1,
-    "subset": 1,
+    "threshold": 2,
+    "subset": 2,
     "offsets": 1,
     "thresholds": 1,
     "members": 1,
@@ -382,7 +382,7 @@ def _add_members(
     if output:
         settings["output"] = output
     if kind == "binary":
-        settings["threshold"] = calibration.relevant()["metric"]
+        settings["threshold"] = _of_threshold(experiment)
     inputs: dict[str, Input] = {own: stages[own]}
     inputs |= {f"predictions of {one.name}": one.plan.stages["predictions"] for one in others}
     stages["members"] = Specification("members", RECIPES["members"], root, settings, inputs)
@@ -395,26 +395,27 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     kinds = experiment.data.kinds
     kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
     binary = kinds.get(experiment.calibrated or "") == "binary"
-    settings = experiment.calibration.relevant()
-    size, several = settings.pop("subset_size"), settings.pop("several", None)
-    settings.pop("members", None)
-    probabilities = settings.pop("probabilities", None)
-    if experiment.calibrated:  # also where it was not named: two spellings of one question
-        settings["output"] = experiment.calibrated
+    asked_for, settings = experiment.calibration.relevant(), _of_threshold(experiment)
+    size, rules = asked_for["subset_size"], asked_for.get("subset", {})
+    several, probabilities = asked_for.get("several"), asked_for.get("probabilities")
     metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
     made: dict[str, Input] = {"predictions": stages["predictions"]}
     if binary:
         stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, settings, made)
     else:
         left_out["threshold"] = f"a threshold exists for binary labels; these are {kind}"
-    if not binary:
-        left_out["subset"] = f"the best sets are chosen for binary labels; these are {kind}"
+    if not binary and kinds.get(experiment.calibrated or "") != "classes":
+        left_out["subset"] = f"the best sets are chosen for binary labels and classes; these are {kind}"
     elif not size:
         left_out["subset"] = "calibration.subset_size is 0"
     else:
-        stages["subset"] = Specification("subset", RECIPES["subset"], root, {**metric, "subset_size": size}, made)
+        asked = {**(metric if binary else {**metric, "metric": "accuracy"}), "subset_size": size, **rules}
+        stages["subset"] = Specification("subset", RECIPES["subset"], root, asked, {**made, **_files(stages, rules)})
     if several:
-        left_out |= _add_several(stages, experiment, root, settings)
+        fitted: dict[str, Any] = {
+            key: settings[key] for key in ("metric", "output", "folds", "seed") if key in settings
+        }
+        left_out |= _add_several(stages, experiment, root, fitted)
     if probabilities is None:
         left_out["probabilities"] = UNASKED["probabilities"]
     elif kinds.get(experiment.calibrated or "") not in ("binary", "classes"):
@@ -425,7 +426,8 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
             "probabilities", RECIPES["probabilities"], root, {**probabilities, **of}, made
         )
     if experiment.data.splits.test:
-        names = [name for name in ("predictions", *CHOICES) if name in stages]
+        decides = {name for name in CHOICES if name in stages and (name != "subset" or binary)}
+        names = ["predictions", *(name for name in CHOICES if name in decides)]
         inputs: dict[str, Input] = {name: stages[name] for name in names}
         inputs |= stages["members"].inputs if "members" in stages else {}
         asked = metric if binary or {"offsets", "thresholds"} & stages.keys() else {}
@@ -433,6 +435,18 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     else:
         left_out["evaluation"] = "there is no test split"
     return left_out
+
+
+def _files(stages: Mapping[str, Specification], rules: Mapping[str, Any]) -> dict[str, Input]:
+    """The shards, where a rule is about the raw files of sets."""
+    return {"shards": stages["shards"]} if "most_per_file" in rules else {}
+
+
+def _of_threshold(experiment: Experiment) -> dict[str, Any]:
+    """What decides over a threshold, with the output also where it was not named: two spellings of one question."""
+    others = ("subset_size", "subset", "several", "members", "probabilities")
+    settings = {key: value for key, value in experiment.calibration.relevant().items() if key not in others}
+    return {**settings, "output": experiment.calibrated} if experiment.calibrated else settings
 
 
 def _add_several(

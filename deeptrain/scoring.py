@@ -9,6 +9,7 @@ from deeptrain.calibration.evaluation import Way
 from deeptrain.calibration.maps import methods
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import class_counts
+from deeptrain.settings import Use
 from deeptrain.training import predictions
 from deeptrain.training.predictions import SplitPredictions
 
@@ -69,7 +70,9 @@ def _calibrated(plan: Lineage, test: SplitPredictions) -> dict[str, Any]:
     if plan.kind == "classes":
         chosen = _chosen(CLASSES, plan, test)
         average = calibration.several.average
-        metric = class_counts.of_binary(calibration.metric, average).name if "offsets" in chosen else "accuracy"
+        metric = (
+            class_counts.of_binary(Use.of(calibration.metric).use, average).name if "offsets" in chosen else "accuracy"
+        )
         return evaluation.score_classes(test.labels, test.values, metric, chosen).plain()
     return evaluation.metrics_of(test.labels, test.values, "values")
 
@@ -83,5 +86,5 @@ def _labels(plan: Lineage) -> dict[str, Any]:
     chosen = plan.artifact("thresholds").json("thresholds.json")
     labels, scores, names = predictions.binary_columns(plan.artifact("predictions"), "test")
     ways = {"half": 0.5, "thresholds": chosen["values"]}
-    metric, average = calibration.metric, calibration.several.average
+    metric, average = Use.of(calibration.metric).use, calibration.several.average
     return evaluation.score_labels(labels, scores, metric, average, ways, names).plain()

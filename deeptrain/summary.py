@@ -68,7 +68,7 @@ def of(plan: Lineage) -> reports.Run:
         calibration=_scores(made["predictions"], plan.calibration_split, plan.output) if binary else None,
         test=_scores(made["predictions"], "test", plan.output) if binary and has_test else None,
         threshold=made["threshold"].json("threshold.json") if "threshold" in made else None,
-        subset=made["subset"].json("subset.json") if "subset" in made else None,
+        subset=_subset(made["subset"]) if "subset" in made else None,
         probabilities=made["probabilities"].json("probabilities.json") if "probabilities" in made else None,
         sureness=_sureness(made, "test" if has_test else plan.calibration_split, plan.output),
         offsets=made["offsets"].json("offsets.json") if "offsets" in made else None,
@@ -111,6 +111,12 @@ def _data(info: DataInfo, output: str | None) -> dict[str, Any]:
         for name, value in msgspec.to_builtins(one.statistics).items()
     }
     return told
+
+
+def _subset(made: Artifact) -> dict[str, Any]:
+    """The best sets, and of the best of every size how many they are and their value."""
+    sizes = [{"size": len(one["sets"]), "value": one["value"]} for one in made.json("sizes.json")]
+    return {**made.json("subset.json"), "sizes": sizes}
 
 
 def _losses(epoch: Artifact) -> np.ndarray:

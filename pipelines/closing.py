@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deeptrain.errors import DeeptrainError
 from deeptrain.lineage import Lineage
@@ -58,6 +59,8 @@ class Closing:
                 self._terminal.report_line(_shown(report / "index.html"))
             return
         self._terminal.closing_table(self._rows(plan, ran))
+        if "threshold" in plan.stages and plan.complete("threshold"):
+            self._terminal.say(_worth(plan.artifact("threshold").json("threshold.json")))
         if complete:
             plan.remember()
             self._terminal.report_line(_shown(report / "index.html"), _outcome(plan))
@@ -99,6 +102,15 @@ def _outcome(plan: Lineage) -> str:
         return ""
     evaluation = plan.artifact("evaluation").json("evaluation.json")
     return outcome.scored(evaluation) if evaluation.get("at") else ""
+
+
+def _worth(threshold: Mapping[str, Any]) -> str:
+    """What the threshold is worth on other samples, beside what it seems to be worth on those it was chosen on."""
+    metric = threshold["metric"]
+    return (
+        f"threshold {float(threshold['value']):.4f}: {metric} {float(threshold['cross_fitted']):.3f} cross-fitted, "
+        f"{float(threshold['in_sample']):.3f} in sample, {float(threshold['value_at_half']):.3f} at 0.5"
+    )
 
 
 def _shards(plan: Lineage, ran: Mapping[str, Mapping[str, object]]) -> list[Row]:

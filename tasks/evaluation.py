@@ -27,7 +27,8 @@ class Evaluation(ExperimentTask):
 
     def requires(self) -> list[ExperimentTask]:
         """Predictions, and what calibration chooses in this experiment."""
-        return [self.other(Predictions), *(self.other(CHOSEN[name]) for name in CHOICES if name in self.plan.stages)]
+        asked = self.plan.stages["evaluation"].inputs
+        return [self.other(Predictions), *(self.other(CHOSEN[name]) for name in CHOICES if name in asked)]
 
     def make(self, plan: Lineage) -> None:
         """Score it."""

@@ -18,13 +18,14 @@ class Offsets(ExperimentTask):
         """Choose them."""
         from deeptrain.calibration import class_offsets
         from deeptrain.metrics import class_counts
+        from deeptrain.settings import Use
         from deeptrain.shards.outputs import parts
         from deeptrain.training import predictions
 
         settings = plan.experiment.calibration
         made = plan.artifact("predictions")
         scored = predictions.read(made, plan.calibration_split, plan.output or "")
-        metric = class_counts.of_binary(settings.metric, settings.several.average).name
+        metric = class_counts.of_binary(Use.of(settings.metric).use, settings.several.average).name
         classes = tuple(parts(predictions.index(made)["classes"])[plan.output or ""])
         chosen = class_offsets.choose(scored.labels, scored.values, metric, settings.folds, settings.seed, classes)
         with self.writing(plan) as writer:

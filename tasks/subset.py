@@ -6,7 +6,7 @@ from tasks.predictions import Predictions
 
 
 class Subset(ExperimentTask):
-    """The chosen sets and their joint threshold."""
+    """The chosen sets and their joint threshold, and the best choices of other sizes."""
 
     stage = "subset"
 
@@ -16,11 +16,20 @@ class Subset(ExperimentTask):
 
     def make(self, plan: Lineage) -> None:
         """Choose them."""
-        from deeptrain.calibration import subset
+        from deeptrain.calibration import run_subset
+        from deeptrain.shards import reading
         from deeptrain.training import predictions
 
-        settings = plan.experiment.calibration
-        scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
-        chosen = subset.best(scored.labels, scored.values, scored.sets, settings.subset_size, settings.metric)
+        split = plan.calibration_split
+        scored = predictions.read(plan.artifact("predictions"), split, plan.output or "")
+        found, sizes = run_subset.of_run(
+            scored.labels,
+            scored.values,
+            scored.sets,
+            plan.kind or "binary",
+            plan.experiment.calibration,
+            reading.open(plan.conversion.directory).split(split),
+        )
         with self.writing(plan) as writer:
-            writer.json("subset.json", {**chosen.plain(), "split": plan.calibration_split})
+            writer.json("subset.json", {**found.plain(), "split": split})
+            writer.json("sizes.json", [choice.plain() for choice in sizes])

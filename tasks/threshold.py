@@ -16,11 +16,10 @@ class Threshold(ExperimentTask):
 
     def make(self, plan: Lineage) -> None:
         """Choose it."""
-        from deeptrain.calibration import threshold
+        from deeptrain.calibration import run_threshold
         from deeptrain.training import predictions
 
-        settings = plan.experiment.calibration
         scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
-        chosen = threshold.choose(scored.labels, scored.values, settings.metric, settings.folds, settings.seed)
+        chosen = run_threshold.of_run(scored.labels, scored.values, plan.experiment.calibration)
         with self.writing(plan) as writer:
             writer.json("threshold.json", {**chosen.plain(), "split": plan.calibration_split})

@@ -17,12 +17,14 @@ class Thresholds(ExperimentTask):
     def make(self, plan: Lineage) -> None:
         """Choose them."""
         from deeptrain.calibration import label_thresholds
+        from deeptrain.settings import Use
         from deeptrain.training import predictions
 
         settings = plan.experiment.calibration
         labels, scores, names = predictions.binary_columns(plan.artifact("predictions"), plan.calibration_split)
+        metric = Use.of(settings.metric).use
         chosen = label_thresholds.choose(
-            labels, scores, settings.metric, settings.several.average, settings.folds, settings.seed, names
+            labels, scores, metric, settings.several.average, settings.folds, settings.seed, names
         )
         with self.writing(plan) as writer:
             writer.json("thresholds.json", {**chosen.plain(), "split": plan.calibration_split})

@@ -136,7 +136,7 @@ class LabelsEvaluation(Record):
 
 
 def score(
-    labels: ArrayLike, scores: ArrayLike, metric: str, ways: Mapping[str, float | Way], seed: int = 0
+    labels: ArrayLike, scores: ArrayLike, metric: names.Named, ways: Mapping[str, float | Way], seed: int = 0
 ) -> Evaluation:
     """The confusion counts and the usual binary metrics of some samples in named ways; imports scikit-learn.
 

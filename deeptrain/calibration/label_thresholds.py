@@ -112,7 +112,7 @@ def choose(
         value_at_half=at_half,
         cross_fitted=cross_fitted,
         per_label=tuple(binary.at_counts(*columns).tolist()),
-        positives=tuple(of.positives for of in points),
+        positives=tuple(truth.sum(axis=0).tolist()),
         samples=len(truth),
         warnings=(*_poor(points, told), *_gain(key, cross_fitted, at_half)),
     )

@@ -1,96 +1,240 @@
-"""The best sets for a metric that is a ratio of sums, exactly, by Dinkelbach's method on integers.
+"""The best sets for a metric that is a ratio of sums, exactly, jointly with the threshold.
 
-To find the greatest p / q over choices of sets and points, take any p / q and ask whether some choice has
+To find the greatest p / q over choices of sets and thresholds, take any p / q and ask whether some choice has
 sum(numerator * q - denominator * p) > 0. If so, that choice is better; if not, p / q is the greatest. The question is
-linear, so its answer at a point is the `size` greatest terms, and in integers it is exact: the result is certified.
-Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13, 1967.
+linear in the counts of each set, so its answer at a threshold is the sum of the greatest terms, and in integers it is
+exact: the result is certified. Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13,
+1967.
+
+Few thresholds need to be looked at. True and false positives only fall as the threshold rises, so the terms between two
+thresholds are at most those of the true positives at one and the false positives at the other; where even these do
+not sum to more than 0, nothing better lies between. What is not excluded so is cut finer. Source: A. H. Land and
+A. G. Doig, "An automatic method of solving discrete programming problems", Econometrica 28, 1960.
 """
 
-from collections.abc import Callable
+import heapq
+import math
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from deeptrain.calibration.operating_points import Integers
+from deeptrain.calibration.room import Room
+from deeptrain.calibration.set_counts import SetCounts
 from deeptrain.errors import DataError
+from deeptrain.metrics.checks import Scores
+from deeptrain.metrics.metric import Metric, Ratio
 
-Fractions = Callable[[Integers], tuple[Integers, Integers]]
-"""From point indices (points,) the numerators and denominators (points, n) of each set there, 0 <= num <= den."""
+BLOCK = 1 << 19
+"""Thresholds times sets that are looked at together: 4 MiB an array."""
 
-BLOCK = 1 << 20
-"""Points times sets that are looked at together: 8 MiB an array."""
+MOST_WHOLE = 1000
+"""Up to which whole numbers the prices of mistakes are taken exactly."""
 
-THIN = 64
-"""The first look is at every so many points: it nearly finds the optimum, and the look at all confirms it at once."""
+PARTS = 16
+"""Into how many parts an interval of thresholds is cut."""
+
+FIRST = 64
+"""And the whole range."""
+
+Called = tuple[Integers, Integers]
+"""True and false positives at some thresholds, (points, n) each."""
 
 
-def best(fractions: Fractions, preference: Integers, sets: int, size: int) -> tuple[int, Integers]:
-    """The point and the sets that have the greatest ratio of sums, together.
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The best choice.
 
-    Among equals the point that comes first in `preference`; there the sets that are needed, and of those that make no
-    difference to the ratio the ones with the greatest denominators, then the first.
-
-    Args:
-        fractions: tells numerators and denominators at points.
-        preference: (points,) int64, all points, the preferred first.
-        sets: how many there are.
-        size: how many to choose, 1 to `sets`.
-
-    Returns:
-        The point's index and the indices of the sets, ascending.
-
-    Raises:
-        DataError: when there are so many samples that integers of 64 bits do not hold the products.
+    Attributes:
+        point: index of its threshold.
+        sets: indices of its sets, ascending.
+        numerator: of the metric over them together.
+        denominator: likewise; 0 where that is so for every choice.
     """
-    p, q = 0, 1
-    equals = preference
-    for points in (preference[::THIN], preference):
-        p, q, equals = _climb(fractions, points, sets, size, p, q)
-    for point in equals:
-        chosen, denominator = _at(fractions, point, size, p, q)
-        if denominator > 0:
-            return int(point), chosen
-    return int(equals[0]), _at(fractions, equals[0], size, p, q)[0]
+
+    point: int
+    sets: Integers
+    numerator: int
+    denominator: int
 
 
-def _climb(fractions: Fractions, points: Integers, sets: int, size: int, p: int, q: int) -> tuple[int, int, Integers]:
-    """The greatest ratio p / q at some points, at least the given one, and the points that reach it, in order."""
-    rows = max(1, BLOCK // sets)
-    while True:
-        gains = np.concatenate(
-            [_gains(*fractions(points[start : start + rows]), size, p, q) for start in range(0, len(points), rows)]
+class RatioSearch:
+    """Sets and thresholds, ready to be searched for any number of sets."""
+
+    def __init__(self, sets: SetCounts, thresholds: Scores, ratio: Ratio) -> None:
+        """Count at the first few thresholds.
+
+        Args:
+            sets: those that may be chosen.
+            thresholds: (points,) ascending, at least one.
+            ratio: the metric, 0 <= numerator <= denominator.
+
+        Raises:
+            DataError: when there are so many samples that integers of 64 bits do not hold the products.
+        """
+        total = int(sets.samples.sum()) * max(ratio.denominator)
+        if 8 * total * total >= 1 << 63:
+            raise DataError(f"the subset cannot be searched exactly: squares of {total:,} counts do not fit in 64 bits")
+        self._sets, self._thresholds, self._ratio = sets, thresholds, ratio
+        self._distance = np.abs(thresholds - 0.5)
+        self._nearest = int(self._distance.argmin())
+        self._first = _cuts(np.array([0]), np.array([len(thresholds) - 1]), FIRST)
+        self._first_called = self._called(self._first.ravel())
+
+    def best(self, room: Room, start: int | None = None) -> Found:
+        """The choice with the greatest ratio.
+
+        Among equals the one at the threshold nearest to 0.5, the lower of two equally near; there the sets that are
+        needed, and of those that make no difference to the ratio the ones with the greatest denominators, then the
+        first.
+
+        Args:
+            room: what may be chosen.
+            start: a threshold that is a good one; the search is then shorter, and finds the same.
+        """
+        p, q = 0, 1
+        if start is not None:
+            p, q = self._climbed(self._called(np.array([start])), room, p, q)
+        pending = deque([self._first])
+        while pending:
+            points = pending.popleft()
+            called = self._first_called if points is self._first else self._called(points.ravel())
+            p, q, lows, highs = self._looked(points, called, room, p, q)
+            rows = max(1, BLOCK // (len(self._sets.numbers) * (PARTS + 1)))
+            for block in range(0, len(lows), rows):
+                pending.append(_cuts(lows[block : block + rows], highs[block : block + rows], PARTS))
+        return self._preferred(room, p, q)
+
+    def _looked(
+        self, points: Integers, called: Called, room: Room, p: int, q: int
+    ) -> tuple[int, int, Integers, Integers]:
+        """The greatest ratio at some points, if it is above p / q, and the intervals between them that may have more.
+
+        Args:
+            points: (intervals, parts + 1) ascending in each interval.
+            called: at all of them, one interval after the other.
+            room: what may be chosen.
+            p: numerator of a ratio that is reached.
+            q: its denominator.
+
+        Returns:
+            Numerator, denominator, and the ends of the intervals, whose inner points are to be looked at.
+        """
+        gains = room.greatest(self._terms(*called, p, q))
+        while gains.max() > 0:
+            most = gains.argmax()
+            p, q = self._climbed((called[0][[most]], called[1][[most]]), room, p, q)
+            better = gains > 0  # the others gain even less over a greater ratio
+            gains[better] = room.greatest(self._terms(called[0][better], called[1][better], p, q))
+        bounds = self._bounds(called, points.shape, room, p, q)
+        more = (bounds > 0) & (np.diff(points) > 1)
+        return p, q, points[:, :-1][more], points[:, 1:][more]
+
+    def _climbed(self, called: Called, room: Room, p: int, q: int) -> tuple[int, int]:
+        """The greatest ratio at a point, (1, n) called there, if it is above p / q."""
+        numerator, denominator = self._fractions(*called)
+        while True:
+            chosen = _chosen(numerator[0], denominator[0], room, p, q)
+            over, under = int(numerator[0, chosen].sum()), int(denominator[0, chosen].sum())
+            if over * q <= under * p:
+                return p, q
+            p, q = over, under
+
+    def _preferred(self, room: Room, p: int, q: int) -> Found:
+        """The choice at the point nearest to 0.5 that reaches the greatest ratio p / q."""
+        undefined: Found | None = None
+        # What is to be looked at, nearest first: of equally near ones intervals, which may hold lower points.
+        heap = [(0.0, 0, 0, len(self._thresholds) - 1)]
+        while heap:
+            _, is_point, low, high = heapq.heappop(heap)
+            if is_point:
+                found = self._found(low, room, p, q)
+                if found.denominator > 0:
+                    return found
+                undefined = undefined or found
+                continue
+            first = low == 0 and high == len(self._thresholds) - 1
+            points = self._first if first else _cuts(np.array([low]), np.array([high]), PARTS)
+            called = self._first_called if first else self._called(points[0])
+            reach = room.greatest(self._terms(*called, p, q)) == 0
+            bounds = self._bounds(called, points.shape, room, p, q)[0]
+            for point in np.unique(points[0, reach]).tolist():
+                if first or low < point < high:
+                    heapq.heappush(heap, (float(self._distance[point]), 1, point, point))
+            for one in np.flatnonzero((bounds >= 0) & (np.diff(points[0]) > 1)):
+                inner = min(max(self._nearest, int(points[0, one]) + 1), int(points[0, one + 1]) - 1)
+                ends = int(points[0, one]), int(points[0, one + 1])
+                heapq.heappush(heap, (float(self._distance[inner]), 0, *ends))
+        assert undefined is not None  # noqa: S101 - a greatest ratio is reached somewhere
+        return undefined
+
+    def _found(self, point: int, room: Room, p: int, q: int) -> Found:
+        numerator, denominator = self._fractions(*self._called(np.array([point])))
+        chosen = _chosen(numerator[0], denominator[0], room, p, q)
+        return Found(point, chosen, int(numerator[0, chosen].sum()), int(denominator[0, chosen].sum()))
+
+    def _called(self, points: Integers) -> Called:
+        return self._sets.called(self._thresholds[points])
+
+    def _fractions(self, tp: Integers, fp: Integers) -> tuple[Integers, Integers]:
+        """Numerators and denominators of each set, (points, n)."""
+        at = tp, fp, self._sets.positives - tp, self._sets.negatives - fp
+        return weighted(self._ratio.numerator, at), weighted(self._ratio.denominator, at)
+
+    def _terms(self, tp: Integers, fp: Integers, p: int, q: int) -> Integers:
+        """What each set has of numerator * q - denominator * p, (points, n); linear in true and false positives."""
+        of_tp, of_fp, of_positive, of_negative = self._weights(p, q)
+        terms = of_tp * tp
+        terms += of_fp * fp
+        terms += of_positive * self._sets.positives + of_negative * self._sets.negatives
+        return terms
+
+    def _bounds(self, called: Called, shape: tuple[int, ...], room: Room, p: int, q: int) -> Integers:
+        """(intervals, parts) what the greatest sum of terms between two neighbouring points is at most."""
+        of_tp, of_fp, *_ = self._weights(p, q)
+        sides = []
+        for count, weight in zip(called, (of_tp, of_fp), strict=True):
+            by_interval = count.reshape(*shape, -1)
+            side = by_interval[:, :-1] if weight > 0 else by_interval[:, 1:]
+            sides.append(side.reshape(-1, side.shape[-1]))
+        return room.greatest(self._terms(sides[0], sides[1], p, q)).reshape(shape[0], shape[1] - 1)
+
+    def _weights(self, p: int, q: int) -> tuple[int, int, int, int]:
+        """What a true positive adds to a term, a false one, a positive that is not called, a negative that is not."""
+        tp, fp, fn, tn = (
+            over * q - under * p for over, under in zip(self._ratio.numerator, self._ratio.denominator, strict=True)
         )
-        # What gains nothing over p / q gains less over a greater ratio, and need not be looked at again.
-        points, gains = points[gains >= 0], gains[gains >= 0]
-        if not len(points) or gains.max() == 0:
-            return p, q, points
-        numerator, denominator = fractions(points[[gains.argmax()]])
-        chosen = _order(numerator[0], denominator[0], p, q)[:size]
-        p, q = int(numerator[0, chosen].sum()), int(denominator[0, chosen].sum())
+        return tp - fn, fp - tn, fn, tn
 
 
-def _at(fractions: Fractions, point: int, size: int, p: int, q: int) -> tuple[Integers, int]:
-    numerator, denominator = fractions(np.array([point]))
-    chosen = np.sort(_order(numerator[0], denominator[0], p, q)[:size])
-    return chosen, int(denominator[0, chosen].sum())
+def ratio_of(metric: Metric) -> Ratio | None:
+    """A metric as a ratio that is greatest where the metric is best; None for one that is no such ratio.
+
+    Of a cost it is 1 - cost / the higher price, where prices are whole numbers but for a factor.
+    """
+    if metric.name != "cost":
+        return metric.ratio
+    prices = [Fraction(repr(metric.arguments.get(name, 1.0))) for name in ("false_positive", "false_negative")]
+    factor = math.lcm(*(price.denominator for price in prices))
+    false_positive, false_negative = (int(price * factor) for price in prices)
+    high = max(false_positive, false_negative)
+    if not 0 < high <= MOST_WHOLE:
+        return None
+    return Ratio((high, high - false_positive, high - false_negative, high), (high, high, high, high))
 
 
-def _gains(numerator: Integers, denominator: Integers, size: int, p: int, q: int) -> Integers:
-    """(points,) the greatest sum of `size` terms at each point; above 0 if some choice there is better than p / q."""
-    terms = _terms(numerator, denominator, p, q)
-    left_out = terms.shape[1] - size
-    if left_out > 0:
-        terms = np.partition(terms, left_out, axis=1)[:, left_out:]
-    gains: Integers = terms.sum(axis=1)
-    return gains
+def weighted(weights: tuple[int, int, int, int], at: tuple[Integers, Integers, Integers, Integers]) -> Integers:
+    """The weighted sum of tp, fp, fn and tn, of the shape of each."""
+    tp, fp, fn, tn = (weight * count for weight, count in zip(weights, at, strict=True))
+    return tp + fp + fn + tn
 
 
-def _order(numerator: Integers, denominator: Integers, p: int, q: int) -> Integers:
-    return np.lexsort((-denominator, -_terms(numerator, denominator, p, q)))
+def _chosen(numerator: Integers, denominator: Integers, room: Room, p: int, q: int) -> Integers:
+    return room.first(np.lexsort((-denominator, denominator * p - numerator * q)))
 
 
-def _terms(numerator: Integers, denominator: Integers, p: int, q: int) -> Integers:
-    # The sum of absolute terms is at most total * (p + q), and a sum of some of them is no greater.
-    total = int(denominator.sum(axis=-1).max(initial=0))
-    if total * (p + q) >= 1 << 63:
-        raise DataError(f"the subset cannot be searched exactly: sums of {total:,} counts do not fit into 64 bits")
-    return numerator * q - denominator * p
+def _cuts(lows: Integers, highs: Integers, parts: int) -> Integers:
+    """(intervals, parts + 1) points from each low to its high, as evenly as whole numbers allow."""
+    return lows[:, None] + (highs - lows)[:, None] * np.arange(parts + 1) // parts

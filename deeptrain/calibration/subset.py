@@ -1,63 +1,26 @@
 """The sets on which a model does best: the best k of n, at a given threshold or jointly with the best one."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeptrain.calibration import operating_points, ratio_search, swap_search
+from deeptrain.calibration import operating_points, swap_search
+from deeptrain.calibration.chosen_sets import Choice, Subset, certificate, per_set
 from deeptrain.calibration.operating_points import Integers
-from deeptrain.calibration.record import Record
+from deeptrain.calibration.ratio_search import RatioSearch, ratio_of, weighted
+from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
+from deeptrain.calibration.set_rules import Candidates, Rules
 from deeptrain.errors import DataError
 from deeptrain.metrics import checks, names
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
-from deeptrain.metrics.metric import Metric, Ratio
+from deeptrain.metrics.metric import Ratio
 
-
-@dataclass(frozen=True)
-class SetValue(Record):
-    """What a metric is on one set: its number, samples, positives, and the value, nan where undefined."""
-
-    number: int
-    samples: int
-    positives: int
-    value: float
-
-
-@dataclass(frozen=True)
-class Subset(Record):
-    """The best sets. Their value is in-sample: they were chosen for it, and other data will not reach it.
-
-    Attributes:
-        sets: the numbers of the chosen sets, ascending.
-        threshold: a sample is called positive if its score is greater.
-        value: the metric over all samples of the chosen sets together.
-        metric: its name.
-        certified: whether the search proves that no other choice is better.
-        per_set: every set, chosen or not, by number.
-        all_sets: the metric over the samples of all sets at the threshold.
-    """
-
-    sets: tuple[int, ...]
-    threshold: float
-    value: float
-    metric: str
-    certified: bool
-    per_set: tuple[SetValue, ...]
-    all_sets: float
-
-    def __post_init__(self) -> None:
-        """Check what a reader relies on."""
-        if not math.isfinite(self.threshold):
-            raise ValueError(f"threshold must be finite, got {self.threshold}")
-        if list(self.sets) != sorted(set(self.sets)) or not self.sets:
-            raise ValueError(f"sets must be distinct numbers, ascending, at least one, got {list(self.sets)}")
-        missing = set(self.sets) - {one.number for one in self.per_set}
-        if missing:
-            raise ValueError(f"sets must be among those of per_set, got {min(missing)}")
+STARTS = 8
+"""Thresholds that a search without proof sets out from, beside 0.5."""
 
 
 def best(
@@ -65,112 +28,164 @@ def best(
     scores: ArrayLike,
     sets: ArrayLike,
     size: int,
-    metric: str = "f1_score",
+    metric: names.Named = "f1_score",
     threshold: float | None = None,
+    *,
+    rules: Rules | None = None,
+    numbers: ArrayLike | None = None,
 ) -> Subset:
     """The `size` sets on which a metric over their samples together is best.
 
-    Exact and certified for a ratio of sums of counts (accuracy, F1, precision, recall, specificity, Jaccard), and when
-    all sets are taken; otherwise a swap search from several starts, the same every time, that proves nothing.
+    Exact and certified for a ratio of sums of counts (accuracy, F-beta, precision, recall, specificity, Jaccard, cost),
+    and where there is one choice of sets only; otherwise (informedness, balanced accuracy, MCC, kappa) a swap search
+    from several starts, the same every time, that proves nothing. A set without samples is never chosen.
 
     Args:
         labels: (n,) of 0 and 1, both present.
         scores: (n,) finite, in [0, 1].
         sets: (n,) the number of each sample's set, any integers; sets may differ in size.
         size: how many sets to choose.
-        metric: name of a metric of counts.
-        threshold: the threshold, or None to choose it jointly with the sets: among equals as `threshold.choose` does
-            for the samples of the chosen sets.
+        metric: a metric of counts, by name or with its arguments.
+        threshold: the threshold, or None to choose it jointly with the sets: among equals the one nearest to 0.5 for
+            the samples of the chosen sets, midway between neighbouring scores.
+        rules: what a choice must keep to.
+        numbers: the numbers of all sets, where some have no samples.
 
     Raises:
-        DataError: when labels, scores or sets are not that, there are fewer sets than `size`, or the metric is
+        DataError: when labels, scores or sets are not that, fewer sets than `size` may be chosen, or the metric is
             undefined for every choice.
         SettingsError: for an unknown metric, or one that no threshold changes.
     """
-    measure = names.count_metric(metric)
-    truth, values = checks.binary(labels, scores)
-    numbers = checks.set_numbers(sets, len(truth))
-    checks.both_classes(truth, "choose a subset")
-    if threshold is not None and not math.isfinite(threshold):
-        raise DataError(f"threshold must be finite, got {threshold}")
-    search = _Search(truth, values, numbers, measure)
-    count = len(search.sets.numbers)
-    if not 1 <= size <= count:
+    search = _Search(labels, scores, sets, metric, threshold, rules, numbers)
+    choice = search.choice(size)
+    if math.isnan(choice.value):
         raise DataError(
-            f"the best {size} of {count} sets cannot be chosen: subset_size must be between 1 and {count}; "
-            f"lower calibration.subset_size or raise the number of sets"
+            f"{search.metric.name} is undefined for every {size} of the {len(search.all.numbers)} sets at threshold "
+            f"{choice.threshold}: none has {search.metric.needs}; choose a larger subset_size"
         )
-    if size == count:
-        chosen = np.arange(count)
-        at = search.best_threshold(chosen) if threshold is None else threshold
-    elif measure.ratio is not None:
-        chosen, at = search.exactly(measure.ratio, size, threshold)
-    else:
-        chosen, at = search.by_swaps(size, threshold)
-    result = search.result(chosen, at, certified=size == count or measure.ratio is not None)
-    if math.isnan(result.value):
-        raise DataError(
-            f"{measure.name} is undefined for every {size} of the {count} sets at threshold {at}: none has both "
-            f"classes; choose a larger subset_size"
-        )
-    return result
+    return search.subset(choice)
+
+
+def every_size(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    sets: ArrayLike,
+    metric: names.Named = "f1_score",
+    threshold: float | None = None,
+    *,
+    sizes: Sequence[int] | None = None,
+    rules: Rules | None = None,
+    numbers: ArrayLike | None = None,
+) -> tuple[Choice, ...]:
+    """The best choice of every size, each with its own best threshold: what `best` finds for that size.
+
+    A certified value never rises with the size. Sizes for which the metric is undefined whatever is chosen are left
+    out.
+
+    Args:
+        labels: as `best` takes them.
+        scores: likewise.
+        sets: likewise.
+        metric: likewise.
+        threshold: likewise; if given, of all sizes.
+        sizes: which; by default all from 1 to as many as may be chosen.
+        rules: as `best` takes them.
+        numbers: likewise.
+
+    Raises:
+        DataError: as `best`.
+        SettingsError: as `best`.
+    """
+    search = _Search(labels, scores, sets, metric, threshold, rules, numbers)
+    found = [search.choice(size) for size in search.candidates.sizes(sizes)]
+    return tuple(choice for choice in found if not math.isnan(choice.value))
 
 
 class _Search:
     """The samples in the forms that the searches read."""
 
-    def __init__(self, labels: Labels, scores: Scores, sets: Integers, metric: Metric) -> None:
-        self.labels, self.scores, self.metric = labels, scores, metric
-        self.sets = SetCounts.of(labels, scores, sets)
-        self.index = np.searchsorted(self.sets.numbers, sets)
+    def __init__(
+        self,
+        labels: ArrayLike,
+        scores: ArrayLike,
+        sets: ArrayLike,
+        metric: names.Named,
+        threshold: float | None,
+        rules: Rules | None,
+        numbers: ArrayLike | None,
+    ) -> None:
+        self.metric, self.rules = names.count_metric(metric), rules or Rules()
+        self.ratio = ratio_of(self.metric)
+        truth, values = checks.binary(labels, scores)
+        members = checks.set_numbers(sets, len(truth))
+        checks.both_classes(truth, "choose a subset")
+        if threshold is not None and not math.isfinite(threshold):
+            raise DataError(f"threshold must be finite, got {threshold}")
+        self.all = SetCounts.of(truth, values, members, None if numbers is None else _all(numbers, members))
+        self.candidates = Candidates.of(self.all.numbers, self.all.samples, self.all.positives, self.rules)
+        self.sets = self.all.only(self.candidates.which)
+        self.given = threshold
+        self._thresholds = (
+            self._worth_looking(truth, values) if threshold is None else np.array([threshold], np.float64)
+        )
+        self._exact: RatioSearch | None = None
+        self._start: int | None = None
+
+    def _worth_looking(self, labels: Labels, scores: Scores) -> Scores:
+        """Thresholds, ascending, among which a best one is for any choice of sets.
+
+        More true positives and fewer false ones never make a count metric worse where it is best. So it is best just
+        below the score of some positive, or where none is called positive: it need not be sought below the negatives.
+        """
+        below: Scores = np.nextafter(np.append(np.unique(scores[labels]), np.inf), -np.inf)
+        return below
+
+    def choice(self, size: int) -> Choice:
+        room = self.candidates.room(size, len(self.all.numbers))
+        if size == len(self.sets.numbers):
+            chosen = np.arange(size)
+            at = self.best_threshold(chosen) if self.given is None else self.given
+        elif self.ratio is not None:
+            chosen, at = self.exactly(self.ratio, room)
+        else:
+            chosen, at = self.by_swaps(room)
+        return Choice(
+            sets=tuple(self.sets.numbers[chosen].tolist()),
+            threshold=float(at),
+            value=float(self.metric.at_counts(*self._counts(at)[:, chosen].sum(axis=1))),
+            certified=self.ratio is not None or size == len(self.sets.numbers),
+        )
 
     def objective(self, tp: Integers, fp: Integers, fn: Integers, tn: Integers) -> Values:
         return operating_points.oriented(self.metric.at_counts(tp, fp, fn, tn), self.metric)
 
     def best_threshold(self, chosen: Integers) -> float:
-        within = np.isin(self.index, chosen)
-        points = operating_points.of(self.labels[within], self.scores[within])
+        points = operating_points.of(*self.sets.samples_of(chosen))
         return points.threshold(operating_points.best(points, self.metric))
 
-    def candidates(self) -> Scores:
-        """Thresholds among which a best one is, for any choice of sets; those nearest to 0.5 first.
+    def exactly(self, ratio: Ratio, room: Room) -> tuple[Integers, float]:
+        if self._exact is None:
+            self._exact = RatioSearch(self.sets, self._thresholds, ratio)
+        found = self._exact.best(room, self._start)
+        self._start = found.point
+        return found.sets, self.best_threshold(found.sets) if self.given is None else self.given
 
-        More true positives and fewer false ones never make a count metric worse where it is best. So it is best just
-        below the score of some positive, or where none is called positive: it need not be sought below the negatives.
-        """
-        cuts = np.append(np.unique(self.scores[self.labels]), np.inf)
-        thresholds = np.nextafter(cuts, -np.inf)
-        nearest: Scores = thresholds[np.argsort(np.abs(thresholds - 0.5), kind="stable")]
-        return nearest
-
-    def exactly(self, ratio: Ratio, size: int, threshold: float | None) -> tuple[Integers, float]:
-        thresholds = self.candidates() if threshold is None else np.array([threshold], np.float64)
-
-        def fractions(points: Integers) -> tuple[Integers, Integers]:
-            at = self.sets.at(thresholds[points])
-            return _weighted(ratio.numerator, at), _weighted(ratio.denominator, at)
-
-        preference = np.arange(len(thresholds))
-        _, chosen = ratio_search.best(fractions, preference, len(self.sets.numbers), size)
-        return chosen, self.best_threshold(chosen) if threshold is None else threshold
-
-    def by_swaps(self, size: int, threshold: float | None) -> tuple[Integers, float]:
-        if threshold is not None:
-            return swap_search.best(self._counts(threshold), self.objective, size), threshold
-        thresholds = self.candidates()
-        spread = np.linspace(0, len(thresholds) - 1, min(len(thresholds), 8)).astype(np.int64)
-        ends = [self._alternate(size, start) for start in (0.5, *thresholds[np.unique(spread)].tolist())]
+    def by_swaps(self, room: Room) -> tuple[Integers, float]:
+        if self.given is not None:
+            return swap_search.best(self._counts(self.given), self.objective, room), self.given
+        spread = np.linspace(0, len(self._thresholds) - 1, min(len(self._thresholds), STARTS)).astype(np.int64)
+        ends = [self._alternate(room, start) for start in (0.5, *self._thresholds[np.unique(spread)].tolist())]
         return ends[int(np.argmax([self._value(chosen, at) for chosen, at in ends]))]
 
-    def _alternate(self, size: int, start: float) -> tuple[Integers, float]:
+    def _alternate(self, room: Room, start: float) -> tuple[Integers, float]:
         """Swaps at a threshold, then the threshold best for those sets, in turn until neither is better."""
-        at, chosen, value = start, swap_search.best(self._counts(start), self.objective, size), -math.inf
+        at, chosen, value = start, swap_search.best(self._counts(start), self.objective, room), -math.inf
         while True:
             moved = self.best_threshold(chosen)
             if not self._value(chosen, moved) > value:
                 return chosen, at
             at, value = moved, self._value(chosen, moved)
-            chosen = swap_search.improve(self._counts(at), self.objective, chosen)
+            chosen = swap_search.improve(self._counts(at), self.objective, chosen, room)
 
     def _counts(self, threshold: float) -> Integers:
         return np.concatenate(self.sets.at(np.array([threshold])))
@@ -179,23 +194,52 @@ class _Search:
         tp, fp, fn, tn = self._counts(threshold)[:, chosen].sum(axis=1)
         return float(self.objective(tp, fp, fn, tn))
 
-    def result(self, chosen: Integers, threshold: float, certified: bool) -> Subset:
-        at = self._counts(threshold)
-        function = self.metric.at_counts
-        alone = function(*at).tolist()
-        sizes = (self.sets.positives + self.sets.negatives).tolist()
-        per_set = zip(self.sets.numbers.tolist(), sizes, self.sets.positives.tolist(), alone, strict=True)
+    def subset(self, choice: Choice) -> Subset:
+        """The choice with what is told beside it."""
+        at = tuple(count[0] for count in self.all.at(np.array([choice.threshold])))
+        ratio = None if self.ratio is None else [weighted(weights, at).tolist() for weights in self.ratio]
         return Subset(
-            sets=tuple(self.sets.numbers[chosen].tolist()),
-            threshold=float(threshold),
-            value=float(function(*at[:, chosen].sum(axis=1))),
+            sets=choice.sets,
+            threshold=choice.threshold,
+            value=choice.value,
+            certified=choice.certified,
             metric=self.metric.name,
-            certified=certified,
-            per_set=tuple(SetValue(*one) for one in per_set),
-            all_sets=float(function(*at.sum(axis=1))),
+            proof=self._proof(choice, ratio),
+            joint=self.given is None,
+            per_set=per_set(
+                self.all.numbers,
+                self.all.samples,
+                self.all.positives.tolist(),
+                self.metric.at_counts(*at),
+                self.candidates,
+                self.rules,
+                ratio,
+            ),
+            all_sets=float(self.metric.at_counts(*(count.sum() for count in at))),
+            most_per_group=None if self.rules.groups is None else self.rules.most_per_group,
         )
 
+    def _proof(self, choice: Choice, ratio: list[list[int]] | None) -> str:
+        if ratio is None and choice.certified:
+            return "All sets that may be chosen are, so no other choice exists; every threshold was compared."
+        if ratio is None:
+            return (
+                f"Found by swapping sets from several starts: {self.metric.name} is no ratio of sums, so nothing "
+                f"proves that no other choice is better."
+            )
+        places = np.searchsorted(self.all.numbers, choice.sets)
+        p, q = (sum(values[place] for place in places) for values in ratio)
+        name = self.metric.name if self.metric.maximize else f"1 - {self.metric.name} / the higher price"
+        where = "the threshold" if self.given is not None else f"each of {len(self._thresholds):,} thresholds"
+        return certificate(name, p, q, where, len(choice.sets), self.candidates)
 
-def _weighted(weights: tuple[int, ...], at: tuple[Integers, ...]) -> Integers:
-    # Where every weight is 0 there is nothing to add; a metric has at least one that is not.
-    return sum((weight * count for weight, count in zip(weights, at, strict=True) if weight), np.int64(0) * at[0])
+
+def _all(numbers: ArrayLike, members: Integers) -> Integers:
+    """All set numbers, ascending: those given, which must hold the ones of the samples."""
+    given = np.unique(np.asarray(numbers))
+    if given.dtype.kind not in "iu":
+        raise DataError(f"numbers must be of an integer type, got {given.dtype}")
+    strange = np.setdiff1d(members, given)
+    if len(strange):
+        raise DataError(f"numbers must hold the set of every sample, got none of set {strange[0]}")
+    return given.astype(np.int64)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deeptrain.calibration.operating_points import Integers
+from deeptrain.calibration.room import Room
 from deeptrain.metrics.counts import Values
 
 Objective = Callable[[Integers, Integers, Integers, Integers], Values]
@@ -14,31 +15,33 @@ BLOCK = 1 << 20
 RANDOM_STARTS = 6
 
 
-def best(counts: Integers, objective: Objective, size: int, starts: list[Integers] | None = None) -> Integers:
+def best(counts: Integers, objective: Objective, room: Room) -> Integers:
     """Indices of the sets, ascending, that no swap of one for another makes better; the best over several starts.
 
     Args:
         counts: (4, n) int64, tp, fp, fn, tn of each set.
         objective: of the sums over the chosen sets.
-        size: how many to choose, 1 to n.
-        starts: choices to start from, indices (size,); several of its own if None, the same every time.
+        room: what may be chosen.
     """
-    found = [improve(counts, objective, start) for start in (starts or _starts(counts, objective, size))]
+    found = [improve(counts, objective, start, room) for start in _starts(counts, objective, room)]
     values = [float(objective(*counts[:, chosen].sum(axis=1))) for chosen in found]
     return found[int(np.argmax(values))]
 
 
-def improve(counts: Integers, objective: Objective, chosen: Integers) -> Integers:
+def improve(counts: Integers, objective: Objective, chosen: Integers, room: Room) -> Integers:
     """The choice after the best swap, again and again until none is strictly better; ascending."""
     chosen = np.sort(chosen)
     while True:
         total = counts[:, chosen].sum(axis=1)
         others = np.setdiff1d(np.arange(counts.shape[1]), chosen)
+        fits = room.may_replace(chosen, others)
         value, out, into = float(objective(*total)), -1, -1
         rows = max(1, BLOCK // max(1, len(others)))
         for start in range(0, len(chosen) if len(others) else 0, rows):
             leaving = counts[:, chosen[start : start + rows]]
             swapped = objective(*(total[:, None, None] - leaving[:, :, None] + counts[:, None, others]))
+            if fits is not None:
+                swapped = np.where(fits[start : start + rows], swapped, -np.inf)
             row, column = np.unravel_index(int(swapped.argmax()), swapped.shape)
             if swapped[row, column] > value:
                 value, out, into = float(swapped[row, column]), start + int(row), int(others[column])
@@ -48,10 +51,10 @@ def improve(counts: Integers, objective: Objective, chosen: Integers) -> Integer
         chosen.sort()
 
 
-def _starts(counts: Integers, objective: Objective, size: int) -> list[Integers]:
+def _starts(counts: Integers, objective: Objective, room: Room) -> list[Integers]:
     # A start may be undefined, for want of a class: then some single swap brings that class in, if any can.
     tp, fp, fn, tn = counts
     orders = [np.argsort(-objective(tp, fp, fn, tn), kind="stable"), np.argsort(fp + fn - tp - tn, kind="stable")]
-    generator = np.random.Generator(np.random.Philox([counts.shape[1], size]))
+    generator = np.random.Generator(np.random.Philox([counts.shape[1], room.size]))
     orders += [generator.permutation(counts.shape[1]) for _ in range(RANDOM_STARTS)]
-    return [order[:size] for order in orders]
+    return [room.first(order) for order in orders]

@@ -212,14 +212,21 @@ def _finite(array: Scores, name: str) -> None:
         total = array.sum()
     if not np.isfinite(total):
         flat = array.reshape(len(array), -1)
-        good = np.isfinite(flat).all(axis=1)
+        good = np.asarray(np.isfinite(flat).all(axis=1))
         if not good.all():
             row = int(np.argmin(good))
             value = flat[row][~np.isfinite(flat[row])][0]
-            raise DataError(f"{name} must be finite, got {value} in row {row} (counted from 0)")
+            raise DataError(f"{name} must be finite, got {value} in {_rows(good, row)}")
 
 
 def _every_row(good: NDArray[np.bool_], found: NDArray[np.generic], rule: str, cure: str = "") -> None:
     if not good.all():
         row = int(np.argmin(good))
-        raise DataError(f"{rule}, got {found[row]} in row {row} (counted from 0){cure}")
+        raise DataError(f"{rule}, got {found[row]} in {_rows(good, row)}{cure}")
+
+
+def _rows(good: NDArray[np.bool_], row: int) -> str:
+    """Which row breaks a rule, and of how many rows it is the first."""
+    others = len(good) - int(np.count_nonzero(good)) - 1
+    told = f", and in {others:,} more of {len(good):,}" if others else ""
+    return f"row {row} (counted from 0){told}"

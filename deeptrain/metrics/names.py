@@ -5,12 +5,15 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 from deeptrain.errors import SettingsError
 from deeptrain.metrics.metric import Average, Kind, Metric, Needs, Parameter, Ratio
 from deeptrain.metrics.settings import MetricUse
 from deeptrain.settings import Use
+
+Named: TypeAlias = str | Use | Metric
+"""A metric by its name, with arguments, or itself."""
 
 _BINARY: frozenset[Kind] = frozenset({"binary"})
 _SEVERAL: frozenset[Kind] = frozenset({"classes"})
@@ -273,14 +276,18 @@ def get(name: str) -> Metric:
     return metric
 
 
-def count_metric(name: str) -> Metric:
-    """The metric of that name, which is a function of confusion counts.
+def count_metric(named: Named) -> Metric:
+    """The metric of that name, with its arguments if it has some, which is a function of confusion counts.
 
     Raises:
-        SettingsError: when there is none, or it has no threshold.
+        SettingsError: when there is none, it does not take the arguments, or it has no threshold.
     """
-    metric = get(name)
+    if isinstance(named, Use):
+        metric = with_arguments(get(named.use), named.arguments)
+    else:
+        metric = get(named) if isinstance(named, str) else named
     if not metric.of_counts:
+        name = named if isinstance(named, str) else metric.name
         raise SettingsError(f"metric {name} does not depend on a threshold; those that do are {_listed(of_counts())}")
     return metric
 

@@ -2,7 +2,7 @@
 
 import base64
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,23 @@ SECTIONS = (
     ("reproduce", "How to reproduce"),
 )
 CAPTIONS = {
-    "threshold": "The threshold is chosen where the metric is best on the {split} split; what it is worth there is too "
-    "high; cross-fitted it is {cross_fitted}.{test}",
+    "threshold": "{how} What it is worth on the {split} split, where it was chosen, is too high: {in_sample}; "
+    "cross-fitted it is {cross_fitted}.{test}",
     "reliability": "Where the dots leave the dashed line by more than the band, a score is not a probability. "
     "Expected calibration error {error} on the {split} split.",
     "probabilities": "Scores, and the probabilities made of them by {method}; where dots leave the dashed line by more "
     "than their band, they do not say how sure one can be. Expected calibration error {before} before and {after} "
     "after, on the {split} split. Decisions are by the scores: {decisions}.",
     "confusion": "Every test sample, by what it is and what it was called.",
-    "subset": "The best {size} of {all} sets at their joint threshold {threshold}. Their value is in sample: other "
-    "data will not reach it; what transfers is the threshold. {proof}",
+    "subset": "The best {size} of {all} sets{threshold}. Their value is in sample: other data will not reach it"
+    "{transfers}. {proof}",
     "members": "{words}",
+}
+
+RULES = {
+    "median": "The threshold is the median of the best ones of resampled samples.",
+    "optimum": "The threshold is where the metric is best.",
+    "constraint": "The threshold is the best of those that keep the constraint.",
 }
 
 
@@ -203,6 +209,8 @@ def _caption(name: str, run: Run, drawn: Mapping[str, Any]) -> str:
     if name == "threshold" and run.threshold:
         values = {
             "split": outcome.split_name(run.threshold),
+            "how": RULES[run.threshold["rule"]],
+            "in_sample": wording.score(run.threshold["in_sample"]),
             "cross_fitted": wording.score(run.threshold["cross_fitted"]),
             "test": " The diamonds are the test split, at the threshold and at 0.5." if drawn["test"] else "",
         }
@@ -220,7 +228,10 @@ def _caption(name: str, run: Run, drawn: Mapping[str, Any]) -> str:
         values = {
             "size": len(run.subset["sets"]),
             "all": len(run.subset["per_set"]),
-            "threshold": wording.score(run.subset["threshold"]),
+            "threshold": ""
+            if run.subset["threshold"] is None
+            else f" at their joint threshold {wording.score(run.subset['threshold'])}",
+            "transfers": "" if run.subset["threshold"] is None else "; what transfers is the threshold",
             "proof": "No other choice is better: the search proves it."
             if run.subset["certified"]
             else "The search does not prove that no other choice is better.",
@@ -342,17 +353,26 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             )
     if run.threshold:
         found = run.threshold
-        low, high = found.get("plateau", (None, None))
+        low, high = found["plateau"]
+        best = found["optimum"]
         yield (
             "threshold",
             [
                 ("threshold", wording.score(found["value"], 4)),
+                *(
+                    [(f"{100 * found['confidence']:g} % of resamples", _between(found["interval"], 4))]
+                    if found["interval"]
+                    else []
+                ),
                 ("tuned for", wording.metric_name(found["metric"])),
                 ("tuned on", f"{outcome.split_name(found)}, {wording.plural(found['samples'], 'sample')}"),
-                ("in sample", wording.score(found["in_sample"])),
                 ("cross-fitted", wording.score(found["cross_fitted"])),
+                (f"{100 * found['confidence']:g} % between", _between(found["cross_fitted_interval"])),
+                ("in sample", wording.score(found["in_sample"])),
                 ("at 0.5", wording.score(found["value_at_half"])),
-                ("as good between", f"{wording.score(low, 4)} and {wording.score(high, 4)}"),
+                ("as good between", _between((low, high), 4)),
+                ("best in sample", f"{wording.score(best['in_sample'])} at {wording.score(best['value'], 4)}"),
+                *_promised(found),
             ],
         )
     if run.probabilities:
@@ -389,10 +409,15 @@ def _tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             "subset",
             [
                 ("best sets", ", ".join(str(number) for number in found["sets"])),
-                ("their threshold", wording.score(found["threshold"], 4)),
+                *(
+                    [("their threshold", wording.score(found["threshold"], 4))]
+                    if found["threshold"] is not None
+                    else []
+                ),
                 ("together, in sample", wording.score(found["value"])),
                 ("all sets, in sample", wording.score(found["all_sets"])),
                 ("proven best", "yes" if found["certified"] else "no"),
+                ("proof", found["proof"]),
             ],
         )
     if run.members:
@@ -434,3 +459,19 @@ def _qualities(before: Plain, after: Plain) -> Iterator[tuple[str, str]]:
 
 def _with_error(gain: Plain) -> str:
     return f"{wording.score(gain['gain'])} ± {wording.score(gain['error'])}"
+
+
+def _between(bounds: Sequence[Any], digits: int = 3) -> str:
+    return " and ".join(wording.score(bound, digits) for bound in bounds)
+
+
+def _promised(found: Plain) -> Iterator[tuple[str, str]]:
+    kept = found["promise"]
+    if kept:
+        sure = f"at least {wording.score(kept['bound'])}, {kept['hits']:,} of {kept['cases']:,}"
+        yield kept["constraint"], f"promised ({sure})" if kept["met"] else f"cannot be promised ({sure})"
+        naive = wording.score(kept["naive"], 4)
+        yield (
+            "kept in sample from",
+            f"{naive}, {wording.metric_name(found['metric'])} {wording.score(kept['naive_in_sample'])}",
+        )

@@ -120,7 +120,8 @@ def _calibration(run: Run) -> Iterator[tuple[str, str]]:
         yield "at 0.5", wording.score(run.threshold["value_at_half"])
     if run.subset:
         yield "best sets", ", ".join(str(number) for number in run.subset["sets"])
-        yield "their threshold", wording.score(run.subset["threshold"], 4)
+        if run.subset["threshold"] is not None:
+            yield "their threshold", wording.score(run.subset["threshold"], 4)
         yield "their value in sample", wording.score(run.subset["value"])
 
 

@@ -7,6 +7,7 @@ from deeptrain.metrics.counts import Values
 from deeptrain.report import canvas, curves, outcome, wording
 from deeptrain.report.canvas import Picture, Theme
 from deeptrain.report.run import Plain, Run, Scores
+from deeptrain.settings import Use
 
 MOST_POINTS = 2000
 WIDTH, HEIGHT = 460, 430
@@ -22,13 +23,18 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
         chosen: the plain result of `calibration.threshold`.
     """
     metric = str(chosen["metric"])
-    at, values = thresholds.curve(scores.labels, scores.scores, metric)
+    use = Use(use=metric, arguments=dict(chosen.get("arguments") or {}))
+    at, values = thresholds.curve(scores.labels, scores.scores, use)
     x, y = curves.thinned(np.append(at, 1.0), np.append(values, values[-1]), MOST_POINTS)
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
     canvas.heading(figure, theme, f"{wording.capital(wording.metric_name(metric))} against the threshold", 0, 4)
     axes = canvas.add_axes(figure, theme, 52, 90, WIDTH - 66, HEIGHT - 90 - 50)
     axes.plot(x, y, color=theme.main, linewidth=1.8, drawstyle="steps-post", label=outcome.split_name(chosen), zorder=3)
     value = wording.as_float(chosen["value"])
+    if chosen["interval"]:
+        low, high = (min(max(wording.as_float(bound), 0.0), 1.0) for bound in chosen["interval"])
+        label = f"{100 * chosen['confidence']:g} % of resamples"
+        axes.axvspan(low, high, color=theme.faint[0], alpha=0.45, linewidth=0, label=label, zorder=1)
     for label, place, style in (
         (f"threshold {wording.score(value)}", min(max(value, 0.0), 1.0), "-"),
         ("0.5", 0.5, (0, (1.5, 2))),
@@ -68,7 +74,8 @@ def _words(metric: str, chosen: Plain, y: Values, points: dict[str, tuple[float,
     name = wording.metric_name(metric)
     words = (
         f"{wording.capital(name)} against the threshold on the {outcome.split_name(chosen)} split: "
-        f"{wording.score(chosen['in_sample'])} at the chosen threshold {wording.score(chosen['value'])}, "
+        f"{wording.score(chosen['in_sample'])} at the chosen threshold {wording.score(chosen['value'])} "
+        f"({wording.score(chosen['cross_fitted'])} cross-fitted), "
         f"{wording.score(chosen['value_at_half'])} at 0.5; between {wording.score(np.nanmin(y))} and "
         f"{wording.score(np.nanmax(y))} over all thresholds."
     )

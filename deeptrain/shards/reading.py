@@ -164,6 +164,22 @@ class Split:
         _, file, row = self.origin[index].tolist()
         return self._raw[file], row
 
+    def raw_of_sets(self) -> dict[int, str]:
+        """The raw file that each set comes from, by set number.
+
+        Raises:
+            DataError: when the samples of a set come from several.
+        """
+        pairs = np.unique(self.origin[:, :2], axis=0)
+        numbers, files = np.unique(pairs[:, 0], return_counts=True)
+        if files.max(initial=0) > 1:
+            mixed = int(files.argmax())
+            raise DataError(
+                f"{self.name}: set {numbers[mixed]} holds samples of {files[mixed]} raw files, so it comes from no one "
+                f"of them; say data.shuffle = false"
+            )
+        return {number: self._raw[file] for number, file in pairs.tolist()}
+
     def _sets_of(self, block: int) -> str:
         """Which sets a block holds, for messages."""
         sets = np.unique(self.sets[self.blocks[block] : self.blocks[block + 1]])

@@ -20,7 +20,7 @@ from deeptrain.loading.preprocessing import remembering
 from deeptrain.metrics.chosen import Named
 from deeptrain.metrics.metric import Kind
 from deeptrain.metrics.of_output import MetricOfOutput
-from deeptrain.training import metric_choice, signals, validation
+from deeptrain.training import metric_choice, set_losses, signals, validation
 from deeptrain.training import tally as tallies
 from deeptrain.training.by_hand import ByHand
 from deeptrain.training.callbacks.memory import memory_of
@@ -40,6 +40,7 @@ from deeptrain.training.progress import Meter, Progress
 from deeptrain.training.progress import Phase as Doing
 from deeptrain.training.record import Record
 from deeptrain.training.results import Results, Validation
+from deeptrain.training.set_losses import SetLosses
 from deeptrain.training.standing import Standing
 from deeptrain.training.state import Best
 from deeptrain.training.tally import Tally
@@ -279,6 +280,15 @@ class Trainer:
     def history(self) -> History:
         """Every iteration since the training began, one row each; read from disk where it is written."""
         return self._record.history()
+
+    def losses_by_set(self, epochs: Sequence[int] | None = None) -> SetLosses:
+        """The loss of every batch of some epochs, told of each set it held.
+
+        Args:
+            epochs: that have ended, from 1; by default all of them.
+        """
+        asked = [one.epoch for one in self.results] if epochs is None else epochs
+        return set_losses.of(self.history(), self.results, self._phases.data, asked)
 
     @property
     def interventions(self) -> Sequence[Intervention]:

@@ -14,8 +14,16 @@ def mistakes_of(table):
 
 def test_an_empty_table_means_the_best_three_sets_for_f1_and_five_folds():
     assert typed(CalibrationSettings, {}, "calibration", Mistakes("my.toml")) == CalibrationSettings(
-        metric="f1_score", subset_size=0, folds=5, seed=0
+        metric="f1_score", subset_size=0, folds=5, seed=0, resamples=50, confidence=0.9, preference=0.5
     )
+
+
+def test_two_spellings_of_one_question_have_one_identity():
+    one = CalibrationSettings(metric="f1", constraint="tpr>=.80")
+    other = CalibrationSettings(metric="f1_score", constraint="recall >= 0.8", bounds=None, output=None)
+    assert one.relevant() == other.relevant()
+    assert not {"bounds", "output"} & set(one.relevant())
+    assert one.relevant()["constraint"] == "recall >= 0.8"
 
 
 def test_no_subset_is_asked_for_by_zero():
@@ -34,6 +42,21 @@ def test_no_subset_is_asked_for_by_zero():
         ({"metric": "mae"}, "metric: must depend on the threshold, as do accuracy, "),
         ({"subset_size": -1}, "subset_size: expected int >= 0, got -1"),
         ({"folds": 1}, "folds: expected int >= 2, got 1"),
+        (
+            {"metric": {"use": "f_beta", "arguments": {"beta": 0}}},
+            "metric: metric f_beta: beta must be a finite number above 0, ",
+        ),
+        (
+            {"constraint": "f1 >= 0.8"},
+            "constraint: must be precision, recall or specificity, >= and a number between 0 ",
+        ),
+        ({"constraint": "precision > 0.8"}, "constraint: must be precision, recall or specificity, >= and a number "),
+        ({"constraint": "precision >= 80"}, "constraint: must be precision, recall or specificity, >= and a number "),
+        ({"confidence": 0.2}, "confidence: expected float >= 0.5, got 0.2"),
+        ({"resamples": -1}, "resamples: expected int >= 0, got -1"),
+        ({"preference": 1.5}, "preference: expected float <= 1.0, got 1.5"),
+        ({"bounds": [0.6, 0.4]}, "bounds: the lower one must come first, got [0.6, 0.4]"),
+        ({"bounds": [0.6, 0.9]}, "preference: must lie within the bounds [0.6, 0.9], got 0.5"),
         ({"seed": -1}, "seed: expected int >= 0, got -1"),
         ({"fold": 3}, "fold: unknown key; did you mean folds?"),
     ],

@@ -2,19 +2,24 @@
 
 import itertools
 import math
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deeptrain.calibration import ratio_search, subset, swap_search, threshold
+from deeptrain.calibration import joining, optimum, ratio_search, subset, subset_proof, swap_search
+from deeptrain.calibration.chosen_sets import Subset
+from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
+from deeptrain.calibration.set_rules import Rules
 from deeptrain.errors import ArtifactError, DataError, SettingsError
 from deeptrain.metrics import counts, names
 
-RATIOS = [metric.name for metric in names.of_counts() if metric.ratio]
-OTHERS = [metric.name for metric in names.of_counts() if not metric.ratio]
+RATIOS = [metric.name for metric in names.of_counts() if ratio_search.ratio_of(metric)]
+OTHERS = [metric.name for metric in names.of_counts() if metric.name not in RATIOS]
 SCORE = st.integers(0, 6).map(lambda sixth: sixth / 6)
 SAMPLES = st.lists(st.tuples(st.booleans(), SCORE, st.integers(-3, 2)), min_size=2, max_size=24)
 
@@ -34,17 +39,25 @@ def better(name, one, other):
     return one - other if names.get(name).maximize else other - one
 
 
-def every_choice(sets, size):
-    return (np.isin(sets, chosen) for chosen in itertools.combinations(np.unique(sets), size))
+def choices(numbers, size, groups=None, most=1):
+    """Every choice of sets, (choices, size), of which at most `most` are of one group."""
+    every = list(itertools.combinations(numbers, size))
+    if groups is not None:
+        every = [one for one in every if max(Counter(groups[number] for number in one).values()) <= most]
+    return np.array(every, np.int64).reshape(-1, size)
 
 
-def brute_force(name, labels, scores, sets, size, thresholds):
-    """The best value over every choice of sets and every threshold; the worst there is if undefined for all."""
-    best, worst = (max, -math.inf) if names.get(name).maximize else (min, math.inf)
-    values = [
-        value_of(name, labels[within], scores[within], at) for within in every_choice(sets, size) for at in thresholds
-    ]
-    return best((value for value in values if not math.isnan(value)), default=worst)
+def brute_force(name, labels, scores, sets, size, thresholds, every=None):
+    """The best value over every choice of sets and every threshold, or `every` of some; None if undefined for all."""
+    metric, numbers = names.get(name), np.unique(sets)
+    every = choices(numbers, size) if every is None else every
+    values = []
+    for at in thresholds:
+        tables = np.array([counts.counted(labels[sets == one], scores[sets == one] > at) for one in numbers])
+        values.append(metric.at_counts(*tables[np.searchsorted(numbers, every)].sum(axis=1).T))
+    values = np.concatenate(values)
+    values = values[~np.isnan(values)]
+    return None if not len(values) else float(values.max() if metric.maximize else values.min())
 
 
 def check(found, name, labels, scores, sets, size):
@@ -61,10 +74,10 @@ def check(found, name, labels, scores, sets, size):
 
 
 def check_threshold(found, name, labels, scores, sets):
-    """A joint threshold is the one that `threshold.choose` gives for the samples of the chosen sets."""
+    """A joint threshold is the one that `optimum.of` gives for the samples of the chosen sets."""
     within = np.isin(sets, found.sets)
     if 0 < labels[within].sum() < within.sum():
-        alone = threshold.choose(labels[within], scores[within], name)
+        alone = optimum.of(labels[within], scores[within], name)
         assert (found.threshold, found.value) == (alone.value, alone.in_sample)
 
 
@@ -101,7 +114,7 @@ def test_what_swapping_finds_is_never_above_the_best_and_no_swap_is_better(sampl
     labels, scores, sets = columns(samples)
     assume(size <= len(np.unique(sets)))
     best = brute_force(name, labels, scores, sets, size, EVERY_DECISION if at is None else [at])
-    if best == -math.inf:
+    if best is None:
         with pytest.raises(DataError, match=rf"^{name} is undefined for every {size} of the .* larger subset_size$"):
             subset.best(labels, scores, sets, size, name, threshold=at)
         return
@@ -131,7 +144,7 @@ def test_swapping_finds_the_best_of_nine_sets_nearly_always(name, at):
     assert reached >= 5
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 @given(SAMPLES, st.sampled_from(["f1_score", "mcc"]), st.randoms(use_true_random=False))
 def test_the_order_of_samples_changes_nothing(samples, name, random):
     labels, scores, sets = columns(samples)
@@ -149,7 +162,7 @@ def test_the_order_of_samples_changes_nothing(samples, name, random):
 def test_all_sets_have_the_threshold_of_all_samples(samples, name):
     labels, scores, sets = columns(samples)
     found = subset.best(labels, scores, sets, len(np.unique(sets)), name)
-    of_all = threshold.choose(labels, scores, name)
+    of_all = optimum.of(labels, scores, name)
     assert (found.threshold, found.value, found.all_sets) == (of_all.value, of_all.in_sample, of_all.in_sample)
 
 
@@ -179,20 +192,23 @@ def test_the_subset_of_the_original_is_never_better():
     assert subset.best(*flat, 3, "binary_informedness").value == 1
 
 
+def counted(positives, negatives):
+    """Sets whose samples are all called positive, of any size."""
+    none = (np.empty(0),) * len(positives)
+    return SetCounts(np.arange(len(positives)), np.array(positives), np.array(negatives), none, none)
+
+
 def test_more_samples_than_64_bits_can_multiply_are_refused():
-    huge = np.full((1, 3), 1 << 61)
-    with pytest.raises(
-        DataError, match=r"^the subset cannot be searched exactly: sums of 6,917,529,027,641,081,856 co"
-    ):
-        ratio_search.best(lambda points: (huge[points], huge[points]), np.arange(1), sets=3, size=2)
+    huge = counted([1 << 30] * 3, [0] * 3)
+    with pytest.raises(DataError, match=r"^the subset cannot be searched exactly: squares of 3,221,225,472 counts do"):
+        ratio_search.RatioSearch(huge, np.array([0.5]), names.get("precision").ratio)
 
 
 def test_large_counts_are_compared_exactly():
     # 1 - 1/d for neighbouring d: equal as floats, different as fractions.
-    denominators = np.array([[1 << 29, (1 << 29) + 1, (1 << 29) + 2]])
-    numerators = denominators - 1
-    _, chosen = ratio_search.best(lambda points: (numerators[points], denominators[points]), np.arange(1), 3, 1)
-    assert chosen.tolist() == [2]
+    sets = counted([(1 << 27) - 1, 1 << 27, (1 << 27) + 1], [1, 1, 1])
+    search = ratio_search.RatioSearch(sets, np.array([0.5]), names.get("precision").ratio)
+    assert search.best(Room(1)).sets.tolist() == [2]
 
 
 def test_looking_block_by_block_changes_nothing(monkeypatch):
@@ -223,15 +239,30 @@ def test_the_counts_of_sets_are_those_of_their_samples(samples, thresholds):
     [
         (
             {"size": 4},
-            r"the best 4 of 3 sets cannot be chosen: subset_size must be between 1 and 3; lower calibration.",
+            r"the best 4 of 3 sets cannot be chosen: the size must be between 1 and 3; lower calibration.subset_size",
         ),
-        ({"size": 0}, r"the best 0 of 3 sets cannot be chosen: subset_size must be between 1 and 3"),
+        ({"size": 0}, r"the best 0 of 3 sets cannot be chosen: the size must be between 1 and 3"),
         ({"labels": [0] * 6}, r"cannot choose a subset: 0 positives among 6 samples; both classes are needed"),
         ({"sets": [1, 1, 2]}, r"labels and sets must be equally many, got 6 and 3"),
         ({"sets": [1.0, 1, 2, 2, 3, 3]}, r"sets must be numbers of an integer type, got float64"),
         ({"sets": [[1, 1, 2, 2, 3, 3]]}, r"sets must have the shape \(samples,\), got \(1, 6\)"),
         ({"scores": [0.1, 0.9, 0.1, 0.9, 7, 0.9]}, r"scores must lie in \[0, 1\], got 7.0 in row 4 "),
         ({"threshold": math.nan}, r"threshold must be finite, got nan"),
+        ({"numbers": [1, 2]}, r"numbers must hold the set of every sample, got none of set 3"),
+        ({"numbers": [1.0, 2, 3]}, r"numbers must be of an integer type, got float64"),
+        (
+            {"numbers": [1, 2, 3, 4, 5], "size": 4},
+            r"the best 4 of 5 sets cannot be chosen \(2 have no samples\): the size must be between 1 and 3; lower",
+        ),
+        (
+            {"rules": Rules(min_positives=2)},
+            r"the best 2 of 3 sets cannot be chosen: none may be \(3 have fewer than 2 positives\)$",
+        ),
+        (
+            {"rules": Rules(groups={1: "a", 2: "a", 3: "a"})},
+            r"the best 2 of 3 sets cannot be chosen \(of 1 groups at most 1 each\): the size must be between 1 and 1; ",
+        ),
+        ({"rules": Rules(groups={1: "a", 2: "b"})}, r"groups must name the group of every set, got none of set 3"),
     ],
 )
 def test_bad_input_is_told_with_counts(change, message):
@@ -241,16 +272,174 @@ def test_bad_input_is_told_with_counts(change, message):
         subset.best(**(good | change))
 
 
+@pytest.mark.parametrize("name", RATIOS)
+@pytest.mark.parametrize("joint", [True, False])
+def test_of_fourteen_ragged_sets_every_choice_of_every_size_is_no_better(name, joint):
+    generator = np.random.Generator(np.random.Philox(RATIOS.index(name)))
+    sizes = generator.integers(0, 7, size=14)
+    sets = np.repeat(np.arange(14), sizes)
+    labels = generator.random(len(sets)) < 0.4
+    scores = generator.integers(0, 7, size=len(sets)) / 6
+    at = None if joint else 0.5
+    found = subset.every_size(labels, scores, sets, name, at, numbers=np.arange(14))
+    there = np.unique(sets)
+    thresholds = EVERY_DECISION if joint else [0.5]
+    assert [len(one.sets) for one in found] == list(range(1, len(there) + 1))
+    for one in found:
+        assert one.certified
+        assert one.value == brute_force(name, labels, scores, sets, len(one.sets), thresholds)
+        alone = subset.best(labels, scores, sets, len(one.sets), name, at, numbers=np.arange(14))
+        assert (alone.sets, alone.threshold, alone.value) == (one.sets, one.threshold, one.value)
+    worse = np.diff([one.value for one in found])
+    assert (worse <= 0).all() if names.get(name).maximize else (worse >= 0).all()
+
+
+@settings(deadline=None)
+@given(SAMPLES, st.sampled_from([*RATIOS, "mcc"]), st.integers(1, 4), st.integers(1, 2), st.sampled_from([None, 0.5]))
+def test_no_sets_of_different_groups_are_better(samples, name, size, most, at):
+    labels, scores, sets = columns(samples)
+    groups = {int(number): "odd" if number % 2 else "even" for number in np.unique(sets)}
+    every = choices(np.unique(sets), size, groups, most)
+    rules = Rules(groups=groups, most_per_group=most)
+    if not len(every):
+        with pytest.raises(DataError, match=rf"^the best {size} of {len(groups)} sets cannot be chosen"):
+            subset.best(labels, scores, sets, size, name, at, rules=rules)
+        return
+    best = brute_force(name, labels, scores, sets, size, EVERY_DECISION if at is None else [at], every)
+    assume(best is not None)
+    try:
+        found = subset.best(labels, scores, sets, size, name, at, rules=rules)
+    except DataError:
+        assert name == "mcc"  # a swap finds both classes only if one swap is enough
+        return
+    assert max(Counter(groups[number] for number in found.sets).values()) <= most
+    assert found.value == best if found.certified else found.value <= best + 1e-12
+    assert found.most_per_group == most
+
+
+@settings(deadline=None, max_examples=40)
+@given(SAMPLES, st.sampled_from(RATIOS), st.integers(1, 3), st.integers(1, 3))
+def test_a_set_with_few_positives_is_not_chosen(samples, name, size, least):
+    labels, scores, sets = columns(samples)
+    enough = [number for number in np.unique(sets).tolist() if labels[sets == number].sum() >= least]
+    assume(size <= len(enough))
+    best = brute_force(name, labels, scores, sets, size, EVERY_DECISION, choices(enough, size))
+    if best is None:
+        with pytest.raises(DataError, match=r"^specificity is undefined for every .* none has negatives; choose"):
+            subset.best(labels, scores, sets, size, name, rules=Rules(min_positives=least))
+        return
+    found = subset.best(labels, scores, sets, size, name, rules=Rules(min_positives=least))
+    assert set(found.sets) <= set(enough)
+    assert [one.number for one in found.per_set if one.candidate] == enough
+    assert found.value == best
+
+
+@settings(deadline=None, max_examples=40)
+@given(SAMPLES, st.sampled_from(RATIOS), st.sampled_from([None, 0.4]), st.booleans())
+def test_what_is_certified_holds_when_it_is_counted_again_and_nothing_else_does(samples, name, at, grouped):
+    labels, scores, sets = columns(samples)
+    numbers = np.unique(sets)
+    groups = {int(number): str(abs(number) % 3) for number in numbers} if grouped else None
+    try:
+        found = subset.best(labels, scores, sets, 1, name, at, rules=Rules(groups=groups))
+    except DataError:
+        assume(False)
+    assume(found.value != 0 or name != "precision" or at is None)  # 0 of 0 calls, by convention
+    assert subset_proof.holds(found, labels, scores, sets, name)
+    assert f"{len(numbers)} candidates" in found.proof
+    assert not subset_proof.holds(replace(found, certified=False), labels, scores, sets, name)
+    for other in numbers.tolist():
+        try:
+            value = subset.best(labels, scores, sets, 1, name, found.threshold, rules=Rules(groups=groups))
+        except DataError:
+            continue
+        other_value = value_of(name, labels[sets == other], scores[sets == other], found.threshold)
+        if not math.isnan(other_value) and other_value != value.value:
+            assert not subset_proof.holds(replace(found, sets=(other,)), labels, scores, sets, name)
+
+
+def test_the_certificate_can_be_read():
+    found = subset.best([0, 1, 0, 1, 1, 0], [0.1, 0.9, 0.6, 0.4, 0.8, 0.2], [1, 1, 2, 2, 3, 3], 2, threshold=0.5)
+    assert found.proof == (
+        "f1_score is 4 / 4 over the chosen sets; at the threshold the 2 greatest of numerator x 4 - denominator x 4 "
+        "over the 3 candidates sum to at most 0, so no choice is better."
+    )
+    assert [(one.numerator, one.denominator) for one in found.per_set] == [(2, 2), (0, 2), (2, 2)]
+    assert "nothing proves" in subset.best([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8], [1, 1, 2, 2], 1, "mcc").proof
+    assert "no other choice exists" in subset.best([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8], [1, 1, 2, 2], 2, "mcc").proof
+
+
+@pytest.mark.parametrize(("over", "under"), [(2, 5), (0.1, 0.3), (0, 1)])
+def test_costs_are_made_least_exactly(over, under):
+    metric = names.with_arguments(names.get("cost"), {"false_positive": over, "false_negative": under})
+    generator = np.random.Generator(np.random.Philox(8))
+    sets, labels = generator.integers(7, size=60), generator.random(60) < 0.4
+    scores = generator.integers(0, 7, size=60) / 6
+    found = subset.best(labels, scores, sets, 3, metric)
+    least = min(
+        float(metric.at_counts(*counts.counted(labels[within], scores[within] > at)))
+        for chosen in itertools.combinations(range(7), 3)
+        for within in [np.isin(sets, chosen)]
+        for at in EVERY_DECISION
+    )
+    assert found.certified
+    assert found.value == pytest.approx(least, abs=1e-12)
+    unequal = names.with_arguments(names.get("cost"), {"false_positive": 0.12345, "false_negative": 1})
+    assert not subset.best(labels, scores, sets, 3, unequal).certified
+
+
+def test_an_f_beta_has_its_beta():
+    metric = names.with_arguments(names.get("f_beta"), {"beta": 2})
+    labels, scores = np.array([1, 0, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.4, 0.1, 0.7, 0.2])
+    found = subset.best(labels, scores, [1, 1, 2, 2, 3, 3], 2, metric, 0.5)
+    assert (found.sets, found.value) == ((1, 3), pytest.approx(10 / 11))
+
+
+def test_empty_batches_are_told_and_never_chosen():
+    labels, scores = [[0, 1], [], [1], [0, 0, 1]], [[0.2, 0.7], [], [0.1], [0.6, 0.5, 0.9]]
+    flat = joining.joined(labels, scores, [4, 2, 7, 1])
+    assert flat.sets.tolist() == [4, 4, 7, 1, 1, 1]
+    found = subset.best(flat.labels, flat.scores, flat.sets, 3, numbers=flat.numbers)
+    assert found.sets == (1, 4, 7)
+    empty = next(one for one in found.per_set if one.number == 2)
+    assert (empty.samples, empty.candidate, math.isnan(empty.value)) == (0, False, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([[0], [1]], [[0.1]]), "labels and scores must be equally many batches, got 2 and 1"),
+        (([], []), "labels and scores must have at least one batch, got none"),
+        (([[0, 1], [1]], [[0.1, 0.2], [0.3, 0.4]]), "set 1: labels and scores must be equally many, got 1 and 2"),
+        (([[], []], [[], []]), "labels and scores must have at least one sample, got 2 empty batches"),
+        (([[0], [1]], [[0.1], [0.2]], [5]), "numbers must be one for each of the 2 batches, got 1"),
+        (
+            ([[0], [1]], [[0.1], [0.2]], [5, 5]),
+            r"numbers must be one of its own for each of the 2 batches, got \[5, 5\]",
+        ),
+    ],
+)
+def test_batches_that_do_not_fit_are_told_with_counts(arguments, message):
+    with pytest.raises(DataError, match=f"^{message}$"):
+        joining.joined(*arguments)
+
+
+@pytest.mark.parametrize("rules", [{"min_positives": -1}, {"most_per_group": 0}])
+def test_a_rule_that_is_none_is_refused(rules):
+    with pytest.raises(DataError, match=rf"^{next(iter(rules))} must be at least "):
+        Rules(**rules)
+
+
 def test_a_metric_without_a_threshold_is_refused():
     with pytest.raises(SettingsError, match=r"^metric log_loss does not depend on a threshold"):
         subset.best([0, 1], [0.1, 0.9], [1, 2], 1, "log_loss")
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(SAMPLES)
 def test_a_subset_comes_back_from_its_plain_values(samples):
     found = subset.best(*columns(samples), 1)
-    assert subset.Subset.from_plain(found.plain()).plain() == found.plain()
+    assert Subset.from_plain(found.plain()).plain() == found.plain()
 
 
 @pytest.mark.parametrize(
@@ -258,7 +447,10 @@ def test_a_subset_comes_back_from_its_plain_values(samples):
     [
         ({"sets": [2, 1]}, r"subset cannot be read back: sets must be distinct numbers, ascending, at least one, got "),
         ({"sets": []}, r"subset cannot be read back: sets must be distinct numbers, ascending, at least one, got \[\]"),
-        ({"sets": [9]}, r"subset cannot be read back: sets must be among those of per_set, got 9; run its task again"),
+        (
+            {"sets": [9]},
+            r"subset cannot be read back: sets must be among the candidates of per_set, got 9; run its task again",
+        ),
         ({"threshold": "inf"}, r"subset cannot be read back: threshold must be finite, got inf"),
         ({"certified": 1}, r"subset cannot be read back: Expected bool, got int"),
     ],
@@ -266,4 +458,16 @@ def test_a_subset_comes_back_from_its_plain_values(samples):
 def test_an_altered_file_is_refused(change, message):
     plain = subset.best([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8], [1, 1, 2, 2], 1).plain()
     with pytest.raises(ArtifactError, match=f"^{message}"):
-        subset.Subset.from_plain(plain | change)
+        Subset.from_plain(plain | change)
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_cutting_thresholds_finer_and_finer_excludes_no_best_one(name, monkeypatch):
+    generator = np.random.Generator(np.random.Philox(9))
+    labels, sets = generator.random(400) < 0.4, generator.integers(9, size=400)
+    scores = np.clip(0.25 * labels + 0.75 * generator.random(400), 0, 1)
+    whole = [one.plain() for one in subset.every_size(labels, scores, sets, name)]  # 64 cuts at first
+    for first, parts in ((1, 2), (2, 3), (1000, 2)):
+        monkeypatch.setattr(ratio_search, "FIRST", first)
+        monkeypatch.setattr(ratio_search, "PARTS", parts)
+        assert [one.plain() for one in subset.every_size(labels, scores, sets, name)] == whole

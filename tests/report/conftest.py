@@ -80,13 +80,14 @@ def _calibrated(run: Run, generator: np.random.Generator) -> Run:
     calibration, test = _scores(generator, 300), _scores(generator, 300)
     chosen = threshold.choose(calibration.labels, calibration.scores)
     best = subset.best(calibration.labels, calibration.scores, calibration.sets, 3)
+    sizes = subset.every_size(calibration.labels, calibration.scores, calibration.sets)
     at = {"half": 0.5, "threshold": chosen.value, "subset": best.threshold}
     return dataclasses.replace(
         run,
         calibration=calibration,
         test=test,
         threshold={**chosen.plain(), "split": "calibration"},
-        subset=best.plain(),
+        subset={**best.plain(), "sizes": [{"size": len(one.sets), "value": one.value} for one in sizes]},
         evaluation=evaluation.score(test.labels, test.scores, "f1_score", at).plain(),
     )
 

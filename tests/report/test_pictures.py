@@ -142,7 +142,7 @@ def test_the_threshold_picture_draws_the_exact_curve(run: Run) -> None:
     x, y = threshold.curve(run.calibration.labels, run.calibration.scores)
     assert picture.numbers["threshold"] == [*x, 1.0]
     assert picture.numbers["value"] == [*y, y[-1]]
-    assert max(picture.numbers["value"]) == run.threshold["in_sample"]
+    assert max(picture.numbers["value"]) == run.threshold["optimum"]["in_sample"]
     assert set(picture.numbers["test"]) == {"half", "threshold"}
 
 

@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from deeptrain import lineage
-from deeptrain.calibration import subset, threshold
+from deeptrain.calibration import set_means, subset, threshold
 from deeptrain.errors import SettingsError, UserCodeError
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
+from deeptrain.loading.position import Position
 from deeptrain.training import Every, Trainer, on, runtime
 from deeptrain.training.callbacks.autoencoder_pictures import AutoencoderPictures
 from deeptrain.training.callbacks.best_subset import BestSubset
@@ -96,6 +97,25 @@ def test_the_best_subset_is_that_of_the_exact_search(splits: list[Any]) -> None:
     assert callback.sets == list(best.sets)
     assert callback.value == best.value
     assert made.state.callbacks["BestSubset"] == {"sets": callback.sets, "value": callback.value}
+
+
+def test_the_history_tells_the_loss_of_each_set_that_was_fit(splits: list[Any]) -> None:
+    made = trainer(splits, [], metrics=["f1_score"])
+    made.train()
+    feed, history = made.train_data, made.history()
+    told = made.losses_by_set([2])
+    first, last = made.results[0].iterations, made.results[1].iterations
+    rows = [row for row in range(len(history)) if first <= history.iteration[row] < last]
+    sets = [
+        feed.sets(Position(2, *(int(history.__dict__[key][row]) for key in ("batch", "iteration", "window"))))
+        for row in rows
+    ]
+    assert all(sets)
+    assert told.sets.tolist() == [number for numbers in sets for number in numbers]
+    assert told.losses.tolist() == [history.loss[row] for row, numbers in zip(rows, sets, strict=True) for _ in numbers]
+    best = set_means.best(told.losses, told.sets, 2, "loss", weights=told.samples, maximize=False)
+    assert best.certified
+    assert len(made.losses_by_set().sets) == sum(len(made.losses_by_set([one.epoch]).sets) for one in made.results)
 
 
 @pytest.mark.parametrize(

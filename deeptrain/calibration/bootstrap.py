@@ -1,0 +1,173 @@
+"""The best thresholds of resampled samples: how much a threshold depends on chance, and one that depends on it less.
+
+The median of them is a better threshold for other samples than the best of these. Samples are drawn with replacement,
+as many as there are (B. Efron, "Bootstrap methods", 1979). What is drawn of neighbouring samples is drawn together
+first, by one multinomial; only neighbours that may hold the best point are then told apart (as in `contenders`), which
+gives the same distribution at a fraction of the cost.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeptrain.calibration import operating_points
+from deeptrain.calibration.contenders import TOLERANCE
+from deeptrain.calibration.operating_points import Integers, OperatingPoints
+from deeptrain.metrics.checks import Labels, Scores
+from deeptrain.metrics.counts import Values
+from deeptrain.metrics.metric import Metric
+
+APART = 4096
+"""So many distinct scores are drawn one by one; more are put into BLOCKS of neighbours."""
+
+BLOCKS = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A resample at some operating points: their indices, ascending, and the counts there."""
+
+    at: Integers
+    tp: Values | Integers
+    fp: Values | Integers
+    positives: float
+    negatives: float
+
+
+def thresholds(
+    labels: Labels,
+    scores: Scores,
+    metric: Metric,
+    resamples: int,
+    generator: np.random.Generator,
+    preference: float = 0.5,
+    bounds: tuple[float, float] | None = None,
+    weights: Scores | None = None,
+) -> Scores:
+    """The best threshold of each resample: (k,) float64, k <= resamples.
+
+    A resample that lacks a class, which one of few samples may, tells nothing and is left out.
+
+    Args:
+        labels: (n,) bool, in ascending order of score.
+        scores: (n,) float64 in [0, 1].
+        metric: a metric of counts.
+        resamples: how many.
+        generator: draws them.
+        preference: among equals the threshold nearest to it is taken.
+        bounds: (least, most) of the thresholds.
+        weights: (n,) float64, what each sample counts for.
+    """
+    points = operating_points.of_sorted(labels, scores)
+    if weights is None:
+        blocks = _Blocks(points, resamples, generator, metric)
+        resampled = (blocks.draw(number) for number in range(resamples))
+    else:
+        first = operating_points.starts(scores)
+        resampled = (_weighted(labels, weights, first, generator) for _ in range(resamples))
+    found = [
+        _best(points, drawn, metric, preference, bounds)
+        for drawn in resampled
+        if drawn.positives > 0 and drawn.negatives > 0
+    ]
+    return np.array(found, np.float64)
+
+
+class _Blocks:
+    """Neighbouring samples that are drawn together."""
+
+    def __init__(self, points: OperatingPoints, resamples: int, generator: np.random.Generator, metric: Metric) -> None:
+        self.points, self.generator, self.metric = points, generator, metric
+        last = len(points.tp) - 1
+        called = points.tp + points.fp
+        if last <= APART:
+            self.ends = np.arange(last + 1)
+        else:
+            cuts = np.linspace(0, called[-1], BLOCKS + 1)
+            self.ends = np.unique(np.append(0, np.searchsorted(called, cuts)))
+        held = np.concatenate([np.diff(points.tp[self.ends]), np.diff(points.fp[self.ends])])
+        drawn = generator.multinomial(int(called[-1]), held / held.sum(), size=resamples)
+        none = np.zeros((resamples, 1), np.int64)
+        half = len(self.ends) - 1
+        self.tp = np.hstack([none, np.cumsum(drawn[:, :half], axis=1)])
+        self.fp = np.hstack([none, np.cumsum(drawn[:, half:], axis=1)])
+        if last > APART:
+            # Of each positive and each negative, the greatest score first, the point that calls it first.
+            numbers = np.arange(1, last + 1, dtype=np.int32)
+            self.of_positives = np.repeat(numbers, np.diff(points.tp))
+            self.of_negatives = np.repeat(numbers, np.diff(points.fp))
+
+    def draw(self, number: int) -> _Drawn:
+        """A resample at all points, or at those where it may be best."""
+        tp, fp = self.tp[number], self.fp[number]
+        positives, negatives = int(tp[-1]), int(fp[-1])
+        if len(self.ends) == len(self.points.tp) or positives == 0 or negatives == 0:
+            return _Drawn(self.ends, tp, fp, positives, negatives)
+        reached = self._oriented(tp, fp, positives, negatives)
+        bound = self._oriented(tp[1:], fp[:-1], positives, negatives)
+        best = reached.max()
+        kept = np.flatnonzero(bound >= best - TOLERANCE * abs(best))
+        begin, end = self.ends[kept], self.ends[kept + 1]
+        sizes = end - begin
+        shift = begin + 1 - np.append(0, np.cumsum(sizes)[:-1])  # from a place among those kept to its point
+        at = np.arange(sizes.sum()) + np.repeat(shift, sizes)
+        of_tp = self._apart(self.of_positives, self.points.tp, tp, kept, shift, len(at))
+        of_fp = self._apart(self.of_negatives, self.points.fp, fp, kept, shift, len(at))
+        return _Drawn(
+            np.append(0, at),
+            np.append(0, of_tp + np.repeat(_skipped(tp, kept), sizes)),
+            np.append(0, of_fp + np.repeat(_skipped(fp, kept), sizes)),
+            positives,
+            negatives,
+        )
+
+    def _apart(
+        self, of: NDArray[np.int32], counted: Integers, drawn: Integers, kept: Integers, shift: Integers, places: int
+    ) -> Integers:
+        """(places,) how many of the samples of the blocks kept are drawn up to each of their points."""
+        times = drawn[kept + 1] - drawn[kept]
+        first = counted[self.ends[kept]]
+        width = counted[self.ends[kept + 1]] - first
+        chosen = self.generator.random(int(times.sum())) * np.repeat(width, times)
+        samples = chosen.astype(np.int64) + np.repeat(first, times)
+        hits = np.bincount(of[samples] - np.repeat(shift, times), minlength=places)
+        return np.cumsum(hits)
+
+    def _oriented(self, tp: Integers, fp: Integers, positives: int, negatives: int) -> Values:
+        return operating_points.oriented(self.metric.at_counts(tp, fp, positives - tp, negatives - fp), self.metric)
+
+
+def _skipped(drawn: Integers, kept: Integers) -> Integers:
+    """What was drawn above each of the blocks kept, in blocks that are not."""
+    times = drawn[kept + 1] - drawn[kept]
+    skipped: Integers = drawn[kept] - (np.cumsum(times) - times)
+    return skipped
+
+
+def _weighted(labels: Labels, weights: Scores, first: Integers, generator: np.random.Generator) -> _Drawn:
+    drawn = np.bincount(generator.integers(len(labels), size=len(labels)), minlength=len(labels)) * weights
+    points = operating_points.sums(labels, drawn, first)
+    return _Drawn(np.arange(len(points[0])), *points, float(points[0][-1]), float(points[1][-1]))
+
+
+def _best(
+    points: OperatingPoints, drawn: _Drawn, metric: Metric, preference: float, bounds: tuple[float, float] | None
+) -> float:
+    called = drawn.tp + drawn.fp
+    # Points that differ in no sample that was drawn are one point of the resample, with the thresholds of all of them.
+    first = np.flatnonzero(np.append(True, called[1:] != called[:-1]))
+    last = np.append(first[1:], len(called)) - 1
+    lower, upper = points.lower[drawn.at[last]], points.upper[drawn.at[first]]
+    # The bounds beyond 0 and 1 are for scores of exactly 0 and 1; where these were not drawn, a run goes on over them.
+    of_resample = OperatingPoints(
+        np.where(first < last, np.maximum(lower, 0), lower),
+        np.where(first < last, np.minimum(upper, 1), upper),
+        drawn.tp[first],
+        drawn.fp[first],
+        drawn.positives,
+        drawn.negatives,
+    )
+    if bounds is not None:
+        of_resample = of_resample.within(*bounds)
+    return of_resample.threshold(operating_points.best(of_resample, metric, preference))

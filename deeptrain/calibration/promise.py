@@ -1,0 +1,100 @@
+"""Thresholds that keep a constraint on samples nobody has seen, with a stated confidence, beside those that seem to.
+
+A threshold that is chosen because precision is .8 there, on these samples, gives less on others half of the time. What
+is kept with confidence 1 - delta is decided by tests, each by the exact one-sided lower bound of a rate (C. J. Clopper
+and E. S. Pearson, 1934) at level delta, in an order that labels have no part in, from the safest threshold on, up to
+the first that fails: no allowance for many tests is needed then ("fixed sequence", A. Wiens, 2003; for thresholds:
+A. N. Angelopoulos et al., "Learn then test", 2021, arXiv:2110.01052).
+
+- Recall falls as the threshold rises, so the order is that of all thresholds from calling every sample positive up.
+  Specificity is the mirror image. Both can always be promised: calling all, or none, keeps them.
+- Precision is tested where so many samples are called positive, the greatest scores first: at START times as many as
+  could pass without an error, then GROWTH times as many, and so on.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeptrain.calibration.constraint import Constraint
+from deeptrain.calibration.operating_points import Integers, OperatingPoints
+from deeptrain.metrics import names
+
+START = 3
+GROWTH = 1.25
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What came of the tests.
+
+    Attributes:
+        kept: (points,) bool, where the constraint is promised.
+        point: the point with the greatest lower bound among those tested; None when none could be.
+    """
+
+    kept: NDArray[np.bool_]
+    point: int | None
+
+
+def tested(points: OperatingPoints, constraint: Constraint, confidence: float) -> Tested:
+    """Where a constraint is kept on other samples of the same kind, with that confidence for all these at once.
+
+    Args:
+        points: all operating points, unweighted.
+        constraint: what must be kept.
+        confidence: that what is promised is true, between 0 and 1.
+    """
+    hits, of = cases(points, constraint)
+    if constraint.rate != "precision":
+        tp, fp, fn, tn = points.counts
+        by_definition = fn + tn == 0 if constraint.rate == "recall" else tp + fp == 0
+        passed = (hits >= _fewest(int(of[0]), constraint.least, 1 - confidence)) | by_definition
+        return Tested(passed, int(np.argmax(hits)))
+    fewest = math.ceil(math.log(1 - confidence) / math.log(constraint.least))
+    wanted, called = [], START * fewest
+    while called <= of[-1]:
+        wanted.append(called)
+        called = math.ceil(called * GROWTH)
+    sequence = np.unique(np.searchsorted(of, wanted))
+    kept = np.zeros(len(hits), np.bool_)
+    if not len(sequence):
+        return Tested(kept, None)
+    bounds = lower_bound(hits[sequence], of[sequence], confidence)
+    failed = np.flatnonzero(bounds < constraint.least)
+    kept[sequence[: failed[0] if len(failed) else None]] = True
+    return Tested(kept, int(sequence[np.argmax(bounds)]))
+
+
+def seeming(points: OperatingPoints, constraint: Constraint) -> NDArray[np.bool_]:
+    """(points,) bool, where the constraint holds on these samples themselves; the naive rule."""
+    held: NDArray[np.bool_] = points.values(names.get(constraint.rate)) >= constraint.least
+    return held
+
+
+def cases(points: OperatingPoints, constraint: Constraint) -> tuple[Integers, Integers]:
+    """The rate of a constraint as counts at each point: how many are right, of how many."""
+    tp, fp, fn, tn = points.counts
+    return {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "specificity": (tn, tn + fp)}[constraint.rate]
+
+
+def lower_bound(hits: Integers, of: Integers, confidence: float) -> NDArray[np.float64]:
+    """The one-sided lower bound of a rate, of Clopper and Pearson; imports SciPy. 0 where nothing is right."""
+    from scipy.special import betaincinv
+
+    some = np.maximum(hits, 1)
+    return np.where(hits > 0, betaincinv(some, np.maximum(of, 1) - some + 1, 1 - confidence), 0.0)
+
+
+def _fewest(of: int, least: float, delta: float) -> int:
+    """The fewest right ones of so many whose lower bound is at least so much; one more than all if none is."""
+    low, high = 0, of + 1
+    while low < high:
+        middle = (low + high) // 2
+        if lower_bound(np.array(middle), np.array(of), 1 - delta) >= least:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -1,0 +1,92 @@
+"""Thresholds beside a sort of the same scores, scikit-learn's search, and a grid as DeepTrain has it."""
+
+import sys
+import time
+import tracemalloc
+from functools import partial
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import TunedThresholdClassifierCV
+
+from deeptrain.calibration import bootstrap, operating_points, optimum, threshold
+from deeptrain.metrics import names
+from tests.benchmarks.side_by_side import measured, show
+
+METRICS = ("f1_score", "accuracy", "mcc", "kappa", "cost")
+
+
+def drawn(samples, saturated=False):
+    generator = np.random.Generator(np.random.Philox(samples))
+    labels = generator.random(samples) < 0.2
+    logits = -1.5 + 1.2 * labels + generator.normal(size=samples)
+    return labels, 1 / (1 + np.exp(-logits * (8 if saturated else 1)))
+
+
+class Known(ClassifierMixin, BaseEstimator):
+    """A model that has only to tell the score it is given, so that what is measured is the search."""
+
+    classes_ = np.array([False, True])
+
+    def fit(self, *_):
+        return self
+
+    def predict_proba(self, x):
+        return np.column_stack([1 - x[:, 0], x[:, 0]])
+
+
+def by_scikit_learn(labels, scores):
+    tuned = TunedThresholdClassifierCV(Known(), scoring="f1", cv="prefit", refit=False)
+    return tuned.fit(scores[:, None], labels).best_threshold_
+
+
+def by_the_original(labels, scores):
+    """As `find_best_predict_threshold` does it: 99 thresholds, and at each the counts of all samples."""
+    best, at = 0.0, 0.0
+    for number in range(1, 100):
+        called = scores > number / 100
+        tp, fp, fn = (called & labels).sum(), (called & ~labels).sum(), (~called & labels).sum()
+        value = 2 * tp / (2 * tp + fp + fn) if tp else 0.0
+        if value > best:
+            best, at = value, number / 100
+    return at
+
+
+def test_the_optimum_beside_a_sort():
+    for saturated in (False, True):
+        labels, scores = drawn(10**7, saturated)
+        contestants = {name: partial(optimum.of, labels, scores, name) for name in METRICS}
+        contestants["numpy.sort"] = partial(np.sort, scores)
+        title = f"the exact threshold of 10,000,000 {'saturated ' if saturated else ''}scores, by metric (bar: 1.5)"
+        show(title, measured(contestants, 5))
+        tracemalloc.start()
+        optimum.of(labels, scores)
+        peak = tracemalloc.get_traced_memory()[1] / scores.nbytes
+        tracemalloc.stop()
+        sys.stdout.write(f"  peak memory {peak:.2f} times the scores (bar: 6)\n")
+
+
+def test_the_optimum_beside_other_searches():
+    labels, scores = drawn(10**6)
+    contestants = {
+        "TunedThresholdClassifierCV (bar: 20)": lambda: by_scikit_learn(labels, scores),
+        "a grid, as the original (bar: 5)": lambda: by_the_original(labels, scores),
+        "optimum.of": lambda: optimum.of(labels, scores),
+    }
+    show("F1 of 1,000,000 scores", measured(contestants, 3))
+
+
+def test_resampling_beside_a_sort():
+    labels, scores = drawn(10**6)
+    ordered = operating_points.sort(labels, scores)
+
+    def resampled():
+        return bootstrap.thresholds(*ordered, names.get("f1"), 50, np.random.Generator(np.random.Philox(1)))
+
+    show(
+        "50 resamples of 1,000,000 scores (bar: 60)",
+        measured({"bootstrap": resampled, "numpy.sort": lambda: np.sort(scores)}, 5),
+    )
+    begun = time.perf_counter()
+    threshold.choose(labels, scores)
+    sys.stdout.write(f"  threshold.choose, five folds and intervals: {time.perf_counter() - begun:.2f} s\n")
