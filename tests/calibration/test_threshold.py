@@ -173,6 +173,11 @@ def test_the_standard_error_of_a_difference_is_that_of_resampled_samples():
         (np.ones(7), np.full(7, 0.5), r"cannot calibrate: 0 negatives among 7 samples"),
         ([0, 1], [0.2, 1.2], r"scores must lie in \[0, 1\], got 1.2 in row 1 "),
         ([0, 1], [0.2, math.nan], r"scores must be finite, got nan in row 1 "),
+        (
+            [0, 1, 0],
+            [-2.5, 1.2, 0.5],
+            r"scores must lie in \[0, 1\], got -2.5 in row 0 \(counted from 0\), and in 1 more of 3; if these ",
+        ),
         ([0, 3], [0.2, 0.4], r"labels must be 0 or 1, got 3 in row 1 "),
         ([0, 1, 1], [0.2, 0.4], r"labels and scores must be equally many, got 3 and 2"),
         ([], [], r"labels and scores must have at least one sample, got none"),
