@@ -37,7 +37,7 @@ PARTS = 16
 """Into how many parts an interval of thresholds is cut."""
 
 FIRST = 64
-"""And the whole range."""
+"""And the whole range; at least 2."""
 
 Called = tuple[Integers, Integers]
 """True and false positives at some thresholds, (points, n) each."""

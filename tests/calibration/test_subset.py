@@ -464,10 +464,10 @@ def test_an_altered_file_is_refused(change, message):
 @pytest.mark.parametrize("name", RATIOS)
 def test_cutting_thresholds_finer_and_finer_excludes_no_best_one(name, monkeypatch):
     generator = np.random.Generator(np.random.Philox(9))
-    labels, sets = generator.random(400) < 0.4, generator.integers(9, size=400)
+    labels, sets = generator.random(400) < 0.4, generator.integers(6, size=400)
     scores = np.clip(0.25 * labels + 0.75 * generator.random(400), 0, 1)
     whole = [one.plain() for one in subset.every_size(labels, scores, sets, name)]  # 64 cuts at first
-    for first, parts in ((1, 2), (2, 3), (1000, 2)):
+    for first, parts in ((2, 2), (3, 5), (1000, 2)):
         monkeypatch.setattr(ratio_search, "FIRST", first)
         monkeypatch.setattr(ratio_search, "PARTS", parts)
         assert [one.plain() for one in subset.every_size(labels, scores, sets, name)] == whole
