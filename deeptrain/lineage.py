@@ -465,8 +465,8 @@ def _add_several(
         told = "there is no output that is calibrated" if kind is None else f"these are {kind}"
         left_out["offsets"] = f"offsets exist for one of several classes; {told}"
     if several.thresholds and len(binary) > 1:
-        asked.pop("output", None)
-        stages["thresholds"] = Specification("thresholds", RECIPES["thresholds"], root, asked, made)
+        of_all = {key: value for key, value in asked.items() if key != "output"}
+        stages["thresholds"] = Specification("thresholds", RECIPES["thresholds"], root, of_all, made)
     elif several.thresholds:
         left_out["thresholds"] = f"a threshold for each label takes several binary outputs; there is {len(binary)}"
     return left_out

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from deeptrain import files
+from deeptrain.calibration import class_offsets
+from deeptrain.calibration.class_offsets import ClassOffsets
+from deeptrain.calibration.label_thresholds import LabelThresholds
 from deeptrain.calibration.maps import methods
 from deeptrain.calibration.maps.score_map import Map
 from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
@@ -66,6 +69,9 @@ class Predictor:
             ask for it, or it was chosen for other weights. Decisions are by the scores.
         preprocessors: what is done to samples before the model sees them.
         outputs: whether the model itself gives probabilities (or values) or logits.
+        thresholds: by output, where every one of several binary outputs has its own (`calibration.several`); that of
+            `calibrated` goes before.
+        offsets: (classes,) of the log-probabilities, by output, where they were chosen.
     """
 
     data: DataInfo
@@ -83,6 +89,8 @@ class Predictor:
     _windows: WindowSettings | None
     _shards: Artifact
     _experiment: Experiment | None
+    thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    offsets: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
 
     def preprocess(self, x: Any) -> Arrays:
         """Samples as the model takes them.
@@ -159,8 +167,10 @@ class Predictor:
 
     def _decided(self, output: str, kind: Kind, values: np.ndarray) -> np.ndarray:
         if kind == "binary":
-            chosen = self.threshold if output == self.calibrated else None
+            chosen = self.threshold if output == self.calibrated else self.thresholds.get(output)
             return (values > (0.5 if chosen is None else chosen)).astype(np.int64)
+        if kind == "classes" and output in self.offsets:
+            values = class_offsets.weighed(values, self.offsets[output])
         return values.argmax(axis=1) if kind == "classes" else values
 
     def export(self, directory: Path) -> list[Path]:
@@ -259,6 +269,7 @@ def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | N
         settings.windows,
         joined,
         asked,
+        *_of_several(root, names, epochs),
     )
 
 
@@ -521,6 +532,28 @@ def _probability_map(root: Path, names: dict[str, Any], epochs: tuple[int, ...])
     found = artifact.open(root / names["probabilities"])
     map_of = methods.restored(json.loads(found.verified("probabilities.json")).get("map"))
     return map_of, str(found.manifest.settings.get("output", ONLY))
+
+
+def _of_several(
+    root: Path, names: Mapping[str, Any], epochs: tuple[int, ...]
+) -> tuple[dict[str, float], dict[str, Sequence[float]]]:
+    """Thresholds and offsets by output, as far as they were chosen for the weights of these epochs."""
+    thresholds: dict[str, float] = {}
+    offsets: dict[str, Sequence[float]] = {}
+    chosen = {stage: artifact.open(root / names[stage]) for stage in ("thresholds", "offsets") if stage in names}
+    if not chosen or predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) != epochs:
+        return thresholds, offsets
+    if found := chosen.get("thresholds"):
+        told = LabelThresholds.from_plain(_without_split(found.json("thresholds.json")))
+        thresholds = dict(zip(told.labels, told.values, strict=True))
+    if found := chosen.get("offsets"):
+        output = str(found.manifest.settings.get("output", ONLY))
+        offsets[output] = ClassOffsets.from_plain(_without_split(found.json("offsets.json"))).offsets
+    return thresholds, offsets
+
+
+def _without_split(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name != "split"}
 
 
 def _checked(experiment: Experiment, root: Path) -> Experiment:

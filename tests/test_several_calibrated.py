@@ -6,12 +6,14 @@ import luigi
 import numpy as np
 import pytest
 
+import deeptrain
 import pipelines
 from deeptrain import lineage
 from deeptrain.calibration import class_offsets, label_thresholds
 from deeptrain.errors import SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import names
+from deeptrain.shards import reading
 from deeptrain.training import predictions
 from tests.conftest import write_experiment
 
@@ -124,6 +126,18 @@ def test_both_are_scored_once_on_the_test_split(planned: Lineage) -> None:
     values = [macro(labels, scores, threshold=cut) for cut in (0.5, own)]
     assert [entry["metrics"]["f1_score_macro"] for entry in told["labels"]["at"]] == pytest.approx(values)
     assert set(told["outputs"]) == {"late", "sick"}
+
+
+def test_the_loaded_model_decides_as_was_scored(planned: Lineage) -> None:
+    loaded = deeptrain.load(planned.root, experiment=planned.experiment.file)
+    split = reading.open(planned.conversion.directory).split("test")
+    said = loaded.probabilities(split.take(np.arange(len(split))))
+    decided = loaded.decided(said)
+    offsets = planned.artifact("offsets").json("offsets.json")["offsets"]
+    np.testing.assert_array_equal(decided["form"], class_offsets.weighed(said["form"], offsets).argmax(axis=1))
+    thresholds = planned.artifact("thresholds").json("thresholds.json")
+    for name, value in zip(thresholds["labels"], thresholds["values"], strict=True):
+        np.testing.assert_array_equal(decided[name], said[name] > value)
 
 
 def test_the_report_shows_both(planned: Lineage) -> None:

@@ -130,7 +130,8 @@ def scored(evaluation: Plain) -> str:
     size = {key: -wording.as_float(gain[key]) if lost else gain[key] for key in ("value", "low", "high")}
     if lost:
         size["low"], size["high"] = size["high"], size["low"]
-    return f"{words}: a {'loss' if lost else 'gain'} of {sure(size['value'], size)} on data that chose nothing."
+    noise = ", within noise," if wording.as_float(gain["low"]) <= 0 <= wording.as_float(gain["high"]) else ""
+    return f"{words}: a {'loss' if lost else 'gain'} of {sure(size['value'], size)}{noise} on data that chose nothing."
 
 
 def metric(run: Run) -> str:

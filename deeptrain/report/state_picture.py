@@ -13,7 +13,7 @@ from deeptrain.report.outcome import Tile
 from deeptrain.report.run import Run
 
 WIDTH, MARGIN, GAP, COLUMNS = 1200, 36, 36, 3
-TILES, TOP, ROW, TITLE, BETWEEN = 124, 222, 19, 30, 20
+TILES, TOP, ROW, TITLE, BETWEEN = 124, 232, 19, 30, 20
 CHARACTER = 7.25
 """Width of a character of the 12 pixel monospaced font."""
 NAME_WIDTH = 24
@@ -182,7 +182,8 @@ def _write_tile(figure: Figure, theme: Theme, tile: Tile, left: float) -> None:
     style = {"fontsize": canvas.points(12)}
     canvas.write(figure, left, TILES, wording.cut(tile.label, 38), color=theme.muted, **style)
     canvas.write(figure, left, TILES + 18, tile.value, color=theme.ink, fontsize=canvas.points(28), fontweight="bold")
-    canvas.write(figure, left, TILES + 54, wording.cut(tile.note, 38), color=theme.muted, **style)
+    for row, part in enumerate(tile.note.split("; ")):
+        canvas.write(figure, left, TILES + 54 + 16 * row, wording.cut(part, 38), color=theme.muted, **style)
 
 
 def _write_block(figure: Figure, theme: Theme, block: Block, left: float, top: float, width: float, names: int) -> None:
