@@ -37,11 +37,12 @@ class Evaluation(ExperimentTask):
                     if name in plan.stages
                 }
                 metric = plan.experiment.calibration.metric
-                result = evaluation.score(scored.labels, scored.values, metric, {"half": 0.5, **chosen}).plain()
+                at = {"half": 0.5, **chosen}
+                result = evaluation.score(scored.labels, scored.values, metric, at, scored.weights).plain()
             elif output == plan.output:
-                result = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
+                result = evaluation.metrics_of(scored.labels, scored.values, kind or "values", scored.weights)
             else:
-                others[output] = evaluation.metrics_of(scored.labels, scored.values, kind or "values")
+                others[output] = evaluation.metrics_of(scored.labels, scored.values, kind or "values", scored.weights)
         if others:
             result = {**result, "outputs": others}
         with self.writing(plan) as writer:

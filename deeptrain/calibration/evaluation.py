@@ -56,7 +56,13 @@ class Evaluation(Record):
     without_threshold: Mapping[str, float]
 
 
-def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping[str, float]) -> Evaluation:
+def score(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    metric: str,
+    thresholds: Mapping[str, float],
+    weights: ArrayLike | None = None,
+) -> Evaluation:
     """The confusion counts and the usual binary metrics of some samples at named thresholds; imports scikit-learn.
 
     One class alone is no error here, but leaves metrics undefined (nan).
@@ -66,6 +72,7 @@ def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping
         scores: (n,) finite, in [0, 1].
         metric: name of the metric of counts that the thresholds were chosen for.
         thresholds: by name, such as {"half": 0.5, "threshold": 0.31}.
+        weights: (n,) what each sample counts for in the metrics, which the counts that are told leave out.
 
     Raises:
         DataError: when labels or scores are not that, or a threshold is not finite.
@@ -73,34 +80,37 @@ def score(labels: ArrayLike, scores: ArrayLike, metric: str, thresholds: Mapping
     """
     measure = names.count_metric(metric)
     truth, values = checks.binary(labels, scores)
+    weighed = checks.weights(weights, len(truth))
     standard = names.standard("binary")
     told = dict.fromkeys([*(one for one in standard if one.of_counts), measure])
     at = []
     for name, threshold in thresholds.items():
         if not math.isfinite(threshold):
             raise DataError(f"threshold {name!r} must be finite, got {threshold}")
-        found = counts.counted(truth, values > threshold)
+        decided = values > threshold
+        found = counts.weighed(truth, decided, weighed)
         metrics = {one.name: float(one.at_counts(*found)) for one in told}
-        at.append(AtThreshold(name, float(threshold), *found, metrics=metrics))
+        at.append(AtThreshold(name, float(threshold), *counts.counted(truth, decided), metrics=metrics))
     return Evaluation(
         metric=measure.name,
         samples=len(truth),
         positives=int(truth.sum()),
         at=tuple(at),
-        without_threshold={one.name: one(truth, values) for one in standard if not one.of_counts},
+        without_threshold={one.name: one(truth, values, weighed) for one in standard if not one.of_counts},
     )
 
 
-def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind) -> dict[str, Any]:
+def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind, weights: ArrayLike | None = None) -> dict[str, Any]:
     """The usual metrics of a kind of task without a threshold, over some samples; imports scikit-learn.
 
     Args:
         labels: classes: (n,) class numbers; values: (n,) numbers.
         outputs: classes: (n, classes) probabilities; values: as the labels.
         kind: of the task.
+        weights: (n,) what each sample counts for.
 
     Returns:
         `samples` and `metrics`, value by name.
     """
-    metrics = {one.name: one(labels, outputs) for one in names.standard(kind)}
+    metrics = {one.name: one(labels, outputs, weights) for one in names.standard(kind)}
     return {"samples": len(np.asarray(labels)), "metrics": metrics}

@@ -810,7 +810,7 @@ class Trainer:
         if outputs is not None and isinstance(outputs, Mapping) == isinstance(losses, Mapping):
             # Otherwise a step of the user's own told no outputs, or no loss of each.
             said = interpret(outputs, self.kind, self.outputs)
-            counts = tallies.confusion(y, said, self.kind, group.real, self.threshold)
+            counts = tallies.confusion(y, said, self.kind, group.real, self.threshold, group.counts_as)
         tally = self._record.kept.tally.plus(losses, counts, y, group.real)
         return tally, {**fitted.metrics, **tallies.by_iteration(counts, self.metrics)}
 

@@ -26,12 +26,14 @@ class Validated:
         labels: as the feed orders them, (samples, ...).
         outputs: binary: (samples,) probabilities; classes: (samples, classes) probabilities; values: as the labels.
         sets: (samples,) set numbers.
+        weights: (samples,) float32 what each counts for in the metrics, or None.
     """
 
     metrics: dict[str, float]
     labels: Any
     outputs: Any
     sets: np.ndarray
+    weights: np.ndarray | None = None
 
 
 def validate(
@@ -63,5 +65,6 @@ def validate(
         raise UnhealthyError(f"the model's outputs for the {data.split.name} split, or its loss, are not finite")
     labels: Any = data.labels
     said: Any = as_labels(probabilities, labels, kind)
-    found = found | {metric.name: metric(labels, said, threshold=threshold) for metric in metrics}
-    return Validated(found, labels, said, data.label_sets)
+    weights = data.label_weights
+    found = found | {metric.name: metric(labels, said, weights, threshold) for metric in metrics}
+    return Validated(found, labels, said, data.label_sets, weights)
