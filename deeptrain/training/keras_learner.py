@@ -14,7 +14,7 @@ import numpy as np
 from deeptrain.errors import BatchError, DeeptrainError, TrainingError, in_one_line
 from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
-from deeptrain.training import keras_checks, keras_shapes, keras_step
+from deeptrain.training import keras_checks, keras_names, keras_shapes, keras_step
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_graph import check_resumable, writes_variables
 from deeptrain.training.keras_rate import OVERRIDE, LearningRate
@@ -97,13 +97,10 @@ class KerasLearner:
             options: `jit`, `precision`, `fit`, `evaluate`, as for the class.
 
         Raises:
-            TrainingError: when it is not built or not compiled.
+            TrainingError: when it is not built or not compiled, or has a loss that does not exist.
         """
-        import keras
-
         keras_checks.check_model(model, model.optimizer if getattr(model, "compiled", False) else None)
-        given = model.loss if not isinstance(model.loss, str) else keras.losses.get(model.loss)
-        return cls(model, model.optimizer, given, kind, **options)
+        return cls(model, model.optimizer, _loss_of(model), kind, **options)
 
     def fit(
         self,
@@ -538,6 +535,18 @@ class KerasLearner:
             for variable, value in zip(moving, kept, strict=True):
                 if not np.array_equal(snapshot(variable), value):
                     variable.assign(value)
+
+
+def _loss_of(model: Any) -> Any:
+    """The loss a model was compiled with; a name becomes the loss it means."""
+    import keras
+
+    if not isinstance(model.loss, str):
+        return model.loss
+    known = keras_names.loss(model.loss)
+    if known is None:
+        raise TrainingError(f"{model.name}: its loss {model.loss}: {keras_names.unknown_loss(model.loss)}")
+    return getattr(keras.losses, known)()
 
 
 def _given(parts: Mapping[str, Any]) -> Given:

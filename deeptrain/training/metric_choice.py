@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from deeptrain.metrics import chosen
+from deeptrain.metrics import chosen, names
 from deeptrain.metrics.chosen import Named
 from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.metrics.of_output import MetricOfOutput
@@ -28,9 +28,11 @@ def choose(
     if key_metric == "loss":
         return tuple(found), key_metric, False
     known = {name: metric for metric in found for name in (metric.name, *getattr(metric, "aliases", ()))}
-    if key_metric not in known:
+    meant = names.find(key_metric)
+    key = known.get(key_metric) or known.get("" if meant is None else meant.name)
+    if key is None:
         found += _made([key_metric], kind)
-    key = known.get(key_metric, found[-1])
+        key = found[-1]
     return tuple(found), key.name, key.maximize
 
 
