@@ -20,7 +20,7 @@ from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
 from deeptrain.store.specification import Input, Late, Source, Specification
-from deeptrain.training.run import RECIPE, WEIGHTED, TrainingRun
+from deeptrain.training.run import TrainingRun
 
 log = logging.getLogger("deeptrain")
 
@@ -308,7 +308,6 @@ def _training(experiment: Experiment, root: Path, shards: Specification) -> Trai
         seeds={"experiment": seed, "model": seeds.derive("model", seed)},
         checker=Checker(),
         initial_weights=weights,
-        recipe=RECIPE if experiment.data.weights is None else WEIGHTED,
         predictions=experiment.predictions,
     )
 

@@ -22,6 +22,7 @@ from deeptrain.predictor import Predictor
 from deeptrain.shards import conversion, layout, reading
 from deeptrain.training import Trainer, predictions
 from deeptrain.training.progress import Progress
+from deeptrain.training.state import Best
 from pipelines.commands import predict
 from tests import several_outputs
 from tests.conftest import tree
@@ -93,6 +94,14 @@ def test_predictions_hold_every_output_and_the_one_with_a_threshold_is_calibrate
     assert told["outputs"]["cost"]["metrics"]["mean_absolute_error"] == pytest.approx(error)
     with pytest.raises(ArtifactError, match=r"has no output ''; there are cost, sick"):
         predictions.read(made, "test")
+
+
+def test_the_loss_of_one_output_tells_the_best_epoch(table: Path) -> None:
+    trainer = Trainer.from_experiment(table, settings={"training.key_metric": "cost.loss"})
+    trainer.train(2)
+    values = [results.validation["cost.loss"] for results in trainer.results]
+    assert [results.key_value for results in trainer.results] == values
+    assert (trainer.maximize, trainer.state.best) == (False, Best(values.index(min(values)) + 1, min(values)))
 
 
 def test_the_report_tells_the_metrics_of_the_other_output(planned: lineage.Lineage) -> None:
@@ -234,6 +243,7 @@ MISTAKES = [
     ('metrics = ["sick.f1",', 'metrics = ["f1",', "training.metrics: say of which output: cost.f1, sick.f1, got 'f1'"),
     ('"sick.f1", "cost', '"sik.f1", "cost', "training.metrics: expected one of the outputs with labels, cost, sick, got 'sik.f1'"),
     ('"sick.f1", "cost', '"sick.f2_scor", "cost', "training.metrics: unknown metric; "),
+    ('key_metric = "cost.mean_absolute_error"', 'key_metric = "cst.loss"', "training.key_metric: expected one of the outputs with labels, cost, sick, got 'cst.loss'"),
     ("loss = { cost =", "loss = { cst =", "training.loss.cst: expected one of the outputs with labels, cost, sick"),
     ("loss_weights = { cost = 0.5 }", "loss_weights = { cost = -1.0 }", "training.loss_weights: expected float >= 0"),
     ("loss_weights = { cost = 0.5 }", "loss_weights = { c = 1.0 }", "training.loss_weights.c: expected one of the outputs"),

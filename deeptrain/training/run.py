@@ -23,11 +23,8 @@ from deeptrain.training.interventions import Intervention
 from deeptrain.training.results import Results
 from deeptrain.training.settings import PredictionsSettings
 
-RECIPE = 3
+RECIPE = 4
 """Raised when this room changes the bytes of epochs or states."""
-
-WEIGHTED = RECIPE + 1
-"""Of data whose samples have weights, which metrics take."""
 
 SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 STATE = "state.safetensors"
@@ -49,7 +46,6 @@ class TrainingRun:
         checker: knows what is complete.
         initial_weights: the content of the weights it starts from, if not from the builder's own.
         base: of a session, the training and the epoch behind which it goes on by itself.
-        recipe: `RECIPE`, or `WEIGHTED`.
         predictions: which epochs predict; states that are averaged for it stay on disk.
     """
 
@@ -61,7 +57,6 @@ class TrainingRun:
     checker: Checker = field(repr=False, compare=False)
     initial_weights: Source | None = None
     base: "tuple[TrainingRun, int] | None" = None
-    recipe: int = RECIPE
     predictions: PredictionsSettings = field(default=PredictionsSettings(), compare=False)
     _epochs: list[Specification] = field(default_factory=list, repr=False, compare=False)
     _done: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
@@ -74,7 +69,7 @@ class TrainingRun:
         if self.initial_weights is not None:
             inputs["initial_weights"] = self.initial_weights
         name = None if self.base is None else self.settings["session"]
-        return Specification("training", self.recipe, self.root, self.settings, inputs, self.code, self.seeds, name)
+        return Specification("training", RECIPE, self.root, self.settings, inputs, self.code, self.seeds, name)
 
     @property
     def directory(self) -> Path:
@@ -94,7 +89,7 @@ class TrainingRun:
             self._epochs.append(
                 Specification(
                     "epoch",
-                    self.recipe,
+                    RECIPE,
                     self.directory / "epochs",
                     self._settings(following),
                     inputs,
@@ -165,7 +160,6 @@ class TrainingRun:
             self.checker,
             self.initial_weights,
             (self, epoch),
-            self.recipe,
         )
 
     def state(self, number: int) -> Specification:
@@ -173,14 +167,14 @@ class TrainingRun:
         if self.base is not None and number <= self.base[1]:
             return self.base[0].state(number)
         settings = {"epoch": number, "of": self.epoch(number).identity}
-        return Specification("state", self.recipe, self.directory / "states", settings, name=f"{number:04d}")
+        return Specification("state", RECIPE, self.directory / "states", settings, name=f"{number:04d}")
 
     def unfinished(self, at: Position) -> Specification:
         """A checkpoint at a position before an epoch's end; made from what the epoch is made from."""
         made = self.epoch(at.epoch)
         settings = {"iteration": at.iteration, "batch": at.batch, "window": at.window, "of": made.identity}
         name = f"{at.epoch:05d}.{at.iteration:010d}"
-        return Specification("unfinished", self.recipe, self.directory / "unfinished", settings, made.inputs, name=name)
+        return Specification("unfinished", RECIPE, self.directory / "unfinished", settings, made.inputs, name=name)
 
     def done(self, most: int | None = None) -> int:
         """How many epochs in a row, from the first, are complete; at most `most` are looked for."""

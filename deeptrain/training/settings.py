@@ -222,7 +222,8 @@ class TrainingSettings(Section, frozen=True):
         metrics: names of metrics, tables of a name and arguments, or functions of (y_true, y_pred[, sample_weight][,
             threshold]) as "module:name"; computed over the whole validation split, and over the epoch's batches where
             they are made of counts. Of one of several outputs "OUTPUT.METRIC", or a table with `output`.
-        key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
+        key_metric: the one of them, or "loss", or of several outputs the loss of one ("OUTPUT.loss"), that tells which
+            epoch is best on the validation split.
         callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
         validate: how often the validation split is judged, beside the end of each epoch that `epochs` names; by default
             at the end of each epoch.
@@ -297,7 +298,8 @@ class TrainingSettings(Section, frozen=True):
         """Metrics are known and named once, and the key metric is one of them."""
         for rule, value in of_output.mistakes(self.metrics):
             yield "metrics", rule, value
-        if self.key_metric != "loss" and of_output.answering(self.key_metric, self.metrics) is None:
+        of_loss = self.key_metric == "loss" or self.key_loss is not None
+        if not of_loss and of_output.answering(self.key_metric, self.metrics) is None:
             known = ", ".join(of_output.called(named) or Use.of(named).use for named in self.metrics)
             yield "key_metric", f"expected loss or one of metrics ({known or 'none'})", self.key_metric
         for output, loss in self.losses.items():
@@ -356,6 +358,12 @@ class TrainingSettings(Section, frozen=True):
     def key(self) -> str:
         """What results call the key metric."""
         return of_output.answering(self.key_metric, self.metrics) or self.key_metric
+
+    @property
+    def key_loss(self) -> str | None:
+        """The output whose loss is the key metric, None where it is none of several."""
+        output, dot, name = self.key_metric.rpartition(".")
+        return output if dot and name == "loss" else None
 
     @property
     def losses(self) -> dict[str, str | Use]:

@@ -13,7 +13,7 @@ from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training import judging
 from deeptrain.training.judging import Told
-from deeptrain.training.learner import Learner
+from deeptrain.training.learner import Learner, measured
 from deeptrain.training.outputs import OutputKind, as_labels, interpret
 
 
@@ -22,7 +22,7 @@ class Validated:
     """What a validation found; labels and outputs by name where there are several outputs.
 
     Attributes:
-        metrics: "loss" and the metrics by name.
+        metrics: "loss" and the metrics by name, also those that the model computes itself.
         labels: as the feed orders them, (samples, ...).
         outputs: binary: (samples,) probabilities; classes: (samples, classes) probabilities; values: as the labels.
         sets: (samples,) set numbers.
@@ -59,7 +59,9 @@ def validate(
     Raises:
         UnhealthyError: when outputs or the loss are not finite.
     """
-    found, raw = judging.evaluate(learner, data, told)
+    with measured(learner) as metrics_of_model:
+        found, raw = judging.evaluate(learner, data, told)
+        found |= metrics_of_model()
     probabilities = interpret(raw, kind, outputs)
     if not (arrays.finite(probabilities) and np.isfinite(found["loss"])):
         raise UnhealthyError(f"the model's outputs for the {data.split.name} split, or its loss, are not finite")

@@ -10,9 +10,14 @@ import pytest
 from deeptrain.errors import SettingsError, TrainingError
 from deeptrain.metrics import names
 from deeptrain.settings import Mistakes, Use, typed
-from deeptrain.training import building, keras_names, metric_choice
+from deeptrain.training import building, keras_names, metric_choice, runtime
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.settings import TrainingSettings
+
+
+@pytest.fixture(autouse=True)
+def tensorflow() -> None:
+    runtime.start(1, True)
 
 
 def read(**table: Any) -> TrainingSettings:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeptrain import lineage
 from deeptrain.calibration import evaluation
 from deeptrain.errors import DataError
 from deeptrain.introspection.model import ModelDescription
@@ -159,15 +158,6 @@ def test_predictions_hold_weights_only_where_the_data_have_them(splits: dict[str
         values = evaluation.metrics_of(read.labels, read.values, "values", read.weights)
         expected = names.get("mean_absolute_error")(read.labels, read.values, read.weights)
         assert values["metrics"]["mean_absolute_error"] == expected
-
-
-def test_only_data_with_weights_have_another_identity(experiment: Path) -> None:
-    plain = lineage.read(experiment).training
-    assert (plain.recipe, plain.epoch(1).recipe) == (3, 3)
-    experiment.write_text(TOML.replace("[data]", '[data]\nweights = "w"'))
-    weighted = lineage.read(experiment).training
-    assert {weighted.specification.recipe, weighted.epoch(2).recipe, weighted.state(1).recipe} == {4}
-    assert weighted.session("mine", 1).epoch(3).recipe == 4
 
 
 def test_a_split_whose_samples_all_weigh_nothing_is_refused_before_training(tmp_path: Path) -> None:
