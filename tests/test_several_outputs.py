@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,8 +123,22 @@ def test_the_loaded_model_says_of_each_output_what_the_run_said(planned: lineage
     decided = loaded.predict(split.take(np.arange(len(split))))
     np.testing.assert_array_equal(decided["sick"], said["sick"] > threshold)
     np.testing.assert_array_equal(decided["cost"], said["cost"])
-    with pytest.raises(DataError, match=r"a model with several outputs \(cost, sick\) cannot be exported"):
-        loaded.export(Path("nowhere"))
+
+
+def test_the_exported_model_gives_the_outputs_by_name(
+    planned: lineage.Lineage, loaded: Predictor, tmp_path: Path
+) -> None:
+    import keras
+
+    split = reading.open(planned.conversion.directory).split("test")
+    x = split.take(np.arange(len(split)))
+    loaded.export(tmp_path)
+    told = json.loads((tmp_path / "export.json").read_text())
+    assert (told["kind"], told["classes"]) == ({"cost": "values", "sick": "binary"}, {"cost": [], "sick": ["0", "1"]})
+    assert (told["threshold"], told["threshold_of"]) == (loaded.threshold, "sick")
+    said = keras.models.load_model(tmp_path / "model.keras", compile=False)(np.asarray(x, np.float32), training=False)
+    for name, expected in loaded.probabilities(x).items():
+        np.testing.assert_allclose(said[name].numpy()[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_command_writes_the_columns_of_each_output(table: Path, loaded: Predictor, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from deeptrain import files
 from deeptrain.loading.normalise import Normalise
 from deeptrain.loading.preprocessing import Preprocessor
 from deeptrain.shards.info import DataInfo
+from deeptrain.shards.outputs import each
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.outputs import OutputKind
 
@@ -31,11 +32,13 @@ def export(
     epochs: Sequence[int],
     outputs: OutputKind,
     threshold: float | None,
+    calibrated: str | None = None,
 ) -> list[Path]:
     """Write the model with its preprocessing, and return the paths.
 
     `model.keras` has the same bytes whenever it is written; `saved_model/` is TensorFlow's; `export.json` tells shape,
-    classes, threshold, and preprocessing of the user's own, which no model file can hold and callers must do.
+    classes, threshold, and preprocessing of the user's own, which no model file can hold and callers must do. Several
+    outputs go by their names, as in the model, and so do their kinds and classes.
 
     Args:
         directory: where to; files of an earlier export there are replaced.
@@ -45,6 +48,7 @@ def export(
         epochs: whose weights it has, or the mean of them; the last is the one that was asked for.
         outputs: what the model's outputs are.
         threshold: above which a sample is positive, None without one.
+        calibrated: of several outputs, the one that the threshold is for.
     """
     import keras
 
@@ -52,7 +56,12 @@ def export(
     # Only what comes before any preprocessing of the user's own can be put in front of the model.
     with fresh_names_and_seeds(0):
         layers = [] if own else [_layer(part) for part in preprocessors if isinstance(part, Normalise)]
-        whole = keras.Sequential([keras.Input(data.shape, name="samples"), *layers, model], name="exported")
+        samples = keras.Input(data.shape, name="samples")
+        if data.named:
+            outputs_by_name = model(keras.Sequential([samples, *layers])(samples) if layers else samples)
+            whole = keras.Model(samples, outputs_by_name, name="exported")
+        else:
+            whole = keras.Sequential([samples, *layers, model], name="exported")
     files.make_directories(directory)
     kept = files.write_file(directory / "model.keras", _the_same_again(_saved(whole)))
     saved = directory / "saved_model"
@@ -68,9 +77,10 @@ def export(
         "shape": list(data.shape),
         "dtype": data.dtype,
         "kind": data.kind,
-        "classes": list(data.classes),
+        "classes": each(list, data.classes),
         "outputs": outputs,
         "threshold": threshold,
+        **({"threshold_of": calibrated} if data.named and threshold is not None else {}),
         "preprocessing_included": [type(part).__name__ for part in preprocessors] if not own else [],
         "preprocessing_to_do_before": [type(part).__name__ for part in preprocessors] if own else [],
         "model_sha256": kept.sha256,
