@@ -125,6 +125,7 @@ def test_the_loaded_model_says_of_each_output_what_the_run_said(planned: lineage
     np.testing.assert_array_equal(decided["cost"], said["cost"])
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, when it reads its file
 def test_the_exported_model_gives_the_outputs_by_name(
     planned: lineage.Lineage, loaded: Predictor, tmp_path: Path
 ) -> None:
