@@ -43,7 +43,7 @@ def choose(plan: Lineage) -> dict[str, Any]:
     result = {**found.plain(), "split": split}
     if plan.kind == "binary":
         combined = members.combine(values, found.weights, plan.kind)
-        result["threshold"] = run_threshold.of_run(own.labels, combined, calibration).plain()
+        result["threshold"] = run_threshold.of_run(own.labels, combined, calibration, own.weights).plain()
     return result
 
 

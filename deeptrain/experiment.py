@@ -70,6 +70,8 @@ class Sections(Section, frozen=True):
         ):
             for name in sorted(said - set(outputs)):
                 yield f"training.{key}.{name}", told, name
+        if training.key_loss is not None and training.key_loss not in outputs:
+            yield "training.key_metric", told, training.key_metric
         for named in training.metrics:
             output, metric = of_output.split(named)
             if outputs and not output:

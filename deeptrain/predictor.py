@@ -178,12 +178,8 @@ class Predictor:
 
         Raises:
             DataError: for a model on windows: cutting series, and following them, is no part of a model; and for one
-                with several inputs or outputs.
+                with several inputs.
         """
-        if self.data.named:
-            raise DataError(
-                f"a model with several outputs ({', '.join(self.data.named)}) cannot be exported; use deeptrain.load"
-            )
         if len(self.data.inputs) > 1:
             raise DataError(
                 f"a model with several inputs ({', '.join(one.name for one in self.data.inputs)}) cannot be exported; "
@@ -203,6 +199,7 @@ class Predictor:
             outputs=self.outputs,
             threshold=self.threshold,
             probability_map=self.probability_map,
+            calibrated=self.calibrated,
         )
 
     def _given(self, x: Any) -> InMemory:

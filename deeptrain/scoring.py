@@ -52,7 +52,7 @@ def of(plan: Lineage) -> dict[str, Any]:
     for output, kind in plan.experiment.data.kinds.items():
         test = predictions.read(made, "test", output)
         if output != plan.output:
-            others[output] = evaluation.metrics_of(test.labels, test.values, kind or "values")
+            others[output] = evaluation.metrics_of(test.labels, test.values, kind or "values", test.weights)
             continue
         result = _calibrated(plan, test)
         result |= {stage: part(plan, test) for stage, part in PARTS.items() if stage in plan.stages}
@@ -66,15 +66,15 @@ def _calibrated(plan: Lineage, test: SplitPredictions) -> dict[str, Any]:
     if plan.kind == "binary":
         chosen = _chosen(BINARY, plan, test)
         ways = {"half": Way(test.values), **chosen}
-        return evaluation.score(test.labels, test.values, calibration.metric, ways).plain()
+        return evaluation.score(test.labels, test.values, calibration.metric, ways, weights=test.weights).plain()
     if plan.kind == "classes":
         chosen = _chosen(CLASSES, plan, test)
         average = calibration.several.average
         metric = (
             class_counts.of_binary(Use.of(calibration.metric).use, average).name if "offsets" in chosen else "accuracy"
         )
-        return evaluation.score_classes(test.labels, test.values, metric, chosen).plain()
-    return evaluation.metrics_of(test.labels, test.values, "values")
+        return evaluation.score_classes(test.labels, test.values, metric, chosen, weights=test.weights).plain()
+    return evaluation.metrics_of(test.labels, test.values, "values", test.weights)
 
 
 def _chosen(known: Mapping[str, Choice], plan: Lineage, test: SplitPredictions) -> dict[str, Way]:
@@ -84,7 +84,9 @@ def _chosen(known: Mapping[str, Choice], plan: Lineage, test: SplitPredictions) 
 def _labels(plan: Lineage) -> dict[str, Any]:
     calibration = plan.experiment.calibration
     chosen = plan.artifact("thresholds").json("thresholds.json")
-    labels, scores, names = predictions.binary_columns(plan.artifact("predictions"), "test")
+    made = plan.artifact("predictions")
+    labels, scores, names = predictions.binary_columns(made, "test")
+    weights = predictions.read(made, "test", names[0]).weights
     ways = {"half": 0.5, "thresholds": chosen["values"]}
     metric, average = Use.of(calibration.metric).use, calibration.several.average
-    return evaluation.score_labels(labels, scores, metric, average, ways, names).plain()
+    return evaluation.score_labels(labels, scores, metric, average, ways, names, weights=weights).plain()

@@ -224,6 +224,14 @@ def _refuse_early(opened: Opened) -> None:
         raise DataError(
             f"training.batch_size must be at most the {samples} samples of the train split, got {batch_size}"
         )
+    tested = ["test"] if plan.experiment.data.splits.test else []
+    for name in dict.fromkeys(["val", plan.calibration_split, *tested]):
+        given = shards.split(name).weights
+        if given is not None and not given.any():
+            raise DataError(
+                f"data.weights: all {len(given)} samples of the {name} split weigh 0, so no metric of it is a number; "
+                "leave the column out, or put other samples there"
+            )
     split = shards.split(plan.calibration_split)
     if "threshold" in plan.stages:
         checks.both_classes(parts(split.labels)[plan.output or ONLY] > 0)

@@ -20,6 +20,6 @@ class Threshold(ExperimentTask):
         from deeptrain.training import predictions
 
         scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
-        chosen = run_threshold.of_run(scored.labels, scored.values, plan.experiment.calibration)
+        chosen = run_threshold.of_run(scored.labels, scored.values, plan.experiment.calibration, scored.weights)
         with self.writing(plan) as writer:
             writer.json("threshold.json", {**chosen.plain(), "split": plan.calibration_split})

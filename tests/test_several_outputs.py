@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from deeptrain.predictor import Predictor
 from deeptrain.shards import conversion, layout, reading
 from deeptrain.training import Trainer, predictions
 from deeptrain.training.progress import Progress
+from deeptrain.training.state import Best
 from pipelines.commands import predict
 from tests import several_outputs
 from tests.conftest import tree
@@ -95,6 +97,14 @@ def test_predictions_hold_every_output_and_the_one_with_a_threshold_is_calibrate
         predictions.read(made, "test")
 
 
+def test_the_loss_of_one_output_tells_the_best_epoch(table: Path) -> None:
+    trainer = Trainer.from_experiment(table, settings={"training.key_metric": "cost.loss"})
+    trainer.train(2)
+    values = [results.validation["cost.loss"] for results in trainer.results]
+    assert [results.key_value for results in trainer.results] == values
+    assert (trainer.maximize, trainer.state.best) == (False, Best(values.index(min(values)) + 1, min(values)))
+
+
 def test_the_report_tells_the_metrics_of_the_other_output(planned: lineage.Lineage) -> None:
     page = (planned.artifact("report").directory / "index.html").read_text()
     assert "F1 score of sick, validation" in page
@@ -113,8 +123,23 @@ def test_the_loaded_model_says_of_each_output_what_the_run_said(planned: lineage
     decided = loaded.predict(split.take(np.arange(len(split))))
     np.testing.assert_array_equal(decided["sick"], said["sick"] > threshold)
     np.testing.assert_array_equal(decided["cost"], said["cost"])
-    with pytest.raises(DataError, match=r"a model with several outputs \(cost, sick\) cannot be exported"):
-        loaded.export(Path("nowhere"))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, when it reads its file
+def test_the_exported_model_gives_the_outputs_by_name(
+    planned: lineage.Lineage, loaded: Predictor, tmp_path: Path
+) -> None:
+    import keras
+
+    split = reading.open(planned.conversion.directory).split("test")
+    x = split.take(np.arange(len(split)))
+    loaded.export(tmp_path)
+    told = json.loads((tmp_path / "export.json").read_text())
+    assert (told["kind"], told["classes"]) == ({"cost": "values", "sick": "binary"}, {"cost": [], "sick": ["0", "1"]})
+    assert (told["threshold"], told["threshold_of"]) == (loaded.threshold, "sick")
+    said = keras.models.load_model(tmp_path / "model.keras", compile=False)(np.asarray(x, np.float32), training=False)
+    for name, expected in loaded.probabilities(x).items():
+        np.testing.assert_allclose(said[name].numpy()[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_command_writes_the_columns_of_each_output(table: Path, loaded: Predictor, tmp_path: Path) -> None:
@@ -234,6 +259,7 @@ MISTAKES = [
     ('metrics = ["sick.f1",', 'metrics = ["f1",', "training.metrics: say of which output: cost.f1, sick.f1, got 'f1'"),
     ('"sick.f1", "cost', '"sik.f1", "cost', "training.metrics: expected one of the outputs with labels, cost, sick, got 'sik.f1'"),
     ('"sick.f1", "cost', '"sick.f2_scor", "cost', "training.metrics: unknown metric; "),
+    ('key_metric = "cost.mean_absolute_error"', 'key_metric = "cst.loss"', "training.key_metric: expected one of the outputs with labels, cost, sick, got 'cst.loss'"),
     ("loss = { cost =", "loss = { cst =", "training.loss.cst: expected one of the outputs with labels, cost, sick"),
     ("loss_weights = { cost = 0.5 }", "loss_weights = { cost = -1.0 }", "training.loss_weights: expected float >= 0"),
     ("loss_weights = { cost = 0.5 }", "loss_weights = { c = 1.0 }", "training.loss_weights.c: expected one of the outputs"),

@@ -136,7 +136,12 @@ class LabelsEvaluation(Record):
 
 
 def score(
-    labels: ArrayLike, scores: ArrayLike, metric: names.Named, ways: Mapping[str, float | Way], seed: int = 0
+    labels: ArrayLike,
+    scores: ArrayLike,
+    metric: names.Named,
+    ways: Mapping[str, float | Way],
+    seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> Evaluation:
     """The confusion counts and the usual binary metrics of some samples in named ways; imports scikit-learn.
 
@@ -149,6 +154,7 @@ def score(
         ways: thresholds of these scores, or other scores with theirs, by name: {"half": 0.5, "threshold": 0.31}. A way
             with scores of its own also has those metrics that read scores.
         seed: of the resampling.
+        weights: (n,) what each sample counts for in the metrics, which the counts that are told leave out.
 
     Raises:
         DataError: when labels or scores are not that, or a threshold is not finite.
@@ -156,6 +162,7 @@ def score(
     """
     measure = names.count_metric(metric)
     truth, values = checks.binary(labels, scores)
+    weighed = checks.weights(weights, len(truth))
     standard = names.standard("binary")
     told = dict.fromkeys([*(one for one in standard if one.of_counts), measure])
     free = [one for one in standard if not one.of_counts]
@@ -167,25 +174,30 @@ def score(
         same = way.scores is values or way.scores is scores
         own = values if same else checks.binary(truth, way.scores, f"scores of {name!r}")[1]
         decisions = own > threshold
-        found = counts.counted(truth, decisions)
+        found = counts.weighed(truth, decisions, weighed)
         metrics = {one.name: float(one.at_counts(*found)) for one in told}
         if own is not values:
-            metrics |= {one.name: one(truth, own) for one in free}
-        gain = None if first is None else intervals.of_gain(measure, truth, first, decisions, seed)
-        interval = intervals.of_counts(measure, found, seed)
-        at.append(AtThreshold(name, metrics, interval, gain, threshold, *found))
+            metrics |= {one.name: one(truth, own, weighed) for one in free}
+        interval = intervals.of_decisions(measure, truth, decisions, seed, weighed)
+        gain = None if first is None else intervals.of_gain(measure, truth, first, decisions, seed, weighed)
+        at.append(AtThreshold(name, metrics, interval, gain, threshold, *counts.counted(truth, decisions)))
         first = decisions if first is None else first
     return Evaluation(
         metric=measure.name,
         samples=len(truth),
         positives=int(truth.sum()),
         at=tuple(at),
-        without_threshold={one.name: one(truth, values) for one in free},
+        without_threshold={one.name: one(truth, values, weighed) for one in free},
     )
 
 
 def score_classes(
-    labels: ArrayLike, probabilities: ArrayLike, metric: str, ways: Mapping[str, Way], seed: int = 0
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    metric: str,
+    ways: Mapping[str, Way],
+    seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> ClassEvaluation:
     """The usual metrics of several classes, and how sure the key metric is; imports scikit-learn.
 
@@ -195,12 +207,14 @@ def score_classes(
         metric: a metric of class decisions, see `class_counts`.
         ways: further ones by name, with scores of their own.
         seed: of the resampling.
+        weights: (n,) what each sample counts for.
 
     Raises:
         DataError: when labels or scores are not that.
         SettingsError: for an unknown metric, or one that is none of class decisions.
     """
     truth, outputs = checks.classes(labels, probabilities)
+    weighed = checks.weights(weights, len(truth))
     number = outputs.shape[1]
     standard = names.standard("classes")
     key = class_counts.metric(metric)
@@ -212,13 +226,13 @@ def score_classes(
         if scores.shape != outputs.shape:
             raise DataError(f"scores of {name!r} must have the shape {outputs.shape}, got {scores.shape}")
         said = scores.argmax(axis=1)
-        found = class_counts.counted(truth, said, number)
+        found = class_counts.counted(truth, said, number, weighed)
         metrics = {one.name: float(class_counts.at(one, found)) for one in told}
-        interval = _interval_of_classes(key, truth, said, number, seed)
-        gain = None if first is None else gain_of_classes(key, truth, first, said, number, seed)
+        interval = _interval_of_classes(key, truth, said, number, seed, weighed)
+        gain = None if first is None else gain_of_classes(key, truth, first, said, number, seed, weighed)
         at.append(Decided(name, metrics, interval, gain))
         first = said if first is None else first
-    free = {one.name: one(truth, outputs) for one in standard if not class_counts.applies(one)}
+    free = {one.name: one(truth, outputs, weighed) for one in standard if not class_counts.applies(one)}
     return ClassEvaluation(key.name, len(truth), tuple(at), free)
 
 
@@ -230,6 +244,7 @@ def score_labels(
     ways: Mapping[str, ArrayLike],
     called: tuple[str, ...],
     seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> LabelsEvaluation:
     """An averaged metric of several labels at named thresholds, and how sure it is.
 
@@ -241,12 +256,14 @@ def score_labels(
         ways: thresholds by name, one for all or (labels,).
         called: names of the labels.
         seed: of the resampling.
+        weights: (n,) what each sample counts for.
 
     Raises:
         DataError: when they are not that.
         SettingsError: for an unknown metric or average.
     """
     truth, values = checks.several(labels, scores)
+    weighed = checks.weights(weights, len(truth))
     number = truth.shape[1]
     if len(called) != number:
         raise DataError(f"{len(called)} names of labels do not fit {number} columns of labels")
@@ -257,10 +274,10 @@ def score_labels(
     for name, given in ways.items():
         thresholds = np.broadcast_to(_finite_thresholds(name, given, (number,)), (number,))
         decisions = values > thresholds
-        columns = counts.counted_columns(truth, decisions)
+        columns = counts.counted_columns(truth, decisions, weighed)
         per_label = measure.at_counts(*columns)
-        interval = _interval_of_labels(key, truth, decisions, seed)
-        gain = None if first is None else _gain_of_labels(key, truth, first, decisions, seed)
+        interval = _interval_of_labels(key, truth, decisions, seed, weighed)
+        gain = None if first is None else _gain_of_labels(key, truth, first, decisions, seed, weighed)
         metrics = {key.name: float(_averaged(key, columns))}
         each, alone = tuple(thresholds.tolist()), tuple(per_label.tolist())
         at.append(LabelsDecided(name, metrics, interval, gain, each, alone))
@@ -268,18 +285,19 @@ def score_labels(
     return LabelsEvaluation(key.name, len(truth), called, tuple(truth.sum(axis=0).tolist()), tuple(at))
 
 
-def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind) -> dict[str, Any]:
+def metrics_of(labels: ArrayLike, outputs: ArrayLike, kind: Kind, weights: ArrayLike | None = None) -> dict[str, Any]:
     """The usual metrics of a kind of task without a threshold, over some samples; imports scikit-learn.
 
     Args:
         labels: classes: (n,) class numbers; values: (n,) numbers.
         outputs: classes: (n, classes) probabilities; values: as the labels.
         kind: of the task.
+        weights: (n,) what each sample counts for.
 
     Returns:
         `samples` and `metrics`, value by name.
     """
-    metrics = {one.name: one(labels, outputs) for one in names.standard(kind)}
+    metrics = {one.name: one(labels, outputs, weights) for one in names.standard(kind)}
     return {"samples": len(np.asarray(labels)), "metrics": metrics}
 
 
@@ -293,16 +311,24 @@ def _finite_thresholds(name: str, given: ArrayLike, shape: tuple[int, ...]) -> S
     return found
 
 
-def _interval_of_classes(metric: Metric, truth: Integers, said: Integers, classes: int, seed: int) -> Interval:
-    if metric.name == "accuracy":
+def _interval_of_classes(
+    metric: Metric, truth: Integers, said: Integers, classes: int, seed: int, weights: Scores | None
+) -> Interval:
+    if metric.name == "accuracy" and weights is None:
         return intervals.of_rate(int(np.count_nonzero(truth == said)), len(truth))
-    kinds, cells = np.unique(truth * classes + said, return_counts=True)
+    kinds, cells, each = intervals.alike(truth * classes + said, weights)
     statistic = _class_statistic(metric, kinds // classes, kinds % classes, classes)
-    return intervals.resampled(cells, statistic, seed)
+    return intervals.resampled(cells, lambda drawn: statistic(drawn * each), seed)
 
 
 def gain_of_classes(
-    metric: Metric, truth: Integers, first: Integers, second: Integers, classes: int, seed: int
+    metric: Metric,
+    truth: Integers,
+    first: Integers,
+    second: Integers,
+    classes: int,
+    seed: int,
+    weights: Scores | None = None,
 ) -> Gain:
     """What `second` decisions gain over `first` ones about the same samples, all (n,) class numbers.
 
@@ -313,11 +339,13 @@ def gain_of_classes(
         second: that were said otherwise.
         classes: how many there are.
         seed: of the resampling.
+        weights: (n,) float64, what each sample counts for.
     """
-    kinds, cells = np.unique((truth * classes + first) * classes + second, return_counts=True)
+    kinds, cells, each = intervals.alike((truth * classes + first) * classes + second, weights)
     true, before, after = kinds // classes**2, kinds // classes % classes, kinds % classes
     one, other = (_class_statistic(metric, true, said, classes) for said in (before, after))
-    return intervals.gain(cells, _difference(metric, one, other), seed)
+    difference = _difference(metric, one, other)
+    return intervals.gain(cells, lambda drawn: difference(drawn * each), seed)
 
 
 def _class_statistic(metric: Metric, true: Integers, said: Integers, classes: int) -> Statistic:
@@ -331,15 +359,27 @@ def _class_statistic(metric: Metric, true: Integers, said: Integers, classes: in
     return value
 
 
-def _interval_of_labels(metric: Metric, truth: Labels, decisions: Labels, seed: int) -> Interval:
-    kinds, cells = np.unique(np.stack([truth, decisions], axis=1), axis=0, return_counts=True)
-    return intervals.resampled(cells, _label_statistic(metric, kinds[:, 0], kinds[:, 1]), seed)
+def _interval_of_labels(
+    metric: Metric, truth: Labels, decisions: Labels, seed: int, weights: Scores | None
+) -> Interval:
+    kinds, cells, each = _rows_alike((truth, decisions), weights)
+    statistic = _label_statistic(metric, *kinds)
+    return intervals.resampled(cells, lambda drawn: statistic(drawn * each), seed)
 
 
-def _gain_of_labels(metric: Metric, truth: Labels, first: Labels, second: Labels, seed: int) -> Gain:
-    kinds, cells = np.unique(np.stack([truth, first, second], axis=1), axis=0, return_counts=True)
-    one, other = (_label_statistic(metric, kinds[:, 0], kinds[:, place]) for place in (1, 2))
-    return intervals.gain(cells, _difference(metric, one, other), seed)
+def _gain_of_labels(
+    metric: Metric, truth: Labels, first: Labels, second: Labels, seed: int, weights: Scores | None
+) -> Gain:
+    (labels, before, after), cells, each = _rows_alike((truth, first, second), weights)
+    difference = _difference(metric, _label_statistic(metric, labels, before), _label_statistic(metric, labels, after))
+    return intervals.gain(cells, lambda drawn: difference(drawn * each), seed)
+
+
+def _rows_alike(columns: tuple[Labels, ...], weights: Scores | None) -> tuple[tuple[Labels, ...], Integers, Scores]:
+    """The kinds of samples there are by labels and decisions, each (kinds, labels); see `intervals.alike`."""
+    rows, kind = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+    kinds, cells, each = intervals.alike(kind.reshape(-1), weights)
+    return tuple(rows[kinds, place] for place in range(len(columns))), cells, each
 
 
 def _label_statistic(metric: Metric, truth: Labels, decisions: Labels) -> Statistic:

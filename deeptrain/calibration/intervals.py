@@ -7,12 +7,13 @@ also says something where the rate is 0 or 1. Of every other the samples are res
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from deeptrain.calibration.record import Record
-from deeptrain.metrics import checks
+from deeptrain.metrics import checks, counts
 from deeptrain.metrics.checks import Integers, Labels, Scores
 from deeptrain.metrics.counts import Counts
 from deeptrain.metrics.metric import Metric, Ratio
@@ -22,7 +23,7 @@ RESAMPLES = 2000
 BLOCK = 1 << 20
 """Resamples times cells that are drawn together: 8 MiB an array."""
 
-Statistic = Callable[[Integers], Scores]
+Statistic = Callable[[NDArray[Any]], Scores]
 """From counts of cells (resamples, cells) a value of each resample, nan where undefined."""
 
 
@@ -102,20 +103,60 @@ def of_counts(metric: Metric, found: Counts, seed: int = 0) -> Interval:
     return resampled(np.array(found), lambda cells: metric.at_counts(*cells.T), seed)
 
 
-def of_gain(metric: Metric, labels: Labels, first: Labels, second: Labels, seed: int = 0) -> Gain:
+def of_decisions(
+    metric: Metric, labels: Labels, decisions: Labels, seed: int = 0, weights: Scores | None = None
+) -> Interval:
+    """Of a metric of counts of decisions about samples, both (n,) bool; see `of_counts`.
+
+    With weights (n,) float64 samples are resampled, each with its weight.
+    """
+    if weights is None:
+        return of_counts(metric, counts.counted(labels, decisions), seed)
+    kinds, cells, each = alike(labels * np.int64(2) + decisions, weights)
+    columns = np.eye(4)[kinds] * each[:, None]
+    return resampled(cells, lambda drawn: metric.at_counts(*(drawn @ columns).T[[3, 1, 2, 0]]), seed)
+
+
+def alike(kinds: Integers, weights: Scores | None) -> tuple[Integers, Integers, Scores]:
+    """Which samples are alike: the kinds there are, how many samples are of each, and the weight of one of them.
+
+    Args:
+        kinds: (n,) of each sample.
+        weights: (n,) float64; by default all weigh 1.
+    """
+    if weights is None:
+        found, cells = np.unique(kinds, return_counts=True)
+        return found, cells, np.ones(len(found))
+    pairs, cells = np.unique(np.stack([kinds.astype(np.float64), weights]), axis=1, return_counts=True)
+    return pairs[0].astype(np.int64), cells, pairs[1]
+
+
+def of_gain(
+    metric: Metric,
+    labels: Labels,
+    first: Labels,
+    second: Labels,
+    seed: int = 0,
+    weights: Scores | None = None,
+) -> Gain:
     """What `second` decisions gain over `first` ones about the same samples, all (n,) bool; by resampling pairs.
 
-    Samples with equal label and decisions are alike, so that a resample is one multinomial draw of eight counts.
+    Samples with equal label and decisions are alike, so that a resample is one multinomial draw of eight counts; with
+    weights (n,) float64 only those of equal weight.
     """
 
-    def difference(cells: Integers) -> Scores:
+    def difference(cells: NDArray[Any]) -> Scores:
         each = cells.reshape(-1, 2, 2, 2)  # resample, label, first, second
         one, other = each.sum(axis=3), each.sum(axis=2)
         before, after = (metric.at_counts(of[:, 1, 1], of[:, 0, 1], of[:, 1, 0], of[:, 0, 0]) for of in (one, other))
         return after - before if metric.maximize else before - after
 
-    cells = np.bincount(labels * np.int64(4) + first * np.int64(2) + second, minlength=8)
-    return gain(cells, difference, seed)
+    kinds = labels * np.int64(4) + first * np.int64(2) + second
+    if weights is None:
+        return gain(np.bincount(kinds, minlength=8), difference, seed)
+    there, cells, each = alike(kinds, weights)
+    columns = np.eye(8)[there] * each[:, None]
+    return gain(cells, lambda drawn: difference(drawn @ columns), seed)
 
 
 def gain(cells: Integers, difference: Statistic, seed: int = 0) -> Gain:

@@ -137,6 +137,11 @@ class Finding:
         return self.kind in SERIOUS
 
 
+def _of_metric(name: str) -> bool:
+    """Whether a variable is the state of a metric, which is no weight."""
+    return name.startswith("metrics/")
+
+
 def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -> dict[str, Layer]:
     """The numbers of each layer, by its name, in one pass.
 
@@ -149,7 +154,7 @@ def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -
     weights: dict[str, list[np.ndarray]] = {}
     gradients: dict[str, dict[str, list[np.ndarray]]] = {}
     of: dict[str, tuple[str, str]] = {}
-    floats = {name: value for name, value in variables.items() if value.dtype.kind == "f"}
+    floats = {name: value for name, value in variables.items() if value.dtype.kind == "f" and not _of_metric(name)}
     for name, value in floats.items():
         if not name.startswith(OF_WEIGHTS):
             path = name.split("/", 2)[2] if name.startswith(NUMBERED) else name

@@ -99,15 +99,22 @@ class BatchFeed:
         """(samples,) set numbers of the split."""
         return self.split.sets
 
+    @property
+    def label_weights(self) -> NDArray[np.float32] | None:
+        """(samples,) the weights of the samples in the data, or None."""
+        return self.split.weights
+
     def _group(self, epoch: int, numbers: range) -> Group:
-        weight = None
+        weight = own = None
         if self._class_weights is None and not self._own_weights:
             x, y = self.batches.stack(epoch, numbers.start, len(numbers))
         else:
             found = [self.batches.batch(epoch, number) for number in numbers]
             x, y = stacked([batch.x for batch in found]), stacked([batch.y for batch in found])
             weight = weights.of_batches(found, self.split, self._class_weights, self._own_weights)
-        return Group(x=x, y=y, weights=weight, real=None, mask=None, begins=np.ones(len(numbers), bool))
+            own = weights.of_batches(found, self.split, None, self._own_weights)
+        begins = np.ones(len(numbers), bool)
+        return Group(x=x, y=y, weights=weight, real=None, mask=None, begins=begins, counts_as=own)
 
 
 def refuse_sequences(split: Split) -> None:

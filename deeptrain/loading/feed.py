@@ -26,6 +26,8 @@ class Group:
         real: likewise bool, False for padding; None where there is none.
         mask: (iterations, batch, steps) bool, or None: steps the model may see.
         begins: (iterations,) bool: whether states of recurrent layers are reset before each.
+        counts_as: (iterations, batch) float32: what a sample counts for in metrics, by its own weight in the data; None
+            where all count alike.
     """
 
     x: Arrays
@@ -34,6 +36,7 @@ class Group:
     real: NDArray[np.bool_] | None
     mask: Arrays | None
     begins: NDArray[np.bool_]
+    counts_as: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """How many iterations."""
@@ -122,6 +125,11 @@ class Feed(Protocol):
     @property
     def label_sets(self) -> NDArray[np.int64]:
         """The set number of each of the labels."""
+        ...
+
+    @property
+    def label_weights(self) -> NDArray[np.float32] | None:
+        """What each of the labels counts for in metrics: the weight of its sample in the data; None without."""
         ...
 
 

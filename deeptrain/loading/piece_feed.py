@@ -108,6 +108,11 @@ class PieceFeed:
         """(samples,) set numbers of the split."""
         return self.split.sets
 
+    @property
+    def label_weights(self) -> NDArray[np.float32] | None:
+        """(samples,) the weights of the samples in the data, or None."""
+        return self.split.weights
+
     def _group(self, found: Sequence[Batch], begins: Sequence[bool]) -> Group:
         return Group(
             x=stacked([piece.x for piece in found]),
@@ -116,6 +121,7 @@ class PieceFeed:
             real=None,
             mask=None,
             begins=np.array(begins),
+            counts_as=weights.of_batches(found, self.split, None, self._own_weights),
         )
 
     def _made(self, epoch: int, number: int, first: int) -> Iterator[tuple[Batch, bool]]:  # noqa: ARG002 - Walk's

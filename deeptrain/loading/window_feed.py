@@ -52,6 +52,7 @@ class _Window:
         weights: likewise float32.
         valid: (batch, size) bool: which steps are.
         begins: whether states are reset before it.
+        own: (batch,) float32: the samples' own weights, or None.
     """
 
     x: Arrays
@@ -60,6 +61,7 @@ class _Window:
     weights: NDArray[np.float32]
     valid: NDArray[np.bool_]
     begins: bool
+    own: NDArray[np.float32] | None
 
 
 class WindowFeed:
@@ -210,11 +212,18 @@ class WindowFeed:
         """The set number of each of the labels."""
         return np.repeat(self.split.sets, self._lengths) if self.per_step else self.split.sets
 
+    @property
+    def label_weights(self) -> NDArray[np.float32] | None:
+        """What each of the labels counts for in metrics: the weight of its series in the data; None without."""
+        weights = self.split.weights
+        return weights if weights is None or not self.per_step else np.repeat(weights, self._lengths)
+
     def _group(self, found: Sequence[_Window]) -> Group:
         mask = None
         if self._settings.remainder == "pad":
             seen = _stacked([window.valid for window in found])
             mask = dict.fromkeys(self._names, seen) if isinstance(found[0].x, Mapping) else seen
+        own = [window.own for window in found if window.own is not None]
         return Group(
             x=_together([window.x for window in found]),
             y=_together([window.y for window in found]),
@@ -222,6 +231,7 @@ class WindowFeed:
             real=_stacked([window.real for window in found]),
             mask=mask,
             begins=np.array([window.begins for window in found]),
+            counts_as=_stacked(own) if own else None,
         )
 
     def _made(self, epoch: int, number: int, first: int) -> Iterator[_Window]:
@@ -289,6 +299,7 @@ class WindowFeed:
             _filled(given, rows),
             _filled(valid, rows),
             begins,
+            None if self._own_weights is None else _filled(self._own_weights[series.indices], rows),
         )
 
     def _weights(

@@ -24,10 +24,11 @@ class ClassCounts(NamedTuple):
     true: Integers | Values
 
 
-def counted(truth: Integers, said: Integers, classes: int) -> ClassCounts:
-    """Of decisions: class numbers (n,) that are true and that were said."""
-    right = np.bincount(truth[truth == said], minlength=classes)
-    return ClassCounts(right, np.bincount(said, minlength=classes), np.bincount(truth, minlength=classes))
+def counted(truth: Integers, said: Integers, classes: int, weights: Values | None = None) -> ClassCounts:
+    """Of decisions: class numbers (n,) that are true and that were said; with weights (n,) sums of them."""
+    hit = truth == said
+    right = np.bincount(truth[hit], None if weights is None else weights[hit], minlength=classes)
+    return ClassCounts(right, *(np.bincount(of, weights, minlength=classes) for of in (said, truth)))
 
 
 def applies(metric: Metric) -> bool:

@@ -11,7 +11,7 @@ correlation", 2011 (arXiv:2010.16061), where no other source is given.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,8 +55,16 @@ def counted(labels: NDArray[np.bool_], decisions: NDArray[np.bool_]) -> Counts:
     return Counts(tp, called - tp, positives - tp, len(labels) - positives - called + tp)
 
 
-def counted_columns(labels: NDArray[np.bool_], decisions: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
-    """tp, fp, fn, tn of each of several labels, each (labels,), of decisions already taken; both (n, labels) bool."""
+def counted_columns(
+    labels: NDArray[np.bool_], decisions: NDArray[np.bool_], weights: Values | None = None
+) -> tuple[NDArray[Any], ...]:
+    """tp, fp, fn, tn of each of several labels, each (labels,), of decisions already taken; both (n, labels) bool.
+
+    With weights (n,) sums of them instead.
+    """
+    if weights is not None:
+        cells = (labels & decisions, ~labels & decisions, labels & ~decisions, ~labels & ~decisions)
+        return tuple(weights @ cell for cell in cells)
     tp = np.count_nonzero(labels & decisions, axis=0)
     positives, called = np.count_nonzero(labels, axis=0), np.count_nonzero(decisions, axis=0)
     return tp, called - tp, positives - tp, len(labels) - positives - called + tp

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -122,7 +123,7 @@ _FURTHER = (
         maximize=False,
         parameters={"false_positive": _AT_LEAST_0, "false_negative": _AT_LEAST_0},
     ),
-    _loss("binary_crossentropy", kinds=_BINARY_VALUES),
+    _loss("binary_crossentropy", "bce", kinds=_BINARY_VALUES),
     _loss("categorical_crossentropy", "sparse_categorical_crossentropy", kinds=_SEVERAL),
     _loss("kullback_leibler_divergence", "kl_divergence", "kld", kinds=_CLASSES_VALUES),
     _loss("hinge", kinds=_BINARY_VALUES),
@@ -233,6 +234,14 @@ _ALL = (
 _BY_NAME = {name: metric for metric in _ALL for name in (metric.name, *metric.aliases)}
 
 
+def _spelling(name: str) -> str:
+    """A name without what spellings differ in: "MeanSquaredError" and "mean_squared_error" are one."""
+    return re.sub(r"[-_ ]", "", name.lower())
+
+
+_BY_SPELLING = {_spelling(name): metric for name, metric in _BY_NAME.items()}
+
+
 def known() -> tuple[Metric, ...]:
     """All metrics, each once, in the order tables show them."""
     return _ALL
@@ -254,8 +263,8 @@ def standard(kind: Kind) -> tuple[Metric, ...]:
 
 
 def find(name: str) -> Metric | None:
-    """The metric of that name or alias, or None."""
-    return _BY_NAME.get(name)
+    """The metric of that name or alias, in any spelling ("mse", "MSE", "MeanSquaredError"), or None."""
+    return _BY_NAME.get(name) or _BY_SPELLING.get(_spelling(name))
 
 
 def hint(name: str) -> str:

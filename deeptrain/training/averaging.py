@@ -12,7 +12,7 @@ from deeptrain.errors import SettingsError, TrainingError
 from deeptrain.training.journal import Journal
 from deeptrain.training.run import TrainingRun
 
-NO_WEIGHTS = ("optimizer/", "seeds/", "recurrent/", "learning_rate/")
+NO_WEIGHTS = ("optimizer/", "seeds/", "recurrent/", "learning_rate/", "metrics/")
 """Groups of variables that a model does not predict with, or that are states of one series: see `KerasLearner`."""
 
 

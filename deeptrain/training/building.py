@@ -1,9 +1,7 @@
 """From settings to a learner: the builder's model, the optimizer and the loss, checked against the data."""
 
-import difflib
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import each, parts
 from deeptrain.shards.settings import ONLY, Kind
-from deeptrain.training import keras_shapes
+from deeptrain.training import keras_names, keras_shapes
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind
@@ -173,7 +171,7 @@ def loss(named: str | Use | None, outputs: OutputKind, kind: Kind, beside: Path 
     """The loss that settings name, or the one that fits the labels.
 
     Args:
-        named: from `keras.losses`, in any spelling, or "module:name".
+        named: from `keras.losses`, in any spelling or by its short name, or "module:name".
         outputs: whether the model gives logits, which a loss is told if it asks.
         kind: of the labels.
         beside: where user code is found first.
@@ -181,10 +179,8 @@ def loss(named: str | Use | None, outputs: OutputKind, kind: Kind, beside: Path 
     Raises:
         UserCodeError: when it is not found, or raises.
     """
-    import keras
-
     use = Use.of(named if named is not None else LOSSES[kind])
-    found = _named(use, keras.losses, "Loss", beside)
+    found = _loss(use.use, beside)
     arguments = dict(use.arguments)
     if outputs == "logits" and "from_logits" in inspect.signature(found).parameters:
         arguments.setdefault("from_logits", True)
@@ -203,28 +199,31 @@ def _function(named: str | Use | None, beside: Path | None) -> Callable[..., Any
     return functools.partial(found, **use.arguments)
 
 
+def _loss(name: str, beside: Path | None) -> Any:
+    import keras
+
+    if ":" in name:
+        return user_code.find(name, beside)
+    known = keras_names.loss(name)
+    if known is None:
+        raise UserCodeError(f"{name}: {keras_names.unknown_loss(name)}")
+    return getattr(keras.losses, known)
+
+
 def _named(use: Use, module: Any, base: str, beside: Path | None) -> Any:
-    """A class of a Keras module by any spelling of its name ("adam", "binary_crossentropy"), or the user's own."""
+    """A class of a Keras module by any spelling of its name ("adam", "AdamW"), or the user's own."""
     if ":" in use.use:
         return user_code.find(use.use, beside)
     kind = getattr(module, base)
     classes = {
-        _bare(name): found
+        keras_names.bare(name): found
         for name, found in vars(module).items()
         if inspect.isclass(found) and issubclass(found, kind) and found is not kind
     }
-    if _bare(use.use) not in classes:
-        near = difflib.get_close_matches(_bare(use.use), classes, n=3)
-        known = (
-            f"did you mean {', '.join(classes[one].__name__ for one in near)}?"
-            if near
-            else f"known: {', '.join(sorted(one.__name__ for one in classes.values()))}"
-        )
+    found = classes.get(keras_names.bare(use.use))
+    if found is None:
+        known = keras_names.similar(use.use, [one.__name__ for one in classes.values()])
         raise UserCodeError(
             f"{use.use}: no {base.lower()} of Keras has this name; {known} Your own is named module:name"
         )
-    return classes[_bare(use.use)]
-
-
-def _bare(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return found

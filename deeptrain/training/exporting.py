@@ -17,6 +17,7 @@ from deeptrain.calibration.maps.score_map import Map
 from deeptrain.loading.normalise import Normalise
 from deeptrain.loading.preprocessing import Preprocessor
 from deeptrain.shards.info import DataInfo
+from deeptrain.shards.outputs import each
 from deeptrain.training import calibrated_layer
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.outputs import OutputKind
@@ -35,11 +36,13 @@ def export(
     outputs: OutputKind,
     threshold: float | None,
     probability_map: Map | None = None,
+    calibrated: str | None = None,
 ) -> list[Path]:
     """Write the model with its preprocessing, and return the paths.
 
     `model.keras` has the same bytes whenever it is written; `saved_model/` is TensorFlow's; `export.json` tells shape,
-    classes, threshold, and preprocessing of the user's own, which no model file can hold and callers must do.
+    classes, threshold, and preprocessing of the user's own, which no model file can hold and callers must do. Several
+    outputs go by their names, as in the model, and so do their kinds and classes.
 
     Args:
         directory: where to; files of an earlier export there are replaced.
@@ -51,6 +54,7 @@ def export(
         threshold: above which a sample is positive, None without one.
         probability_map: what makes scores into probabilities. With it the exported model has two outputs by name:
             "score", which the threshold is about, as the model gave it, and "probability".
+        calibrated: of several outputs, the one that the threshold is for.
     """
     import keras
 
@@ -58,7 +62,12 @@ def export(
     # Only what comes before any preprocessing of the user's own can be put in front of the model.
     with fresh_names_and_seeds(0):
         layers = [] if own else [_layer(part) for part in preprocessors if isinstance(part, Normalise)]
-        whole = keras.Sequential([keras.Input(data.shape, name="samples"), *layers, model], name="exported")
+        samples = keras.Input(data.shape, name="samples")
+        if data.named:
+            outputs_by_name = model(keras.Sequential([samples, *layers])(samples) if layers else samples)
+            whole = keras.Model(samples, outputs_by_name, name="exported")
+        else:
+            whole = keras.Sequential([samples, *layers, model], name="exported")
         if probability_map is not None and isinstance(data.kind, str):
             last = calibrated_layer.of(probability_map, whole.output_shape[1:], data.kind, outputs)
             whole = keras.Model(whole.inputs, last(whole.outputs[0]), name="exported")
@@ -77,10 +86,11 @@ def export(
         "shape": list(data.shape),
         "dtype": data.dtype,
         "kind": data.kind,
-        "classes": list(data.classes),
+        "classes": each(list, data.classes),
         "outputs": outputs,
         "threshold": threshold,
         **({} if probability_map is None else {"probabilities": methods.plain(probability_map)}),
+        **({"threshold_of": calibrated} if data.named and threshold is not None else {}),
         "preprocessing_included": [type(part).__name__ for part in preprocessors] if not own else [],
         "preprocessing_to_do_before": [type(part).__name__ for part in preprocessors] if own else [],
         "model_sha256": kept.sha256,

@@ -14,7 +14,7 @@ import numpy as np
 from deeptrain.errors import BatchError, DeeptrainError, TrainingError, in_one_line
 from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
-from deeptrain.training import keras_checks, keras_shapes, keras_step
+from deeptrain.training import keras_checks, keras_names, keras_shapes, keras_step, model_metrics
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_graph import check_resumable, writes_variables
 from deeptrain.training.keras_rate import OVERRIDE, LearningRate
@@ -22,6 +22,7 @@ from deeptrain.training.keras_step import Given
 from deeptrain.training.keras_tensors import tensor_of
 from deeptrain.training.keras_variables import averages_of, check_fit, named_variables, snapshot
 from deeptrain.training.learner import Fitted
+from deeptrain.training.model_metrics import ModelMetrics
 
 
 class KerasLearner:
@@ -83,6 +84,9 @@ class KerasLearner:
         self._flags = [(layer, layer.trainable) for layer in model._flatten_layers()]
         self._learnable = list(model.trainable_variables)
         self._following = False
+        self._compiled = model_metrics.compiled_of(model)
+        self._model_metrics: ModelMetrics | None = None
+        self._kept_metrics: dict[str, np.ndarray] | None = None  # those of training, while others are measured
         self._shapes: Any = None
         self._seen = False
         self._take(optimizer, loss)
@@ -97,13 +101,10 @@ class KerasLearner:
             options: `jit`, `precision`, `fit`, `evaluate`, as for the class.
 
         Raises:
-            TrainingError: when it is not built or not compiled.
+            TrainingError: when it is not built or not compiled, or has a loss that does not exist.
         """
-        import keras
-
         keras_checks.check_model(model, model.optimizer if getattr(model, "compiled", False) else None)
-        given = model.loss if not isinstance(model.loss, str) else keras.losses.get(model.loss)
-        return cls(model, model.optimizer, given, kind, **options)
+        return cls(model, model.optimizer, _loss_of(model), kind, **options)
 
     def fit(
         self,
@@ -121,6 +122,8 @@ class KerasLearner:
                 the first group before anything is fit, later when it has spoiled a loss.
             TrainingError: when the step cannot be traced, or a checkpoint could not hold what it depends on.
         """
+        if self._model_metrics is not None:
+            self._model_metrics.check_weights(weights)
         begins = begins if self._recurrent else None
         parts = _present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
         key = _signature(parts, 1)
@@ -144,6 +147,8 @@ class KerasLearner:
         self, x: Arrays, y: Arrays, *, weights: np.ndarray | None = None, mask: Arrays | None = None
     ) -> tuple[float | Mapping[str, float], Arrays]:
         """Loss and outputs of a batch: see `Learner.evaluate`."""
+        if self._model_metrics is not None and self._kept_metrics is not None:
+            self._model_metrics.check_weights(weights)
         told, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
         losses = {name: float(loss.numpy()) for name, loss in told.items()}
         return losses if len(losses) > 1 else losses["loss"], mapped(np.asarray, outputs)
@@ -166,12 +171,44 @@ class KerasLearner:
             for variable, value in zip(self._recurrent, kept, strict=True):
                 variable.assign(value)
 
+    @property
+    def metric_names(self) -> Sequence[str]:
+        """What the metrics are called that the model computes itself: those it was compiled with, or tells."""
+        return () if self._model_metrics is None else self._model_metrics.names
+
+    def metrics(self) -> Mapping[str, float]:
+        """What these metrics tell of the epoch; nothing where a step of the user's own takes their place."""
+        return {} if self._model_metrics is None or self._own_step() is not None else self._model_metrics.results()
+
+    def reset_metrics(self) -> None:
+        """Let these metrics begin anew."""
+        if self._model_metrics is not None:
+            self._model_metrics.reset()
+
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[Callable[[], Mapping[str, float]]]:
+        """Add up what is evaluated in the model's own metrics: see `Measuring`."""
+        metrics = self._model_metrics
+        if metrics is None or keras_step.loss_of_model(self.model) is not None:
+            yield dict
+            return
+        states = {name: variable for name, variable in self._named.items() if name.startswith("metrics/")}
+        self._kept_metrics = {name: np.array(snapshot(variable)) for name, variable in states.items()}
+        try:
+            metrics.reset()
+            yield metrics.results
+        finally:
+            kept, self._kept_metrics = self._kept_metrics, None
+            for name, variable in states.items():
+                variable.assign(kept[name])
+
     def variables(self) -> dict[str, np.ndarray]:
         """Every variable by name: see `Learner.variables`.
 
         On the CPU each is a view of memory that TensorFlow copies before it writes to it again.
         """
-        return {name: snapshot(variable) for name, variable in self._named.items()}
+        found = {name: snapshot(variable) for name, variable in self._named.items()}
+        return found if self._kept_metrics is None else found | self._kept_metrics
 
     def restore(self, variables: Mapping[str, np.ndarray]) -> None:
         """Set every variable: see `Learner.restore`. A learning rate that was set where there is a schedule is one."""
@@ -257,7 +294,19 @@ class KerasLearner:
         """Make optimizer and loss the ones to train with."""
         new = optimizer is not getattr(self, "optimizer", None)
         with as_when_built(self._global_seeds, self._precision):
-            self.model.compile(optimizer=optimizer, loss=None if isinstance(loss, Mapping) else loss, jit_compile=False)
+            metrics, weighted = self._compiled
+            self.model.compile(
+                optimizer=optimizer,
+                loss=None if isinstance(loss, Mapping) else loss,
+                metrics=metrics,
+                weighted_metrics=weighted,
+                jit_compile=False,
+            )
+            before = self._model_metrics
+            self._model_metrics = ModelMetrics.of(self.model, self._kind)
+            if before is not None and self._model_metrics is not None:  # they go on, though Keras made them again
+                for old, made in zip(before.variables, self._model_metrics.variables, strict=True):
+                    made.assign(old)
             # For loss scaling Keras puts an optimizer of its own around it.
             self.optimizer = self.model.optimizer
             if new:
@@ -271,11 +320,12 @@ class KerasLearner:
         """Forget all traces, and name the variables again."""
         self._fits: dict[tuple[Any, ...], Any] = {}
         self._runs: dict[tuple[Any, ...], Any] = {}
-        self._named = named_variables(self.model, self.optimizer, self._global_seeds)
+        measured = [] if self._model_metrics is None else self._model_metrics.variables
+        self._named = named_variables(self.model, self.optimizer, self._global_seeds, measured)
         if self._rate.override is not None:
             self._named[OVERRIDE] = self._rate.override
         self._recurrent = [variable for name, variable in self._named.items() if name.startswith("recurrent/")]
-        trained = {id(variable) for variable in [*self._learnable, *self.optimizer.variables]}
+        trained = {id(variable) for variable in [*self._learnable, *self.optimizer.variables, *measured]}
         self._moving = [variable for variable in self._named.values() if id(variable) not in trained]
 
     def _freeze(self, patterns: Sequence[str]) -> None:
@@ -381,7 +431,11 @@ class KerasLearner:
             losses = self._losses(batch, outputs, training=True)
             scaled = self.optimizer.scale_loss(losses["loss"])
         self.optimizer.apply(tape.gradient(scaled, trained), trained)
-        return {name: self._tf.cast(loss, self._tf.float32) for name, loss in losses.items()}, outputs
+        told = {name: self._tf.cast(loss, self._tf.float32) for name, loss in losses.items()}
+        if self._model_metrics is not None:
+            told |= self._model_metrics.of_iteration(batch, outputs)
+            self._model_metrics.add(batch, outputs)
+        return told, outputs
 
     def _structure(self, iteration: Callable[..., Any], one: Any) -> Any:
         """Names, shapes and dtypes of what an iteration tells; of Keras' way the forward pass is enough to know."""
@@ -395,11 +449,11 @@ class KerasLearner:
         """What `_keras_step` tells, with zeros for losses."""
         outputs = self._outputs(_given(one), training=True)
         names = [f"{name}.loss" for name in outputs] if isinstance(outputs, Mapping) else []
-        return {name: self._tf.constant(0.0) for name in ["loss", *names]}, outputs
+        return {name: self._tf.constant(0.0) for name in ["loss", *names, *self.metric_names]}, outputs
 
     def _run(self, parts: Mapping[str, Any]) -> Any:
         """A forward pass, with the loss where there are labels, that changes nothing but states being followed."""
-        key = _signature(parts, 0)
+        key = (self._kept_metrics is not None, *_signature(parts, 0))
         if key not in self._runs:
             self._runs[key] = self._compile_run(parts)
         with self._moving_kept(self._runs[key]):
@@ -409,19 +463,24 @@ class KerasLearner:
     def _compile_run(self, parts: Mapping[str, Any]) -> Any:
         tf = self._tf
         own_loss = keras_step.loss_of_model(self.model)
+        metrics = self._model_metrics if self._kept_metrics is not None else None
 
         def run(given: Any) -> Any:
             batch = _given(given)
-            if "y" in given and self._own_evaluate is not None:
-                loss, outputs = self._own_evaluate(self.model, self._loss_given, batch)
-                return {"loss": loss}, outputs
-            outputs = self._outputs(batch, training=False)
             if "y" not in given:
-                return outputs
-            if own_loss is None:
-                return self._losses(batch, outputs, training=False), outputs
-            keras_step.reset_metrics(self.model)
-            return {"loss": own_loss(batch)}, outputs
+                return self._outputs(batch, training=False)
+            if self._own_evaluate is not None:
+                loss, outputs = self._own_evaluate(self.model, self._loss_given, batch)
+                losses = {"loss": loss}
+            else:
+                outputs = self._outputs(batch, training=False)
+                if own_loss is not None:
+                    keras_step.reset_metrics(self.model)
+                    return {"loss": own_loss(batch)}, outputs
+                losses = self._losses(batch, outputs, training=False)
+            if metrics is not None:
+                metrics.add(batch, outputs)
+            return losses, outputs
 
         specification = _map(lambda part: tf.TensorSpec(part.shape, part.dtype), parts)
         with as_when_built(self._global_seeds, self._precision):
@@ -444,7 +503,7 @@ class KerasLearner:
             ]
             with keras.StatelessScope(state_mapping=mapping) as scope:
                 result = run(given)
-            for variable in self._moving:
+            for variable in [*self._moving, *([] if self._model_metrics is None else self._model_metrics.variables)]:
                 value = scope.get_current_value(variable)
                 if value is not None:
                     variable.assign(value)
@@ -538,6 +597,18 @@ class KerasLearner:
             for variable, value in zip(moving, kept, strict=True):
                 if not np.array_equal(snapshot(variable), value):
                     variable.assign(value)
+
+
+def _loss_of(model: Any) -> Any:
+    """The loss a model was compiled with; a name becomes the loss it means."""
+    import keras
+
+    if not isinstance(model.loss, str):
+        return model.loss
+    known = keras_names.loss(model.loss)
+    if known is None:
+        raise TrainingError(f"{model.name}: its loss {model.loss}: {keras_names.unknown_loss(model.loss)}")
+    return getattr(keras.losses, known)()
 
 
 def _given(parts: Mapping[str, Any]) -> Given:

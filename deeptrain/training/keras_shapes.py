@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deeptrain.errors import TrainingError
+
 Symbols = Any
 """A `keras.KerasTensor`, or several by name."""
 
@@ -29,6 +31,21 @@ def build(model: Any, inputs: Symbols) -> None:
         model.build(inputs.shape)
     else:
         model(inputs)
+
+
+def inputs_of(model: Any) -> Symbols:
+    """Stand-ins for what a built model takes, as far as it tells: a subclass tells it of one input only.
+
+    Raises:
+        TrainingError: when it does not tell.
+    """
+    given = getattr(model, "input", None)  # of a functional model: in the structure it was made with
+    if given is not None:
+        return given
+    shape = (model.get_build_config() or {}).get("input_shape")
+    if not isinstance(shape, tuple | list):
+        raise TrainingError(f"{model.name} does not tell the shape of its inputs; make it of keras.Input")
+    return symbols((None, *shape[1:]), "float32")
 
 
 def output_shapes(model: Any, inputs: Symbols) -> Any:

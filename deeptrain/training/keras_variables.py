@@ -1,7 +1,7 @@
 """Every variable of a Keras model, its optimizer and its random layers: what a checkpoint must hold."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,18 @@ def snapshot(variable: Any) -> np.ndarray:
     return np.asarray(memoryview(tensor)) if on_host else np.asarray(tensor.numpy())
 
 
-def named_variables(model: Any, optimizer: Any, global_seeds: Any) -> dict[str, Any]:
+def named_variables(model: Any, optimizer: Any, global_seeds: Any, metrics: Sequence[Any] = ()) -> dict[str, Any]:
     """Every variable that a run depends on, by a name of group, order and path.
 
     Order alone would not say which it is, and paths alone are not unique. The groups are "model" (weights and
     statistics), "seeds" (generators of random layers and the global one), "optimizer", "average" (the optimizer's
-    moving averages, in the order of the weights it was built for) and "recurrent" (states).
+    moving averages, in the order of the weights it was built for), "recurrent" (states) and "metrics" (states of the
+    metrics that the model computes itself).
     """
     named: dict[str, Any] = {}
     counts: dict[str, int] = {}
-    for group, variable in _grouped(model, optimizer, global_seeds):
+    grouped = [*_grouped(model, optimizer, global_seeds), *(("metrics", variable) for variable in metrics)]
+    for group, variable in grouped:
         number = counts[group] = counts.get(group, -1) + 1
         path = variable.path
         if group in {"optimizer", "average"}:

@@ -1,9 +1,10 @@
 """What the loop knows of a model: a small protocol, and nothing of the framework behind it."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -93,3 +94,38 @@ class Learner(Protocol):
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None: ...
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """What a learner has beside, when its model computes metrics itself; one that does not needs none of it.
+
+    Their states are among `variables()`.
+    """
+
+    @property
+    def metric_names(self) -> Sequence[str]:
+        """What they are called; none where the model has none."""
+        ...
+
+    def metrics(self) -> Mapping[str, float]:
+        """What they tell of all that was fit since they began anew."""
+        ...
+
+    def reset_metrics(self) -> None:
+        """Let them begin anew, as they do with each epoch."""
+        ...
+
+    def measuring(self) -> AbstractContextManager[Callable[[], Mapping[str, float]]]:
+        """Within it they begin anew and add up what is evaluated, which the function tells; then they are back."""
+        ...
+
+
+@contextlib.contextmanager
+def measured(learner: Learner) -> Iterator[Callable[[], Mapping[str, float]]]:
+    """Within it a function tells the metrics that the model computes of what is evaluated; none of most learners."""
+    if isinstance(learner, Measuring):
+        with learner.measuring() as told:
+            yield told
+    else:
+        yield dict

@@ -3,9 +3,9 @@
 `predictions.json` tells epoch, kind of task, kind of outputs, splits, and the model's summary, and where weights were
 averaged, of which epochs in which order (`averaged`); for each split `SPLIT.outputs.npy` holds the raw outputs as the
 model gave them, `SPLIT.labels.npy` and `SPLIT.sets.npy` one row each: one a sample, or one a step of all samples where
-every step has a label. Of several outputs there is a `SPLIT.outputs-NAME.npy` and a `SPLIT.labels-NAME.npy` each. What
-is predicted for a sequence is the mean over its windows. Predictions of several epochs, each alone, have all that in a
-directory an epoch, `NNNN/`.
+every step has a label; `SPLIT.weights.npy` holds what each row counts for where the data have weights. Of several
+outputs there is a `SPLIT.outputs-NAME.npy` and a `SPLIT.labels-NAME.npy` each. What is predicted for a sequence is the
+mean over its windows. Predictions of several epochs, each alone, have all that in a directory an epoch, `NNNN/`.
 """
 
 import io
@@ -38,12 +38,14 @@ class SplitPredictions:
         values: (samples,) or (samples, classes) float64: probabilities, or values.
         labels: (samples,).
         sets: (samples,) int64.
+        weights: (samples,) float32, what each counts for in metrics; None where the data have none.
     """
 
     outputs: np.ndarray
     values: np.ndarray
     labels: np.ndarray
     sets: np.ndarray
+    weights: np.ndarray | None = None
 
 
 def write(
@@ -77,6 +79,8 @@ def write(
             for output, array in parts(given).items():
                 writer.write(within + _file(name, what, output), _encode(array))
         writer.write(f"{within}{name}.sets.npy", _encode(feed.label_sets))
+        if feed.label_weights is not None:
+            writer.write(f"{within}{name}.weights.npy", _encode(feed.label_weights))
     writer.json(
         within + INDEX,
         {
@@ -129,10 +133,13 @@ def read(artifact: Artifact, split: str, output: str = ONLY, within: str = "") -
         raise ArtifactError(f"{artifact.directory}: has no output {output!r}; there are {there}")
     outputs, labels = (_decode(artifact, within + _file(split, what, output)) for what in ("outputs", "labels"))
     sets = _decode(artifact, f"{within}{split}.sets.npy")
-    if not len(outputs) == len(labels) == len(sets):
-        raise ArtifactError(f"{artifact.directory}: outputs, labels and sets of {split} are not equally many")
+    weighted = f"{within}{split}.weights.npy"
+    written = {file.name for file in artifact.manifest.files}
+    weights = _decode(artifact, weighted) if weighted in written else None
+    if not len(outputs) == len(labels) == len(sets) == (len(sets) if weights is None else len(weights)):
+        raise ArtifactError(f"{artifact.directory}: outputs, labels, sets and weights of {split} are not equally many")
     values: Any = as_labels(interpret(outputs, kinds[output], told["outputs"]), labels, kinds[output])
-    return SplitPredictions(outputs, values, labels, sets)
+    return SplitPredictions(outputs, values, labels, sets, weights)
 
 
 def binary_columns(artifact: Artifact, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from deeptrain.metrics import of_output
 from deeptrain.metrics.settings import MetricUse
 from deeptrain.settings import Section, Use
 from deeptrain.shards.settings import ONLY
+from deeptrain.training import keras_names
 from deeptrain.training.frequency import Every
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -177,16 +178,33 @@ class PhaseSettings(Section, frozen=True):
             yield "schedule", "needs an optimizer, which it belongs to", self.schedule.use
         if self.sets == ():
             yield "sets", "expected at least one", []
+        if self.loss is not None:
+            yield from _unknown("loss", self.loss)
 
     def relevant(self) -> dict[str, Any]:
         """What was said, in one spelling."""
         value = {name: one for name, one in self.plain().items() if one is not None}
-        return value | {name: Use.of(getattr(self, name)).plain() for name in ("optimizer", "loss") if name in value}
+        if self.optimizer is not None:
+            value["optimizer"] = Use.of(self.optimizer).plain()
+        return value if self.loss is None else {**value, "loss": _plain(self.loss)}
 
     @property
     def changes_data(self) -> bool:
         """Whether other batches are fit."""
         return self.batch_size is not None or self.sets is not None
+
+
+def _unknown(key: str, loss: str | Use) -> Iterable[tuple[str, str, Any]]:
+    """What is wrong with the name of a loss."""
+    name = Use.of(loss).use
+    if ":" not in name and keras_names.loss(name) is None:
+        yield key, keras_names.unknown_loss(name), name
+
+
+def _plain(loss: str | Use) -> dict[str, Any]:
+    """A loss as identities tell it."""
+    use = Use.of(loss)
+    return {**use.plain(), "use": keras_names.in_one_spelling(use.use)}
 
 
 class TrainingSettings(Section, frozen=True):
@@ -198,13 +216,14 @@ class TrainingSettings(Section, frozen=True):
         optimizer: a name from `keras.optimizers` or "module:name"; its arguments hold the learning rate.
         schedule: a learning-rate schedule from `keras.optimizers.schedules` or "module:name"; one that depends on the
             total number of steps is told it in its own arguments, since `epochs` may grow.
-        loss: a name from `keras.losses` or "module:name"; by default the one that fits the labels; of several outputs a
-            table of these by the outputs' names, or one for all.
+        loss: a name from `keras.losses`, also a short one ("mse"), or "module:name"; by default the one that fits the
+            labels; of several outputs a table of these by the outputs' names, or one for all.
         loss_weights: what the loss of each of several outputs counts for in their sum; 1 for those that are not named.
         metrics: names of metrics, tables of a name and arguments, or functions of (y_true, y_pred[, sample_weight][,
             threshold]) as "module:name"; computed over the whole validation split, and over the epoch's batches where
             they are made of counts. Of one of several outputs "OUTPUT.METRIC", or a table with `output`.
-        key_metric: the one of them, or "loss", that tells which epoch is best on the validation split.
+        key_metric: the one of them, or "loss", or of several outputs the loss of one ("OUTPUT.loss"), that tells which
+            epoch is best on the validation split.
         callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
         validate: how often the validation split is judged, beside the end of each epoch that `epochs` names; by default
             at the end of each epoch.
@@ -279,9 +298,12 @@ class TrainingSettings(Section, frozen=True):
         """Metrics are known and named once, and the key metric is one of them."""
         for rule, value in of_output.mistakes(self.metrics):
             yield "metrics", rule, value
-        if self.key_metric != "loss" and of_output.answering(self.key_metric, self.metrics) is None:
+        of_loss = self.key_metric == "loss" or self.key_loss is not None
+        if not of_loss and of_output.answering(self.key_metric, self.metrics) is None:
             known = ", ".join(of_output.called(named) or Use.of(named).use for named in self.metrics)
             yield "key_metric", f"expected loss or one of metrics ({known or 'none'})", self.key_metric
+        for output, loss in self.losses.items():
+            yield from _unknown(f"loss.{output}" if output else "loss", loss)
         for number, phase in enumerate(self.phases, 1):
             if phase.epoch in {other.epoch for other in self.phases[: number - 1]}:
                 yield f"phases.{number}.epoch", "expected each phase to begin with another epoch", phase.epoch
@@ -314,7 +336,7 @@ class TrainingSettings(Section, frozen=True):
             if key in value:
                 value[key] = Use.of(getattr(self, key)).plain()
         value["optimizer"] = Use.of(self.optimizer).plain()
-        value["loss"] = {name: Use.of(loss).plain() for name, loss in self.losses.items()} or None
+        value["loss"] = {name: _plain(loss) for name, loss in self.losses.items()} or None
         if ONLY in self.losses:
             value["loss"] = value["loss"][ONLY]
         callbacks = [CallbackUse.of(named) for named in self.callbacks]
@@ -336,6 +358,12 @@ class TrainingSettings(Section, frozen=True):
     def key(self) -> str:
         """What results call the key metric."""
         return of_output.answering(self.key_metric, self.metrics) or self.key_metric
+
+    @property
+    def key_loss(self) -> str | None:
+        """The output whose loss is the key metric, None where it is none of several."""
+        output, dot, name = self.key_metric.rpartition(".")
+        return output if dot and name == "loss" else None
 
     @property
     def losses(self) -> dict[str, str | Use]:

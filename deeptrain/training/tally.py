@@ -13,7 +13,10 @@ from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training.outputs import kinds
 
 Counts = Mapping[str, np.ndarray]
-"""By output, "" for an only one, (iterations, 4) int64: (tp, fp, fn, tn); for several classes (right, wrong, 0, 0)."""
+"""By output, "" for an only one, (iterations, 4): (tp, fp, fn, tn); for several classes (right, wrong, 0, 0).
+
+int64, or float64 where samples have weights of their own.
+"""
 
 NONE = np.zeros((0, 4), np.int64)
 
@@ -24,6 +27,7 @@ def confusion(
     kind: Kind | Mapping[str, Kind],
     real: np.ndarray | None = None,
     threshold: float = 0.5,
+    weights: np.ndarray | None = None,
 ) -> Counts:
     """What was right and wrong in each iteration; nothing of outputs that are values.
 
@@ -33,17 +37,25 @@ def confusion(
         kind: of the task, likewise.
         real: (iterations, batch, ...) bool, False for padding, which counts for nothing; by default all is real.
         threshold: probability above which a sample counts as positive.
+        weights: (iterations, batch) what each sample counts for; by default all count alike.
     """
     told = kinds(kind, labels)
     if isinstance(labels, Mapping) and isinstance(probabilities, Mapping) and isinstance(told, Mapping):
-        found = {name: _counted(labels[name], probabilities[name], told[name], real, threshold) for name in labels}
+        found = {
+            name: _counted(labels[name], probabilities[name], told[name], real, threshold, weights) for name in labels
+        }
     else:
-        found = {"": _counted(labels, probabilities, told, real, threshold)}  # type: ignore[arg-type]
+        found = {"": _counted(labels, probabilities, told, real, threshold, weights)}  # type: ignore[arg-type]
     return {name: counts for name, counts in found.items() if counts is not None}
 
 
 def _counted(
-    labels: np.ndarray, probabilities: np.ndarray, kind: Kind, real: np.ndarray | None, threshold: float
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    kind: Kind,
+    real: np.ndarray | None,
+    threshold: float,
+    weights: np.ndarray | None,
 ) -> np.ndarray | None:
     if kind == "values":
         return None
@@ -56,8 +68,13 @@ def _counted(
         truth, positive = labels > 0.5, probabilities.reshape(labels.shape) > threshold
         parts = [truth & positive, ~truth & positive, truth & ~positive, ~truth & ~positive]
         parts = [part & counted for part in parts]
-    sums = [part.reshape(rows, -1).sum(axis=1) for part in parts]
-    return np.stack([*sums, *[np.zeros(rows, np.int64)] * (4 - len(sums))], axis=1).astype(np.int64)
+    if weights is None:
+        sums = [part.reshape(rows, -1).sum(axis=1) for part in parts]
+    else:
+        each = weights.astype(np.float64).reshape(weights.shape + (1,) * (labels.ndim - weights.ndim))
+        # Each iteration by itself: its sum must not depend on how iterations were grouped.
+        sums = [np.array([(one * its).sum() for one, its in zip(part, each, strict=True)]) for part in parts]
+    return np.stack([*sums, *[np.zeros_like(sums[0])] * (4 - len(sums))], axis=1)
 
 
 def by_iteration(counts: Counts, metrics: Sequence[Metric | MetricOfOutput]) -> dict[str, np.ndarray]:
@@ -85,13 +102,14 @@ class Tally:
     Attributes:
         loss: sum of each iteration's loss times the labels it is a mean over, float64.
         samples: how many labels were fit: one a sample, window or step, padding not counted.
-        counts: (tp, fp, fn, tn) at the threshold; for several classes (right, wrong, 0, 0).
+        counts: (tp, fp, fn, tn) at the threshold; for several classes (right, wrong, 0, 0); sums of weights where
+            samples have weights of their own.
         outputs: of several outputs the same of each, by name.
     """
 
     loss: float = 0.0
     samples: int = 0
-    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+    counts: tuple[float, float, float, float] = (0, 0, 0, 0)
     outputs: Mapping[str, "Tally"] = field(default_factory=dict)
 
     def plus(self, losses: Arrays, counts: "Counts", labels: Arrays, real: np.ndarray | None = None) -> "Tally":
@@ -117,7 +135,7 @@ class Tally:
         loss = self.loss
         for value, batch in zip(losses, samples, strict=True):
             loss += float(value) * int(batch)
-        tp, fp, fn, tn = (old + int(more) for old, more in zip(self.counts, counts.sum(axis=0), strict=True))
+        tp, fp, fn, tn = (_summed(old, more) for old, more in zip(self.counts, counts.T, strict=True))
         return Tally(loss, self.samples + int(samples.sum()), (tp, fp, fn, tn))
 
     def results(self, metrics: Sequence[Metric | MetricOfOutput]) -> dict[str, float]:
@@ -150,8 +168,17 @@ class Tally:
             ArtifactError: when it is none.
         """
         try:
-            tp, fp, fn, tn = (int(count) for count in value["counts"])
+            tp, fp, fn, tn = (count if isinstance(count, int) else float(count) for count in value["counts"])
             outputs = {str(name): cls.from_plain(one) for name, one in value.get("outputs", {}).items()}
             return cls(float(value["loss"]), int(value["samples"]), (tp, fp, fn, tn), outputs)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"a tally holds loss, samples and four counts, got {value!r:.200}") from error
+
+
+def _summed(begun: float, counts: np.ndarray) -> float:
+    """One addition an iteration where counts are sums of weights; whole numbers add up in any order."""
+    if counts.dtype.kind != "f":
+        return begun + int(counts.sum())
+    for count in counts.tolist():
+        begun += count
+    return begun

@@ -32,7 +32,7 @@ from deeptrain.training.history import History
 from deeptrain.training.interventions import Intervention, Key
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.judging import Judged
-from deeptrain.training.learner import Fitted, Learner
+from deeptrain.training.learner import Fitted, Learner, Measuring
 from deeptrain.training.outputs import OutputKind, interpret
 from deeptrain.training.pace import Pace
 from deeptrain.training.phases import Phase, Phases
@@ -143,6 +143,7 @@ class Trainer:
         self.kind: Kind | Mapping[str, Kind] = kind or self.train_data.split.info.kind
         self.outputs: OutputKind = outputs
         self.metrics, self.key_metric, self.maximize = metric_choice.choose(metrics, key_metric, self.kind)
+        metric_choice.check_names(self.metrics, learner)
         if validate.seconds is not None:
             raise SettingsError("validate: a clock would make two runs differ; expected iterations, batches or epochs")
         if validate.validations is not None or autosave.validations is not None:
@@ -727,6 +728,8 @@ class Trainer:
         phase = self._phases.beginning(epoch)
         if phase is not None:
             self._begin(phase)
+        if isinstance(self.learner, Measuring):
+            self.learner.reset_metrics()
         self._stages.tell("epoch_begin", self)
         self.health.lower(self.learner, self._record.kept)
 
@@ -820,7 +823,7 @@ class Trainer:
         if outputs is not None and isinstance(outputs, Mapping) == isinstance(losses, Mapping):
             # Otherwise a step of the user's own told no outputs, or no loss of each.
             said = interpret(outputs, self.kind, self.outputs)
-            counts = tallies.confusion(y, said, self.kind, group.real, self.threshold)
+            counts = tallies.confusion(y, said, self.kind, group.real, self.threshold, group.counts_as)
         tally = self._record.kept.tally.plus(losses, counts, y, group.real)
         return tally, {**fitted.metrics, **tallies.by_iteration(counts, self.metrics)}
 
@@ -892,7 +895,9 @@ class Trainer:
         if not validation:
             self._look()
         at, kept = self.position, self._record.kept
-        train = kept.tally.results(self.metrics)
+        train = kept.tally.results(self.metrics) | dict(
+            self.learner.metrics() if isinstance(self.learner, Measuring) else {}
+        )
         judged = validation if self.val_data is not None else train
         key_value = judged.get(self.key_metric, float("nan"))
         best = kept.best

@@ -13,7 +13,7 @@ from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.training import judging
 from deeptrain.training.judging import Told
-from deeptrain.training.learner import Learner
+from deeptrain.training.learner import Learner, measured
 from deeptrain.training.outputs import OutputKind, as_labels, interpret
 
 
@@ -22,16 +22,18 @@ class Validated:
     """What a validation found; labels and outputs by name where there are several outputs.
 
     Attributes:
-        metrics: "loss" and the metrics by name.
+        metrics: "loss" and the metrics by name, also those that the model computes itself.
         labels: as the feed orders them, (samples, ...).
         outputs: binary: (samples,) probabilities; classes: (samples, classes) probabilities; values: as the labels.
         sets: (samples,) set numbers.
+        weights: (samples,) float32 what each counts for in the metrics, or None.
     """
 
     metrics: dict[str, float]
     labels: Any
     outputs: Any
     sets: np.ndarray
+    weights: np.ndarray | None = None
 
 
 def validate(
@@ -57,11 +59,14 @@ def validate(
     Raises:
         UnhealthyError: when outputs or the loss are not finite.
     """
-    found, raw = judging.evaluate(learner, data, told)
+    with measured(learner) as metrics_of_model:
+        found, raw = judging.evaluate(learner, data, told)
+        found |= metrics_of_model()
     probabilities = interpret(raw, kind, outputs)
     if not (arrays.finite(probabilities) and np.isfinite(found["loss"])):
         raise UnhealthyError(f"the model's outputs for the {data.split.name} split, or its loss, are not finite")
     labels: Any = data.labels
     said: Any = as_labels(probabilities, labels, kind)
-    found = found | {metric.name: metric(labels, said, threshold=threshold) for metric in metrics}
-    return Validated(found, labels, said, data.label_sets)
+    weights = data.label_weights
+    found = found | {metric.name: metric(labels, said, weights, threshold) for metric in metrics}
+    return Validated(found, labels, said, data.label_sets, weights)

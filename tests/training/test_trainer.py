@@ -177,7 +177,6 @@ def test_a_second_writer_is_refused_while_the_first_lives(experiment: Path) -> N
             'threads = 1\noptimizer = "adamm"',
             r"adamm: no optimizer of Keras has this name; did you mean",
         ),
-        ("threads = 1", 'threads = 1\nloss = "binary"', r"binary: no loss of Keras has this name"),
         ("threads = 1", 'threads = 1\noptimizer = { use = "adam", arguments = { lr = 1 } }', "adam: raised"),
     ],
 )
