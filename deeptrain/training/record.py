@@ -36,7 +36,7 @@ class Record:
         Args:
             journal: writes; without it everything stays in memory.
             clock: seconds from any origin.
-            rolls_back: whether what is not finite is dealt with by who trains, who may begin the epoch anew. Left out is
+            rolls_back: whether what is not finite is dealt with by who trains, who may begin an epoch anew. Left out is
                 then a checkpoint of it, as it would be found at a time that depends on the clock, and one within an
                 epoch whose beginning is not on disk.
         """

@@ -383,6 +383,7 @@ class Trainer:
         if self.val_data is None:
             raise TrainingError("validate: this trainer has no validation data")
         try:
+            self._remember_preprocessing()
             return self._judge(self.val_data, lambda *_: None).metrics
         finally:
             self._remember_preprocessing()
@@ -853,6 +854,7 @@ class Trainer:
         self._validating = True
         try:
             self._stages.tell("validation_begin", self)
+            self._remember_preprocessing()  # within a batch they went ahead, and would not have after a stop here
             self.validated = self._judge(self.val_data, self._told)
             self._remember_preprocessing()  # what validation showed them is not theirs to keep
             self._stages.tell("validation_end", self, self.validated.metrics)
