@@ -140,6 +140,48 @@ def test_a_batch_of_windows_that_comes_again_goes_on_exactly_wherever_it_is_cut(
     assert [one.plain() for one in trainer.results] == [one.plain() for one in undisturbed.results]
 
 
+def test_changes_by_hand_act_once_wherever_training_is_cut_between_and_behind_them(
+    batches: tuple[Batches, Batches],
+) -> None:
+    """At every iteration, with changes that were made before the cut and others that come after it."""
+    changes: dict[int, Callable[[Trainer], Any]] = {
+        2: lambda trainer: trainer.change(learning_rate=0.05),
+        3: lambda trainer: trainer.repeat(2),
+        6: lambda trainer: trainer.skip(),
+        8: lambda trainer: trainer.change(threshold=0.25),
+        9: lambda trainer: (setattr(trainer.learner, "learning_rate", 0.5), trainer.step(0)),  # seen when it goes on
+    }
+
+    def trained(cut: int) -> tuple[Any, ...]:
+        journal = MemoryJournal()
+
+        def new() -> Trainer:
+            validate, each = Every(iterations=4, epochs=1), Every(iterations=1)
+            given: Any = {"journal": journal, "validate": validate, "autosave": each, "metrics": ["f1_score"]}
+            return Trainer(NumpyLearner(), *batches, epochs=3, **given)
+
+        trainer = new()
+        for iteration in range(13):
+            if iteration in changes:
+                changes[iteration](trainer)
+            if iteration == cut:
+                trainer.close()
+                trainer = new()
+                assert trainer.position.iteration == cut
+            trainer.step()
+        trainer.train()
+        trainer.close()
+        rows = trainer.history()
+        came = [one.plain() for one in trainer.results], trainer.state.kept.plain()
+        return weights(trainer), rows.batch.tolist(), rows.loss.tolist(), came, trainer.interventions
+
+    whole = trained(-1)
+    assert [one.key for one in whole[-1]] == ["learning_rate", "repeat", "skip", "threshold", "learning_rate"]
+    assert whole[1] == [0, 1, 2, 1, 2, 3, *range(5), *range(5)]
+    for cut in range(1, 13):
+        assert trained(cut) == whole, cut
+
+
 def test_where_the_first_batch_comes_again_a_checkpoint_is_written_and_its_phase_has_begun(
     written: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
