@@ -43,7 +43,7 @@ from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
-from deeptrain.training.run import PROGRESS
+from deeptrain.training.run import PROGRESS, TrainingRun
 from deeptrain.training.settings import HealthSettings
 from deeptrain.training.state import TrainState
 from deeptrain.training.trainer import Trainer
@@ -310,6 +310,18 @@ def trainer(
             plan.set_aside(error)
 
 
+def trainer_of(plan: Lineage, run: TrainingRun, until: int, watch: Callable[[Progress], None] | None = None) -> Trainer:
+    """A trainer that writes another run than the plan's, and stands where that one stands.
+
+    Args:
+        plan: the experiment and its artifacts.
+        run: what is written; retention keeps the states of its own.
+        until: the epoch that is to be reached.
+        watch: is told where training stands.
+    """
+    return _made(open_data(plan), Journal(run, plan.experiment.training.keep_every), watch, until)
+
+
 def opened(
     file: str | Path, epoch: int, store: str | Path | None, session: str | None, settings: Mapping[str, Any] | None
 ) -> Trainer:
@@ -322,7 +334,7 @@ def opened(
     run = plan.training.session(session, epoch)
     if not run.directory.exists():
         written.at_end_of(epoch)  # or it is told what is missing; a session that has begun has states of its own
-    return _made(open_data(plan), Journal(run, plan.experiment.training.keep_every), None, epochs)
+    return trainer_of(plan, run, epochs)
 
 
 def _made(

@@ -40,7 +40,7 @@ class MemoryJournal:
         return len(self.epochs)
 
     def at_end_of(self, number: int) -> Checkpoint:
-        return _again(*self.epochs[number - 1][1:])
+        return _again(*self.epochs[number - 1][1:], History.empty())
 
     def history(self, number: int) -> History:
         return self.epochs[number - 1][2].history
@@ -48,11 +48,14 @@ class MemoryJournal:
     def results(self, until: int) -> list[Results]:
         return [Results.from_plain(results) for results, _, _ in self.epochs[:until]]
 
-    def resume(self, until: int) -> Checkpoint | None:
+    def beginning_is_there(self, epoch: int) -> bool:
+        return epoch <= self.done() + 1
+
+    def resume(self, until: int, *, anew: bool = False) -> Checkpoint | None:  # noqa: ARG002 - states are all kept
         done = min(until, self.done())
         if self.unfinished is not None and self.unfinished[0]["position"]["epoch"] == done + 1 <= until:
-            return _again(*self.unfinished)
-        return _again(*self.epochs[done - 1][1:]) if done else None
+            return _again(*self.unfinished, self.unfinished[1].history)
+        return self.at_end_of(done) if done else None
 
     def save(self, checkpoint: Checkpoint) -> None:
         self.unfinished = _plain(checkpoint.state.plain()), checkpoint
@@ -66,7 +69,5 @@ def _plain(value: Any) -> Any:
     return json.loads(files.canonical_json(value))
 
 
-def _again(state: Any, checkpoint: Checkpoint) -> Checkpoint:
-    at = TrainState.from_plain(state)
-    history = checkpoint.history if not at.position.begins_epoch else checkpoint.history.empty()
-    return Checkpoint(at, checkpoint.variables, history)
+def _again(state: Any, checkpoint: Checkpoint, history: History) -> Checkpoint:
+    return Checkpoint(TrainState.from_plain(state), checkpoint.variables, history)

@@ -8,6 +8,7 @@ from pathlib import Path
 from deeptrain import files
 from deeptrain.errors import ArtifactError
 from deeptrain.store import artifact
+from deeptrain.store.artifact import Artifact
 from deeptrain.training.run import TrainingRun
 
 log = logging.getLogger("deeptrain")
@@ -47,19 +48,23 @@ def _take(run: TrainingRun, other: Path, number: int) -> bool:
             return False
         state = other / "states" / epoch.directory.name
         if state.is_dir():
-            _link(state, run.state(number).directory)
-        _link(found, epoch.directory)
+            link(state, run.state(number).directory)
+        link(found, epoch.directory)
     except (ArtifactError, OSError) as error:
         log.warning("%s: cannot be taken over and is trained again: %s", found, error)
         return False
     return run.done() >= number
 
 
-def _link(found: Path, to: Path) -> None:
-    """Another name for an artifact's files, whole or absent."""
+def link(found: Path, to: Path) -> Artifact:
+    """Another name for an artifact's files, whole or absent, after comparing every byte with the recorded sha256.
+
+    Raises:
+        ArtifactError: when the artifact is absent or damaged.
+    """
+    made = artifact.verify(found)
     if to.exists():
-        return
-    artifact.verify(found)
+        return made
     files.make_directories(to.parent)
     hidden = files.unique_sibling(to)
     try:
@@ -71,6 +76,7 @@ def _link(found: Path, to: Path) -> None:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
     files.sync_directory(to.parent)
+    return made
 
 
 def _same_file(source: str, target: str) -> None:

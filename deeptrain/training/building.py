@@ -171,22 +171,36 @@ def loss(named: str | Use | None, outputs: OutputKind, kind: Kind, beside: Path 
     """The loss that settings name, or the one that fits the labels.
 
     Args:
-        named: from `keras.losses`, in any spelling or by its short name, or "module:name".
+        named: from `keras.losses`, in any spelling or by its short name, or "module:name": a function of (y_true,
+            y_pred), a `keras.losses.Loss`, or what makes one of them, which needs no argument or is given some.
         outputs: whether the model gives logits, which a loss is told if it asks.
         kind: of the labels.
         beside: where user code is found first.
 
     Raises:
-        UserCodeError: when it is not found, or raises.
+        UserCodeError: when it is not found, raises, or is none.
     """
     use = Use.of(named if named is not None else LOSSES[kind])
-    found = _loss(use.use, beside)
+    found = _callable(use.use, _loss(use.use, beside))
     arguments = dict(use.arguments)
     if outputs == "logits" and "from_logits" in inspect.signature(found).parameters:
         arguments.setdefault("from_logits", True)
-    if ":" in use.use and not inspect.isclass(found) and not arguments:
-        return found  # a plain function of (y_true, y_pred)
-    return user_code.call(Use(use=use.use, arguments=arguments), found)
+    if ":" in use.use and not arguments and _takes_two(found):
+        return found
+    return _callable(use.use, user_code.call(Use(use=use.use, arguments=arguments), found))
+
+
+def _callable(name: str, found: Any) -> Any:
+    if not callable(found):
+        raise UserCodeError(f"{name}: must be a loss, a function of (y_true, y_pred), or make one, got {found!r:.80}")
+    return found
+
+
+def _takes_two(found: Any) -> bool:
+    """Whether it is itself called with (y_true, y_pred); what can be called with nothing makes something that is."""
+    given = [one for one in inspect.signature(found).parameters.values() if one.default is one.empty]
+    positional = [one for one in given if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}]
+    return len(positional) > 1 or any(one.kind is one.VAR_POSITIONAL for one in given)
 
 
 def _function(named: str | Use | None, beside: Path | None) -> Callable[..., Any] | None:

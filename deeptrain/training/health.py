@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from deeptrain.errors import ArtifactError, SettingsError, UnhealthyError
+from deeptrain.errors import AlteredError, ArtifactError, SettingsError, UnhealthyError
 from deeptrain.introspection import health
 from deeptrain.introspection.health import Finding, Rules
 from deeptrain.training.state import RollBack, TrainState
@@ -152,6 +152,7 @@ class Health:
 
         Raises:
             UnhealthyError: when the epoch may not be begun anew, saying why.
+            AlteredError: when the end of the epoch before is altered.
         """
         if not self.rolls_back:
             raise error
@@ -173,6 +174,8 @@ class Health:
         if good is None or good.state.position.epoch != epoch:
             try:
                 self._good = good = written()
+            except AlteredError:
+                raise  # who sets it aside trains the epoch before again
             except ArtifactError as missing:
                 raise UnhealthyError(error.what, f"epoch {epoch} is not begun anew: {missing}") from error
         log.warning(

@@ -40,6 +40,11 @@ class Checkpoint:
     variables: Mapping[str, np.ndarray]
     history: History
 
+    @property
+    def begins_epoch(self) -> bool:
+        """Whether nothing of its epoch was fit; the first batch may come again by hand."""
+        return self.state.position.begins_epoch and not len(self.history)
+
 
 class Journal:
     """Writes one training into its run's directory, and holds its lock from `open` to `close`.
@@ -78,10 +83,19 @@ class Journal:
         """How many epochs in a row are published."""
         return self.run.done()
 
-    def resume(self, until: int) -> Checkpoint | None:
+    def beginning_is_there(self, epoch: int) -> bool:
+        """Whether an epoch can be begun anew by another process: from the state at the end of the one before."""
+        return epoch == 1 or self._has_state(epoch - 1)
+
+    def resume(self, until: int, *, anew: bool = False) -> Checkpoint | None:
         """The newest checkpoint that verifies and from which epoch `until` can be reached; None to begin at the start.
 
         What does not verify is set aside with a warning.
+
+        Args:
+            until: an epoch.
+            anew: whether the epoch may have to be begun anew; a checkpoint within it is of no use then if its beginning
+                is not there.
 
         Raises:
             AlteredError: when what an epoch recorded is altered.
@@ -92,11 +106,13 @@ class Journal:
             with self._set_aside_if_damaged(found.directory):
                 state = TrainState.from_plain(found.json(PROGRESS)["state"])
                 if reached < state.position.epoch <= min(until, done + 1) and self._belongs(found, state):
-                    return Checkpoint(
+                    checkpoint = Checkpoint(
                         state,
                         arrays.decode(found.verified(STATE), found.directory / STATE),
                         history.decode(found.verified(HISTORY), found.directory / HISTORY),
                     )
+                    if not anew or checkpoint.begins_epoch or self.beginning_is_there(state.position.epoch):
+                        return checkpoint
         for number in range(reached, 0, -1):
             if self._has_state(number):
                 state = self._state_after(number)
@@ -153,7 +169,7 @@ class Journal:
         Where an epoch begins and the state of the one before is there, nothing is written: that is checkpoint enough.
         """
         at = checkpoint.state.position
-        if at.begins_epoch and (at.epoch == 1 or self._has_state(at.epoch - 1)):
+        if checkpoint.begins_epoch and self.beginning_is_there(at.epoch):
             return
         specification = self.run.unfinished(at)
         # What is further on, or was made from something else, belongs to a past of the epoch that was trained again.
@@ -203,7 +219,7 @@ class Journal:
     ) -> str:
         specification = self.run.state(number)
         if not publish or specification.directory.exists():
-            content = _content_of(variables)
+            content = content_of_state(variables)
             self._refuse_other(number, content, expected)
             if not publish or _is_whole(specification.directory, content):
                 return content
@@ -257,8 +273,8 @@ def _write_state(writer: artifact.Writer, variables: Mapping[str, np.ndarray]) -
             file.write(piece)
 
 
-def _content_of(variables: Mapping[str, np.ndarray]) -> str:
-    """The content that a state with these variables has."""
+def content_of_state(variables: Mapping[str, np.ndarray]) -> str:
+    """The content that a state with these variables has, as epochs record it."""
     digest, size = hashlib.sha256(), 0
     for piece in arrays.pieces(variables):
         digest.update(piece)

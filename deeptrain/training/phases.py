@@ -6,7 +6,6 @@ from typing import Any
 
 from deeptrain.errors import SettingsError, TrainingError
 from deeptrain.loading.feed import Feed
-from deeptrain.loading.position import Position
 from deeptrain.training.learner import Learner
 
 
@@ -88,6 +87,6 @@ class Phases:
         """The phase that begins with an epoch."""
         return next((phase for phase in self._phases if phase.epoch == epoch), None)
 
-    def begun(self, at: Position) -> list[Phase]:
-        """The phases that a learner at a position went through; one begins with the first iteration of its epoch."""
-        return [phase for phase in self._phases if phase.epoch < at.epoch + (not at.begins_epoch)]
+    def begun(self, epoch: int, *, within: bool) -> list[Phase]:
+        """The phases that a learner went through until an epoch's beginning, or until some iteration within it."""
+        return [phase for phase in self._phases if phase.epoch < epoch + within]

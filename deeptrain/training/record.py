@@ -36,8 +36,9 @@ class Record:
         Args:
             journal: writes; without it everything stays in memory.
             clock: seconds from any origin.
-            rolls_back: whether what is not finite is dealt with by who trains: a checkpoint of it is left out then, as
-                it would be found at a time that depends on the clock.
+            rolls_back: whether what is not finite is dealt with by who trains, who may begin an epoch anew. Left out is
+                then a checkpoint of it, as it would be found at a time that depends on the clock, and one within an
+                epoch whose beginning is not on disk.
         """
         self.journal = journal
         self.kept = TrainState()
@@ -63,7 +64,7 @@ class Record:
             return None
         self.journal.open()
         try:
-            return self.journal.resume(epochs)
+            return self.journal.resume(epochs, anew=self._rolls_back)
         except BaseException:
             self.journal.close()
             raise
@@ -74,7 +75,7 @@ class Record:
         journal, epoch = self.journal, self.kept.position.epoch
         if journal is None or not journal.done() >= epoch <= last:
             return None
-        checkpoint = journal.resume(last)
+        checkpoint = journal.resume(last, anew=self._rolls_back)
         return checkpoint if checkpoint is not None and checkpoint.state.position.epoch > epoch else None
 
     def stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
@@ -122,9 +123,12 @@ class Record:
         if self.journal is None:
             return
         self.settle()
+        checkpoint = Checkpoint(self.kept, variables, self._epoch())
+        there = checkpoint.begins_epoch or self.journal.beginning_is_there(self.kept.position.epoch)
+        if self._rolls_back and not there:
+            return
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "checkpoint")
-        checkpoint = Checkpoint(self.kept, variables, self._epoch())
         self._writing = self._writer.submit(self._write, self.journal, checkpoint, self._clock())
 
     def settle(self, *, wait: bool = True) -> None:

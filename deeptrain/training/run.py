@@ -34,6 +34,21 @@ METRICS = "metrics.json"
 HISTORY = "history.parquet"
 
 
+@dataclass
+class Known:
+    """What this process has found of a training on disk, so that it is not looked for again.
+
+    Attributes:
+        epochs: their specifications, from the first on.
+        done: how many epochs in a row were complete.
+        interventions: as they were read, None before.
+    """
+
+    epochs: list[Specification] = field(default_factory=list)
+    done: int = 0
+    interventions: tuple[Intervention, ...] | None = None
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """One training: everything that decides over its bytes, and where its artifacts stand.
@@ -61,9 +76,7 @@ class TrainingRun:
     base: "tuple[TrainingRun, int] | None" = None
     predictions: PredictionsSettings = field(default=PredictionsSettings(), compare=False)
     members: MembersSettings | None = field(default=None, compare=False)
-    _epochs: list[Specification] = field(default_factory=list, repr=False, compare=False)
-    _done: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
-    _interventions: list[tuple[Intervention, ...]] = field(default_factory=list, repr=False, compare=False)
+    _known: Known = field(init=False, default_factory=Known, repr=False, compare=False)
 
     @cached_property
     def specification(self) -> Specification:
@@ -81,15 +94,16 @@ class TrainingRun:
 
     def epoch(self, number: int) -> Specification:
         """An epoch, from 1; each has the one before it among its inputs."""
-        while len(self._epochs) < number:
-            following = len(self._epochs) + 1
+        epochs = self._known.epochs
+        while len(epochs) < number:
+            following = len(epochs) + 1
             if self.base is not None and following <= self.base[1]:
-                self._epochs.append(self.base[0].epoch(following))
+                epochs.append(self.base[0].epoch(following))
                 continue
             inputs = dict(self.specification.inputs)
-            if self._epochs:
-                inputs["epoch"] = self._epochs[-1]
-            self._epochs.append(
+            if epochs:
+                inputs["epoch"] = epochs[-1]
+            epochs.append(
                 Specification(
                     "epoch",
                     RECIPE,
@@ -101,7 +115,7 @@ class TrainingRun:
                     name=f"{following:04d}",
                 )
             )
-        return self._epochs[number - 1]
+        return epochs[number - 1]
 
     def _settings(self, number: int) -> dict[str, Any]:
         """What decides over an epoch: phases that have begun by then, and what a person changed in it."""
@@ -120,9 +134,9 @@ class TrainingRun:
         Raises:
             ArtifactError: when the file is damaged.
         """
-        if not self._interventions:
-            self._interventions.append(interventions.read(self.directory))
-        return self._interventions[0]
+        if self._known.interventions is None:
+            self._known.interventions = interventions.read(self.directory)
+        return self._known.interventions
 
     def intervene(self, intervention: Intervention) -> None:
         """Write down what a person changes now, durably; the epoch it acts in, and those behind it, are others then.
@@ -143,8 +157,8 @@ class TrainingRun:
             )
         changed = (*self.interventions, intervention)
         interventions.write(self.directory, changed)
-        self._interventions[:] = [changed]
-        del self._epochs[intervention.epoch - 1 :]
+        self._known.interventions = changed
+        del self._known.epochs[intervention.epoch - 1 :]
 
     def session(self, name: str, epoch: int) -> "TrainingRun":
         """A training of its own that goes on behind an epoch of this one, in `sessions/NAME`; no task reads it.
@@ -182,19 +196,20 @@ class TrainingRun:
     def done(self, most: int | None = None) -> int:
         """How many epochs in a row, from the first, are complete; at most `most` are looked for."""
         # What was found complete stays so for this process: looking again from the first would cost more every epoch.
-        while (most is None or self._done[0] < most) and self.checker.complete(self.epoch(self._done[0] + 1)):
-            self._done[0] += 1
-        return self._done[0] if most is None else min(self._done[0], most)
+        known = self._known
+        while (most is None or known.done < most) and self.checker.complete(self.epoch(known.done + 1)):
+            known.done += 1
+        return known.done if most is None else min(known.done, most)
 
     def read_again(self) -> None:
         """Look at the disk anew: another process may have written since this was planned; needs the lock."""
-        self._interventions.clear()
-        self._epochs.clear()
+        self._known.interventions = None
+        self._known.epochs.clear()
         self.forget()
 
     def forget(self) -> None:
         """Look at every epoch again the next time; the checker must, too."""
-        self._done[0] = 0
+        self._known.done = 0
 
     def published(self, number: int) -> Artifact:
         """The artifact of an epoch that is done.

@@ -394,6 +394,7 @@ class Trainer:
         if self.val_data is None:
             raise TrainingError("validate: this trainer has no validation data")
         try:
+            self._remember_preprocessing()
             return self._judge(self.val_data, lambda *_: None).metrics
         finally:
             self._remember_preprocessing()
@@ -618,8 +619,15 @@ class Trainer:
             )
         self._by_hand.write(key, value)
         if not self._within_due and not self._begins_epoch:
-            self._by_hand.act()
+            self._act_by_hand()
         self._by_hand.seen()
+
+    def _act_by_hand(self) -> None:
+        """Let the changes by hand act that wait here."""
+        batch = self.position.batch
+        self._by_hand.act()
+        if self.position.batch != batch:
+            self._remember_preprocessing()  # the batch that was just fit would otherwise come with what it began with
 
     def _advance(self, last: int, most: Callable[[], int] | None) -> None:
         """Validate within the epoch, end it, or fit the next group: whichever is next."""
@@ -630,7 +638,7 @@ class Trainer:
             self._between()
             return
         self._begin_epoch()
-        self._by_hand.act()
+        self._act_by_hand()
         if self.position.batch < len(self.train_data):
             self._group(last, most)
             self._between()
@@ -677,7 +685,7 @@ class Trainer:
 
     def _stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
         at = checkpoint.state.position
-        for phase in self._phases.begun(at):
+        for phase in self._phases.begun(at.epoch, within=not checkpoint.begins_epoch):
             self._begin(phase)
         self._take(at.epoch)
         self.train_data.close()  # what it knows of the batch being fed is of another time
@@ -859,6 +867,7 @@ class Trainer:
         self._validating = True
         try:
             self._stages.tell("validation_begin", self)
+            self._remember_preprocessing()  # within a batch they went ahead, and would not have after a stop here
             self.validated = self._judge(self.val_data, self._told)
             self._remember_preprocessing()  # what validation showed them is not theirs to keep
             self._stages.tell("validation_end", self, self.validated.metrics)
@@ -935,6 +944,8 @@ class Trainer:
             self._stages.tell("save", self)
         if self._record.end_epoch(state, ended, self.learner.variables()):
             self._autosave.start()
+        else:
+            self._save_asked |= self.health.rolls_back  # the next epoch may have to be begun anew from here
         self._take(state.position.epoch)
         self._tell("checkpoint", self.epochs)
 

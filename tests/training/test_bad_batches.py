@@ -1,12 +1,14 @@
 """Bad input to a learner: said by name, rule and value before a weight is spoiled."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from deeptrain.errors import BatchError, TrainingError, UserCodeError
+from deeptrain.settings import Use
 from deeptrain.training import building, runtime
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
@@ -169,6 +171,66 @@ def test_a_state_of_another_optimizer_is_told_apart_from_one_of_another_model() 
 def test_a_loss_that_does_not_exist_is_told_with_those_near_it(name: str, message: str) -> None:
     with pytest.raises(UserCodeError, match=message):
         building.loss(name, "probabilities", "binary", None)
+
+
+LOSSES = """
+import keras
+
+LIMIT = 2
+
+
+def plain(y_true, y_pred, gamma=2.0):
+    return keras.ops.mean((y_true - y_pred) ** gamma, axis=-1)
+
+
+def factory(gamma=2.0):
+    return lambda y_true, y_pred: plain(y_true, y_pred, gamma)
+
+
+class Own(keras.losses.Loss):
+    def __init__(self, gamma=2.0):
+        super().__init__()
+        self.gamma = gamma
+
+    def call(self, y_true, y_pred):
+        return plain(y_true, y_pred, self.gamma)
+
+
+instance = Own()
+
+
+def nothing():
+    return None
+
+
+def one(gamma):
+    return factory(gamma)
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "factory", "Own", "instance", "one"])
+def test_a_loss_of_ones_own_is_a_function_or_what_makes_one_with_and_without_arguments(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "losses.py").write_text(LOSSES)
+    y, outputs = np.array([[1.0], [0.0]], np.float32), np.array([[0.5], [0.25]], np.float32)
+    given = {"gamma": 3.0} if name == "one" else {}
+    found = building.loss(Use(use=f"losses:{name}", arguments=given), "probabilities", "binary", tmp_path)
+    assert np.mean(found(y, outputs)) == pytest.approx(np.mean((y - outputs) ** given.get("gamma", 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("LIMIT", r"losses:LIMIT: must be a loss, a function of \(y_true, y_pred\), or make one, got 2"),
+        ("nothing", r"losses:nothing: must be a loss, a function of \(y_true, y_pred\), or make one, got None"),
+        ("one", r"losses:one: raised TypeError: one\(\) missing 1 required positional argument: 'gamma'"),
+    ],
+)
+def test_what_is_no_loss_and_makes_none_is_told(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "losses.py").write_text(LOSSES)
+    with pytest.raises(UserCodeError, match=message):
+        building.loss(f"losses:{name}", "probabilities", "binary", tmp_path)
 
 
 def test_a_step_that_fails_is_told_with_model_and_shapes() -> None:

@@ -458,6 +458,15 @@ def test_a_failing_callback_names_itself_the_stage_and_the_place(stage: str, spl
         through_all_stages(splits, [fails])
 
 
+@pytest.mark.parametrize("stage", ["epoch_end", "act"])
+def test_a_callback_that_returns_something_is_told_what_to_do_instead(stage: str, splits: list[Any]) -> None:
+    """Elsewhere returning False, or True, stops; nothing may be thought to have been heard."""
+    stops = on(Every(batches=2) if stage == "act" else stage)(lambda *_: False)
+    message = rf"callback <lambda>: {stage}\(\) must return nothing, got False; trainer\.stop\(reason\) ends training"
+    with pytest.raises(UserCodeError, match=message):
+        trainer(splits, [stops]).train()
+
+
 def test_a_failure_while_another_one_is_told_is_a_note_of_the_first(splits: list[Any]) -> None:
     def first(_: Trainer) -> None:
         raise ValueError("one")

@@ -90,6 +90,57 @@ def test_the_size_of_fused_groups_changes_no_byte(experiment: Path, undisturbed:
     assert tree(store) == undisturbed
 
 
+@pytest.mark.parametrize("seconds", [1e-9, 1e9])
+def test_how_often_it_is_saved_changes_no_byte(seconds: float, experiment: Path, undisturbed: dict[str, bytes]) -> None:
+    """After every iteration, or never in between."""
+    store = experiment.parent / "runs"
+    settings = {"training.autosave_seconds": seconds}
+    trainer = Trainer.from_experiment(experiment, store=store, settings=settings)
+    trainer._pace.took = lambda *_: None
+    trainer.train()
+    trainer.close()
+    assert tree(store) == undisturbed
+
+
+def test_checkpoints_of_other_code_or_other_data_are_not_gone_on_from(
+    experiment: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are another training's, which stays as it is; put into this one by force they are told and left."""
+    store = experiment.parent / "runs"
+
+    def stopped() -> tuple[Path, Trainer]:
+        trainer = Trainer.from_experiment(experiment, store=store, settings={"training.autosave_seconds": 1e-9})
+        begun = trainer.position.iteration
+        trainer.step(BATCHES + 2)
+        trainer.close()
+        assert begun == 0
+        return lineage.read(experiment, store=store).training.directory, trainer
+
+    first, trainer = stopped()
+    before = tree(first)
+    model = experiment.parent / "my_model.py"
+    model.write_text(model.read_text().replace("ReLU()", "ReLU(negative_slope=0.1)"))
+    other, _ = stopped()
+    raw = experiment.parent / "raw" / "part-1.csv"
+    raw.write_text(raw.read_text().replace("a,b,c,d,y\n", "a,b,c,d,y\n9,9,9,9,1\n"))
+    last, trainer = stopped()
+    assert len({first, other, last}) == 3
+    assert tree(first) == before
+
+    for place in ("states", "unfinished"):
+        for directory in (last / place).iterdir():
+            shutil.rmtree(directory)
+        shutil.copytree(first / place, last / place, dirs_exist_ok=True)
+    again = Trainer.from_experiment(experiment, store=store)
+    assert again.position.iteration == 0
+    assert "states/0001: is not the state that epoch 1 recorded; it is set aside" in caplog.text
+    again.step(BATCHES + 2)
+    expected = trainer.learner.variables()
+    for name, value in again.learner.variables().items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+    again.close()
+
+
 def test_a_trainer_that_stays_alive_and_one_restored_for_each_epoch_write_the_same(
     experiment: Path, undisturbed: dict[str, bytes]
 ) -> None:

@@ -1,6 +1,8 @@
 """Health in training: told, stopped, or begun anew with a lower learning rate, and stopping still changes nothing."""
 
+import contextlib
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.training import Every, Trainer
 from deeptrain.training.health import Health
+from deeptrain.training.journal import Journal, content_of_state
 from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
 from tests import shard_files
@@ -22,6 +25,7 @@ from tests.conftest import TOML, tree
 from tests.memory_journal import MemoryJournal
 from tests.numpy_learner import NumpyLearner
 from tests.piecewise import Mean
+from tests.training.test_written_edges import run_in
 
 RNG = np.random.Generator(np.random.Philox(1))
 X = RNG.normal(size=(10, 2)).astype(np.float32)
@@ -157,6 +161,40 @@ def test_a_training_that_is_begun_anew_and_cut_anywhere_ends_in_the_same_bytes(r
             journal = MemoryJournal()
             written(journal, cut, autosave)
             same(journal, whole)
+
+
+def test_a_past_epoch_that_was_begun_anew_is_rebuilt_wherever_that_is_cut(tmp_path: Path) -> None:
+    """The end of the epoch before it was let go, so another process could not begin it anew in its middle."""
+
+    def rebuilding(store: Path, **given: Any) -> Trainer:
+        return trainer(most_once(), journal=Journal(run_in(store)), **given)
+
+    made = rebuilding(tmp_path / "whole", epochs=7)
+    epoch = made.train().roll_backs[0].epoch
+    made.close()
+    run = run_in(tmp_path / "whole")
+    assert epoch > 1
+    assert not {epoch - 1, epoch} & run.kept(0)
+    for cut in range(1, 4 * epoch + 8):
+        store = tmp_path / str(cut)
+        shutil.copytree(tmp_path / "whole", store)
+        seen = 0
+
+        def watch(progress: Progress, cut: int = cut) -> None:
+            nonlocal seen
+            seen += progress.phase == "fit"
+            if seen == cut:
+                raise Cut
+
+        made = rebuilding(store, epochs=epoch, autosave=Every(iterations=1), watch=watch)
+        with contextlib.suppress(Cut):
+            made.train()
+        made.close()
+        made = rebuilding(store, epochs=epoch)
+        assert made.position.epoch >= min(epoch, 1 + (cut - 1) // 4)
+        made.train()
+        assert content_of_state(made.learner.variables()) == run.recorded_state(epoch)
+        made.close()
 
 
 def test_how_many_iterations_are_fused_changes_nothing() -> None:

@@ -21,6 +21,7 @@ from deeptrain.training import Every, Phase, Trainer
 from deeptrain.training.journal import Journal
 from deeptrain.training.run import TrainingRun
 from tests import shard_files
+from tests.memory_journal import MemoryJournal
 from tests.memory_split import MemorySplit, series
 from tests.numpy_learner import NumpyLearner
 from tests.training.test_windowed_resume import RunningMean
@@ -113,6 +114,92 @@ def test_validating_at_every_window_changes_nothing_that_a_preprocessor_remember
     often, _ = windowed(validate=Every(iterations=1))
     often.train()
     assert weights(often) == weights(undisturbed)
+
+
+@pytest.mark.parametrize("cut", range(9, 16))
+def test_a_batch_of_windows_that_comes_again_goes_on_exactly_wherever_it_is_cut(cut: int) -> None:
+    """The first batch of an epoch with which a phase begins; its preprocessor remembers that it saw it twice."""
+
+    def repeated(until: int, **changes: Any) -> tuple[Trainer, RunningMean]:
+        trainer, memory = windowed(phases=[Phase(epoch=2, learning_rate=0.01)], **changes)
+        trainer.step(batches=3)
+        trainer.repeat()
+        trainer.step(until - trainer.position.iteration)
+        return trainer, memory
+
+    undisturbed, memory = repeated(15)
+    undisturbed.train()
+    journal = MemoryJournal()
+    repeated(cut, journal=journal, autosave=Every(iterations=1))[0].close()
+    trainer, its_memory = windowed(phases=[Phase(epoch=2, learning_rate=0.01)], journal=journal)
+    assert trainer.position.iteration == cut
+    trainer.train()
+    assert trainer.history().batch.tolist() == [0] * 3 + [1] * 3 + [0] * 6 + [1] * 3
+    assert weights(trainer) == weights(undisturbed)
+    assert its_memory.state() == memory.state()
+    assert [one.plain() for one in trainer.results] == [one.plain() for one in undisturbed.results]
+
+
+def test_changes_by_hand_act_once_wherever_training_is_cut_between_and_behind_them(
+    batches: tuple[Batches, Batches],
+) -> None:
+    """At every iteration, with changes that were made before the cut and others that come after it."""
+    changes: dict[int, Callable[[Trainer], Any]] = {
+        2: lambda trainer: trainer.change(learning_rate=0.05),
+        3: lambda trainer: trainer.repeat(2),
+        6: lambda trainer: trainer.skip(),
+        8: lambda trainer: trainer.change(threshold=0.25),
+        9: lambda trainer: (setattr(trainer.learner, "learning_rate", 0.5), trainer.step(0)),  # seen when it goes on
+    }
+
+    def trained(cut: int) -> tuple[Any, ...]:
+        journal = MemoryJournal()
+
+        def new() -> Trainer:
+            validate, each = Every(iterations=4, epochs=1), Every(iterations=1)
+            given: Any = {"journal": journal, "validate": validate, "autosave": each, "metrics": ["f1_score"]}
+            return Trainer(NumpyLearner(), *batches, epochs=3, **given)
+
+        trainer = new()
+        for iteration in range(13):
+            if iteration in changes:
+                changes[iteration](trainer)
+            if iteration == cut:
+                trainer.close()
+                trainer = new()
+                assert trainer.position.iteration == cut
+            trainer.step()
+        trainer.train()
+        trainer.close()
+        rows = trainer.history()
+        came = [one.plain() for one in trainer.results], trainer.state.kept.plain()
+        return weights(trainer), rows.batch.tolist(), rows.loss.tolist(), came, trainer.interventions
+
+    whole = trained(-1)
+    assert [one.key for one in whole[-1]] == ["learning_rate", "repeat", "skip", "threshold", "learning_rate"]
+    assert whole[1] == [0, 1, 2, 1, 2, 3, *range(5), *range(5)]
+    for cut in range(1, 13):
+        assert trained(cut) == whole, cut
+
+
+def test_where_the_first_batch_comes_again_a_checkpoint_is_written_and_its_phase_has_begun(
+    written: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen: list[Any] = []
+    # What no checkpoint holds: a learner that is restored must have gone through it.
+    monkeypatch.setattr(NumpyLearner, "change", lambda _, **given: frozen.append(given["frozen"]), raising=False)
+    phases = [Phase(epoch=1, frozen=["weights"])]
+    trainer = written(phases=phases)
+    trainer.step()
+    trainer.repeat()
+    trainer.pause()
+    trainer.train()
+    trainer.close()
+    again = written(phases=phases)
+    assert (again.position.iteration, again.position.batch) == (1, 0)
+    again.step()
+    assert frozen == [["weights"]] * 2
+    again.close()
 
 
 def test_a_batch_skipped_where_a_phase_begins_leaves_the_phase(written: Callable[..., Trainer]) -> None:

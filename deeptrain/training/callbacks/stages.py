@@ -44,8 +44,8 @@ class Stages:
         """Call every callback that has a method for the stage.
 
         Raises:
-            UserCodeError: when one fails, naming it, the stage and the place; or when it changes at a stage beside
-                training what it keeps.
+            UserCodeError: when one fails or returns something, naming it and the stage; or when it changes at a stage
+                beside training what it keeps.
         """
         for name, method in self._told[stage]:
             before = self._kept(name) if stage in BESIDE else None
@@ -97,7 +97,7 @@ def _frequency(name: str, callback: Any) -> Every:
 
 def _call(name: str, stage: str, method: Callable[..., Any], trainer: "Trainer", *arguments: Any) -> None:
     try:
-        method(trainer, *arguments)
+        returned = method(trainer, *arguments)
     except DeeptrainError:
         raise
     except Exception as error:
@@ -106,3 +106,8 @@ def _call(name: str, stage: str, method: Callable[..., Any], trainer: "Trainer",
             f"callback {name}: {stage}() failed in epoch {at.epoch}, before iteration {at.iteration} (counted from 0): "
             f"{in_one_line(error)}"
         ) from error
+    if returned is not None:
+        raise UserCodeError(
+            f"callback {name}: {stage}() must return nothing, got {returned!r:.80}; trainer.stop(reason) ends "
+            "training, trainer.pause() interrupts it"
+        )
