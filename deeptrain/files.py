@@ -27,8 +27,9 @@ FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 BLOCK = 1 << 20
 BEHIND = 8 << 20
 """Bytes of a file after which the disk is set to work on them, so that `fsync` has little left to wait for."""
-BESIDE = 4 << 20
-"""Bytes from which on another thread hashes what this one writes: sha256 takes as long as the disk."""
+BESIDE = 16 << 20
+"""Bytes from which on another thread hashes what this one writes: sha256 takes as long as the disk, and a
+thread 8 MiB of memory."""
 
 
 @dataclass(frozen=True)

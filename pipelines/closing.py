@@ -59,11 +59,9 @@ class Closing:
                 self._terminal.report_line(_shown(report / "index.html"))
             return
         self._terminal.closing_table(self._rows(plan, ran))
-        if "threshold" in plan.stages and plan.complete("threshold"):
-            self._terminal.say(_worth(plan.artifact("threshold").json("threshold.json")))
         if complete:
             plan.remember()
-            self._terminal.report_line(_shown(report / "index.html"), _outcome(plan))
+            self._terminal.report_line(_shown(report / "index.html"), _outcomes(plan))
 
     def _rows(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
         rows = []
@@ -75,7 +73,8 @@ class Closing:
                 continue
             otherwise: State | None = "was there" if plan.complete(stage) else None
             rows += _row(stage, made.directory, ran, otherwise)
-        rows += [Row(stage, "left out", None, reason) for stage, reason in plan.left_out.items()]
+        told = plan.stages["report"].settings["left_out"]
+        rows += [Row(stage, "left out", None, reason) for stage, reason in told.items()]
         return rows
 
     def _epochs(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
@@ -94,14 +93,17 @@ class Closing:
         return rows
 
 
-def _outcome(plan: Lineage) -> str:
-    """What the decisions about the test split are worth, in a sentence; "" where there are none."""
+def _outcomes(plan: Lineage) -> list[str]:
+    """What the decisions are worth where they were chosen, and on the test split."""
     from deeptrain.report import outcome
 
-    if "evaluation" not in plan.stages:
-        return ""
-    evaluation = plan.artifact("evaluation").json("evaluation.json")
-    return outcome.scored(evaluation) if evaluation.get("at") else ""
+    lines = []
+    if "threshold" in plan.stages:
+        lines.append(_worth(plan.artifact("threshold").json("threshold.json")))
+    if "evaluation" in plan.stages:
+        evaluation = plan.artifact("evaluation").json("evaluation.json")
+        lines += [outcome.scored(evaluation)] if evaluation.get("at") else []
+    return lines
 
 
 def _worth(threshold: Mapping[str, Any]) -> str:

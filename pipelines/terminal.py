@@ -146,14 +146,14 @@ class Terminal:
                 self._put(())
                 self.say("Nothing was to be done: everything was there.")
 
-    def report_line(self, path: Path | str, outcome: str = "") -> None:
-        """Write the outcome, if any, and where the report is, its path whole: alone when the line would be too long."""
+    def report_line(self, path: Path | str, outcomes: Iterable[str] = ()) -> None:
+        """Write what came out, a line each, and where the report is: its path whole, alone when too long."""
         where = printable(str(path))
         line = progress_lines.stage("report", where)
         width = self._width()
         with self._lock:
             self._put(())
-            if outcome:
+            for outcome in outcomes:
                 self.say(outcome)
             if width is None or cells(progress_lines.text_of(line)) <= width:
                 self._put(line)

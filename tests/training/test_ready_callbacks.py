@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from deeptrain import lineage
-from deeptrain.calibration import set_means, subset, threshold
+from deeptrain.calibration import optimum, set_means, subset
 from deeptrain.errors import SettingsError, UserCodeError
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
@@ -72,7 +72,7 @@ def test_the_dynamic_threshold_is_that_of_the_exact_search(name: str, splits: li
         assert before == made.metrics[["f1_score", "accuracy"].index(name)](
             found.labels, found.outputs, threshold=expected
         )
-        best = threshold.choose(found.labels, found.outputs, name)
+        best = optimum.of(found.labels, found.outputs, name)
         expected = best.value
         assert made.threshold == made.state.threshold == expected
         assert callback.value == callback.state()["value"] == best.in_sample >= before

@@ -149,7 +149,7 @@ def test_predictions_hold_weights_only_where_the_data_have_them(splits: dict[str
             assert read.weights is None
             continue
         np.testing.assert_array_equal(read.weights, splits["val"].weights)
-        scored = evaluation.score(read.labels, read.values, "accuracy", {"half": 0.5}, read.weights)
+        scored = evaluation.score(read.labels, read.values, "accuracy", {"half": 0.5}, weights=read.weights)
         plain = evaluation.score(read.labels, read.values, "accuracy", {"half": 0.5})
         expected = names.get("accuracy")(read.labels, read.values, read.weights)
         assert scored.at[0].metrics["accuracy"] == expected != plain.at[0].metrics["accuracy"]
