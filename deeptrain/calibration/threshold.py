@@ -241,11 +241,11 @@ def choose(
     Raises:
         DataError: when labels, scores or weights are not that: "cannot calibrate: 0 positives among 120 samples".
         SettingsError: for an unknown metric, one that no threshold changes, a constraint that cannot be read, or that
-            is asked of weighted samples; for confidence, bounds or preference out of range.
+            is asked of samples that count differently; for confidence, bounds or preference out of range.
     """
     measure = names.count_metric(metric)
-    asked = _asked(measure, constraint, confidence, bounds, preference, resamples, seed, weights)
     given = optimum.weighted(labels, scores, weights)
+    asked = _asked(measure, constraint, confidence, bounds, preference, resamples, seed, given[2])
     checks.both_classes(given[0])
     truth, values, weighed = operating_points.sort_weighted(*given)
     chosen = asked.choose(truth, values, weighed, folds)
@@ -319,7 +319,7 @@ def _asked(
     preference: float,
     resamples: int,
     seed: int,
-    weights: ArrayLike | None,
+    weights: Scores | None,
 ) -> _Asked:
     optimum.check_bounds(bounds, preference)
     if not 0 < confidence < 1:
