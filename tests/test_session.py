@@ -70,8 +70,8 @@ def weigh(file: Path, weights: list[float]) -> None:
         (
             CONSTRAINED,
             [1, 2],
-            r"calibration\.constraint 'recall >= 0\.5' cannot be promised for weighted samples, those of the calibration "
-            r"split weigh 1 to 2; leave out the constraint or data\.weights",
+            r"calibration\.constraint 'recall >= 0\.5' cannot be promised for weighted samples, those of the "
+            r"calibration split weigh 1 to 2; leave out the constraint or data\.weights",
         ),
         (CONSTRAINED, [3], None),
         (CONSTRAINED, [0, 2], None),
@@ -97,7 +97,7 @@ def test_positives_only_in_samples_that_count_for_nothing_are_none(make_experime
         path.write_text("\n".join([f"{head},w", *weighed]) + "\n")
     plan = lineage.read(file, store=file.parent / "runs")
     session.make_shards(plan)
-    with pytest.raises(DeeptrainError, match="cannot calibrate: 0 positives among 3. samples; both classes are needed"):
+    with pytest.raises(DeeptrainError, match=r"^cannot calibrate: 0 positives among \d+ samples; both classes"):
         session.open_data(plan)
 
 
@@ -126,7 +126,7 @@ def test_a_calibration_split_of_one_class_is_refused_before_training(
         path.write_text("\n".join([head, *(row[:-1] + "0" for row in rows)]) + "\n")
     plan = lineage.read(file, store=file.parent / "runs")
     session.make_shards(plan)
-    with pytest.raises(DeeptrainError, match="^cannot calibrate: all 200 samples of the calibration split are of cl"):
+    with pytest.raises(DeeptrainError, match=r"^cannot calibrate: all 200 samples of the calibration split are of cl"):
         session.open_data(plan)
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from deeptrain import seeds
-from deeptrain.metrics.checks import Integers
+from deeptrain.metrics.checks import Integers, Labels
 
 
-def dealt(labels: Integers, folds: int, seed: int) -> Integers:
+def dealt(labels: Integers | Labels, folds: int, seed: int) -> Integers:
     """The fold of each sample, (n,) int64: the members of each class are dealt out as evenly as can be.
 
     Each class is dealt on where the one before ended, so that the folds differ by one sample at most. A function of

@@ -58,10 +58,21 @@ def clopper_pearson(hits: ArrayLike, trials: ArrayLike, level: float = LEVEL) ->
 
     found, of = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(trials, np.float64))
     misses, tail = of - found, (1 - level) / 2
-    # Where an end is 0 or 1 for certain the other argument only has to be one that the function takes.
-    low = np.where(found > 0, betaincinv(np.maximum(found, 1), misses + 1, tail), 0.0)
+    # Where an end is 1 for certain the other argument only has to be one that the function takes.
     high = np.where(misses > 0, betaincinv(found + 1, np.maximum(misses, 1), 1 - tail), 1.0)
-    return low, high
+    return lower_bound(found, of, tail), high
+
+
+def lower_bound(hits: ArrayLike, trials: ArrayLike, tail: float) -> Scores:
+    """What a rate is at least, but for a chance of `tail`, arrays that broadcast; 0 where nothing hit; imports SciPy.
+
+    The lower end of Clopper and Pearson, 1934, by itself.
+    """
+    from scipy.special import betaincinv
+
+    found, of = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(trials, np.float64))
+    some = np.maximum(found, 1)
+    return np.where(found > 0, betaincinv(some, np.maximum(of, 1) - some + 1, tail), 0.0)
 
 
 def of_rate(hits: int, trials: int) -> Interval:

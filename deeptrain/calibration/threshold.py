@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeptrain.calibration import bootstrap, constraint, cross_fitting, operating_points, optimum, promise
+from deeptrain.calibration import bootstrap, constraint, cross_fitting, intervals, operating_points, optimum, promise
 from deeptrain.calibration.constraint import Constraint
 from deeptrain.calibration.operating_points import OperatingPoints
 from deeptrain.calibration.optimum import Bounds, Optimum
@@ -181,7 +181,7 @@ class _Asked:
         hits, cases = (0, 0)
         if told is not None:
             hits, cases = (int(one[told]) for one in promise.cases(points, asked))
-        bound = float(promise.lower_bound(np.array(hits), np.array(cases), self.confidence))
+        bound = float(intervals.lower_bound(np.array(hits), np.array(cases), 1 - self.confidence))
         found = Promise(
             constraint=str(asked),
             confidence=self.confidence,
