@@ -247,7 +247,7 @@ def _refuse_uncalibrated(plan: Lineage, split: Split) -> None:
                 f"calibration.constraint {settings.constraint!r} cannot be promised for weighted samples, those of the "
                 f"{split.name} split weigh {count.min():g} to {count.max():g}; leave out the constraint or data.weights"
             )
-    if plan.kind == "classes" and {"offsets", "probabilities"} & plan.stages.keys():
+    if plan.kind == "classes" and {"offsets", "members", "probabilities"} & plan.stages.keys():
         there = np.unique(labels[plan.output or ONLY])
         if len(there) < 2:
             raise DataError(
