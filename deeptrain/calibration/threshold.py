@@ -222,7 +222,7 @@ def choose(
     it. With a constraint it is the best of those thresholds that keep it on other samples too. The order of the samples
     does not matter, for nothing of all this.
 
-    Costs about a sort of the scores a resample at worst, folds + 1 times; 60 bytes a sample at the peak, 110 with
+    Costs about a sort of the scores a resample at worst, folds + 1 times; 130 bytes a sample at the peak, 225 with
     weights.
 
     Args:
