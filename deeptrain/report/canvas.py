@@ -1,4 +1,4 @@
-"""What all pictures share: two themes, a figure without global state, text every font can draw, PNG bytes.
+"""What all pictures share: two themes, a figure without global state, text every font can draw.
 
 Lengths are pixels of the page. A picture is drawn inside `drawing()`, which puts matplotlib's settings to its own
 defaults and ours, so that a user's `matplotlibrc` changes no byte; the settings found are put back afterwards.
@@ -6,7 +6,6 @@ defaults and ours, so that a user's `matplotlibrc` changes no byte; the settings
 
 import contextlib
 import functools
-import io
 import math
 import threading
 import unicodedata
@@ -22,7 +21,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from matplotlib.transforms import Bbox
 
 from deeptrain.report import wording
 
@@ -54,6 +52,14 @@ class Theme:
         """Colour of what it is compared with."""
         return self.series[1]
 
+    def colors_in(self, other: "Theme") -> dict[str, str]:
+        """For each colour of this theme the one that has its part in the other."""
+        return dict(zip(self._colors, other._colors, strict=True))
+
+    @property
+    def _colors(self) -> tuple[str, ...]:
+        return (self.paper, self.panel, self.ink, self.muted, self.line, *self.series, *self.faint)
+
 
 LIGHT = Theme(
     name="light",
@@ -80,16 +86,21 @@ THEMES = (LIGHT, DARK)
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure, the numbers it shows as plain values, and what it shows in words, for who cannot see it."""
+    """A drawn figure, the numbers it shows as plain values, and what it shows in words, for who cannot see it.
+
+    `mixed` says that it has colours that are not of its theme but made from them, so that it has to be drawn again for
+    another theme.
+    """
 
     figure: Figure
     numbers: Mapping[str, Any]
     words: str
+    mixed: bool = False
 
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Within it, matplotlib's settings are its defaults and ours; for making a figure and for `png`."""
+    """Within it, matplotlib's settings are its defaults and ours; for making a figure and for painting it."""
     style = {
         "font.family": "DejaVu Sans",
         "text.parse_math": False,  # a name like "$x" is text
@@ -208,19 +219,3 @@ def legible(text: str) -> str:
 def _characters() -> frozenset[int]:
     path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSansMono.ttf"
     return frozenset(code for code in font_manager.get_font(str(path)).get_charmap() if code >= 32)
-
-
-def png(figure: Figure, dpi: int, margin: float = 0) -> bytes:
-    """The figure as PNG bytes that say nothing of the library's version; call it within `drawing()`.
-
-    Args:
-        figure: what to draw.
-        dpi: pixels of the file for 100 pixels of the page.
-        margin: pixels of paper added on each side; a picture on the page has none, one that stands alone needs some.
-    """
-    buffer = io.BytesIO()
-    wide, high = figure.get_size_inches()
-    around = margin / PIXELS_PER_INCH
-    box = Bbox([[-around, -around], [wide + around, high + around]]) if margin else None
-    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches=box, metadata={"Software": None})
-    return buffer.getvalue()

@@ -58,7 +58,7 @@ def draw(theme: Theme, entries: Sequence[Plain], classes: tuple[str, str]) -> Pi
         for entry in entries[:2]
     )
     numbers = {entry["name"]: table for entry, table in zip(entries, tables, strict=False)}
-    return Picture(figure, numbers, words)
+    return Picture(figure, numbers, words, mixed=True)
 
 
 def _cell(axes: Axes, theme: Theme, row: int, column: int, count: int, of: int) -> None:

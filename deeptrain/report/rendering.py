@@ -13,6 +13,7 @@ from deeptrain.report import (
     outcome,
     page,
     probabilities_picture,
+    raster,
     reliability_picture,
     state_picture,
     subset_picture,
@@ -20,6 +21,7 @@ from deeptrain.report import (
 )
 from deeptrain.report.canvas import DARK, LIGHT, Picture, Theme
 from deeptrain.report.page import Image
+from deeptrain.report.raster import Pixels
 from deeptrain.report.run import Plain, Run, Scores
 from deeptrain.report.settings import ReportSettings
 
@@ -42,34 +44,43 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     drawn: dict[str, Any] = {}
     images = {}
     with canvas.drawing():
-        wide = history_picture.draw(run, LIGHT, WIDE_PIXELS)
+        wide, wide_light, wide_dark = _in_both(partial(history_picture.draw, run, width=WIDE_PIXELS), dpi)
+        _, narrow_light, narrow_dark = _in_both(partial(history_picture.draw, run, width=NARROW_PIXELS), dpi)
         drawn["history"] = wide.numbers
-        images["history"] = Image(
-            canvas.png(wide.figure, dpi),
-            wide.words,
-            dpi / canvas.PIXELS_PER_INCH,
-            (
-                (NARROW_IN_THE_DARK, canvas.png(history_picture.draw(run, DARK, NARROW_PIXELS).figure, dpi)),
-                (NARROW, canvas.png(history_picture.draw(run, LIGHT, NARROW_PIXELS).figure, dpi)),
-                (IN_THE_DARK, canvas.png(history_picture.draw(run, DARK, WIDE_PIXELS).figure, dpi)),
-            ),
+        images["history"] = _image(
+            wide,
+            dpi,
+            wide_light,
+            (NARROW_IN_THE_DARK, narrow_dark),
+            (NARROW, narrow_light),
+            (IN_THE_DARK, wide_dark),
         )
         for name, draw in applicable(run).items():
-            light = draw(LIGHT)
-            drawn[name] = light.numbers
-            dark = canvas.png(draw(DARK).figure, dpi)
-            images[name] = Image(
-                canvas.png(light.figure, dpi), light.words, dpi / canvas.PIXELS_PER_INCH, ((IN_THE_DARK, dark),)
-            )
-        history_png = canvas.png(wide.figure, dpi, margin=ALONE)
-        state = state_picture.draw(run, LIGHT)
-        state_png = canvas.png(state.figure, dpi)
+            picture, light, dark = _in_both(draw, dpi)
+            drawn[name] = picture.numbers
+            images[name] = _image(picture, dpi, light, (IN_THE_DARK, dark))
+        margin = round(ALONE * dpi / canvas.PIXELS_PER_INCH)
+        history_png = raster.png(wide_light, dpi, margin, LIGHT.paper)
+        state_png = raster.png(raster.paint(state_picture.draw(run, LIGHT).figure, dpi), dpi)
     return {
         "index.html": page.render(run, images, drawn),
         "history.png": history_png,
         "state.png": state_png,
         "report.json": files.readable_json({**_told(run), "pictures": drawn}),
     }
+
+
+def _in_both(draw: Callable[[Theme], Picture], dpi: int) -> tuple[Picture, Pixels, Pixels]:
+    """The picture in the light, and its pixels in the light and in the dark."""
+    picture = draw(LIGHT)
+    if picture.mixed:
+        return picture, raster.paint(picture.figure, dpi), raster.paint(draw(DARK).figure, dpi)
+    return picture, *raster.paint_both(picture.figure, dpi, LIGHT.colors_in(DARK))
+
+
+def _image(picture: Picture, dpi: int, pixels: Pixels, *others: tuple[str, Pixels]) -> Image:
+    variants = tuple((media, raster.png(found, dpi)) for media, found in others)
+    return Image(raster.png(pixels, dpi), picture.words, dpi / canvas.PIXELS_PER_INCH, variants)
 
 
 def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:

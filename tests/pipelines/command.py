@@ -145,12 +145,25 @@ class Warm:
         )
         self._forks: list[Fork] = []
 
-    def start(self, *arguments: str, cwd: Path, module: str = "luigi") -> "Fork":
-        """Start `python -m luigi ARGUMENTS` (or another module) in a directory."""
+    def start(self, *arguments: str, cwd: Path, module: str = "luigi", file_bytes: int | None = None) -> "Fork":
+        """Start `python -m luigi ARGUMENTS` (or another module) in a directory.
+
+        Args:
+            arguments: of the command.
+            cwd: the directory.
+            module: what is run.
+            file_bytes: the most bytes a file may get (RLIMIT_FSIZE), from the first instruction of the command on.
+        """
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         written = self._directory / os.urandom(8).hex()
-        asked = {"module": module, "arguments": arguments, "cwd": str(cwd), "written": str(written)}
+        asked = {
+            "module": module,
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "written": str(written),
+            "limit": file_bytes,
+        }
         with contextlib.suppress(BrokenPipeError):
             self._server.stdin.write(json.dumps(asked) + "\n")
             self._server.stdin.flush()
@@ -221,7 +234,7 @@ class Fork:
 
 
 SERVER = """
-import gc, io, json, os, runpy, sys
+import gc, io, json, os, resource, runpy, sys
 import tensorflow, keras, matplotlib.figure, matplotlib.backends.backend_agg, pyarrow.csv, pyarrow.parquet
 import jinja2, sklearn.metrics, sklearn.preprocessing, tenacity, tornado.ioloop, xxhash
 import deeptrain.predictor, deeptrain.report, deeptrain.session, deeptrain.training
@@ -238,6 +251,8 @@ def serve(asked):
         os.chdir(asked["cwd"])
         for number, name in enumerate((os.devnull, asked["written"] + ".out", asked["written"] + ".err")):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
+        if asked["limit"] is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
         sys.argv = ["", *asked["arguments"]]
         sys.path[0] = ""
         runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)

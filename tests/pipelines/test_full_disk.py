@@ -1,7 +1,6 @@
 """A disk that is full, and a second process that writes the same: nothing is published, and a rerun goes on."""
 
 import re
-import resource
 import shlex
 import subprocess
 import sys
@@ -43,9 +42,7 @@ def test_a_file_that_cannot_be_written_is_not_published_and_a_rerun_goes_on(
 ) -> None:
     """A limit on the size of a file is the full disk that needs no rights: EFBIG where ENOSPC would be."""
     here = write_experiment(tmp_path, toml=WIDE).parent
-    process = warm.start(*JOB, cwd=here)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
-    finished = command.end(process)
+    finished = command.end(warm.start(*JOB, cwd=here, file_bytes=limit))
     assert finished.code == 30
     (line,) = lines_of(finished.err)
     told = FULL.fullmatch(line)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 
-from deeptrain.report import canvas
+from deeptrain.report import canvas, raster
 from deeptrain.report.confusion_picture import luminance
 
 
@@ -19,7 +19,7 @@ def test_any_text_is_drawn_without_a_warning(text: str) -> None:
     with canvas.drawing():
         figure = canvas.new_figure(120, 30, canvas.LIGHT)
         canvas.write(figure, 2, 2, text, color="black")
-        assert canvas.png(figure, 50).startswith(b"\x89PNG")
+        assert raster.paint(figure, 50).shape == (15, 60, 4)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
     before = dict(mpl.rcParams)
     with canvas.drawing():
         assert mpl.rcParams["text.parse_math"] is False
-        canvas.png(canvas.new_figure(10, 10, canvas.DARK), 50)
+        raster.paint(canvas.new_figure(10, 10, canvas.DARK), 50)
     assert dict(mpl.rcParams) == before
 
 
@@ -51,11 +51,10 @@ def test_ticks_read_as_people_write_numbers(value: float, text: str) -> None:
     assert canvas.tick(value) == text
 
 
-def test_a_margin_adds_paper_on_each_side() -> None:
-    with canvas.drawing():
-        figure = canvas.new_figure(100, 60, canvas.LIGHT)
-        sizes = [np.frombuffer(canvas.png(figure, 100, margin)[16:24], ">u4").tolist() for margin in (0, 10)]
-    assert sizes == [[100, 60], [120, 80]]
+def test_each_colour_of_a_theme_has_one_part_so_that_it_has_one_in_the_other() -> None:
+    colors = canvas.LIGHT.colors_in(canvas.DARK)
+    assert len(colors) == len(set(colors)) == 5 + len(canvas.LIGHT.series) + len(canvas.LIGHT.faint)
+    assert colors[canvas.LIGHT.main] == canvas.DARK.main
 
 
 def contrast(one: str, other: str) -> float:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from deeptrain.report import canvas, outcome, page, rendering
+from deeptrain.report import outcome, page, raster, rendering
 from deeptrain.report.confusion_picture import luminance
 from deeptrain.report.page import Image
 from deeptrain.report.run import Run
@@ -49,8 +50,7 @@ class Page(HTMLParser):
 
 def html(run: Run) -> str:
     """The page with one black pixel for each picture: drawing them takes long and is tested elsewhere."""
-    with canvas.drawing():
-        pixel = Image(canvas.png(canvas.new_figure(1, 1, canvas.LIGHT), 100), "words", 1.0)
+    pixel = Image(raster.png(np.zeros((1, 1, 4), np.uint8), 100), "words", 1.0)
     names = ["history", *rendering.applicable(run)]
     numbers: dict[str, Any] = {
         "not_drawn": [],
