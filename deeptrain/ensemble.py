@@ -64,12 +64,16 @@ def threshold_of(plan: Lineage) -> float:
 
 
 def scored(plan: Lineage, split: str) -> dict[str, Any]:
-    """The members' metric on a split that chose nothing: `metric`, `value`, `alone` of each by name, and `alike`."""
+    """The members' metric on a split that chose nothing: `metric`, `value`, `alone` of each by name, and `alike`.
+
+    Samples count by their weights, as in all that is told of that split.
+    """
     own, values = _predicted(plan, split)
     kind, metric = plan.kind or "values", names.get(_chosen(plan).metric)
     weights = {"value": _chosen(plan).weights, "alike": dict.fromkeys(values, 1 / len(values))}
-    worth = {key: metric(own.labels, members.combine(values, one, kind)) for key, one in weights.items()}
-    return {"metric": metric.name, **worth, "alone": {name: metric(own.labels, one) for name, one in values.items()}}
+    worth = {key: metric(own.labels, members.combine(values, one, kind), own.weights) for key, one in weights.items()}
+    alone = {name: metric(own.labels, one, own.weights) for name, one in values.items()}
+    return {"metric": metric.name, **worth, "alone": alone}
 
 
 def _chosen(plan: Lineage) -> Members:

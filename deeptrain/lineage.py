@@ -298,7 +298,7 @@ def _of(experiment: Experiment, store: Path, others: tuple[OtherRun, ...] | None
 
 
 def _others(experiment: Experiment, store: Path) -> tuple[OtherRun, ...]:
-    """The other runs that an experiment names as members.
+    """The other runs that an experiment names as members, in one order, however they are written down.
 
     Raises:
         SettingsError: when one is named twice, is the run itself, or has other labels or splits.
@@ -323,7 +323,7 @@ def _others(experiment: Experiment, store: Path) -> tuple[OtherRun, ...]:
             named = "" if one.file is None else f"{members.runs[number - len(members.seeds)]}: "
             key = "seeds" if one.file is None else "runs"
             raise SettingsError(f"{experiment.file}: calibration.members.{key}: {named}{rule}")
-    return tuple(found)
+    return tuple(sorted(found, key=lambda one: (one.file is not None, one.seed or 0, one.name)))
 
 
 def _misfit(own: Lineage, other: OtherRun, before: Sequence[OtherRun]) -> str | None:
@@ -399,6 +399,7 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     size, rules = asked_for["subset_size"], asked_for.get("subset", {})
     several, probabilities = asked_for.get("several"), asked_for.get("probabilities")
     metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
+    of = {key: value for key, value in metric.items() if key == "output"}
     made: dict[str, Input] = {"predictions": stages["predictions"]}
     if binary:
         stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, settings, made)
@@ -421,7 +422,6 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
     elif kinds.get(experiment.calibrated or "") not in ("binary", "classes"):
         left_out["probabilities"] = f"probabilities are of two or more classes; these are {kind}"
     else:
-        of = {"output": experiment.calibrated} if experiment.calibrated else {}
         stages["probabilities"] = Specification(
             "probabilities", RECIPES["probabilities"], root, {**probabilities, **of}, made
         )
@@ -430,7 +430,8 @@ def _add_calibration(stages: dict[str, Specification], experiment: Experiment, r
         names = ["predictions", *(name for name in CHOICES if name in decides)]
         inputs: dict[str, Input] = {name: stages[name] for name in names}
         inputs |= stages["members"].inputs if "members" in stages else {}
-        asked = metric if binary or {"offsets", "thresholds"} & stages.keys() else {}
+        # Which output is told first decides, whatever it is.
+        asked = metric if binary or {"offsets", "thresholds"} & stages.keys() else of
         stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, asked, inputs)
     else:
         left_out["evaluation"] = "there is no test split"

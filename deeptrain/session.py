@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain import lineage
-from deeptrain.calibration import same_samples
+from deeptrain.calibration import run_subset, same_samples
 from deeptrain.errors import AlteredError, ArtifactError, DataError
 from deeptrain.formats.cells import shown
 from deeptrain.introspection.health import Rules
@@ -32,7 +32,7 @@ from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.shards import conversion, layout, reading
 from deeptrain.shards.outputs import parts
 from deeptrain.shards.progress import Watch, nobody
-from deeptrain.shards.reading import Shards
+from deeptrain.shards.reading import Shards, Split
 from deeptrain.shards.settings import ONLY
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays, building, keras_metric, runtime
@@ -232,16 +232,43 @@ def _refuse_early(opened: Opened) -> None:
                 f"data.weights: all {len(given)} samples of the {name} split weigh 0, so no metric of it is a number; "
                 "leave the column out, or put other samples there"
             )
-    split = shards.split(plan.calibration_split)
+    _refuse_uncalibrated(plan, shards.split(plan.calibration_split))
+
+
+def _refuse_uncalibrated(plan: Lineage, split: Split) -> None:
+    """What calibration is asked for and these samples do not allow."""
+    settings, labels = plan.experiment.calibration, parts(split.labels)
+    count = None if split.weights is None else checks.weights(split.weights, len(split))
     if "threshold" in plan.stages:
-        checks.both_classes(parts(split.labels)[plan.output or ONLY] > 0)
+        truth = labels[plan.output or ONLY] > 0
+        checks.both_classes(truth if count is None else truth[count > 0])
+        if settings.constraint is not None and count is not None and checks.unequal(count[count > 0]) is not None:
+            raise DataError(
+                f"calibration.constraint {settings.constraint!r} cannot be promised for weighted samples, those of the "
+                f"{split.name} split weigh {count.min():g} to {count.max():g}; leave out the constraint or data.weights"
+            )
+    if plan.kind == "classes" and {"offsets", "members", "probabilities"} & plan.stages.keys():
+        there = np.unique(labels[plan.output or ONLY])
+        if len(there) < 2:
+            raise DataError(
+                f"cannot calibrate: all {len(split)} samples of the {split.name} split are of class {there[0]}; "
+                "two are needed"
+            )
+    if "thresholds" in plan.stages:
+        binary = [name for name, kind in plan.experiment.data.kinds.items() if kind == "binary"]
+        if not any((labels[name] > 0).any() for name in binary):
+            raise DataError(
+                f"cannot calibrate: 0 positives of {len(binary)} labels ({', '.join(binary)}) among {len(split)} "
+                f"samples of the {split.name} split"
+            )
     if "subset" in plan.stages:
-        sets, size = len(np.unique(split.sets)), plan.experiment.calibration.subset_size
+        sets, size = len(np.unique(split.sets)), settings.subset_size
         if size > sets:
             raise DataError(
                 f"calibration.subset_size must be at most the number of sets of the {split.name} split, which has "
                 f"{sets} ({len(split)} samples), got {size}; lower it, or data.samples_per_set"
             )
+        run_subset.check(labels[plan.output or ONLY], plan.kind or "binary", settings, split)
 
 
 def refuse_other_samples(plan: Lineage) -> None:

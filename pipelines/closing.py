@@ -108,10 +108,13 @@ def _outcomes(plan: Lineage) -> list[str]:
 
 def _worth(threshold: Mapping[str, Any]) -> str:
     """What the threshold is worth on other samples, beside what it seems to be worth on those it was chosen on."""
-    metric = threshold["metric"]
+    metric, promise = threshold["metric"], threshold["promise"]
+    kept = ""
+    if promise is not None:
+        kept = f"; {promise['constraint']} {'is' if promise['met'] else 'cannot be'} promised"
     return (
         f"threshold {float(threshold['value']):.4f}: {metric} {float(threshold['cross_fitted']):.3f} cross-fitted, "
-        f"{float(threshold['in_sample']):.3f} in sample, {float(threshold['value_at_half']):.3f} at 0.5"
+        f"{float(threshold['in_sample']):.3f} in sample, {float(threshold['value_at_half']):.3f} at 0.5{kept}"
     )
 
 

@@ -1,6 +1,9 @@
 """What the settings ask of the data is checked before hours are spent."""
 
+import re
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,16 @@ from tests.conftest import TOML, tree
             r"calibration\.subset_size must be at most the number of sets of the calibration split, which has 6 "
             r"\(48 samples\), got 7; lower it, or data\.samples_per_set",
         ),
+        (
+            "subset_size = 2",
+            "subset_size = 2\nsubset.min_positives = 9",
+            r"the best 2 of 6 sets cannot be chosen: none may be \(6 have fewer than 9 positives\)",
+        ),
+        (
+            "subset_size = 2",
+            "subset_size = 2\nsubset.most_per_file = 1",
+            r"calibration: set \d+ holds samples of 2 raw files, so it comes from no one of them; say data\.shuffle",
+        ),
         ("batch_size = 16", "batch_size = 99", r"training\.batch_size must be at most the 70 samples .*, got 99"),
         (
             '"f1_score", "accuracy"',
@@ -35,6 +48,85 @@ def test_a_setting_that_the_data_cannot_meet_is_told_before_training(
     plan = lineage.read(file, store=file.parent / "runs")
     session.make_shards(plan)
     with pytest.raises(DeeptrainError, match=message):
+        session.open_data(plan)
+
+
+WEIGHED = TOML.replace("samples_per_set", 'weights = "w"\nsamples_per_set')
+CONSTRAINED = WEIGHED.replace("[calibration]", '[calibration]\nconstraint = "recall >= 0.5"')
+OF_CLASSES = TOML.replace("positive = 1", 'kind = "classes"').replace('"f1_score", ', "")
+
+
+def weigh(file: Path, weights: list[float]) -> None:
+    """Give the samples these weights in turn."""
+    for path in (file.parent / "raw").iterdir():
+        head, *rows = path.read_text().split()
+        weighed = [f"{row},{weights[number % len(weights)]}" for number, row in enumerate(rows)]
+        path.write_text("\n".join([f"{head},w", *weighed]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("toml", "weights", "message"),
+    [
+        (
+            CONSTRAINED,
+            [1, 2],
+            r"calibration\.constraint 'recall >= 0\.5' cannot be promised for weighted samples, those of the "
+            r"calibration split weigh 1 to 2; leave out the constraint or data\.weights",
+        ),
+        (CONSTRAINED, [3], None),
+        (CONSTRAINED, [0, 2], None),
+        (WEIGHED, [1, 2], None),
+    ],
+)
+def test_a_constraint_is_refused_before_training_where_samples_count_differently(
+    toml: str, weights: list[float], message: str | None, make_experiment: Callable[..., Path]
+) -> None:
+    file = make_experiment(toml=toml)
+    weigh(file, weights)
+    plan = lineage.read(file, store=file.parent / "runs")
+    session.make_shards(plan)
+    with nullcontext() if message is None else pytest.raises(DeeptrainError, match=message):
+        session.open_data(plan)
+
+
+def test_positives_only_in_samples_that_count_for_nothing_are_none(make_experiment: Callable[..., Path]) -> None:
+    file = make_experiment(toml=WEIGHED)
+    for path in (file.parent / "raw").iterdir():
+        head, *rows = path.read_text().split()
+        weighed = [f"{row},{1 - int(row[-1])}" for row in rows]
+        path.write_text("\n".join([f"{head},w", *weighed]) + "\n")
+    plan = lineage.read(file, store=file.parent / "runs")
+    session.make_shards(plan)
+    with pytest.raises(DeeptrainError, match=r"^cannot calibrate: 0 positives among \d+ samples; both classes"):
+        session.open_data(plan)
+
+
+def test_a_subset_of_classes_with_a_least_of_positives_is_refused_before_training(
+    make_experiment: Callable[..., Path],
+) -> None:
+    file = make_experiment(toml=OF_CLASSES.replace("subset_size = 2", "subset_size = 2\nsubset.min_positives = 1"))
+    plan = lineage.read(file, store=file.parent / "runs")
+    session.make_shards(plan)
+    with pytest.raises(DeeptrainError, match=r"^calibration\.subset\.min_positives needs binary labels, these are cl"):
+        session.open_data(plan)
+
+
+@pytest.mark.parametrize("table", ["probabilities", "several]\noffsets = true\n[report"])
+def test_a_calibration_split_of_one_class_is_refused_before_training(
+    table: str, make_experiment: Callable[..., Path]
+) -> None:
+    splits = 'splits = { train = "raw", val = "val", calibration = "calibration", test = "test" }'
+    toml = OF_CLASSES.replace('path = "raw"\n', "").replace("[report]\ndpi = 50", f"[calibration.{table}]")
+    file = make_experiment(toml=re.sub(r"splits = .*", splits, toml))
+    raw = file.parent / "raw"
+    for name in ("val", "calibration", "test"):
+        shutil.copytree(raw, file.parent / name)
+    for path in (file.parent / "calibration").iterdir():
+        head, *rows = path.read_text().split()
+        path.write_text("\n".join([head, *(row[:-1] + "0" for row in rows)]) + "\n")
+    plan = lineage.read(file, store=file.parent / "runs")
+    session.make_shards(plan)
+    with pytest.raises(DeeptrainError, match=r"^cannot calibrate: all 200 samples of the calibration split are of cl"):
         session.open_data(plan)
 
 

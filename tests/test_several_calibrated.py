@@ -179,3 +179,14 @@ def test_settings_that_do_not_fit_are_told(planned: Lineage) -> None:
         planned_with(file, metric="accuracy")
     with pytest.raises(SettingsError, match=r"several.average: expected macro or weighted: informedness is no ratio"):
         planned_with(file, metric="informedness", several__average="micro")
+
+
+def test_which_output_of_classes_is_told_first_is_in_the_identity_of_the_evaluation(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    toml = TOML.split("[calibration]")[0].replace('column = "late"\npositive = 1', 'column = "late"\nkind = "classes"')
+    file.write_text(toml)
+    form, late = (
+        lineage.read(file, store=tmp_path / "runs", settings={"calibration.output": name}) for name in ("form", "late")
+    )
+    assert form.stages["predictions"].identity == late.stages["predictions"].identity
+    assert form.stages["evaluation"].identity != late.stages["evaluation"].identity

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeptrain.calibration import evaluation, intervals
+from deeptrain.calibration import folds as dealing
 from deeptrain.calibration.record import Record
 from deeptrain.calibration.threshold import FEW
 from deeptrain.errors import DataError
@@ -261,13 +262,7 @@ def _value(metric: Metric, truth: Integers, said: Integers, classes: int) -> flo
 
 def _cross_fitted(truth: Integers, probabilities: Scores, metric: Metric, folds: int, seed: int) -> Integers:
     """(n,) the classes that are said by the offsets of the other folds, which have as many of each class as can be."""
-    generator = np.random.Generator(np.random.Philox([seed, folds]))
-    fold = np.empty(len(truth), np.int64)
-    dealt = 0
-    for number in range(probabilities.shape[1]):
-        members = np.flatnonzero(truth == number)
-        fold[members] = (generator.permutation(len(members)) + dealt) % folds
-        dealt += len(members)
+    fold = dealing.dealt(truth, folds, seed)
     said = np.empty(len(truth), np.int64)
     for number in range(min(folds, len(truth))):
         held_out = fold == number

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from deeptrain.calibration import folds as dealing
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
@@ -25,8 +26,7 @@ def decisions(
 ) -> Labels | None:
     """Whether each sample is called positive by the threshold that the other folds lead to.
 
-    Folds are stratified: the members of each class are dealt out as evenly as can be. A function of the sorted samples,
-    the rule, the seed and the number of folds alone.
+    A function of the sorted samples, the rule, the seed and the number of folds alone; see `folds`.
 
     Args:
         labels: (n,) bool, in the order `operating_points.sort` gives.
@@ -42,11 +42,7 @@ def decisions(
     positives = int(np.count_nonzero(labels))
     if min(positives, len(labels) - positives) < 2:
         return None
-    generator = np.random.Generator(np.random.Philox([seed, folds]))
-    fold = np.empty(len(labels), np.int64)
-    # The negatives are dealt on where the positives ended, so that the folds differ by one sample at most.
-    fold[labels] = generator.permutation(positives) % folds
-    fold[~labels] = (generator.permutation(len(labels) - positives) + positives) % folds
+    fold = dealing.dealt(labels, folds, seed)
     called = np.zeros(len(labels), np.bool_)
     for number in range(min(folds, len(labels))):
         held_out = fold == number

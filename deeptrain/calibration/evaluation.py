@@ -162,7 +162,7 @@ def score(
     """
     measure = names.count_metric(metric)
     truth, values = checks.binary(labels, scores)
-    weighed = checks.weights(weights, len(truth))
+    weighed = checks.unequal(checks.weights(weights, len(truth)))
     standard = names.standard("binary")
     told = dict.fromkeys([*(one for one in standard if one.of_counts), measure])
     free = [one for one in standard if not one.of_counts]
@@ -214,7 +214,7 @@ def score_classes(
         SettingsError: for an unknown metric, or one that is none of class decisions.
     """
     truth, outputs = checks.classes(labels, probabilities)
-    weighed = checks.weights(weights, len(truth))
+    weighed = checks.unequal(checks.weights(weights, len(truth)))
     number = outputs.shape[1]
     standard = names.standard("classes")
     key = class_counts.metric(metric)
@@ -263,7 +263,7 @@ def score_labels(
         SettingsError: for an unknown metric or average.
     """
     truth, values = checks.several(labels, scores)
-    weighed = checks.weights(weights, len(truth))
+    weighed = checks.unequal(checks.weights(weights, len(truth)))
     number = truth.shape[1]
     if len(called) != number:
         raise DataError(f"{len(called)} names of labels do not fit {number} columns of labels")

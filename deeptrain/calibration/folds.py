@@ -3,10 +3,11 @@
 import numpy as np
 
 from deeptrain import seeds
-from deeptrain.metrics.checks import Integers
+from deeptrain.errors import SettingsError
+from deeptrain.metrics.checks import Integers, Labels
 
 
-def dealt(labels: Integers, folds: int, seed: int) -> Integers:
+def dealt(labels: Integers | Labels, folds: int, seed: int) -> Integers:
     """The fold of each sample, (n,) int64: the members of each class are dealt out as evenly as can be.
 
     Each class is dealt on where the one before ended, so that the folds differ by one sample at most. A function of
@@ -14,9 +15,14 @@ def dealt(labels: Integers, folds: int, seed: int) -> Integers:
 
     Args:
         labels: (n,) class numbers, or bool.
-        folds: how many.
+        folds: how many, at least 2.
         seed: of the dealing.
+
+    Raises:
+        SettingsError: when there are fewer than 2 folds.
     """
+    if folds < 2:
+        raise SettingsError(f"folds must be at least 2, got {folds}")
     found = np.empty(len(labels), np.int64)
     before = 0
     for one in np.unique(labels):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deeptrain.calibration import folds as dealing
 from deeptrain.calibration import operating_points
 from deeptrain.calibration.operating_points import Integers, OperatingPoints
 from deeptrain.calibration.record import Record
@@ -178,8 +179,8 @@ def _cross_fitted(labels: Labels, scores: Scores, metric: Metric, key: Metric, f
     # In an order of their own, whatever order they come in: samples that are alike may be exchanged.
     order = np.lexsort((*scores.T, *labels.T))
     labels, scores = labels[order], scores[order]
-    generator = np.random.Generator(np.random.Philox([seed, folds]))
-    fold = generator.permutation(len(labels)) % folds
+    # Labels together are no class: samples are dealt out as if they were of one.
+    fold = dealing.dealt(np.zeros(len(labels), np.int64), folds, seed)
     decisions = np.zeros_like(labels)
     for number in range(min(folds, len(labels))):
         held_out = fold == number

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deeptrain import seeds
 from deeptrain.calibration import convex_weights, diversity, every_subset, greedy_selection
+from deeptrain.calibration import folds as dealing
 from deeptrain.calibration.diversity import Diversity
 from deeptrain.calibration.members_settings import CONVEX, METRICS, MOST_EXACT, Method
 from deeptrain.calibration.record import Record
@@ -225,15 +225,7 @@ class _Problem:
         counts = np.bincount(self.classes)
         if counts[counts > 0].min() < 2:
             return math.nan
-        fold = np.empty(len(self.labels), np.int64)
-        dealt = 0
-        for number in np.flatnonzero(
-            counts
-        ).tolist():  # each class as evenly as can be, the next where the last one ended
-            fold[self.classes == number] = (
-                seeds.permutation(int(counts[number]), "members", seed, folds) + dealt
-            ) % folds
-            dealt += int(counts[number])
+        fold = dealing.dealt(self.classes, folds, seed)
         said = np.empty_like(self.predictions[0])
         for held_out in (fold == number for number in range(min(folds, len(self.labels)))):
             solution = self._rows(~held_out).solved()

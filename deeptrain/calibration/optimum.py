@@ -115,6 +115,8 @@ def check_bounds(bounds: Bounds | None, preference: float) -> None:
 def weighted(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None) -> tuple[Labels, Scores, Scores | None]:
     """Labels, scores and weights as clean arrays, without the samples that count for nothing.
 
+    The weights are None where all that are left count alike.
+
     Raises:
         DataError: when they are not that.
     """
@@ -123,4 +125,4 @@ def weighted(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None) ->
     if given is None:
         return truth, values, None
     some = given > 0
-    return truth[some], values[some], given[some]
+    return truth[some], values[some], checks.unequal(given[some])

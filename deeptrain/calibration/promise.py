@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deeptrain.calibration import intervals
 from deeptrain.calibration.constraint import Constraint
 from deeptrain.calibration.operating_points import Integers, OperatingPoints
 from deeptrain.metrics import names
@@ -62,7 +63,7 @@ def tested(points: OperatingPoints, constraint: Constraint, confidence: float) -
     kept = np.zeros(len(hits), np.bool_)
     if not len(sequence):
         return Tested(kept, None)
-    bounds = lower_bound(hits[sequence], of[sequence], confidence)
+    bounds = intervals.lower_bound(hits[sequence], of[sequence], 1 - confidence)
     failed = np.flatnonzero(bounds < constraint.least)
     kept[sequence[: failed[0] if len(failed) else None]] = True
     return Tested(kept, int(sequence[np.argmax(bounds)]))
@@ -80,20 +81,12 @@ def cases(points: OperatingPoints, constraint: Constraint) -> tuple[Integers, In
     return {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "specificity": (tn, tn + fp)}[constraint.rate]
 
 
-def lower_bound(hits: Integers, of: Integers, confidence: float) -> NDArray[np.float64]:
-    """The one-sided lower bound of a rate, of Clopper and Pearson; imports SciPy. 0 where nothing is right."""
-    from scipy.special import betaincinv
-
-    some = np.maximum(hits, 1)
-    return np.where(hits > 0, betaincinv(some, np.maximum(of, 1) - some + 1, 1 - confidence), 0.0)
-
-
 def _fewest(of: int, least: float, delta: float) -> int:
     """The fewest right ones of so many whose lower bound is at least so much; one more than all if none is."""
     low, high = 0, of + 1
     while low < high:
         middle = (low + high) // 2
-        if lower_bound(np.array(middle), np.array(of), 1 - delta) >= least:
+        if intervals.lower_bound(np.array(middle), np.array(of), delta) >= least:
             high = middle
         else:
             low = middle + 1

@@ -167,5 +167,9 @@ def _edges(values: Scores, bins: int, equal: Equal) -> Scores:
     """Bounds of the bins: (bins + 1,) or fewer, from 0 to 1."""
     if equal == "width":
         return np.arange(bins + 1) / bins
-    inner = np.sort(values)[np.arange(1, bins) * len(values) // bins]
-    return np.unique(np.concatenate([[0.0], inner[inner < 1], [1.0]]))
+    ascending = np.sort(values)
+    inner = ascending[np.arange(1, bins) * len(values) // bins]
+    # The last bin holds 1, so scores of 1 are parted from those below by an edge between the two.
+    below = ascending[: np.searchsorted(ascending, 1.0)]
+    inner = np.where(inner < 1, inner, (below[-1] + 1) / 2 if len(below) else 1.0)
+    return np.unique(np.concatenate([[0.0], inner, [1.0]]))

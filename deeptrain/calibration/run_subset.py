@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from deeptrain.calibration import set_means, subset
 from deeptrain.calibration.chosen_sets import Choice, Subset
 from deeptrain.calibration.room import fits
-from deeptrain.calibration.set_rules import Rules
+from deeptrain.calibration.set_rules import Candidates, Rules
 from deeptrain.calibration.settings import CalibrationSettings
 from deeptrain.errors import DataError
 from deeptrain.metrics.metric import Kind
@@ -32,21 +32,45 @@ def of_run(
     Raises:
         DataError: as `subset.best`.
     """
-    asked = settings.subset
-    rules = Rules(
-        min_positives=asked.min_positives,
-        groups=split.raw_of_sets() if asked.most_per_file else None,
-        most_per_group=max(asked.most_per_file, 1),
-    )
-    size = settings.subset_size
+    rules, size = _rules(kind, settings, split), settings.subset_size
     if kind == "classes":
-        if asked.min_positives:
-            raise DataError("calibration.subset.min_positives needs binary labels, these are classes")
         right = set_means.correct(labels, values)
         found = set_means.best(right, sets, size, "accuracy", rules=rules)
         return found, set_means.every_size(right, sets, "accuracy", rules=rules, sizes=_sizes(found))
     found = subset.best(labels, values, sets, size, settings.metric, rules=rules)
     return found, subset.every_size(labels, values, sets, settings.metric, rules=rules, sizes=_sizes(found))
+
+
+def check(labels: ArrayLike, kind: Kind, settings: CalibrationSettings, split: Split) -> None:
+    """Check that as many sets may be chosen as are asked for, which takes no prediction.
+
+    Args:
+        labels: as `of_run`, of the samples of the split.
+        kind: of the task.
+        settings: size and rules.
+        split: the calibration split.
+
+    Raises:
+        DataError: when the rules do not fit the labels or the raw files, or leave too few sets.
+    """
+    rules = _rules(kind, settings, split)
+    numbers, index, samples = np.unique(split.sets, return_inverse=True, return_counts=True)
+    positives = None
+    if kind == "binary":
+        of_samples = (np.asarray(labels) > 0).reshape(len(split), -1).sum(axis=1)
+        positives = np.bincount(index, of_samples, len(numbers)).astype(np.int64)
+    Candidates.of(numbers, samples, positives, rules).room(settings.subset_size, len(numbers))
+
+
+def _rules(kind: Kind, settings: CalibrationSettings, split: Split) -> Rules:
+    asked = settings.subset
+    if kind == "classes" and asked.min_positives:
+        raise DataError("calibration.subset.min_positives needs binary labels, these are classes")
+    return Rules(
+        min_positives=asked.min_positives,
+        groups=split.raw_of_sets() if asked.most_per_file else None,
+        most_per_group=max(asked.most_per_file, 1),
+    )
 
 
 def _sizes(found: Subset) -> list[int]:

@@ -123,6 +123,11 @@ def weights(given: ArrayLike | None, samples: int) -> Scores | None:
     return counted
 
 
+def unequal(given: Scores | None) -> Scores | None:
+    """Weights as `weights` gives them, but None where all count alike: metrics and intervals are those without them."""
+    return None if given is None or bool((given == given[0]).all()) else given
+
+
 def finite(array: ArrayLike, name: str) -> NDArray[Any]:
     """An array (n, ...), n >= 1, of any type, whose floats are all finite.
 

@@ -98,9 +98,11 @@ def test_without_resamples_the_threshold_is_the_optimum():
 
 def test_weights_are_used_everywhere():
     labels, scores = drawn(seeded(9), 300)
-    alike = threshold.choose(labels, scores, resamples=0, weights=np.full(300, 2.0))
-    plain = threshold.choose(labels, scores, resamples=0)
-    assert (alike.value, alike.in_sample, alike.cross_fitted) == (plain.value, plain.in_sample, plain.cross_fitted)
+    plain = threshold.choose(labels, scores, constraint="recall >= 0.5")
+    assert threshold.choose(labels, scores, constraint="recall >= 0.5", weights=np.full(300, 2.0)) == plain
+    kept = np.arange(300) < 250
+    without = threshold.choose(labels[kept], scores[kept])
+    assert threshold.choose(labels, scores, weights=np.where(kept, 0.3, 0)) == without
     weights = np.where(labels, 5.0, 1.0)
     heavy = threshold.choose(labels, scores, weights=weights)
     assert heavy.value < threshold.choose(labels, scores).value

@@ -129,3 +129,43 @@ def test_several_labels_are_scored_together_and_each():
     assert own.interval.low < own.metrics["f1_score_micro"] < own.interval.high
     assert (found.labels, found.positives) == (("a", "b"), tuple(truth.sum(axis=0)))
     assert evaluation.LabelsEvaluation.from_plain(found.plain()) == found
+
+
+def scored(kind: str, rows: np.ndarray, weights: np.ndarray | None):
+    """The plain evaluation of samples that are the same for equal rows."""
+    generator = np.random.Generator(np.random.Philox(12))
+    labels = generator.random((200, 3)) < [0.5, 0.3, 0.2]
+    scores = np.clip(0.3 * labels + 0.7 * generator.random((200, 3)), 0, 1)
+    classes, probabilities = generator.integers(0, 3, 200), scores / scores.sum(axis=1, keepdims=True)
+    if kind == "binary":
+        ways = {"half": 0.5, "threshold": 0.4, "members": Way(scores[rows, 1], 0.3)}
+        return evaluation.score(labels[rows, 0], scores[rows, 0], "mcc", ways, weights=weights).plain()
+    if kind == "classes":
+        ways = {"offsets": Way(probabilities[rows] * [1, 2, 3])}
+        return evaluation.score_classes(
+            classes[rows], probabilities[rows], "f1_score_macro", ways, weights=weights
+        ).plain()
+    ways = {"half": 0.5, "thresholds": [0.3, 0.4, 0.5]}
+    found = evaluation.score_labels(
+        labels[rows], scores[rows], "f1_score", "macro", ways, ("a", "b", "c"), weights=weights
+    )
+    return found.plain()
+
+
+@pytest.mark.parametrize("kind", ["binary", "classes", "labels"])
+def test_whole_weights_are_samples_repeated_and_equal_ones_change_nothing(kind: str) -> None:
+    weights = np.random.Generator(np.random.Philox(13)).integers(0, 4, 200)
+    every = np.arange(200)
+    weighed, repeated = scored(kind, every, weights), scored(kind, np.repeat(every, weights), None)
+    for one, other in zip(weighed["at"], repeated["at"], strict=True):
+        assert one["metrics"] == pytest.approx(other["metrics"], abs=1e-12)
+        assert one.get("per_label") == pytest.approx(other.get("per_label"), abs=1e-12)
+        if one["gain"]:
+            assert one["gain"]["value"] == pytest.approx(other["gain"]["value"], abs=1e-12)
+            assert one["gain"]["low"] < one["gain"]["value"] < one["gain"]["high"]
+        # As many samples as there are are resampled, not as many as they count for: the interval is no narrower.
+        width, narrower = (told["interval"]["high"] - told["interval"]["low"] for told in (one, other))
+        assert width > narrower
+    if kind != "labels":
+        assert weighed["without_threshold"] == pytest.approx(repeated["without_threshold"], abs=1e-12)
+    assert scored(kind, every, np.full(200, 2.5)) == scored(kind, every, None)

@@ -82,3 +82,16 @@ def test_the_interval_of_a_mean_is_students():
 
 def test_an_interval_comes_back_from_its_plain_values():
     assert Interval.from_plain(Interval(0.25, 0.5).plain()) == Interval(0.25, 0.5)
+
+
+def test_weights_that_all_differ_have_the_interval_of_nearly_equal_ones():
+    generator = np.random.Generator(np.random.Philox(21))
+    labels = generator.random(3000) < 0.3
+    decisions = labels ^ (generator.random(3000) < 0.2)
+    weights = 1 + 1e-9 * generator.random(3000)
+    f1 = names.get("f1_score")
+    exact = intervals.of_decisions(f1, labels, decisions)
+    found = intervals.of_decisions(f1, labels, decisions, weights=weights)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=0.004)
+    gain, plain = (intervals.of_gain(f1, labels, labels, decisions, weights=one) for one in (weights, None))
+    assert (gain.value, gain.low, gain.high) == pytest.approx((plain.value, plain.low, plain.high), abs=0.004)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from deeptrain.calibration import constraint, operating_points, promise, threshold
+from deeptrain.calibration import constraint, intervals, operating_points, threshold
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import names
 
@@ -38,7 +38,7 @@ def test_a_promise_is_broken_no_more_often_than_stated_and_the_naive_rule_half_o
 def test_the_lower_bound_is_that_of_clopper_and_pearson():
     for hits, cases in ((0, 5), (3, 5), (5, 5), (17, 40)):
         exact = binomtest(hits, cases, alternative="greater").proportion_ci(0.9, method="exact").low
-        assert float(promise.lower_bound(np.array(hits), np.array(cases), 0.9)) == pytest.approx(exact, abs=1e-12)
+        assert float(intervals.lower_bound(np.array(hits), np.array(cases), 0.1)) == pytest.approx(exact, abs=1e-12)
 
 
 def test_calling_all_or_none_keeps_recall_and_specificity_by_definition():

@@ -71,6 +71,13 @@ def test_bins_are_those_of_scikit_learns_calibration_curve(equal, strategy) -> N
         np.testing.assert_allclose([one.mean_score for one in found], mean, rtol=0, atol=5e-3)
 
 
+def test_bins_of_equal_mass_part_scores_of_exactly_1_from_those_below() -> None:
+    found = reliability.diagram([0, 1, 0, 1], [0.0, 0.0, 1.0, 1.0], 4, equal="mass")
+    assert [(one.low, one.high, one.samples) for one in found.bins] == [(0.0, 0.5, 2), (0.5, 1.0, 2)]
+    alone = reliability.diagram([0, 1], [1.0, 1.0], 4, equal="mass")
+    assert [(one.low, one.high, one.samples) for one in alone.bins] == [(0.0, 1.0, 2)]
+
+
 @settings(deadline=None)
 @given(SAMPLES, st.integers(1, 8))
 def test_bins_of_equal_mass_hold_every_sample_and_part_no_equal_scores(samples, bins) -> None:

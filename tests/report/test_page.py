@@ -103,6 +103,15 @@ def test_sections_can_be_reached_and_ids_are_unique(source: str) -> None:
     assert len(found.of("h1")) == 1
 
 
+def test_a_table_of_more_than_two_ways_has_the_whole_width(run: Run) -> None:
+    ways = list((run.evaluation or {})["at"])
+    few, many = (dataclasses.replace(run, evaluation={**run.evaluation, "at": at}) for at in (ways[:2], ways[:1] * 3))
+    assert [one["class"] for one in Page(html(few)).of("div") if "results" in (one.get("class") or "")] == [
+        "pair results"
+    ]
+    assert [one["class"] for one in Page(html(many)).of("div") if "results" in (one.get("class") or "")] == ["results"]
+
+
 def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name(source: str) -> None:
     found = Page(source)
     scrolled = [attributes for _, attributes in found.tags if "scroll" in (attributes.get("class") or "").split()]

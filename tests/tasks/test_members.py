@@ -122,6 +122,24 @@ def test_another_member_makes_another_ensemble_and_nothing_else(tmp_path: Path) 
     assert again.stages["members"].identity != other.stages["members"].identity
 
 
+def test_the_order_in_which_other_runs_are_named_decides_nothing(tmp_path: Path) -> None:
+    one, other = (
+        planned(
+            tmp_path / name,
+            TOML + f"\n[calibration.members]\nseeds = {seeds}\nruns = {runs}\n",
+            wide=WIDE,
+            deep=WIDE.replace('"wide"', '"deep"').replace("12", "13"),
+        )
+        for name, seeds, runs in (
+            ("one", "[8, 9]", '["deep.toml", "wide.toml"]'),
+            ("other", "[9, 8]", '["wide.toml", "deep.toml"]'),
+        )
+    )
+    assert one.stages["members"].identity == other.stages["members"].identity
+    named = [[run.name for run in plan.others] for plan in (one, other)]
+    assert named == 2 * [["seed 8", "seed 9", "deep", "wide"]]
+
+
 def test_other_seeds_are_the_same_experiment_without_members(tmp_path: Path) -> None:
     plan = planned(tmp_path, TOML + "\n[calibration.members]\nseeds = [8, 9]\n")
     asked = {"calibration.members.method": "exact", "training.batch_size": 8}
