@@ -1,6 +1,7 @@
 """A Keras model on JAX as a learner: fused iterations, and every variable there is by name."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -59,13 +60,14 @@ class JaxLearner:
 
         if keras.config.backend() != "jax":
             raise TrainingError(
-                f"JaxLearner needs Keras' jax backend, this process uses {keras.config.backend()}: set KERAS_BACKEND=jax "
-                "before Keras is imported"
+                f"JaxLearner needs Keras' jax backend, this process uses {keras.config.backend()}: set "
+                "KERAS_BACKEND=jax before Keras is imported"
             )
         keras_checks.check_model(model, optimizer)
         if keras_step.step_of_model(model) is not None or keras_step.loss_of_model(model) is not None:
             raise TrainingError(
-                f"{model.name}: a train_step or test_step of its own is run on TensorFlow only; JaxLearner fits Keras' way"
+                f"{model.name}: a train_step or test_step of its own is run on TensorFlow only; "
+                "JaxLearner fits Keras' way"
             )
         self.model = model
         self._global_seeds = global_seed_generator()
@@ -127,7 +129,8 @@ class JaxLearner:
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:
         """Raw outputs of a batch: see `Learner.predict`."""
-        return self._run(keras_parts.present(x=x, mask=mask))[1]
+        _, outputs = self._run(keras_parts.present(x=x, mask=mask))
+        return outputs
 
     @contextlib.contextmanager
     def sequence(self) -> Iterator[None]:
@@ -173,7 +176,8 @@ class JaxLearner:
         """Forget what was compiled, and name the variables again."""
         import jax
 
-        self._fit = jax.jit(self._iterations)
+        # Compiled within another, an iteration is traced once for all lengths.
+        self._fit = jax.jit(functools.partial(self._iterations, jax.jit(self._iteration)))
         self._forward = jax.jit(self._judged)
         self._named = named_variables(self.model, self.optimizer, self._global_seeds)
         if self._rate.override is not None:
@@ -210,7 +214,7 @@ class JaxLearner:
                 f"{self.model.name}: JAX refused a step for a batch of {shapes}: {in_one_line(error)}"
             ) from error
 
-    def _iterations(self, state: State, given: Any, count: Any) -> tuple[State, Any]:
+    def _iterations(self, iteration: Callable[..., Any], state: State, given: Any, count: Any) -> tuple[State, Any]:
         """Fit the first `count` batches one after the other; beside the state what each told, and its outputs."""
         import jax
 
@@ -219,14 +223,15 @@ class JaxLearner:
 
         def step(number: Any, carry: Any) -> Any:
             state, kept = carry
-            state, came = self._iteration(state, one(number))
+            state, came = iteration(state, one(number))
             put = jax.lax.dynamic_update_index_in_dim
             return state, jax.tree.map(lambda array, part: put(array, part, number, 0), kept, came)
 
         room = len(jax.tree.leaves(given)[0])
-        _, came = jax.eval_shape(lambda: self._iteration(state, one(0)))
+        _, came = jax.eval_shape(lambda: iteration(state, one(0)))
         kept = jax.tree.map(lambda part: jax.numpy.zeros((room, *part.shape), part.dtype), came)
-        return jax.lax.fori_loop(0, count, step, (state, kept))
+        state, kept = jax.lax.fori_loop(0, count, step, (state, kept))
+        return state, kept
 
     def _iteration(self, state: State, one: Mapping[str, Any]) -> tuple[State, tuple[dict[str, Any], Any]]:
         import jax
@@ -274,7 +279,7 @@ class JaxLearner:
         came, after = self._within(state, run)
         return {name: after[name] for name in self._recurrent}, came
 
-    def _run(self, parts: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    def _run(self, parts: Mapping[str, Any]) -> tuple[dict[str, Any], Arrays]:
         """Losses and outputs; changes nothing but states being followed."""
         states, (losses, outputs) = self._called(self._forward, self._state(), parts)
         if self._following:
