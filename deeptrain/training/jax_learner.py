@@ -24,8 +24,8 @@ class JaxLearner:
     """A model, its optimizer and its loss, driven in groups of iterations, where Keras runs on JAX.
 
     An iteration is a pure function of the state and a batch. Fitting k batches is one compiled loop over it that is
-    told k only when it runs: a loop of known length is compiled otherwise when it is of one iteration, and bits would
-    depend on k. Arrays have room for a power of two of iterations, so that few loops are compiled.
+    told k only when it runs, so that nothing the compiler does to a loop of known length can make bits depend on k.
+    Arrays have room for a power of two of iterations, so that few loops are compiled.
 
     An iteration is Keras' way: loss, gradients, the optimizer's update. Where the optimizer keeps moving averages
     (`use_ema`), the model is judged and predicts with them. Not here: functions and a `train_step` of the user's,
