@@ -23,16 +23,25 @@ def fresh_names_and_seeds(seed: int, precision: str = "float32") -> Iterator[Non
         seed: of unseeded layers.
         precision: Keras' policy for what layers compute in.
     """
-    import keras
-
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - kept for the user, not drawn from
     try:
         with _attributes({_NAME_COUNTERS: None, _SEED_GENERATOR: None}), _default_configuration(precision):
-            keras.utils.set_random_seed(seed % 2**32)
+            _seed(seed % 2**32)
             yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _seed(seed: int) -> None:
+    """Seed what Keras draws from while it builds; on other backends it would import TensorFlow to seed that, too."""
+    import keras
+
+    if keras.config.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
 
 
 @contextlib.contextmanager

@@ -3,24 +3,21 @@
 import contextlib
 import difflib
 import fnmatch
-import inspect
-import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import BatchError, DeeptrainError, TrainingError, in_one_line
+from deeptrain.errors import DeeptrainError, TrainingError, in_one_line
 from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
-from deeptrain.training import keras_checks, keras_names, keras_shapes, keras_step, model_metrics
+from deeptrain.training import keras_checks, keras_forward, keras_names, keras_parts, keras_step, model_metrics
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_graph import check_resumable, writes_variables
 from deeptrain.training.keras_rate import OVERRIDE, LearningRate
 from deeptrain.training.keras_step import Given
 from deeptrain.training.keras_tensors import tensor_of
-from deeptrain.training.keras_variables import averages_of, check_fit, named_variables, snapshot
+from deeptrain.training.keras_variables import averages_of, check_fit, check_names, named_variables, snapshot
 from deeptrain.training.learner import Fitted
 from deeptrain.training.model_metrics import ModelMetrics
 
@@ -125,18 +122,16 @@ class KerasLearner:
         if self._model_metrics is not None:
             self._model_metrics.check_weights(weights)
         begins = begins if self._recurrent else None
-        parts = _present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
-        key = _signature(parts, 1)
+        parts = keras_parts.present(x=x, y=self._targets(x, y, 1), weights=weights, mask=mask, begins=begins)
+        key = keras_parts.signature(parts, 1)
         compiled = self._fits.get(key)
         if compiled is None:
             compiled = self._fits[key] = self._compile_fit(parts)
-        for loss, name in keras_checks.losses_by_output(self._loss_given, self._shapes):
-            labels, shape = (parts["y"], self._shapes) if name is None else (parts["y"][name], self._shapes[name])
-            keras_checks.check_labels(loss, labels, shape, weights)
+        keras_parts.check_labels(self._loss_given, self._shapes, parts)
         if not self._seen:
             keras_checks.check_finite(parts)
             self._seen = True
-        told, outputs = self._called(compiled, _map(tensor_of, parts))
+        told, outputs = self._called(compiled, keras_parts.changed(tensor_of, parts))
         metrics = {name: values.numpy() for name, values in told.items()}
         losses = metrics.pop("loss")
         if not np.isfinite(losses).all():
@@ -149,13 +144,13 @@ class KerasLearner:
         """Loss and outputs of a batch: see `Learner.evaluate`."""
         if self._model_metrics is not None and self._kept_metrics is not None:
             self._model_metrics.check_weights(weights)
-        told, outputs = self._run(_present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
+        told, outputs = self._run(keras_parts.present(x=x, y=self._targets(x, y, 0), weights=weights, mask=mask))
         losses = {name: float(loss.numpy()) for name, loss in told.items()}
         return losses if len(losses) > 1 else losses["loss"], mapped(np.asarray, outputs)
 
     def predict(self, x: Arrays, *, mask: Arrays | None = None) -> Arrays:
         """Raw outputs of a batch: see `Learner.predict`."""
-        return mapped(np.asarray, self._run(_present(x=x, mask=mask)))
+        return mapped(np.asarray, self._run(keras_parts.present(x=x, mask=mask)))
 
     @contextlib.contextmanager
     def sequence(self) -> Iterator[None]:
@@ -214,9 +209,9 @@ class KerasLearner:
         """Set every variable: see `Learner.restore`. A learning rate that was set where there is a schedule is one."""
         overridden = variables.get(OVERRIDE)
         if overridden is None or overridden.shape == ():
-            self._check_all(variables, {OVERRIDE})
+            check_names(self._named, variables, {OVERRIDE})
             self.set_learning_rate(None if overridden is None else float(overridden))
-        self._check_all(variables)
+        check_names(self._named, variables)
         check_fit(self._named, variables)
         for name, variable in self._named.items():
             variable.assign(variables[name])
@@ -343,18 +338,6 @@ class KerasLearner:
         if not self.model.trainable_variables:
             raise TrainingError(f"nothing of {self.model.name} is left to train when {', '.join(patterns)} are frozen")
 
-    def _check_all(self, variables: Mapping[str, np.ndarray], apart: frozenset[str] | set[str] = frozenset()) -> None:
-        """Check that a state names the variables that there are."""
-        missing = sorted(self._named.keys() - variables.keys() - apart)
-        extra = sorted(variables.keys() - self._named.keys() - apart)
-        if missing or extra:
-            groups = {name.split("/")[0] for name in [*missing, *extra]}
-            whole = "optimizer" if groups <= {"optimizer", "average", "learning_rate"} else "model"
-            raise TrainingError(
-                f"the state is of another {whole}: it lacks {', '.join(missing[:3]) or 'nothing'} "
-                f"and has {', '.join(extra[:3]) or 'nothing'} too many"
-            )
-
     def _called(self, compiled: Any, tensors: Mapping[str, Any]) -> Any:
         try:
             return compiled(tensors)
@@ -382,8 +365,8 @@ class KerasLearner:
         iteration = self._iteration()
         if self._jit:
             iteration = tf.function(iteration, autograph=False, jit_compile=True)
-        specification = _map(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), parts)
-        one = _map(lambda part: tf.TensorSpec(part.shape[1:], part.dtype), parts)
+        specification = keras_parts.changed(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), parts)
+        one = keras_parts.changed(lambda part: tf.TensorSpec(part.shape[1:], part.dtype), parts)
         told, outputs = self._structure(iteration, one)
 
         @tf.function(autograph=False, jit_compile=False, input_signature=[specification])
@@ -394,7 +377,7 @@ class KerasLearner:
             )
 
             def body(index: Any, kept: Any) -> tuple[Any, Any]:
-                came = iteration(_map(lambda part: part[index], given))
+                came = iteration(keras_parts.changed(lambda part: part[index], given))
                 return index + 1, tf.nest.map_structure(lambda array, part: array.write(index, part), kept, came)
 
             _, kept = tf.while_loop(lambda index, _: index < count, body, [0, kept], parallel_iterations=1)
@@ -413,7 +396,7 @@ class KerasLearner:
                     state.assign(self._tf.where(one["begins"], self._tf.zeros_like(state.value), state.value))
             if own is not None:
                 keras_step.reset_metrics(self.model)
-            told, outputs = step(_given(one))
+            told, outputs = step(keras_parts.given(one))
             return told, () if outputs is None else outputs  # a structure of TensorFlow holds no None
 
         return iteration
@@ -447,18 +430,18 @@ class KerasLearner:
 
     def _names_and_outputs(self, one: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         """What `_keras_step` tells, with zeros for losses."""
-        outputs = self._outputs(_given(one), training=True)
+        outputs = self._outputs(keras_parts.given(one), training=True)
         names = [f"{name}.loss" for name in outputs] if isinstance(outputs, Mapping) else []
         return {name: self._tf.constant(0.0) for name in ["loss", *names, *self.metric_names]}, outputs
 
     def _run(self, parts: Mapping[str, Any]) -> Any:
         """A forward pass, with the loss where there are labels, that changes nothing but states being followed."""
-        key = (self._kept_metrics is not None, *_signature(parts, 0))
+        key = (self._kept_metrics is not None, *keras_parts.signature(parts, 0))
         if key not in self._runs:
             self._runs[key] = self._compile_run(parts)
         with self._moving_kept(self._runs[key]):
             # Copies: what comes out may be what went in, and is kept longer than the call.
-            return self._called(self._runs[key], _map(self._tf.constant, parts))
+            return self._called(self._runs[key], keras_parts.changed(self._tf.constant, parts))
 
     def _compile_run(self, parts: Mapping[str, Any]) -> Any:
         tf = self._tf
@@ -466,7 +449,7 @@ class KerasLearner:
         metrics = self._model_metrics if self._kept_metrics is not None else None
 
         def run(given: Any) -> Any:
-            batch = _given(given)
+            batch = keras_parts.given(given)
             if "y" not in given:
                 return self._outputs(batch, training=False)
             if self._own_evaluate is not None:
@@ -482,7 +465,7 @@ class KerasLearner:
                 metrics.add(batch, outputs)
             return losses, outputs
 
-        specification = _map(lambda part: tf.TensorSpec(part.shape, part.dtype), parts)
+        specification = keras_parts.changed(lambda part: tf.TensorSpec(part.shape, part.dtype), parts)
         with as_when_built(self._global_seeds, self._precision):
             averaged = self._averaged(run)
             return tf.function(averaged, autograph=False, input_signature=[specification]).get_concrete_function()
@@ -512,75 +495,16 @@ class KerasLearner:
         return averaged
 
     def _outputs(self, batch: Given, *, training: bool) -> Any:
-        if batch.mask is None:
-            return self.model(batch.x, training=training)
-        if "mask" not in inspect.signature(self.model.call).parameters:
-            raise TrainingError(
-                f"{self.model.name}: its call takes no mask, so it would see the steps that are padding; functional "
-                'and Sequential models take one, or set training.windows.remainder = "drop"'
-            )
-        mask = batch.mask
-        if isinstance(batch.x, Mapping):
-            mask = {name: mask.get(name) for name in batch.x}
-        with warnings.catch_warnings():
-            # The model as a whole hands the mask to its layers; only a layer that cannot take one deserves the warning.
-            whole = rf"Layer '{re.escape(self.model.name)}' .* was passed an input with a mask"
-            warnings.filterwarnings("ignore", whole, UserWarning)
-            outputs = self.model(batch.x, training=training, mask=mask)
-        # Without the mask that Keras hangs on them: padding is in the weights already, and would count twice.
-        return self._tf.nest.map_structure(self._tf.identity, outputs)
+        return keras_forward.outputs(self.model, batch, self._tf.identity, training=training)
 
     def _losses(self, batch: Given, outputs: Any, *, training: bool) -> dict[str, Any]:
-        """The loss that is trained on, and of several outputs the loss of each, as "NAME.loss"."""
-        if isinstance(outputs, Mapping):
-            # Not by Keras: it keeps means of several losses in variables that no checkpoint holds.
-            parts = {
-                name: self._loss_of(name)(batch.y[name], outputs[name], sample_weight=batch.weights)
-                for name in sorted(outputs)
-            }
-            weighted = [
-                part * self._loss_weights[name] if name in self._loss_weights else part for name, part in parts.items()
-            ]
-            loss = self._tf.add_n([*weighted, *map(self._tf.reduce_sum, self.model.losses)])
-            return {"loss": loss, **{f"{name}.loss": part for name, part in parts.items()}}
-        loss = self.model.compute_loss(
-            x=batch.x, y=batch.y, y_pred=outputs, sample_weight=batch.weights, training=training
-        )
-        return {"loss": loss}
-
-    def _loss_of(self, output: str) -> Any:
-        import keras
-
-        loss = self._loss_given.get(output) if isinstance(self._loss_given, Mapping) else self._loss_given
-        if not isinstance(loss, keras.losses.Loss):
-            raise TrainingError(
-                f"output {output} of several needs a loss that is a keras.losses.Loss, got {loss!r:.80}"
-            )
-        return loss
+        return keras_forward.losses(self.model, self._loss_given, self._loss_weights, batch, outputs, training=training)
 
     def _targets(self, x: Arrays, y: Arrays, leading: int) -> Arrays:
-        """Labels as the loss takes them: floats unless they are class numbers, with the output's last axis of one.
-
-        Args:
-            x: inputs.
-            y: labels.
-            leading: axes before the batch's.
-        """
+        """Labels as the loss takes them; the first batch tells the shapes of the outputs."""
         if self._shapes is None:
-            self._shapes = self._output_shapes(x, leading)
-        if isinstance(y, Mapping):
-            return {name: _with_last_axis(part, leading + len(self._shapes[name])) for name, part in y.items()}
-        if self._kind == "classes":
-            return y
-        return _with_last_axis(y.astype(np.float32, copy=False), leading + len(self._shapes))
-
-    def _output_shapes(self, x: Arrays, leading: int) -> Any:
-        keras_checks.check_inputs(self.model, x, leading)
-        shapes, dtypes = _map(lambda part: part.shape[leading:], x), _map(lambda part: part.dtype, x)
-        try:
-            return keras_shapes.output_shapes(self.model, keras_shapes.symbols(shapes, dtypes))
-        except Exception as error:
-            raise BatchError(f"{self.model.name} takes no batch of shape {shapes}: {in_one_line(error)}") from error
+            self._shapes = keras_parts.output_shapes(self.model, x, leading)
+        return keras_parts.targets(y, self._shapes, self._kind, leading)
 
     @contextlib.contextmanager
     def _moving_kept(self, run: Any) -> Iterator[None]:
@@ -611,33 +535,6 @@ def _loss_of(model: Any) -> Any:
     return getattr(keras.losses, known)()
 
 
-def _given(parts: Mapping[str, Any]) -> Given:
-    return Given(parts["x"], parts.get("y"), parts.get("weights"), parts.get("mask"))
-
-
 def _names(layer: Any) -> list[str]:
     """What a layer is called, and its path where it has one."""
     return [name for name in (layer.name, layer.path) if name]
-
-
-def _present(**parts: Any) -> dict[str, Any]:
-    return {name: part for name, part in parts.items() if part is not None}
-
-
-def _map(change: Callable[[Any], Any], parts: Any) -> Any:
-    """A structure of mappings with each array changed."""
-    if isinstance(parts, Mapping):
-        return {name: _map(change, part) for name, part in parts.items()}
-    return change(parts)
-
-
-def _signature(parts: Mapping[str, Any], leading: int) -> tuple[Any, ...]:
-    """What a compiled function depends on: names, shapes without the `leading` axes, dtypes."""
-    return tuple(
-        (name, _signature(part, leading)) if isinstance(part, Mapping) else (name, part.shape[leading:], part.dtype)
-        for name, part in sorted(parts.items())
-    )
-
-
-def _with_last_axis(y: np.ndarray, rank: int) -> np.ndarray:
-    return y[..., None] if y.ndim == rank - 1 else y

@@ -1,7 +1,7 @@
 """Every variable of a Keras model, its optimizer and its random layers: what a checkpoint must hold."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,23 @@ def averages_of(optimizer: Any) -> list[Any]:
     """The moving averages that an optimizer with `use_ema` keeps of the weights it was built for, in their order."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return list(inner._model_variables_moving_average) if inner.use_ema else []
+
+
+def check_names(named: Mapping[str, Any], values: Mapping[str, np.ndarray], apart: Collection[str] = ()) -> None:
+    """Check that values are of the variables that there are, but for those that are taken care of apart.
+
+    Raises:
+        TrainingError: naming the first that are missing, and too many.
+    """
+    missing = sorted(named.keys() - values.keys() - set(apart))
+    extra = sorted(values.keys() - named.keys() - set(apart))
+    if missing or extra:
+        groups = {name.split("/")[0] for name in [*missing, *extra]}
+        whole = "optimizer" if groups <= {"optimizer", "average", "learning_rate"} else "model"
+        raise TrainingError(
+            f"the state is of another {whole}: it lacks {', '.join(missing[:3]) or 'nothing'} "
+            f"and has {', '.join(extra[:3]) or 'nothing'} too many"
+        )
 
 
 def check_fit(named: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> None:
