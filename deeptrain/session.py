@@ -232,7 +232,8 @@ def _refuse_early(opened: Opened) -> None:
                 f"data.weights: all {len(given)} samples of the {name} split weigh 0, so no metric of it is a number; "
                 "leave the column out, or put other samples there"
             )
-    _refuse_uncalibrated(plan, shards.split(plan.calibration_split))
+    if not shards.info.labels_are_input:  # nothing is decided about samples that are their own labels
+        _refuse_uncalibrated(plan, shards.split(plan.calibration_split))
 
 
 def _refuse_uncalibrated(plan: Lineage, split: Split) -> None:

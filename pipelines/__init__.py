@@ -2,8 +2,11 @@
 
 from pipelines import luigi_command
 from tasks import (
+    Calibrate,
     Epoch,
     Evaluation,
+    Members,
+    Offsets,
     Predictions,
     Probabilities,
     RawFiles,
@@ -11,12 +14,16 @@ from tasks import (
     Shards,
     Subset,
     Threshold,
+    Thresholds,
     TrainModel,
 )
 
 __all__ = [
+    "Calibrate",
     "Epoch",
     "Evaluation",
+    "Members",
+    "Offsets",
     "Predictions",
     "Probabilities",
     "RawFiles",
@@ -24,6 +31,7 @@ __all__ = [
     "Shards",
     "Subset",
     "Threshold",
+    "Thresholds",
     "TrainModel",
 ]
 

@@ -112,12 +112,12 @@ def _set(config: Any, section: str, option: str, value: str) -> None:
 def _tell_stages(terminal: Terminal) -> None:
     @base.ExperimentTask.event_handler(luigi.Event.START)
     def started(task: base.ExperimentTask) -> None:
-        if not isinstance(task, tasks.Epoch | tasks.TrainModel):
+        if not isinstance(task, tasks.Epoch | luigi.WrapperTask):
             terminal.stage(task.label)
 
     @base.ExperimentTask.event_handler(luigi.Event.PROCESSING_TIME)
     def ended(task: base.ExperimentTask, seconds: float) -> None:
-        if not isinstance(task, tasks.Epoch | tasks.TrainModel):
+        if not isinstance(task, tasks.Epoch | luigi.WrapperTask):
             terminal.stage(task.label, f"made in {seconds:.1f} s")
 
 

@@ -1,5 +1,6 @@
 """Luigi tasks: parameters in, one artifact out, and a `run` of a few lines that calls the library."""
 
+from tasks.calibrate import Calibrate
 from tasks.epoch import Epoch
 from tasks.evaluation import Evaluation
 from tasks.members import Members
@@ -15,6 +16,7 @@ from tasks.thresholds import Thresholds
 from tasks.train_model import TrainModel
 
 __all__ = [
+    "Calibrate",
     "Epoch",
     "EpochPredictions",
     "Evaluation",

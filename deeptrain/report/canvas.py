@@ -26,6 +26,7 @@ from deeptrain.report import wording
 
 PIXELS_PER_INCH = 100
 POINTS_PER_PIXEL = 72 / PIXELS_PER_INCH
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono")
 _settings_lock = threading.RLock()
 
 
@@ -217,5 +218,6 @@ def legible(text: str) -> str:
 
 @functools.cache
 def _characters() -> frozenset[int]:
-    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSansMono.ttf"
-    return frozenset(code for code in font_manager.get_font(str(path)).get_charmap() if code >= 32)
+    fonts = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    known = (font_manager.get_font(str(fonts / f"{name}.ttf")).get_charmap() for name in FONTS)
+    return frozenset(code for code in set.intersection(*map(set, known)) if code >= 32)

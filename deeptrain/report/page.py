@@ -31,6 +31,8 @@ CAPTIONS = {
     "probabilities": "Scores, and the probabilities made of them by {method}; where dots leave the dashed line by more "
     "than their band, they do not say how sure one can be. Expected calibration error {before} before and {after} "
     "after, on the {split} split. Decisions are by the scores: {decisions}.",
+    "scores": "Every class in percent of itself; what lies right of a line is called positive.",
+    "ranking": "Every threshold there can be is a point of both curves; neither says which to take.",
     "confusion": "Every test sample, by what it is and what it was called.",
     "subset": "The best {size} of {all} sets{threshold}. Their value is in sample: other data will not reach it"
     "{transfers}. {proof}",

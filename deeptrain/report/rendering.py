@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from deeptrain import files
 from deeptrain.report import (
     canvas,
@@ -13,11 +15,14 @@ from deeptrain.report import (
     outcome,
     page,
     probabilities_picture,
+    ranking_picture,
     raster,
     reliability_picture,
+    scores_picture,
     state_picture,
     subset_picture,
     threshold_picture,
+    wording,
 )
 from deeptrain.report.canvas import DARK, LIGHT, Picture, Theme
 from deeptrain.report.page import Image
@@ -95,6 +100,12 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
         made["probabilities"] = partial(_probabilities, run.sureness, run.probabilities, found)
     elif scores is not None:
         made["reliability"] = partial(_reliability, scores, split)
+    if scores is not None and threshold is not None:
+        used = {"at 0.5": 0.5, f"at {wording.score(threshold['value'])}": wording.as_float(threshold["value"])}
+        classes = _classes(run.data)
+        made["scores"] = partial(scores_picture.draw, scores=scores, split=split, thresholds=used, classes=classes)
+        if 0 < np.count_nonzero(scores.labels) < len(scores.labels):
+            made["ranking"] = partial(ranking_picture.draw, scores=scores, split=split, thresholds=used)
     entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]
     if entries:
         classes = _classes(run.data)

@@ -5,7 +5,7 @@ import itertools
 import matplotlib as mpl
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 
@@ -15,6 +15,7 @@ from deeptrain.report.confusion_picture import luminance
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=30))
+@example("\N{MATHEMATICAL MONOSPACE DIGIT ZERO}")  # only the monospaced font has it
 def test_any_text_is_drawn_without_a_warning(text: str) -> None:
     with canvas.drawing():
         figure = canvas.new_figure(120, 30, canvas.LIGHT)

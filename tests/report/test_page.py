@@ -69,7 +69,7 @@ def source(run: Run) -> str:
 def test_every_picture_has_words_a_size_and_a_caption(source: str) -> None:
     found = Page(source)
     images = found.of("img")
-    assert len(images) == len(found.of("figcaption")) == 5
+    assert len(images) == len(found.of("figcaption")) == 7
     assert all(len(image["alt"] or "") > 40 for image in images)
     assert all(int(image["width"] or 0) > 300 and int(image["height"] or 0) > 200 for image in images)
 

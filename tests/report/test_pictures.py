@@ -15,7 +15,10 @@ from deeptrain.report import (
     canvas,
     confusion_picture,
     history_picture,
+    ranking_picture,
     reliability_picture,
+    rendering,
+    scores_picture,
     state_picture,
     subset_picture,
     threshold_picture,
@@ -152,6 +155,52 @@ def test_a_threshold_beyond_the_scores_is_drawn_at_the_edge(run: Run) -> None:
     with canvas.drawing():
         picture = threshold_picture.draw(run, LIGHT, scores, {**run.threshold, "value": -0.5})
         assert_nothing_overlaps(picture.figure)
+
+
+@pytest.mark.parametrize("samples", [2, 9, 5000])
+def test_the_ranking_is_that_of_scikit_learn(samples: int) -> None:
+    from sklearn import metrics
+
+    rng = np.random.Generator(np.random.Philox(samples))
+    labels = np.arange(samples) % 3 == 0
+    given = np.round(np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1), 2)  # with ties, and with 0 and 1
+    with canvas.drawing():
+        picture = ranking_picture.draw(
+            LIGHT, Scores(labels, given, np.zeros(samples, int)), "calibration", {"at 0.5": 0.5, "at 0.376": 0.376}
+        )
+        assert_nothing_overlaps(picture.figure)
+    np.testing.assert_allclose(picture.numbers["roc_auc"], metrics.roc_auc_score(labels, given), rtol=0, atol=1e-12)
+    expected = metrics.average_precision_score(labels, given)
+    np.testing.assert_allclose(picture.numbers["average_precision"], expected, rtol=0, atol=1e-12)
+    rates, recall, _ = metrics.roc_curve(labels, given, drop_intermediate=False)
+    assert picture.numbers["roc"] == {"false_positive_rate": rates.tolist(), "recall": recall.tolist()}
+    for axes, x, y in zip(
+        picture.figure.axes,
+        ((given > 0.376)[~labels].mean(), (given > 0.376)[labels].mean()),
+        ((given > 0.376)[labels].mean(), labels[given > 0.376].mean() if (given > 0.376).any() else None),
+        strict=True,
+    ):
+        marks = {line.get_label(): line.get_xydata()[0].tolist() for line in axes.lines if line.get_marker() == "D"}
+        assert marks == ({} if y is None else {"at 0.376": [x, y]})
+
+
+def test_scores_of_each_class_are_drawn_in_percent_of_the_class(run: Run) -> None:
+    assert run.test is not None
+    with canvas.drawing():
+        picture = scores_picture.draw(LIGHT, run.test, "test", {"at 0.5": 0.5, "at 0.4": 0.4}, ("a" * 40, "eight"))
+        assert_nothing_overlaps(picture.figure)
+    counts = {name: sum(counted) for name, counted in picture.numbers["counts"].items()}
+    assert counts == {"a" * 40: int((run.test.labels == 0).sum()), "eight": int((run.test.labels == 1).sum())}
+    first, second = (patch.get_data().values for patch in picture.figure.axes[0].patches[::2])
+    np.testing.assert_allclose([first.sum(), second.sum()], 100)
+
+
+def test_of_one_class_there_is_nothing_to_rank(run: Run) -> None:
+    alone = dataclasses.replace(run, test=Scores(np.zeros(3, int), np.array([0.1, 0.2, 0.3]), np.zeros(3, int)))
+    assert {"scores", "ranking"} <= rendering.applicable(run).keys()
+    assert "ranking" not in rendering.applicable(alone)
+    with canvas.drawing():
+        assert_nothing_overlaps(rendering.applicable(alone)["scores"](LIGHT).figure)
 
 
 def test_the_reliability_diagram_draws_the_bins(run: Run) -> None:

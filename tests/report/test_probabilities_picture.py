@@ -46,7 +46,7 @@ def test_the_page_shows_before_and_after_and_what_was_compared(run: Run) -> None
         sureness=sureness(found, run.test),
         evaluation={**run.evaluation, "probabilities": change.plain()},
     )
-    assert set(rendering.applicable(told)) == {"threshold", "probabilities", "confusion", "subset"}
+    assert set(rendering.applicable(told)) == {"threshold", "probabilities", "scores", "ranking", "confusion", "subset"}
     with canvas.drawing():
         drawn = rendering.applicable(told)["probabilities"](LIGHT).numbers
     assert (drawn["split"], drawn["method"]) == ("test", found.method)

@@ -30,7 +30,7 @@ def test_a_picture_with_the_colours_of_the_other_theme_is_the_one_drawn_with_tha
             np.testing.assert_array_equal(light, raster.paint(picture.figure, 50), name)
             np.testing.assert_array_equal(dark, raster.paint(draw(DARK).figure, 50), name)
         compared.append(name)
-    assert compared == ["history", "threshold", "reliability", "subset"]
+    assert compared == ["history", "threshold", "reliability", "scores", "ranking", "subset"]
 
 
 def test_painting_leaves_the_figure_as_it_was_and_colours_not_named_as_they_are() -> None:

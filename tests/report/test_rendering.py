@@ -79,9 +79,9 @@ def test_nothing_of_the_place_gets_in(made: dict[str, bytes]) -> None:
 def test_there_is_a_picture_of_what_applies(make_run: Callable[..., Run]) -> None:
     base = make_run()
     cases: list[tuple[dict[str, Any], set[str]]] = [
-        ({}, {"history", "threshold", "reliability", "confusion", "subset"}),
-        ({"subset": None}, {"history", "threshold", "reliability", "confusion"}),
-        ({"evaluation": None, "test": None}, {"history", "threshold", "reliability", "subset"}),
+        ({}, {"history", "threshold", "reliability", "scores", "ranking", "confusion", "subset"}),
+        ({"subset": None}, {"history", "threshold", "reliability", "scores", "ranking", "confusion"}),
+        ({"evaluation": None, "test": None}, {"history", "threshold", "reliability", "scores", "ranking", "subset"}),
         ({"calibration": None, "threshold": None, "subset": None}, {"history", "reliability", "confusion"}),
         ({"calibration": None, "threshold": None, "subset": None, "evaluation": None, "test": None}, {"history"}),
     ]

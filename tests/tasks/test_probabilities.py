@@ -48,6 +48,19 @@ def test_the_map_is_chosen_on_the_calibration_split_and_scored_on_the_test_split
     assert "Decisions are by the scores: positive if over the threshold." in page
 
 
+def test_calibrate_is_all_that_is_chosen_without_evaluation_and_report(finished: Path) -> None:
+    task = pipelines.Calibrate(experiment=str(finished), store=str(finished.parent / "runs"))
+    assert [one.stage for one in task.requires()] == ["predictions", "threshold", "subset", "probabilities"]
+    assert task.complete()
+    found = task.plan.stages["subset"].directory
+    aside = found.rename(found.with_name("aside"))
+    task.plan.checker.forget()
+    assert not task.complete()
+    aside.rename(found)
+    task.plan.checker.forget()
+    assert task.complete()
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, when it writes and reads its file
 def test_predictor_command_and_export_apply_it_and_decide_by_the_scores(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deeptrain.calibration import threshold
+from deeptrain.calibration import optimum
 from deeptrain.errors import UserCodeError
 from deeptrain.training import EarlyStopping, Every, as_keras, on, runtime
 from deeptrain.training.callbacks.best_subset import BestSubset
@@ -65,7 +65,7 @@ def test_threshold_and_subset_are_of_the_validation_given() -> None:
     one, two = (as_keras(callback, validation=(X[20:], Y[20:], sets)) for callback in (best, chosen))
     model = fit(one, two)
     said = model.predict_on_batch(X[20:])[:, 0].astype(np.float64)
-    assert best.value == threshold.choose(Y[20:, 0], said).in_sample
+    assert best.value == optimum.of(Y[20:, 0], said, "f1_score").in_sample
     assert len(chosen.sets) == 2
     assert set(chosen.sets) < {3, 4, 5, 6}
 

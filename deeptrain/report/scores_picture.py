@@ -1,0 +1,54 @@
+"""Where the scores of each class lie, and which of them the threshold calls positive."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from deeptrain.report import canvas, wording
+from deeptrain.report.canvas import Picture, Theme
+from deeptrain.report.run import Scores
+
+BINS = 25
+WIDTH, HEIGHT = 460, 300
+
+
+def draw(
+    theme: Theme, scores: Scores, split: str, thresholds: Mapping[str, float], classes: tuple[str, str]
+) -> Picture:
+    """A histogram of scores for each class, in percent of the class, so that a rare one is seen beside the other.
+
+    Call it within `canvas.drawing()`.
+
+    Args:
+        theme: colours.
+        scores: of a split.
+        split: its name, as it is told.
+        thresholds: by what the legend calls them.
+        classes: names of the negative and the positive class.
+    """
+    edges = np.linspace(0, 1, BINS + 1)
+    truth = np.asarray(scores.labels) > 0
+    figure = canvas.new_figure(WIDTH, HEIGHT, theme)
+    canvas.heading(figure, theme, f"Scores by class, {split}", 0, 4)
+    axes = canvas.add_axes(figure, theme, 46, 76, WIDTH - 60, HEIGHT - 76 - 50)
+    numbers, told = {}, []
+    for name, among, color in zip(classes, (~truth, truth), (theme.main, theme.second), strict=True):
+        counted = np.histogram(np.asarray(scores.scores)[among], edges)[0]
+        share = 100 * counted / max(int(among.sum()), 1)
+        label = f"{wording.cut(name, 14)}, {wording.plural(int(among.sum()), 'sample')}"
+        axes.stairs(share, edges, color=color, linewidth=1.8, label=label, zorder=3)
+        axes.stairs(share, edges, color=color, fill=True, alpha=0.18, zorder=2)
+        numbers[name] = counted.tolist()
+        middle = wording.score(float(np.median(np.asarray(scores.scores)[among]))) if among.any() else "none"
+        told.append(f"{name}: {int(among.sum())} samples, half of their scores above {middle}")
+    for (name, value), style in zip(thresholds.items(), ((0, (1.5, 2)), "-"), strict=False):
+        axes.axvline(min(max(value, 0.0), 1.0), color=theme.ink, linewidth=1.2, linestyle=style, label=name, zorder=4)
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("score")
+    axes.set_ylabel("percent of the class")
+    for axis in (axes.xaxis, axes.yaxis):
+        canvas.plain_numbers(axis)
+    canvas.legend(axes, theme, -46, 44, 2)
+    words = f"Histograms of the scores of the {split} split by class. {'; '.join(told)}."
+    return Picture(figure, {"edges": edges.tolist(), "counts": numbers}, words)
