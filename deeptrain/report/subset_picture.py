@@ -83,7 +83,10 @@ def _against_size(figure: Figure, theme: Theme, name: str, subset: Plain, sizes:
     canvas.heading(figure, theme, f"{name} of the best sets, by how many", 0, HEIGHT + 14)
     axes = canvas.add_axes(figure, theme, 52, HEIGHT + 72, WIDTH - 66, BELOW - 72 - 50)
     x, y = ([wording.as_float(one[key]) for one in sizes] for key in ("size", "value"))
-    axes.plot(x, y, color=theme.main, linewidth=1.6, marker="o", markersize=3.2, label="best of that size", zorder=3)
+    axes.plot(
+        x, y, color=theme.main, linewidth=1.6, marker="o", markersize=3.2, label="best of that size", clip_on=False,
+        zorder=3,
+    )  # fmt: skip
     size = len(subset["sets"])
     axes.plot(
         [size], [wording.as_float(subset["value"])], linestyle="", marker="D", markersize=7, color=theme.second,
@@ -91,6 +94,9 @@ def _against_size(figure: Figure, theme: Theme, name: str, subset: Plain, sizes:
     )  # fmt: skip
     axes.set_xlim(0.5, max(x) + 0.5)
     axes.margins(y=0.12)
+    if all(not value > 1 for value in y):
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, min(high, 1.0))  # no tick where no value can be
     axes.set_xlabel("sets chosen" + ("" if subset["threshold"] is None else ", each time with their best threshold"))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -120,6 +120,9 @@ def test_another_member_makes_another_ensemble_and_nothing_else(tmp_path: Path) 
     few = planned(tmp_path / "d", TOML + '\n[calibration.members]\nbest = 2\nmethod = "exact"\n')
     assert again.stages["members"].identity == few.stages["members"].identity
     assert again.stages["members"].identity != other.stages["members"].identity
+    asked = {"calibration.resamples": 9}  # of the threshold that the ensemble has for itself
+    third = lineage.read(few.experiment.file, store=tmp_path / "d" / "runs", settings=asked)
+    assert third.stages["members"].identity != few.stages["members"].identity
 
 
 def test_the_order_in_which_other_runs_are_named_decides_nothing(tmp_path: Path) -> None:
