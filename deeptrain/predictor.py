@@ -15,6 +15,7 @@ from deeptrain.calibration.class_offsets import ClassOffsets
 from deeptrain.calibration.label_thresholds import LabelThresholds
 from deeptrain.calibration.maps import methods
 from deeptrain.calibration.maps.score_map import Map
+from deeptrain.drawing import wording
 from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.lineage import LATEST
@@ -30,7 +31,6 @@ from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.unseen import Way
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.metrics.metric import Kind
-from deeptrain.report import wording
 from deeptrain.settings import Mistakes, Use, typed
 from deeptrain.shards import layout, outputs, reading
 from deeptrain.shards.info import DataInfo

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from deeptrain.report import canvas, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report.run import Plain
 
 WIDTH, HEIGHT = 460, 300

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
-from deeptrain.report import canvas, curves, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, curves, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report.run import Run
 
 MOST_POINTS = 3000

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from deeptrain.report import canvas, outcome, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, wording
+from deeptrain.drawing.canvas import Picture, Theme
+from deeptrain.report import outcome
 from deeptrain.report.confusion_picture import readable
 from deeptrain.report.run import Plain
 

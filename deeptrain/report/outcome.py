@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deeptrain.report import wording
+from deeptrain.drawing import wording
 from deeptrain.report.run import Plain, Run
 
 SPLITS = {"val": "validation"}

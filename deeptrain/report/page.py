@@ -9,7 +9,8 @@ from typing import Any
 
 import jinja2
 
-from deeptrain.report import members_picture, outcome, wording
+from deeptrain.drawing import wording
+from deeptrain.report import members_picture, outcome
 from deeptrain.report.run import Lineage, Plain, Run
 
 TEMPLATE = Path(__file__).with_name("page.html")

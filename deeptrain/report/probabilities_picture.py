@@ -3,8 +3,8 @@
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from deeptrain.calibration import reliability
-from deeptrain.report import canvas, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report.reliability_picture import short
 from deeptrain.report.run import Scores
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from deeptrain.calibration import operating_points
-from deeptrain.report import canvas, curves, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, curves, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report.run import Scores
 
 MOST_POINTS = 2000

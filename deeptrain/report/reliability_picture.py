@@ -3,8 +3,8 @@
 from matplotlib.ticker import MaxNLocator
 
 from deeptrain.calibration import reliability
-from deeptrain.report import canvas, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report.run import Scores
 
 WIDTH, HEIGHT = 460, 430

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from deeptrain import files
+from deeptrain.drawing import canvas, raster, wording
+from deeptrain.drawing.canvas import DARK, LIGHT, Picture, Theme
+from deeptrain.drawing.raster import Pixels
 from deeptrain.report import (
-    canvas,
     confusion_picture,
     history_picture,
     members_picture,
@@ -16,17 +18,13 @@ from deeptrain.report import (
     page,
     probabilities_picture,
     ranking_picture,
-    raster,
     reliability_picture,
     scores_picture,
     state_picture,
     subset_picture,
     threshold_picture,
-    wording,
 )
-from deeptrain.report.canvas import DARK, LIGHT, Picture, Theme
 from deeptrain.report.page import Image
-from deeptrain.report.raster import Pixels
 from deeptrain.report.run import Plain, Run, Scores
 from deeptrain.report.settings import ReportSettings
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from deeptrain.report import canvas, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report.run import Scores
 
 BINS = 25

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from deeptrain.report import canvas, outcome, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, wording
+from deeptrain.drawing.canvas import Picture, Theme
+from deeptrain.report import outcome
 from deeptrain.report.outcome import Tile
 from deeptrain.report.run import Run
 

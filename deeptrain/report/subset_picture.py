@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from deeptrain.report import canvas, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.drawing import canvas, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report.run import Plain
 
 WIDTH, HEIGHT, BELOW = 460, 300, 210

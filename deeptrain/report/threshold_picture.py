@@ -3,9 +3,10 @@
 import numpy as np
 
 from deeptrain.calibration import threshold as thresholds
+from deeptrain.drawing import canvas, curves, wording
+from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.metrics.counts import Values
-from deeptrain.report import canvas, curves, outcome, wording
-from deeptrain.report.canvas import Picture, Theme
+from deeptrain.report import outcome
 from deeptrain.report.run import Plain, Run, Scores
 from deeptrain.settings import Use
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from deeptrain.calibration import members
-from deeptrain.report import canvas, members_picture
-from deeptrain.report.canvas import DARK, LIGHT
+from deeptrain.drawing import canvas
+from deeptrain.drawing.canvas import DARK, LIGHT
+from deeptrain.report import members_picture
 from tests.report.test_pictures import assert_nothing_overlaps
 
 

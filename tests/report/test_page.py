@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from deeptrain.report import outcome, page, raster, rendering
+from deeptrain.drawing import raster
+from deeptrain.report import outcome, page, rendering
 from deeptrain.report.confusion_picture import luminance
 from deeptrain.report.page import Image
 from deeptrain.report.run import Run

@@ -11,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from deeptrain.calibration import reliability, threshold
+from deeptrain.drawing import canvas
+from deeptrain.drawing.canvas import LIGHT, Picture
 from deeptrain.report import (
-    canvas,
     confusion_picture,
     history_picture,
     ranking_picture,
@@ -23,7 +24,6 @@ from deeptrain.report import (
     subset_picture,
     threshold_picture,
 )
-from deeptrain.report.canvas import LIGHT, Picture
 from deeptrain.report.run import Run, Scores
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from deeptrain.calibration import probabilities, reliability
 from deeptrain.calibration.probabilities import Probabilities
-from deeptrain.report import canvas, probabilities_picture, rendering
-from deeptrain.report.canvas import LIGHT, THEMES
+from deeptrain.drawing import canvas
+from deeptrain.drawing.canvas import LIGHT, THEMES
+from deeptrain.report import probabilities_picture, rendering
 from deeptrain.report.run import Run, Scores
 from tests.report.test_pictures import assert_nothing_overlaps
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deeptrain.report import canvas, history_picture, raster, rendering
-from deeptrain.report.canvas import DARK, LIGHT, Picture, Theme
+from deeptrain.drawing import canvas, raster
+from deeptrain.drawing.canvas import DARK, LIGHT, Picture, Theme
+from deeptrain.report import history_picture, rendering
 from deeptrain.report.run import Run
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import deeptrain
 import pipelines
 from deeptrain import alive, lineage, predictor
+from deeptrain.drawing import wording
 from deeptrain.errors import ArtifactError, Interrupted, SettingsError, TrainingError
-from deeptrain.report import wording
 from deeptrain.shards import reading
 from deeptrain.training import Trainer, averaged, averaging, predictions
 from deeptrain.training.journal import Journal

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 
-from deeptrain.report import canvas, raster
+from deeptrain.drawing import canvas, raster
 from deeptrain.report.confusion_picture import luminance
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeptrain.report import wording
+from deeptrain.drawing import wording
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What all pictures share: a canvas in two themes, pixels, long curves made short, numbers and names in words."""
