@@ -4,10 +4,14 @@ import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from deeptrain.training import Trainer
 
 # Time is no property of the code under test: machines that run tests are busy.
 settings.register_profile("deeptrain", deadline=None)
@@ -93,6 +97,13 @@ def experiment(tmp_path: Path) -> Path:
 def make_experiment(tmp_path: Path) -> Callable[..., Path]:
     """Makes a changed tiny experiment: `make(name, toml=..., builder=...)`."""
     return lambda name="other", **changes: write_experiment(tmp_path / name, **changes)
+
+
+def one_by_one(trainer: "Trainer", size: int = 1) -> None:
+    """Fit so many iterations a group, by default one, so that every iteration is a place to stop."""
+    pace = trainer._loop.course.pace
+    pace.size = size
+    pace.took = lambda *_: None  # type: ignore[method-assign]
 
 
 def tree(directory: Path) -> dict[str, bytes]:

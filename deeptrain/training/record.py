@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import ArtifactError, UnhealthyError
+from deeptrain.errors import ArtifactError, TrainingError, UnhealthyError
 from deeptrain.loading.position import Position
+from deeptrain.training.frequency import Counts
 from deeptrain.training.history import History
 from deeptrain.training.interventions import Intervention
 from deeptrain.training.journal import Checkpoint, Journal
@@ -53,6 +54,10 @@ class Record:
         self._interventions: list[Intervention] = []
         self._writer: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
+
+    def keep(self, **changes: Any) -> None:
+        """Change some of the state."""
+        self.kept = self.kept.with_(**changes)
 
     def open(self, epochs: int) -> Checkpoint | None:
         """Become the one writer, and find the newest checkpoint from which `epochs` can be reached.
@@ -184,9 +189,25 @@ class Record:
         return History.joined([History.empty(), *past, *self.parts])
 
     @property
-    def begun(self) -> int:
-        """The iteration with which this epoch began."""
-        return self.results[-1].iterations if self.results else 0
+    def done(self) -> int:
+        """Iterations of this epoch that were fit."""
+        return self.kept.position.iteration - (self.results[-1].iterations if self.results else 0)
+
+    @property
+    def begins_epoch(self) -> bool:
+        """Whether nothing of this epoch was fit; its first batch may come again by hand."""
+        return self.kept.position.begins_epoch and not self.done
+
+    @property
+    def counts(self) -> Counts:
+        """What was done since the training began."""
+        kept, at = self.kept, self.kept.position
+        return Counts(at.iteration, kept.batches, at.epoch - 1, kept.validations, at.window == 0)
+
+    @property
+    def seconds_at_risk(self) -> float | None:
+        """Of training since the newest checkpoint; None where nothing is written."""
+        return None if self.journal is None else max(self._clock() - self.saved_at, 0.0)
 
     @property
     def loss(self) -> float:
@@ -211,6 +232,19 @@ class Record:
         """The next change by hand that has not acted yet."""
         waiting = self.interventions[self.kept.interventions :]
         return waiting[0] if waiting else None
+
+    def refuse_unwritten(self, name: str) -> None:
+        """Refuse a change by hand that cannot be written down, where a run is written.
+
+        Raises:
+            TrainingError: saying where it can be said.
+        """
+        if self.journal is not None and self.journal.run.base is None:
+            raise TrainingError(
+                f"{name} cannot be changed by hand in a training that is written: say it in the experiment's file "
+                "([[training.phases]] for what begins with an epoch), or open a session of its own: "
+                "Trainer.open(file, epoch, session=name)"
+            )
 
     def close(self) -> None:
         """Let another process write, when the checkpoint that is being written is whole or has failed."""

@@ -1,5 +1,6 @@
 """What the trainer knows now, beside the learner's variables: a value that can be printed and written."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
@@ -16,6 +17,13 @@ class Best:
 
     epoch: int
     value: float
+
+
+def best_of(before: Best | None, epoch: int, value: float, *, maximize: bool) -> Best | None:
+    """The better of the best epoch so far and another one: the earlier of equals; one without a number is none."""
+    if math.isnan(value) or (before is not None and not (value > before.value if maximize else value < before.value)):
+        return before
+    return Best(epoch, value)
 
 
 @dataclass(frozen=True)

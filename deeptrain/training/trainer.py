@@ -1,70 +1,40 @@
-"""The train loop: fits, validates, remembers, and can be stopped between any two groups of iterations."""
+"""The trainer: a training as a person has it in hand, to run, step, look at and change between two iterations."""
 
-import functools
 import signal as signals_module
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from deeptrain.errors import BatchError, Interrupted, SettingsError, TrainingError, UnhealthyError
-from deeptrain.loading.arrays import Arrays
+from deeptrain.errors import SettingsError, TrainingError
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import remembering
 from deeptrain.metrics.chosen import Named
 from deeptrain.metrics.metric import Kind
 from deeptrain.metrics.of_output import MetricOfOutput
-from deeptrain.training import metric_choice, set_losses, signals, validation
-from deeptrain.training import tally as tallies
-from deeptrain.training.by_hand import ByHand
-from deeptrain.training.callbacks.memory import memory_of
+from deeptrain.training import metric_choice, set_losses
 from deeptrain.training.callbacks.naming import named
-from deeptrain.training.callbacks.stages import Stages
-from deeptrain.training.frequency import Counts, Every, Schedule
+from deeptrain.training.fitting import FittedGroup
+from deeptrain.training.frequency import Every
 from deeptrain.training.health import Health, Policy
 from deeptrain.training.history import History
-from deeptrain.training.interventions import Intervention, Key
+from deeptrain.training.interventions import Intervention
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.judging import Judged
-from deeptrain.training.learner import Fitted, Learner, Measuring
-from deeptrain.training.outputs import OutputKind, interpret
-from deeptrain.training.pace import Pace
+from deeptrain.training.learner import Learner
+from deeptrain.training.loop import Loop
+from deeptrain.training.outputs import OutputKind
 from deeptrain.training.phases import Phase, Phases
-from deeptrain.training.progress import Meter, Progress
-from deeptrain.training.progress import Phase as Doing
-from deeptrain.training.record import Record
-from deeptrain.training.results import Results, Validation
+from deeptrain.training.progress import Progress
+from deeptrain.training.results import Results
 from deeptrain.training.set_losses import SetLosses
 from deeptrain.training.standing import Standing
-from deeptrain.training.state import Best
-from deeptrain.training.tally import Tally
 from deeptrain.training.validation import Validated
 
 EACH_EPOCH = Every(epochs=1)
 EACH_MINUTE = Every(seconds=60.0)
-
-
-@dataclass(frozen=True)
-class FittedGroup:
-    """Iterations that were fit in one call; one, where a callback acts at every iteration.
-
-    Attributes:
-        at: the position of the first of them.
-        last: the position of the last of them.
-        group: inputs and labels, (iterations, batch, ...).
-        fitted: losses, (iterations,) float32, and outputs, (iterations, batch, ...).
-    """
-
-    at: Position
-    last: Position
-    group: Group
-    fitted: Fitted
 
 
 class Trainer:
@@ -74,16 +44,12 @@ class Trainer:
 
     Attributes:
         learner: what is trained.
-        train_data: what it is fit on in this epoch.
         val_data: what it is judged on, or None.
         epochs: how many `train` trains; may be raised between two calls.
         metrics: computed for each validation.
         key_metric: the metric that tells which epoch is best.
         maximize: whether more of it is better.
         health: looks at every layer after each validation; its `findings` are those of the newest look.
-        newest: the newest group of iterations, None before the first of this process.
-        judged: the newest iteration of a validation, None before the first of this process.
-        validated: the newest validation of the whole split, None before the first of this process.
     """
 
     def __init__(
@@ -134,55 +100,30 @@ class Trainer:
             SettingsError: for metrics that do not exist or do not fit, and for phases and frequencies.
             TrainingError: when the checkpoint does not fit the learner.
         """
-        self.learner = learner
-        self.val_data = None if val_data is None else _feed(val_data)
-        self._phases = Phases(phases, _feed(train_data))
-        self._gone: list[Phase] = []
-        self._take(1)
-        self.epochs = epochs
-        self.kind: Kind | Mapping[str, Kind] = kind or self.train_data.split.info.kind
-        self.outputs: OutputKind = outputs
-        self.metrics, self.key_metric, self.maximize = metric_choice.choose(metrics, key_metric, self.kind)
-        metric_choice.check_names(self.metrics, learner)
         if validate.seconds is not None:
             raise SettingsError("validate: a clock would make two runs differ; expected iterations, batches or epochs")
         if validate.validations is not None or autosave.validations is not None:
             raise SettingsError("validate and autosave: expected another frequency than validations, which they set")
-        self._validate_every = validate
-        self._clock = clock
+        of_training = Phases(phases, _feed(train_data))
+        self.learner = learner
+        self.val_data = None if val_data is None else _feed(val_data)
+        self.epochs = epochs
+        self.kind: Kind | Mapping[str, Kind] = kind or of_training.data(1).split.info.kind
+        self.outputs: OutputKind = outputs
+        self.metrics, self.key_metric, self.maximize = metric_choice.choose(metrics, key_metric, self.kind)
+        metric_choice.check_names(self.metrics, learner)
         self.health = health if isinstance(health, Health) else Health(health)
-        self._record = Record(journal, clock, rolls_back=self.health.rolls_back)
-        self._callbacks = named(callbacks)
-        self._stages = Stages(self._callbacks, clock)
-        self._driving = True
-        self.newest: FittedGroup | None = None
-        self.judged: Judged | None = None
-        self.validated: Validated | None = None
-        self._watch = watch
-        self._meter = Meter(clock)
-        self._autosave = Schedule(autosave, clock)
-        self._signal: int | None = None
-        self._save_asked = False
-        self._pause_asked = False
-        self._paused = False
-        self._validating = False
-        self._failed = False
-        self._closed = False
-        self._begun = 0  # the newest epoch that was begun here
-        self._by_hand = ByHand(self._record, learner)
-        self._keep(preprocessors=self._preprocessing())
-        self._stages.tell("init", self)
-        try:
-            checkpoint = self._record.open(epochs) if begin is None else begin[1]
-            if checkpoint is not None:
-                if checkpoint.state.position.epoch == 1:
-                    self.health.begin(self._beginning, 1)
-                self._stand_at(checkpoint, None if begin is None else begin[0])
-        except BaseException:
-            self._record.close()
-            raise
-        self._by_hand.seen()
-        self._driving = False
+        self._loop = Loop(
+            self,
+            of_training,
+            named(callbacks),
+            validate=validate,
+            autosave=autosave,
+            journal=journal,
+            watch=watch,
+            clock=clock,
+        )
+        self._loop.open(epochs, begin)
 
     @classmethod
     def from_experiment(
@@ -246,20 +187,20 @@ class Trainer:
     @property
     def state(self) -> Standing:
         """Everything that is known now, as plain attributes."""
-        record = self._record
+        loop, record = self._loop, self._loop.record
         return Standing(
             kept=record.kept,
             data=self.train_data,
             epochs=self.epochs,
             results=tuple(record.results),
-            newest=None if self.newest is None else self.newest.last,
+            newest=None if loop.newest is None else loop.newest.last,
             learning_rate=self.learner.learning_rate,
             key_metric=self.key_metric,
             maximize=self.maximize,
-            paused=self._paused,
-            iterations_per_second=self._meter.rate,
+            paused=loop.requests.paused,
+            iterations_per_second=loop.display.meter.rate,
             saved=record.saved,
-            seconds_at_risk=None if record.journal is None else max(self._clock() - record.saved_at, 0.0),
+            seconds_at_risk=record.seconds_at_risk,
             _parts=record.parts,
             _count=len(record.parts),
         )
@@ -271,16 +212,36 @@ class Trainer:
     @property
     def position(self) -> Position:
         """The next iteration to be fit."""
-        return self._record.kept.position
+        return self._loop.record.kept.position
+
+    @property
+    def train_data(self) -> Feed:
+        """What is fit in this epoch."""
+        return self._loop.course.data
+
+    @property
+    def newest(self) -> FittedGroup | None:
+        """The newest group of iterations, None before the first of this process."""
+        return self._loop.newest
+
+    @property
+    def judged(self) -> Judged | None:
+        """The newest iteration of a validation, None before the first of this process."""
+        return self._loop.judged
+
+    @property
+    def validated(self) -> Validated | None:
+        """The newest validation of the whole split, None before the first of this process."""
+        return self._loop.validated
 
     @property
     def results(self) -> Sequence[Results]:
         """What each epoch came to, from the first."""
-        return self._record.results
+        return self._loop.record.results
 
     def history(self) -> History:
         """Every iteration since the training began, one row each; read from disk where it is written."""
-        return self._record.history()
+        return self._loop.record.history()
 
     def losses_by_set(self, epochs: Sequence[int] | None = None) -> SetLosses:
         """The loss of every batch of some epochs, told of each set it held.
@@ -289,17 +250,17 @@ class Trainer:
             epochs: that have ended, from 1; by default all of them.
         """
         asked = [one.epoch for one in self.results] if epochs is None else epochs
-        return set_losses.of(self.history(), self.results, self._phases.data, asked)
+        return set_losses.of(self.history(), self.results, self._loop.course.phases.data, asked)
 
     @property
     def interventions(self) -> Sequence[Intervention]:
         """What was changed by hand, in order."""
-        return self._record.interventions
+        return self._loop.record.interventions
 
     @property
     def live(self) -> Path | None:
         """Where callbacks may write what is no result: beside the run's artifacts; None where nothing is written."""
-        return None if self._record.journal is None else self._record.journal.live
+        return None if self._loop.record.journal is None else self._loop.record.journal.live
 
     @property
     def callbacks(self) -> Mapping[str, Any]:
@@ -308,17 +269,16 @@ class Trainer:
         Where the training is written, its own callbacks stay, and only such may be added behind them that keep nothing:
         `trainer.callbacks = {**trainer.callbacks, "mine": mine}`. That they only look is theirs to see to.
         """
-        return self._callbacks
+        return self._loop.stages.callbacks
 
     @callbacks.setter
     def callbacks(self, given: Sequence[Any] | Mapping[str, Any]) -> None:
         found = named(given)
-        own = list(self._callbacks.items())
+        own = list(self.callbacks.items())
         added = list(found.items())[len(own) :]
         if list(found.items())[: len(own)] != own or any(hasattr(one, "state") for _, one in added):
-            self._refuse_unwritten("callbacks")
-        self._callbacks = found
-        self._stages = Stages(self._callbacks, self._clock)
+            self._loop.record.refuse_unwritten("callbacks")
+        self._loop.call(found)
 
     @property
     def threshold(self) -> float:
@@ -326,14 +286,14 @@ class Trainer:
 
         Set by a callback it is part of what training keeps; set by hand between two calls it is an intervention.
         """
-        return self._record.kept.threshold
+        return self._loop.record.kept.threshold
 
     @threshold.setter
     def threshold(self, value: float) -> None:
-        if self._driving:
-            self._keep(threshold=float(value))
+        if self._loop.driving:
+            self._loop.record.keep(threshold=float(value))
         else:
-            self._intervene("threshold", value)
+            self._loop.intervene("threshold", value)
 
     def train(self, until: int | None = None) -> Standing:
         """Train until an epoch has ended, and return where training stands then.
@@ -380,8 +340,8 @@ class Trainer:
         if until is not None:
             return self._drive(lambda: not until(self.state), self.epochs, lambda: 1)
         if batches is not None:
-            last_batch = self._record.kept.batches + batches
-            return self._counted(lambda: last_batch - self._record.kept.batches)
+            last_batch = self._loop.record.kept.batches + batches
+            return self._counted(lambda: last_batch - self._loop.record.kept.batches)
         goal = self.position.iteration + (1 if iterations is None else iterations)
         return self._counted(lambda: goal - self.position.iteration)
 
@@ -393,11 +353,7 @@ class Trainer:
         """
         if self.val_data is None:
             raise TrainingError("validate: this trainer has no validation data")
-        try:
-            self._remember_preprocessing()
-            return self._judge(self.val_data, lambda *_: None).metrics
-        finally:
-            self._remember_preprocessing()
+        return self._loop.judge(self.val_data, lambda *_: None).metrics
 
     def replay(self, iteration: int) -> Group:
         """What was fit in an iteration: inputs, labels and weights, made again from the data.
@@ -416,9 +372,9 @@ class Trainer:
         epoch = 1 + sum(iteration >= results.iterations for results in self.results)
         at = Position(epoch, int(rows.batch[iteration]), iteration, int(rows.window[iteration]))
         try:
-            group = self._phases.data(epoch).group(at, 1)
+            group = self._loop.course.phases.data(epoch).group(at, 1)
         finally:
-            self._remember_preprocessing()
+            self._loop.course.remember()
         if group is None:
             raise TrainingError(f"replay: preprocessors make nothing of batch {at.batch} of epoch {epoch} any more")
         return group
@@ -451,14 +407,16 @@ class Trainer:
         """
         for name, value in (("loss", loss), ("optimizer", optimizer), ("frozen", frozen), ("data", data)):
             if value is not None:
-                self._refuse_unwritten(name)
+                self._loop.record.refuse_unwritten(name)
         Phase(epoch=1, loss=loss, optimizer=optimizer, frozen=frozen).change(self.learner)
         if data is not None:
-            self._phases = self._phases.followed_by(Phase(epoch=self.position.epoch + 1, data=_feed(data)))
+            self._loop.course.phases = self._loop.course.phases.followed_by(
+                Phase(epoch=self.position.epoch + 1, data=_feed(data))
+            )
         if learning_rate is not None:
-            self._intervene("learning_rate", learning_rate)
+            self._loop.intervene("learning_rate", learning_rate)
         if threshold is not None:
-            self._intervene("threshold", threshold)
+            self._loop.intervene("threshold", threshold)
 
     def skip(self, batches: int = 1) -> None:
         """Leave out the next batches of this epoch; an intervention.
@@ -466,12 +424,12 @@ class Trainer:
         Raises:
             TrainingError: when there are not so many, or a batch of sequences is in its middle.
         """
-        left = len(self.train_data) - self._by_hand.next_batch
+        left = len(self.train_data) - self._loop.by_hand.next_batch
         if self.position.window or not 1 <= batches <= left:
             raise TrainingError(
                 f"skip: expected 1 to the {left} batches left of this epoch, between two, got {batches}"
             )
-        self._intervene("skip", batches)
+        self._loop.intervene("skip", batches)
 
     def repeat(self, batches: int = 1) -> None:
         """Fit the last batches of this epoch once more, before what would come next; an intervention.
@@ -479,548 +437,41 @@ class Trainer:
         Raises:
             TrainingError: when not so many were fit, or a batch of sequences is in its middle.
         """
-        fit = self._by_hand.next_batch
+        fit = self._loop.by_hand.next_batch
         if self.position.window or not 1 <= batches <= fit:
             raise TrainingError(
                 f"repeat: expected 1 to the {fit} batches fit in this epoch, between two, got {batches}"
             )
-        self._intervene("repeat", batches)
+        self._loop.intervene("repeat", batches)
 
     def stop(self, reason: str) -> None:
         """End training with the epoch that is being finished; for callbacks, and by hand where nothing is written."""
-        if not self._driving:
-            self._refuse_unwritten("stop")
-        self._keep(stopping=reason)
+        if not self._loop.driving:
+            self._loop.record.refuse_unwritten("stop")
+        self._loop.record.keep(stopping=reason)
 
     def pause(self) -> None:
         """Stop as soon as the running group of iterations has ended, after writing a checkpoint; `train` goes on."""
-        self._pause_asked = True
+        self._loop.requests.pause()
 
     def interrupt(self, signal_number: int = signals_module.SIGINT) -> None:
         """As `pause`, but `train` raises `Interrupted`; what Ctrl-C and SIGTERM do."""
-        self._signal = signal_number
+        self._loop.requests.interrupt(signal_number)
 
     def save_soon(self) -> None:
         """Write a checkpoint as soon as the running group of iterations has ended."""
-        self._save_asked = True
+        self._loop.requests.save()
 
     def close(self) -> None:
         """Let another process write this training, and end reading ahead; where it is written, it trains no more."""
-        self._closed = True
-        for feed in self._phases.feeds:
-            feed.close()
-        if self.val_data is not None:
-            self.val_data.close()
-        self._record.close()
-
-    def _keep(self, **changes: Any) -> None:
-        self._record.kept = self._record.kept.with_(**changes)
-
-    def _take(self, epoch: int) -> None:
-        """Take the data that an epoch is fit on."""
-        data = self._phases.data(epoch)
-        if getattr(self, "train_data", None) is data:
-            return
-        self.train_data = data
-        self._remembering = remembering(data.preprocessors)
-        self._pace = Pace(data.iteration_bytes)
-
-    def _refuse_unwritten(self, name: str) -> None:
-        journal = self._record.journal
-        if journal is not None and journal.run.base is None:
-            raise TrainingError(
-                f"{name} cannot be changed by hand in a training that is written: say it in the experiment's file "
-                "([[training.phases]] for what begins with an epoch), or open a session of its own: "
-                "Trainer.open(file, epoch, session=name)"
-            )
+        self._loop.close()
 
     def _counted(self, left: Callable[[], int]) -> Standing:
         return self._drive(lambda: left() > 0, self.epochs, left)
 
     def _drive(self, goes_on: Callable[[], bool], last: int, most: Callable[[], int] | None = None) -> Standing:
-        """Train up to the end of an epoch while a condition holds and nothing stops it.
-
-        Args:
-            goes_on: looked at after every group of iterations.
-            last: the last epoch to train.
-            most: how many iterations may be fit in one call at most; asked before each.
-        """
-        self._refuse_ended()
-        if self._by_hand.rate is not None:
-            self._intervene("learning_rate", self._by_hand.rate)
-        self._driving = True
-        try:
-            with signals.handled(self.interrupt, self.save_soon):
-                self._go_on()
-                self._between()
-                self._skip_what_is_done(last)
-                while self.position.epoch <= last and self._record.kept.stopped is None and goes_on():
-                    try:
-                        self._advance(last, most)
-                    except UnhealthyError as error:
-                        self.health.tell(self.learner.variables)
-                        self._roll_back(error)
-                self._between()
-                self._record.settle()
-                if self._ended:
-                    self._stages.tell("end", self)
-                    self._between()  # what was asked for meanwhile
-        except _Paused:
-            pass
-        except Interrupted:
-            raise
-        except BaseException as error:
-            self._failed = True
-            if isinstance(error, Exception):
-                self._tell_of_failure(error)
-            self.close()
-            raise
-        finally:
-            self._driving = False
-        if self._ended:
-            self._tell("done", last)
-        self._by_hand.seen()
+        self._loop.drive(goes_on, last, most)
         return self.state
-
-    def _refuse_ended(self) -> None:
-        """Neither a trainer that failed nor one that was closed goes on: another may write by now."""
-        if self._failed:
-            raise TrainingError(
-                "this trainer failed, and may stand in the middle of an iteration: make a new one, "
-                "which goes on from the last checkpoint"
-            )
-        if self._closed and self._record.journal is not None:
-            raise TrainingError("this trainer was closed, and another may write its training: make a new one")
-
-    @property
-    def _ended(self) -> bool:
-        return self.position.epoch > self.epochs or self._record.kept.stopped is not None
-
-    def _go_on(self) -> None:
-        self._meter.start(self._done)
-        self._stages.start()
-        if self._paused:
-            self._paused = False
-            self._stages.tell("resume", self)
-
-    def _tell_of_failure(self, error: Exception) -> None:
-        try:
-            self._stages.tell("exception", self, error)
-        except Exception as another:  # noqa: BLE001 - the first error is the one to be raised
-            error.add_note(f"and while telling callbacks of it: {another}")
-
-    def _intervene(self, key: Key, value: float) -> None:
-        """Write down a change by hand, then let it act: at once, or behind what comes before the next iteration."""
-        self._refuse_ended()
-        if self.health.times(self._record.kept):
-            raise TrainingError(
-                f"{key}: epoch {self.position.epoch} was begun anew with a lower learning rate, and what is changed by "
-                "hand in it could not act again in its place: change it in the next epoch"
-            )
-        self._by_hand.write(key, value)
-        if not self._within_due and not self._begins_epoch:
-            self._act_by_hand()
-        self._by_hand.seen()
-
-    def _act_by_hand(self) -> None:
-        """Let the changes by hand act that wait here."""
-        batch = self.position.batch
-        self._by_hand.act()
-        if self.position.batch != batch:
-            self._remember_preprocessing()  # the batch that was just fit would otherwise come with what it began with
-
-    def _advance(self, last: int, most: Callable[[], int] | None) -> None:
-        """Validate within the epoch, end it, or fit the next group: whichever is next."""
-        if self._within_due:
-            metrics = self._validate(last)
-            self._keep(within=(*self._record.kept.within, Validation(self.position.iteration, metrics)))
-            self._meter.start(self._done)
-            self._between()
-            return
-        self._begin_epoch()
-        self._act_by_hand()
-        if self.position.batch < len(self.train_data):
-            self._group(last, most)
-            self._between()
-            return
-        if not self._done:
-            raise TrainingError(
-                f"preprocessors left nothing of any batch of epoch {self.position.epoch}, or all were skipped: no "
-                "iteration was fit; their pieces(batch, rng) must give at least one in an epoch"
-            )
-        due = self._validate_every.due("epoch", Counts(epochs=self.position.epoch)) or self._now_due
-        self._finish(self._validate(last) if due and self.val_data is not None else {})
-        self._save_asked |= self._autosave.due("time", self._counts, lambda: self.state)
-        self._between()
-        self._skip_what_is_done(last)
-
-    def _skip_what_is_done(self, last: int) -> None:
-        checkpoint = self._record.further(last)
-        if checkpoint is not None:
-            self._stand_at(checkpoint)
-            self._paused = False
-
-    @property
-    def _begins_epoch(self) -> bool:
-        """Whether nothing of this epoch was fit; its first batch may come again by hand."""
-        return self.position.begins_epoch and not self._done
-
-    @property
-    def _within_due(self) -> bool:
-        """Whether a validation within the epoch is due here and was not made."""
-        at = self.position
-        inside = self.val_data is not None and not self._begins_epoch and at.batch < len(self.train_data)
-        return inside and self._record.kept.validated != at.iteration and self._now_due
-
-    @property
-    def _now_due(self) -> bool:
-        every = self._validate_every
-        return every.due("iteration", self._counts) or (every.when is not None and every.when(self.state))
-
-    @property
-    def _counts(self) -> Counts:
-        kept = self._record.kept
-        at = kept.position
-        return Counts(at.iteration, kept.batches, at.epoch - 1, kept.validations, at.window == 0)
-
-    def _stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
-        at = checkpoint.state.position
-        for phase in self._phases.begun(at.epoch, within=not checkpoint.begins_epoch):
-            self._begin(phase)
-        self._take(at.epoch)
-        self.train_data.close()  # what it knows of the batch being fed is of another time
-        self.learner.restore(checkpoint.variables)
-        self._record.stand_at(checkpoint, source)
-        self._begun = 0
-        self._stages.remember(checkpoint.state.callbacks)
-        self._remember_preprocessing()
-        self._by_hand.seen()
-        self._paused = True
-        self._stages.tell("load", self)
-
-    def _beginning(self) -> Checkpoint:
-        """The state at the beginning of an epoch."""
-        kept = self._record.kept.with_(callbacks=self._stages.memory())
-        return Checkpoint(kept, self.learner.variables(), History.empty())
-
-    def _roll_back(self, error: UnhealthyError) -> None:
-        """Stand at the beginning of this epoch again, which lowers the learning rate; or raise what was found."""
-        epoch = self.position.epoch
-        phase = self._phases.beginning(epoch)
-        good = self.health.back(
-            error,
-            self._record.kept,
-            rate=self.learner.learning_rate,
-            phase=phase,
-            by_hand=any(one.epoch == epoch for one in self.interventions),
-            written=lambda: self._record.end_of(epoch - 1),
-        )
-        self.train_data.close()
-        self.learner.restore(good.variables)
-        self._record.roll_back(good.state)
-        self._begun = 0
-        self._gone = [one for one in self._gone if one is not phase]  # its learning rate is that of the beginning
-        self._stages.remember(good.state.callbacks)
-        self._remember_preprocessing()
-        self.newest = None
-        self._stages.tell("load", self)
-
-    def _begin_epoch(self) -> None:
-        """Begin an epoch, once: its phase, then callbacks; changes by hand act after that."""
-        epoch = self.position.epoch
-        if not self._begins_epoch or self._begun == epoch:
-            return
-        self._begun = epoch
-        self.health.begin(self._beginning, epoch)
-        self._meter.start(0)
-        phase = self._phases.beginning(epoch)
-        if phase is not None:
-            self._begin(phase)
-        if isinstance(self.learner, Measuring):
-            self.learner.reset_metrics()
-        self._stages.tell("epoch_begin", self)
-        self.health.lower(self.learner, self._record.kept)
-
-    def _begin(self, phase: Phase) -> None:
-        """Change the learner as a phase says, if that was not done."""
-        if phase not in self._gone:
-            phase.change(self.learner)
-            self._gone.append(phase)
-
-    def _remember_preprocessing(self) -> None:
-        """Let preprocessors stand where the batch that is being fit began; what is fed goes on from there by itself."""
-        if self._remembering:
-            self.train_data.close()
-        for name, preprocessor in self._remembering.items():
-            if name in self._record.kept.preprocessors:
-                preprocessor.restore(self._record.kept.preprocessors[name])
-
-    def _group(self, last: int, most: Callable[[], int] | None) -> None:
-        """Fit the next iterations of equal shapes in one call."""
-        at = self.position
-        if at.window == 0:
-            self._stages.tell("batch_begin", self)
-        self._stages.tell("iteration_begin", self)
-        begun = self._clock()
-        group = self.train_data.group(at, self._size(most))
-        if group is None:
-            self._stand_behind(self.train_data.after(at, 0))
-        else:
-            self._fit(group, at)
-            self._pace.took(len(group), self._clock() - begun)
-            self._meter.tell(self._done)
-            self._stages.tell("iteration_end", self)
-        if self.position.window == 0:
-            self._stages.tell("batch_end", self)
-        if group is not None and self.newest is not None:
-            self._stages.act("iteration", self._counts, self)
-            self._save_asked |= self._autosave.due("iteration", self._counts, lambda: self.state)
-            self._tell("fit", last, functools.partial(self.train_data.name, self.newest.last), self._record.loss)
-        if self.position.batch == len(self.train_data):
-            self._tell("validate", last)
-
-    def _fit(self, group: Group, at: Position) -> None:
-        """Fit a group that begins at a position; training stands behind it then."""
-        try:
-            fitted = self.learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
-        except BatchError as error:
-            raise TrainingError(f"{self._place(self._behind(at, error.iteration))}: {error}") from error
-        self._refuse_non_finite(fitted.losses, at)
-        tally, metrics = self._tallied(group, fitted)
-        steps = np.arange(len(group), dtype=np.int64)
-        parted = self.train_data.in_parts
-        windows = at.window + steps if parted else np.zeros_like(steps)
-        batches = np.full_like(steps, at.batch) if parted else at.batch + steps
-        losses = fitted.losses.astype(np.float32)
-        rows = History(at.iteration + steps, batches, windows, group.counted, losses, metrics)
-        self._stand_behind(self.train_data.after(at, len(group)), tally=tally)
-        self._record.parts.append(rows)
-        # Now: once the batch is left, the way to its last iteration would lead through preprocessors that went on.
-        self.newest = FittedGroup(at, self._behind(at, len(group) - 1), group, fitted)
-
-    def _stand_behind(self, to: Position, **changes: Any) -> None:
-        """Stand at a later position of the epoch.
-
-        A checkpoint in the middle of a batch holds what preprocessors kept when it began: they see it again from there.
-        """
-        kept = self._record.kept
-        preprocessors = kept.preprocessors if to.window else self._preprocessing()
-        batches = kept.batches + to.batch - kept.position.batch
-        # One assignment: an exception before it leaves the state where the group began.
-        self._keep(position=to, batches=batches, preprocessors=preprocessors, **changes)
-
-    def _size(self, most: Callable[[], int] | None) -> int:
-        """How many iterations the next call may fit: up to the next event that needs Python."""
-        counts, pending = self._counts, self._by_hand.pending
-        limits = [
-            self._stages.until_due(counts),
-            self._validate_every.until_due(counts) if self.val_data is not None else None,
-            self._autosave.every.until_due(counts),
-            None if pending is None else pending.iteration - counts.iterations,
-            None if most is None else most(),
-        ]
-        return min([self._pace.size, *(limit for limit in limits if limit is not None)])
-
-    def _tallied(self, group: Group, fitted: Fitted) -> tuple[Tally, dict[str, np.ndarray]]:
-        """The epoch's sums after a group, and the metrics of each of its iterations."""
-        y, outputs = group.y, fitted.outputs
-        losses: Arrays = fitted.losses
-        if isinstance(y, Mapping) and all(f"{name}.loss" in fitted.metrics for name in y):
-            losses = {"loss": fitted.losses, **fitted.metrics}
-        counts: tallies.Counts = {}
-        if outputs is not None and isinstance(outputs, Mapping) == isinstance(losses, Mapping):
-            # Otherwise a step of the user's own told no outputs, or no loss of each.
-            said = interpret(outputs, self.kind, self.outputs)
-            counts = tallies.confusion(y, said, self.kind, group.real, self.threshold, group.counts_as)
-        tally = self._record.kept.tally.plus(losses, counts, y, group.real)
-        return tally, {**fitted.metrics, **tallies.by_iteration(counts, self.metrics)}
-
-    def _preprocessing(self) -> dict[str, dict[str, Any]]:
-        """What preprocessors keep, as a checkpoint holds it."""
-        return {name: memory_of(name, preprocessor) for name, preprocessor in self._remembering.items()}
-
-    def _behind(self, at: Position, iterations: int) -> Position:
-        return self.train_data.after(at, iterations) if iterations else at
-
-    @property
-    def _done(self) -> int:
-        """Iterations of this epoch that are done."""
-        return self.position.iteration - self._record.begun
-
-    def _refuse_non_finite(self, losses: np.ndarray, at: Position) -> None:
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if not len(bad):
-            return
-        raise UnhealthyError(f"the loss became {losses[bad[0]]} in {self._place(self._behind(at, int(bad[0])))}")
-
-    def _place(self, at: Position) -> str:
-        """An iteration in words."""
-        name, sets = self.train_data.name(at), ", ".join(map(str, self.train_data.sets(at)[:8]))
-        return f"epoch {at.epoch}, iteration {at.iteration} (counted from 0), batch {name}, sets {sets}"
-
-    def _validate(self, last: int) -> dict[str, float]:
-        """Judge the validation split, and tell callbacks."""
-        if self.val_data is None:
-            return {}
-        # What is kept from here on is what was kept before: a validation that is broken off begins anew.
-        self._keep(callbacks=self._stages.memory())
-        self._validating = True
-        try:
-            self._stages.tell("validation_begin", self)
-            self._remember_preprocessing()  # within a batch they went ahead, and would not have after a stop here
-            self.validated = self._judge(self.val_data, self._told)
-            self._remember_preprocessing()  # what validation showed them is not theirs to keep
-            self._stages.tell("validation_end", self, self.validated.metrics)
-        except BaseException:
-            self._stages.remember(self._record.kept.callbacks)
-            self._remember_preprocessing()
-            raise
-        finally:
-            self._validating = False
-        self._keep(validations=self._record.kept.validations + 1, validated=self.position.iteration)
-        self._look()
-        self._stages.act("validation", self._counts, self)
-        self._tell("checkpoint", last)
-        return self.validated.metrics
-
-    def _look(self) -> None:
-        """Look at the health of every layer."""
-        self._record.kept = self.health.look(self.learner.variables, self._record.kept)
-
-    def _judge(self, data: Feed, told: Callable[[str, Judged | None], None]) -> Validated:
-        return validation.validate(self.learner, data, self.kind, self.outputs, self.metrics, self.threshold, told)
-
-    def _told(self, stage: str, judged: Judged | None) -> None:
-        if judged is not None:
-            self.judged = judged
-        self._stages.tell(stage, self)
-        if stage == "validation_batch_end":
-            self._remember_preprocessing()
-            self._save_asked |= self._autosave.due("time", self._counts, lambda: self.state)
-            self._between()
-
-    def _finish(self, validation: dict[str, float]) -> None:
-        """End the epoch: results, best, callbacks, and the epoch's checkpoint."""
-        if not validation:
-            self._look()
-        at, kept = self.position, self._record.kept
-        train = kept.tally.results(self.metrics) | dict(
-            self.learner.metrics() if isinstance(self.learner, Measuring) else {}
-        )
-        judged = validation if self.val_data is not None else train
-        key_value = judged.get(self.key_metric, float("nan"))
-        best = kept.best
-        sign = 1.0 if self.maximize else -1.0
-        is_best = not np.isnan(key_value) and (best is None or sign * key_value > sign * best.value)
-        if is_best:
-            best = Best(at.epoch, key_value)
-
-        def results() -> Results:
-            return Results(
-                epoch=at.epoch,
-                iterations=at.iteration,
-                train=train,
-                validation=validation,
-                learning_rate=self.learner.learning_rate,
-                key_value=key_value,
-                is_best=is_best,
-                stopped=self._record.kept.stopping,
-                within=kept.within,
-            )
-
-        self._stages.tell("epoch_end", self, results())
-        self._stages.act("epoch", Counts(epochs=at.epoch), self)
-        ended = results()
-        state = self._record.kept.with_(
-            position=at.next_epoch(),
-            tally=Tally(),
-            within=(),
-            best=best,
-            stopping=None,
-            stopped=ended.stopped,
-            callbacks=self._stages.memory(),
-        )
-        if self._record.journal is not None:
-            self._stages.tell("save", self)
-        if self._record.end_epoch(state, ended, self.learner.variables()):
-            self._autosave.start()
-        else:
-            self._save_asked |= self.health.rolls_back  # the next epoch may have to be begun anew from here
-        self._take(state.position.epoch)
-        self._tell("checkpoint", self.epochs)
-
-    def _between(self) -> None:
-        """What was asked for meanwhile, and the automatic checkpoint."""
-        self._record.settle(wait=False)
-        if self._signal is None and not self._save_asked and not self._pause_asked:
-            return
-        self._save()
-        if self._signal is None and not self._pause_asked:
-            return
-        self._record.settle()  # whoever is told that training stopped may end the process
-        number, self._signal, self._pause_asked = self._signal, None, False
-        self._paused = True
-        self._stages.tell("pause", self)
-        self._by_hand.seen()
-        if number is None:
-            raise _Paused
-        at = self.position
-        told = (
-            "a checkpoint holds everything: run the same command to go on"
-            if self._record.journal is not None
-            else "nothing is on disk: call train() again to go on"
-        )
-        about = "about " if self.train_data.estimates else ""
-        whole = self._done + self.train_data.left(at, self._done)
-        raise Interrupted(
-            f"stopped in epoch {at.epoch} after {self._done} of {about}{whole} iterations; {told}",
-            number,
-        )
-
-    def _save(self) -> None:
-        self._save_asked = False
-        self._autosave.start()
-        if not self._validating:
-            self._keep(callbacks=self._stages.memory())
-        if self._record.journal is not None:
-            self._stages.tell("save", self)
-            self._record.save(self.learner.variables())
-
-    def _tell(self, phase: Doing, last: int, fitting: Callable[[], str] = str, loss: float | None = None) -> None:
-        if self._watch is None:
-            return
-        at, done = self.position, self._done
-        if phase == "done":
-            ends = [0, 0, *(result.iterations for result in self.results)]
-            done = ends[-1] - ends[-2]
-            at = Position(at.epoch - 1, len(self.train_data), at.iteration)
-        iterations = done + self.train_data.left(at, done)
-        best = self._record.kept.best
-        latest = self._record.results[-1] if self._record.results else None
-        self._watch(
-            Progress(
-                phase=phase,
-                epoch=at.epoch,
-                epochs=max(last, self.epochs),
-                iteration=done,
-                iterations=iterations,
-                fitting=fitting,
-                loss=loss,
-                iterations_per_second=self._meter.rate,
-                seconds_left_epoch=self._meter.seconds_left(iterations - done),
-                seconds_left_run=self._meter.seconds_left(iterations * (self.epochs - at.epoch + 1) - done),
-                metrics=(latest.validation or latest.train) if latest else {},
-                key_metric=self.key_metric,
-                best=None if best is None else best.value,
-                best_epoch=None if best is None else best.epoch,
-                **self._record.curves,
-                maximize=self.maximize,
-            )
-        )
-
-
-class _Paused(Exception):
-    """Training was paused."""
 
 
 def _feed(data: Feed | Batches) -> Feed:

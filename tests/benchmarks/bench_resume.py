@@ -35,7 +35,7 @@ def stop(progress):
     if progress.epoch == 2 and progress.iteration == 7:
         trainer.interrupt()
 trainer = Trainer.from_experiment(sys.argv[1], store=sys.argv[2], watch=stop)
-trainer._pace.took = lambda *_: None
+trainer._loop.course.pace.took = lambda *_: None
 try:
     trainer.train()
 except Interrupted:

@@ -18,6 +18,7 @@ import pytest
 from deeptrain.loading.position import Position
 from deeptrain.training import Trainer
 from tests.benchmarks.side_by_side import measured, show
+from tests.conftest import one_by_one
 
 CLASSES = 10
 BATCH = 32
@@ -155,9 +156,8 @@ def side_by_side(title: str, contestants: dict[str, Callable[[], object]], itera
 def one_at_a_time(trainer: Trainer) -> list[float]:
     """Let a trainer stop at every iteration, and somebody look at its loss."""
     seen: list[float] = []
-    trainer._pace.size = 1
-    trainer._pace.took = lambda *_: None  # type: ignore[method-assign]
-    trainer._watch = lambda progress: seen.append(progress.loss or 0.0)
+    one_by_one(trainer)
+    trainer._loop.display.watch = lambda progress: seen.append(progress.loss or 0.0)
     return seen
 
 

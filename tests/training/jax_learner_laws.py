@@ -18,6 +18,7 @@ from deeptrain.training.jax_learner import JaxLearner
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.progress import Progress
 from tests import shard_files
+from tests.conftest import one_by_one
 
 ITERATIONS = 7
 
@@ -143,7 +144,7 @@ def test_a_trainer_that_is_stopped_at_every_iteration_ends_as_one_that_ran(split
 
     two = itertools.cycle([learner(seed=1), learner(seed=2)])
     stopped = Trainer(learner(), train, val, watch=watch, **options)
-    stopped._pace.took = lambda *_: None  # type: ignore[method-assign]
+    one_by_one(stopped)
     stops = 0
     while stopped.position.epoch <= 3:
         try:

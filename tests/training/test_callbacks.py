@@ -43,7 +43,7 @@ def trainer(splits: list[Any], callbacks: Any = (), **arguments: Any) -> Trainer
     data = [Batches(splits[0], 3, seed=1, order="samples"), Batches(splits[1], 3)]
     given = {"epochs": EPOCHS, "metrics": ["accuracy"], "clock": lambda: 0.0, **arguments}
     made = Trainer(NumpyLearner(), *data, callbacks=callbacks, **given)
-    made._pace.size = 1024
+    made._loop.course.pace.size = 1024
     return made
 
 
@@ -54,7 +54,7 @@ def windowed(callbacks: Any = (), **arguments: Any) -> Trainer:
     train, val = (WindowFeed(Batches(split, 2), cut, 2, training=one) for one in (True, False))
     given = {"kind": "binary", "epochs": EPOCHS, "clock": lambda: 0.0, **arguments}
     made = Trainer(NumpyLearner(), train, val, callbacks=callbacks, **given)
-    made._pace.size = 1024
+    made._loop.course.pace.size = 1024
     return made
 
 
@@ -357,7 +357,7 @@ def test_stopping_anywhere_changes_nothing_that_callbacks_keep(
         try:
             made.train()
         except (UserCodeError, Interrupted):
-            if not made._failed:
+            if not made._loop._failed:
                 made.train()
     callback = Momentum(acts)
     made = new({"momentum": callback}, **arguments)

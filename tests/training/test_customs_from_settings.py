@@ -11,7 +11,7 @@ from deeptrain.errors import Interrupted, SettingsError
 from deeptrain.settings import Mistakes, Use, typed
 from deeptrain.training import Trainer
 from deeptrain.training.settings import TrainingSettings
-from tests.conftest import BUILDER, TOML
+from tests.conftest import BUILDER, TOML, one_by_one
 
 STEPS = """
 
@@ -102,7 +102,7 @@ def test_a_training_with_it_stops_and_goes_on_exactly(said: str, make_experiment
         assert all("accuracy" in result.train for result in whole.results)  # of the outputs the step told
     store = file.parent / "runs"
     stopping = Trainer.from_experiment(file, epochs=2, store=store, watch=lambda _: stopping.interrupt())
-    stopping._pace.took = lambda *_: None  # type: ignore[method-assign]
+    one_by_one(stopping)
     with pytest.raises(Interrupted):
         stopping.train()
     stopping.close()

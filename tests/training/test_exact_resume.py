@@ -12,7 +12,7 @@ from deeptrain import alive, files, lineage
 from deeptrain.errors import Interrupted, TrainingError
 from deeptrain.training import Trainer
 from deeptrain.training.progress import Progress
-from tests.conftest import TOML, tree
+from tests.conftest import TOML, one_by_one, tree
 
 BATCHES = 5  # 70 samples in batches of 16
 EPOCHS = 3
@@ -49,7 +49,7 @@ def test_a_training_cut_after_any_group_and_restored_ends_in_the_same_bytes(
             raise Cut
 
     first = Trainer.from_experiment(experiment, store=store, settings=settings, watch=watch)
-    first._pace.took = lambda *_: None  # one iteration a group, so that every iteration is a place to cut
+    one_by_one(first)
     with pytest.raises(Cut):
         first.train()
     first.close()
@@ -71,10 +71,10 @@ def test_interrupting_and_training_on_in_the_same_process_changes_nothing(
             trainer.interrupt()
 
     trainer = Trainer.from_experiment(experiment, store=store, watch=watch)
-    trainer._pace.took = lambda *_: None
+    one_by_one(trainer)
     with pytest.raises(Interrupted, match=r"stopped in epoch \d after \d of 5 iterations; a checkpoint holds"):
         trainer.train()
-    trainer._watch = None
+    trainer._loop.display.watch = None
     trainer.train()
     trainer.close()
     assert tree(store) == undisturbed
@@ -83,8 +83,7 @@ def test_interrupting_and_training_on_in_the_same_process_changes_nothing(
 def test_the_size_of_fused_groups_changes_no_byte(experiment: Path, undisturbed: dict[str, bytes]) -> None:
     store = experiment.parent / "runs"
     trainer = Trainer.from_experiment(experiment, store=store)
-    trainer._pace.size = 4
-    trainer._pace.took = lambda *_: None
+    one_by_one(trainer, 4)
     trainer.train()
     trainer.close()
     assert tree(store) == undisturbed
@@ -96,7 +95,7 @@ def test_how_often_it_is_saved_changes_no_byte(seconds: float, experiment: Path,
     store = experiment.parent / "runs"
     settings = {"training.autosave_seconds": seconds}
     trainer = Trainer.from_experiment(experiment, store=store, settings=settings)
-    trainer._pace.took = lambda *_: None
+    one_by_one(trainer)
     trainer.train()
     trainer.close()
     assert tree(store) == undisturbed
@@ -283,7 +282,7 @@ def test_layers_that_draw_from_the_global_generator_resume_exactly(
             trainer.interrupt()
 
     trainer = Trainer.from_experiment(two, store=two.parent / "runs", watch=watch)
-    trainer._pace.took = lambda *_: None
+    one_by_one(trainer)
     with pytest.raises(Interrupted):
         trainer.train()
     trainer.close()
@@ -301,7 +300,7 @@ def test_a_training_that_dies_in_any_durable_operation_ends_in_the_same_bytes(
     store = experiment.parent / "runs"
     settings = {"training.autosave_seconds": 1e-9}
     trainer = Trainer.from_experiment(experiment, store=store, settings=settings)
-    trainer._pace.took = lambda *_: None
+    one_by_one(trainer)
     count = 0
 
     def dying(real: Callable[..., None]) -> Callable[..., None]:
@@ -360,7 +359,7 @@ def test_checkpoints_of_a_past_that_was_trained_again_are_not_gone_on_from(
                 trainer.interrupt()
 
         trainer = Trainer.from_experiment(experiment, store=store, watch=watch)
-        trainer._pace.took = lambda *_: None
+        one_by_one(trainer)
         with pytest.raises(Interrupted):
             trainer.train()
         trainer.close()
@@ -413,7 +412,7 @@ def test_a_trainer_that_failed_trains_no_more(experiment: Path, undisturbed: dic
             raise Cut
 
     trainer = Trainer.from_experiment(experiment, store=store, watch=fail)
-    trainer._pace.took = lambda *_: None
+    one_by_one(trainer)
     with pytest.raises(Cut):
         trainer.train()
     with pytest.raises(TrainingError, match="this trainer failed, and may stand in the middle of an iteration"):

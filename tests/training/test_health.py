@@ -21,7 +21,7 @@ from deeptrain.training.journal import Journal, content_of_state
 from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
 from tests import shard_files
-from tests.conftest import TOML, tree
+from tests.conftest import TOML, one_by_one, tree
 from tests.memory_journal import MemoryJournal
 from tests.numpy_learner import NumpyLearner
 from tests.piecewise import Mean
@@ -82,7 +82,7 @@ def trainer(health: Any = "roll_back", rate: float = 0.4, learner: Any = Steep, 
     batches = Batches(SPLITS[0], 3, seed=1, order="samples", preprocessors=mean)
     data = [BatchFeed(batches, preprocessors=mean), Batches(SPLITS[1], 3)]
     made = Trainer(learner(rate=rate), *data, **{"epochs": EPOCHS, "kind": "binary", "health": health} | given)
-    made._pace.took = lambda *_: None  # type: ignore[method-assign]
+    one_by_one(made)
     return made
 
 
@@ -201,7 +201,7 @@ def test_how_many_iterations_are_fused_changes_nothing() -> None:
     journals = [MemoryJournal(), MemoryJournal()]
     for size, journal in zip((1, 64), journals, strict=True):
         made = trainer(journal=journal)
-        made._pace.size = size
+        made._loop.course.pace.size = size
         assert made.train().roll_backs
     same(*journals)
 

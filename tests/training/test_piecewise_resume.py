@@ -25,7 +25,7 @@ from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.progress import Progress
 from deeptrain.training.run import TrainingRun
 from tests import shard_files
-from tests.conftest import TOML, tree
+from tests.conftest import TOML, one_by_one, tree
 from tests.piecewise import Debt, Ended, Halves, Mean
 
 EPOCHS = 2
@@ -101,7 +101,7 @@ def test_every_cut_gives_the_same_bytes(samples: Split, tmp_path: Path, undistur
                 raise Cut
 
         first = trainer(store, samples, watch, autosave=1e-9)
-        first._pace.took = lambda *_: None
+        one_by_one(first)
         with pytest.raises(Cut):
             first.train()
         first.close()
@@ -116,8 +116,7 @@ def test_how_many_pieces_are_fused_changes_no_byte(
     size: int, samples: Split, tmp_path: Path, undisturbed: tuple[Path, int]
 ) -> None:
     made = trainer(tmp_path, samples)
-    made._pace.size = size
-    made._pace.took = lambda *_: None
+    one_by_one(made, size)
     made.train()
     made.close()
     assert tree(tmp_path) == tree(undisturbed[0])
@@ -128,7 +127,7 @@ def test_histories_tell_the_piece_and_progress_counts_what_was_fit(
 ) -> None:
     seen: list[Progress] = []
     made = trainer(tmp_path, samples, seen.append)
-    made._pace.took = lambda *_: None
+    one_by_one(made)
     made.train()
     made.close()
     rows = [
@@ -156,7 +155,7 @@ def test_a_stop_says_that_the_epochs_length_is_an_estimate(samples: Split, tmp_p
             made.interrupt()
 
     made = trainer(tmp_path, samples, watch)
-    made._pace.took = lambda *_: None
+    one_by_one(made)
     with pytest.raises(Interrupted, match=r"stopped in epoch 1 after 3 of about \d+ iterations"):
         made.train()
     made.close()

@@ -14,7 +14,7 @@ from deeptrain.errors import DataError, Interrupted
 from deeptrain.training import Trainer, judging
 from deeptrain.training.outputs import interpret
 from deeptrain.training.progress import Progress
-from tests.conftest import tree
+from tests.conftest import one_by_one, tree
 from tests.memory_split import series
 
 BUILDER = '''
@@ -124,7 +124,7 @@ def test_a_run_on_series_that_is_stopped_in_a_batchs_windows_ends_in_the_same_by
 
     for _ in range(2):  # once in each epoch
         trainer = Trainer.from_experiment(file, store=store, watch=watch)
-        trainer._pace.took = lambda *_: None
+        one_by_one(trainer)
         with pytest.raises(Interrupted, match=rf"after {iteration} of \d+ iterations"):
             trainer.train()
         trainer.close()

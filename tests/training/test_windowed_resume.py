@@ -23,7 +23,7 @@ from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.progress import Progress
 from deeptrain.training.run import TrainingRun
-from tests.conftest import tree
+from tests.conftest import one_by_one, tree
 from tests.memory_split import MemorySplit, series
 
 LENGTHS = [9, 5, 7, 4]
@@ -154,7 +154,7 @@ def test_every_cut_in_the_middle_of_a_batchs_windows_gives_the_same_bytes(
                 raise Cut
 
         first = trainer(store, watch, autosave=1e-9)
-        first._pace.took = lambda *_: None
+        one_by_one(first)
         with pytest.raises(Cut):
             first.train()
         first.close()
@@ -176,7 +176,7 @@ def test_an_interrupted_window_goes_on_in_the_same_process_and_in_another(
             made.interrupt()
 
     made = trainer(tmp_path, watch)
-    made._pace.took = lambda *_: None
+    one_by_one(made)
     with pytest.raises(Interrupted, match=rf"stopped in epoch 1 after {iteration} of \d+ iterations"):
         made.train()
     with pytest.raises(Interrupted, match=rf"stopped in epoch 2 after {iteration} of \d+ iterations"):
@@ -184,7 +184,7 @@ def test_an_interrupted_window_goes_on_in_the_same_process_and_in_another(
     made.close()
     compiled.cache_clear()  # nothing of this process is left
     again = trainer(tmp_path)
-    assert (again.position.epoch, again._done) == (2, iteration)
+    assert (again.position.epoch, again.state.iterations_done) == (2, iteration)
     again.train()
     again.close()
     assert tree(tmp_path) == undisturbed[0]
@@ -195,8 +195,7 @@ def test_how_many_windows_are_fused_changes_no_byte(
     size: int, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int]
 ) -> None:
     made = trainer(tmp_path)
-    made._pace.size = size
-    made._pace.took = lambda *_: None
+    one_by_one(made, size)
     made.train()
     made.close()
     assert tree(tmp_path) == undisturbed[0]

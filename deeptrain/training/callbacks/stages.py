@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """Tells callbacks, in their order; a callback that fails names itself."""
+    """Tells callbacks, in their order; a callback that fails names itself.
+
+    Attributes:
+        callbacks: by name, in order.
+    """
 
     def __init__(self, callbacks: Mapping[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
         """Find out who is told what.
@@ -27,6 +31,7 @@ class Stages:
         Raises:
             UserCodeError: when `act` has no frequency.
         """
+        self.callbacks = callbacks
         self._told = {
             stage: [(name, found) for name, one in callbacks.items() if callable(found := getattr(one, stage, None))]
             for stage in STAGES
@@ -55,6 +60,13 @@ class Stages:
                     f"callback {name}: {stage}() changed what it keeps in state(); how often that stage comes depends "
                     "on when training happens to be saved or stopped, so nothing that is kept may change there"
                 )
+
+    def tell_of_failure(self, trainer: "Trainer", error: Exception) -> None:
+        """Tell of an error that is about to be raised; one that callbacks raise meanwhile becomes a note of it."""
+        try:
+            self.tell("exception", trainer, error)
+        except Exception as another:  # noqa: BLE001 - the first error is the one to be raised
+            error.add_note(f"and while telling callbacks of it: {another}")
 
     def act(self, event: Event, counts: Counts, trainer: "Trainer") -> None:
         """Call `act` of those that are due."""

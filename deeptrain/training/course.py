@@ -1,0 +1,101 @@
+"""What is fit from epoch to epoch: the phases that begin, the data of each, and what its preprocessors keep."""
+
+from typing import Any
+
+from deeptrain.loading.feed import Feed
+from deeptrain.loading.position import Position
+from deeptrain.loading.preprocessing import remembering
+from deeptrain.training.callbacks.memory import memory_of
+from deeptrain.training.learner import Learner
+from deeptrain.training.pace import Pace
+from deeptrain.training.phases import Phase, Phases
+from deeptrain.training.record import Record
+
+
+class Course:
+    """The data and the phases of one training, where its record says that it stands.
+
+    Attributes:
+        phases: all there are; others may take their place for epochs that have not begun.
+        data: what is fit in this epoch.
+        pace: how many iterations of it are fit in one call.
+    """
+
+    def __init__(self, phases: Phases, learner: Learner, record: Record) -> None:
+        """Stand before the first epoch.
+
+        Args:
+            phases: with the data of each.
+            learner: what a phase changes.
+            record: whose state holds what preprocessors keep.
+        """
+        self.phases = phases
+        self._learner = learner
+        self._record = record
+        self._begun: list[Phase] = []
+        self._take(phases.data(1))
+        record.keep(preprocessors=self._memory())
+
+    def take(self, epoch: int) -> None:
+        """Take the data that an epoch is fit on."""
+        data = self.phases.data(epoch)
+        if data is not self.data:
+            self._take(data)
+
+    def begin(self, *phases: Phase) -> None:
+        """Change the learner as phases say, each once."""
+        for phase in phases:
+            if phase not in self._begun:
+                phase.change(self._learner)
+                self._begun.append(phase)
+
+    def stand_at(self, at: Position, *, within: bool) -> None:
+        """Stand in an epoch, or at its beginning: the learner is changed as it was until then."""
+        self.begin(*self.phases.begun(at.epoch, within=within))
+        self.take(at.epoch)
+        self.data.close()  # what it knows of the batch being fed is of another time
+
+    def begin_anew(self, epoch: int) -> None:
+        """The phase of this epoch is to change the learner once more, which has the variables of its beginning."""
+        phase = self.phases.beginning(epoch)
+        self._begun = [one for one in self._begun if one is not phase]
+        self.data.close()
+
+    def leave(self, at: Position, iterations: int, **changes: Any) -> None:
+        """Stand behind iterations that were fit.
+
+        Preprocessors may go ahead within a batch, whose pieces they make together, so what they kept when it began
+        stays until it is left: they see it again from there.
+
+        Args:
+            at: the position of the first of them.
+            iterations: how many; 0 where preprocessors made nothing of the batch.
+            changes: of the state, all at once: an exception before it leaves the state where the group began.
+        """
+        to, kept = self.data.after(at, iterations), self._record.kept
+        preprocessors = kept.preprocessors if to.window else self._memory()
+        batches = kept.batches + to.batch - kept.position.batch
+        self._record.keep(position=to, batches=batches, preprocessors=preprocessors, **changes)
+
+    def remember(self) -> None:
+        """Let preprocessors stand where the batch that is being fit began; what is fed goes on from there by itself."""
+        if self._remembering:
+            self.data.close()
+        kept = self._record.kept.preprocessors
+        for name, preprocessor in self._remembering.items():
+            if name in kept:
+                preprocessor.restore(kept[name])
+
+    def close(self) -> None:
+        """End reading ahead, of the data of every phase."""
+        for feed in self.phases.feeds:
+            feed.close()
+
+    def _take(self, data: Feed) -> None:
+        self.data = data
+        self._remembering = remembering(data.preprocessors)
+        self.pace = Pace(data.iteration_bytes)
+
+    def _memory(self) -> dict[str, dict[str, Any]]:
+        """What preprocessors keep, as a checkpoint holds it."""
+        return {name: memory_of(name, preprocessor) for name, preprocessor in self._remembering.items()}
