@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeptrain.calibration import evaluation
+from deeptrain.calibration import evaluation, optimum, subset
 from deeptrain.errors import DataError
 from deeptrain.introspection.model import ModelDescription
 from deeptrain.loading.batch_feed import BatchFeed
@@ -21,6 +21,8 @@ from deeptrain.shards.reading import Split
 from deeptrain.store import artifact
 from deeptrain.store.specification import Specification
 from deeptrain.training import Trainer, on, predictions
+from deeptrain.training.callbacks.best_subset import BestSubset
+from deeptrain.training.callbacks.dynamic_threshold import DynamicThreshold
 from deeptrain.training.tally import Tally, confusion
 from tests import shard_files
 from tests.conftest import TOML
@@ -64,6 +66,44 @@ def test_metrics_of_a_validation_take_the_weights_of_its_samples(
         expected = metric(validated.labels, validated.outputs, validated.weights)
         assert validated.metrics[name] == expected
         assert expected != metric(validated.labels, validated.outputs), "the test needs weights that matter"
+
+
+@pytest.mark.parametrize("name", ["f1_score", "accuracy", "cost"])
+def test_the_dynamic_threshold_is_that_of_the_weighted_samples(name: str, trainer: Callable[..., Trainer]) -> None:
+    callback = DynamicThreshold(name)
+    training = trainer(epochs=2, callbacks=[callback])
+    training.train()
+    found = training.validated
+    assert found is not None
+    best = optimum.of(found.labels, found.outputs, name, weights=found.weights)
+    assert training.threshold == best.value
+    assert callback.value == best.in_sample
+    assert callback.value == names.get(name)(found.labels, found.outputs, found.weights, training.threshold)
+    assert best.in_sample != optimum.of(found.labels, found.outputs, name).in_sample, (
+        "the test needs weights that matter"
+    )
+
+
+def test_no_threshold_is_chosen_where_one_class_weighs_nothing(splits: dict[str, Split], tmp_path: Path) -> None:
+    y = np.arange(40, dtype=np.uint8) % 2
+    x, weights = np.zeros((40, 2), np.float32), 1 - y.astype(np.float32)
+    held = shard_files.split(tmp_path / "held", x, y, kind="binary", weights=weights)
+    callback = DynamicThreshold("accuracy")
+    training = Trainer(
+        NumpyLearner(), Batches(splits["train"], 7), Batches(held, 9), kind="binary", callbacks=[callback]
+    )
+    training.train()
+    assert (training.threshold, callback.value) == (0.5, None)
+
+
+def test_the_best_sets_are_told_with_every_sample_counting_as_one(trainer: Callable[..., Trainer]) -> None:
+    callback = BestSubset(1, "accuracy")
+    training = trainer(epochs=1, callbacks=[callback])
+    training.train()
+    found = training.validated
+    assert found is not None
+    best = subset.best(found.labels, found.outputs, found.sets, 1, "accuracy", training.threshold)
+    assert (callback.sets, callback.value) == (list(best.sets), best.value)
 
 
 def test_counts_of_training_batches_are_sums_of_weights(trainer: Callable[..., Trainer]) -> None:

@@ -15,7 +15,8 @@ class BestSubset:
     """Finds after each validation the sets that together have the best value of a metric of counts.
 
     By the exact search of `deeptrain.calibration.subset` at `trainer.threshold`. The value is in-sample: other sets
-    will not reach it. Nothing of training changes.
+    will not reach it. Every sample counts as one, as in that search, whatever it weighs in the data: what it proves it
+    proves over whole counts. Nothing of training changes.
 
     Attributes:
         sets: numbers of the best sets of the newest validation, ascending; empty before the first, or where the metric

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.calibration import operating_points
+from deeptrain.calibration import operating_points, optimum
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import names
 
@@ -16,7 +16,8 @@ class DynamicThreshold:
 
     The metrics of later validations are by it; those of the validation itself are not, since it was chosen on them.
     Found exactly, over all there are (`deeptrain.calibration.operating_points`); among equals the one nearest to 0.5.
-    A validation without both classes leaves the threshold as it is.
+    A sample of weight 2 in the data counts as two samples, as in the metrics. A validation without both classes, or
+    without weight on both, leaves the threshold as it is.
     """
 
     def __init__(self, metric: str | None = None) -> None:
@@ -33,7 +34,7 @@ class DynamicThreshold:
 
     @property
     def value(self) -> float | None:
-        """The metric at the threshold on the predictions it was chosen on; None before the first."""
+        """The metric, weighted as the data is, at the threshold on the predictions it was chosen on; None before."""
         return self._value
 
     def init(self, trainer: "Trainer") -> None:
@@ -50,12 +51,17 @@ class DynamicThreshold:
     def validation_end(self, trainer: "Trainer", metrics: Mapping[str, float]) -> None:  # noqa: ARG002 - the protocol's
         """Choose it."""
         found = trainer.validated
-        if found is None or not 0 < (found.labels > 0).sum() < found.labels.size:
+        if found is None:
             return
         if self._metric is None:
             self.init(trainer)
         metric = self._metric
-        points = operating_points.of(found.labels.reshape(-1) > 0, found.outputs.reshape(-1))
+        labels, scores, weights = optimum.weighted(
+            found.labels.reshape(-1) > 0, found.outputs.reshape(-1), found.weights
+        )
+        if not 0 < labels.sum() < labels.size:
+            return
+        points = operating_points.of(labels, scores, weights)
         best = operating_points.best(points, metric)  # type: ignore[arg-type]
         trainer.threshold = points.threshold(best)
         self._value = float(points.values(metric)[best])  # type: ignore[arg-type]
