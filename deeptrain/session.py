@@ -382,6 +382,7 @@ def _made(
         outputs=opened.plan.experiment.model.outputs,
         metrics=opened.metrics,
         key_metric=settings.key,
+        maximize=settings.maximize,
         callbacks=callbacks(settings.callbacks, opened.plan.experiment.beside),
         phases=opened.phases(),
         validate=settings.validate.every(),

@@ -58,7 +58,7 @@ def of(plan: Lineage) -> reports.Run:
         epochs=tuple(result.plain() for result in results),
         losses=np.concatenate([_losses(epoch) for epoch in epochs]),
         key_metric=settings.key,
-        maximize=settings.judge is not None and chosen.maximizes(settings.judge, plan.experiment.beside),
+        maximize=_maximize(plan),
         best_epoch=plan.training.best(last) or last,
         used_epoch=told["epoch"],
         model=told["model"]["summary"],
@@ -79,6 +79,14 @@ def of(plan: Lineage) -> reports.Run:
         stopped=results[-1].stopped if results else None,
         averaged=tuple(sorted(told.get("averaged", ()))),
     )
+
+
+def _maximize(plan: Lineage) -> bool:
+    """Whether more of the key metric is better."""
+    settings = plan.experiment.training
+    if settings.maximize is not None:
+        return settings.maximize
+    return settings.judge is not None and chosen.maximizes(settings.judge, plan.experiment.beside)
 
 
 def _data(info: DataInfo, output: str | None) -> dict[str, Any]:

@@ -223,7 +223,8 @@ class TrainingSettings(Section, frozen=True):
             threshold]) as "module:name"; computed over the whole validation split, and over the epoch's batches where
             they are made of counts. Of one of several outputs "OUTPUT.METRIC", or a table with `output`.
         key_metric: the one of them, or "loss", or of several outputs the loss of one ("OUTPUT.loss"), that tells which
-            epoch is best on the validation split.
+            epoch is best on the validation split; with `maximize` one that the model computes itself.
+        maximize: whether more of a key metric that the model computes itself is better; other metrics tell it.
         callbacks: what acts while training, such as "early_stopping"; `{use, arguments, every = { iterations = 100 }}`.
         validate: how often the validation split is judged, beside the end of each epoch that `epochs` names; by default
             at the end of each epoch.
@@ -262,6 +263,7 @@ class TrainingSettings(Section, frozen=True):
         "fit": None,
         "evaluate": None,
         "loss_weights": None,
+        "maximize": None,
     }
     """Settings that are in the identity only where they differ from these."""
 
@@ -273,6 +275,7 @@ class TrainingSettings(Section, frozen=True):
     loss_weights: dict[str, Annotated[float, Meta(ge=0)]] | None = None
     metrics: tuple[str | MetricUse, ...] = ()
     key_metric: str = "loss"
+    maximize: bool | None = None
     callbacks: tuple[str | CallbackUse, ...] = ()
     validate: EverySettings = EverySettings(epochs=1)
     health: Literal["tell", "stop", "roll_back", "off"] | HealthSettings = "tell"
@@ -299,9 +302,13 @@ class TrainingSettings(Section, frozen=True):
         for rule, value in of_output.mistakes(self.metrics):
             yield "metrics", rule, value
         of_loss = self.key_metric == "loss" or self.key_loss is not None
-        if not of_loss and of_output.answering(self.key_metric, self.metrics) is None:
-            known = ", ".join(of_output.called(named) or Use.of(named).use for named in self.metrics)
-            yield "key_metric", f"expected loss or one of metrics ({known or 'none'})", self.key_metric
+        known = of_loss or of_output.answering(self.key_metric, self.metrics) is not None
+        if not known and self.maximize is None:
+            named = ", ".join(of_output.called(named) or Use.of(named).use for named in self.metrics)
+            rule = f"expected loss or one of metrics ({named or 'none'}); one that the model computes needs maximize"
+            yield "key_metric", rule, self.key_metric
+        if known and self.maximize is not None:
+            yield "maximize", f"{self.key_metric} tells itself whether more of it is better", self.maximize
         for output, loss in self.losses.items():
             yield from _unknown(f"loss.{output}" if output else "loss", loss)
         for number, phase in enumerate(self.phases, 1):

@@ -63,6 +63,7 @@ class Trainer:
         outputs: OutputKind = "probabilities",
         metrics: Sequence[Named | MetricOfOutput] = (),
         key_metric: str = "loss",
+        maximize: bool | None = None,
         callbacks: Sequence[Any] | Mapping[str, Any] = (),
         phases: Sequence[Phase] = (),
         validate: Every = EACH_EPOCH,
@@ -84,7 +85,8 @@ class Trainer:
             outputs: what the model's outputs are.
             metrics: computed for each validation: names, metrics, or functions of (y_true, y_pred[, sample_weight][,
                 threshold]).
-            key_metric: "loss" or a metric's name; it need not be among `metrics`.
+            key_metric: "loss" or a metric's name; it need not be among `metrics`, and may be one of the model's own.
+            maximize: whether more of a key metric that the model computes is better; None of any other, which tells it.
             callbacks: see `Callback`; act in this order.
             phases: what is different from some epochs on.
             validate: how often the validation split is judged; not by the clock.
@@ -110,8 +112,8 @@ class Trainer:
         self.epochs = epochs
         self.kind: Kind | Mapping[str, Kind] = kind or of_training.data(1).split.info.kind
         self.outputs: OutputKind = outputs
-        self.metrics, self.key_metric, self.maximize = metric_choice.choose(metrics, key_metric, self.kind)
-        metric_choice.check_names(self.metrics, learner)
+        chosen = metric_choice.choose(metrics, key_metric, self.kind, learner, maximize)
+        self.metrics, self.key_metric, self.maximize = chosen
         self.health = health if isinstance(health, Health) else Health(health)
         self._loop = Loop(
             self,

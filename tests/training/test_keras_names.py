@@ -13,6 +13,7 @@ from deeptrain.settings import Mistakes, Use, typed
 from deeptrain.training import building, keras_names, metric_choice, runtime
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.settings import TrainingSettings
+from tests.numpy_learner import NumpyLearner
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +98,7 @@ def test_a_metric_answers_to_how_keras_spells_it(spelled: str, name: str) -> Non
 
 
 def test_a_key_metric_in_another_spelling_is_the_one_that_was_chosen() -> None:
-    found, key, _ = metric_choice.choose(["mse"], "MeanSquaredError", "values")
+    found, key, _ = metric_choice.choose(["mse"], "MeanSquaredError", "values", NumpyLearner(), None)
     assert ([one.name for one in found], key) == (["mean_squared_error"], "mean_squared_error")
 
 

@@ -212,3 +212,46 @@ def test_a_metric_of_the_same_name_is_refused(make_experiment: Callable[..., Pat
     file = make_experiment(toml=OF_MODEL, builder=COMPILED.replace('"area"', '"f1_score"'))
     with pytest.raises(SettingsError, match="metric f1_score: has the name of one that the model computes itself"):
         Trainer.from_experiment(file)
+
+
+def test_one_of_them_tells_the_best_epoch_where_it_is_said_which_way(make_experiment: Callable[..., Path]) -> None:
+    file, values, best = make_experiment(toml=OF_MODEL, builder=COMPILED), {}, {}
+    for maximize in (True, False):
+        settings = {"training.key_metric": "area", "training.maximize": maximize}
+        trainer = Trainer.from_experiment(file, settings=settings)
+        trainer.train()
+        assert (trainer.key_metric, trainer.maximize) == ("area", maximize)
+        values[maximize] = [results.key_value for results in trainer.results]
+        assert values[maximize] == [results.validation["area"] for results in trainer.results]
+        assert trainer.state.best is not None
+        best[maximize] = trainer.state.best.epoch
+    assert values[True] == values[False]
+    assert best == {True: int(np.argmax(values[True])) + 1, False: int(np.argmin(values[True])) + 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"key_metric": "area"},
+            r"training.key_metric: expected loss or one of metrics \(f1_score, accuracy\); one that",
+        ),
+        (
+            {"key_metric": "f1_score", "maximize": True},
+            "training.maximize: f1_score tells itself whether more of it is",
+        ),
+        ({"key_metric": "aera", "maximize": True}, r"key_metric aera: maximize is said only of .* itself \(area\)"),
+    ],
+)
+def test_a_key_metric_of_the_model_that_cannot_be_is_told(
+    settings: dict[str, Any], message: str, make_experiment: Callable[..., Path]
+) -> None:
+    file = make_experiment(toml=OF_MODEL, builder=COMPILED)
+    with pytest.raises(SettingsError, match=message):
+        Trainer.from_experiment(file, settings={f"training.{key}": value for key, value in settings.items()})
+
+
+def test_without_a_direction_the_models_own_metric_is_no_key_metric(make_experiment: Callable[..., Path]) -> None:
+    made = Trainer.from_experiment(make_experiment(toml=OF_MODEL, builder=COMPILED))
+    with pytest.raises(SettingsError, match="key_metric area: the model computes it, so say whether more is better"):
+        Trainer(made.learner, made.train_data, made.val_data, key_metric="area")
