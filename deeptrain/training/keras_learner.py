@@ -479,7 +479,7 @@ class KerasLearner:
             return run
 
         def averaged(given: Any) -> Any:
-            begun = self._tf.not_equal(self.optimizer.iterations.value, 0)  # before, they are zeros
+            begun = keras.ops.not_equal(self.optimizer.iterations, 0)  # before, they are zeros
             mapping = [
                 (variable, self._tf.where(begun, average.value, variable.value))
                 for variable, average in zip(self._learnable, averages, strict=True)
