@@ -1,5 +1,6 @@
 """What is fit from epoch to epoch: the phases that begin, the data of each, and what its preprocessors keep."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from deeptrain.loading.feed import Feed
@@ -49,9 +50,15 @@ class Course:
                 phase.change(self._learner)
                 self._begun.append(phase)
 
-    def stand_at(self, at: Position, *, within: bool) -> None:
-        """Stand in an epoch, or at its beginning: the learner is changed as it was until then."""
-        self.begin(*self.phases.begun(at.epoch, within=within))
+    def stand_at(self, at: Position, by_hand: Sequence[Phase], *, within: bool) -> None:
+        """Stand in an epoch, or at its beginning: the learner is changed as it was until then.
+
+        Args:
+            at: where.
+            by_hand: what was changed by hand until then, in order; each behind the phase of its epoch.
+            within: whether something of the epoch was fit.
+        """
+        self.begin(*sorted([*self.phases.begun(at.epoch, within=within), *by_hand], key=lambda phase: phase.epoch))
         self.take(at.epoch)
         self.data.close()  # what it knows of the batch being fed is of another time
 

@@ -1,4 +1,4 @@
-"""What a person changed by hand in a run, written before it acts: `interventions.json` beside the epochs.
+"""What a person changed by hand in a run or a session, written before it acts: `interventions.json` beside the epochs.
 
 A list of objects with epoch, iteration, key and value, in the order in which they acted. Each is in the identity of the
 epoch it acted in; whoever trains that epoch again acts alike at the same iterations.
@@ -17,7 +17,9 @@ from deeptrain.errors import ArtifactError, SettingsError
 
 NAME = "interventions.json"
 
-Key = Literal["learning_rate", "threshold", "skip", "repeat"]
+Key = Literal["learning_rate", "threshold", "skip", "repeat", "loss", "optimizer", "frozen"]
+NAMED = {"loss": dict, "optimizer": dict, "frozen": list}
+"""What is changed in a session only, and said by name: see `keras_by_name`."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,15 @@ class Intervention:
     Attributes:
         epoch: in which it acts, from 1.
         iteration: before which it acts, counted from 0 since the training began.
-        key: "learning_rate"; "threshold"; "skip": so many batches are left out; "repeat": the batch before comes again.
-        value: the new value, or how many batches.
+        key: "learning_rate"; "threshold"; "skip": so many batches are left out; "repeat": the batch before comes again;
+            "loss", "optimizer", "frozen".
+        value: the new value, or how many batches; of the last three as JSON says it by name.
     """
 
     epoch: int
     iteration: int
     key: Key
-    value: float
+    value: Any
 
     def __post_init__(self) -> None:
         """Check the value.
@@ -42,7 +45,9 @@ class Intervention:
         Raises:
             SettingsError: when it is out of range.
         """
-        if self.key in {"skip", "repeat"}:
+        if self.key in NAMED:
+            fits, rule = isinstance(self.value, NAMED[self.key]), "a name"
+        elif self.key in {"skip", "repeat"}:
             fits, rule = self.value >= 1 and self.value == int(self.value), "a whole number of at least 1"
         elif self.key == "threshold":
             fits, rule = 0 <= self.value <= 1, "a number from 0 to 1"
@@ -91,9 +96,11 @@ def _checked(path: Path, row: Any) -> Intervention:
     if not isinstance(row, dict) or set(row) != {"epoch", "iteration", "key", "value"}:
         raise ArtifactError(f"{path}: expected epoch, iteration, key and value, got {row!r:.120}")
     whole = all(type(row[name]) is int and row[name] >= least for name, least in (("epoch", 1), ("iteration", 0)))
-    if not whole or type(row["value"]) not in {int, float} or row["key"] not in get_args(Key):
+    number = type(row["value"]) in {int, float}
+    if not whole or row["key"] not in get_args(Key) or number == (row["key"] in NAMED):
         raise ArtifactError(f"{path}: not an intervention: {row!r:.120}")
     try:
-        return Intervention(row["epoch"], row["iteration"], row["key"], float(row["value"]))
+        value = float(row["value"]) if number else row["value"]
+        return Intervention(row["epoch"], row["iteration"], row["key"], value)
     except SettingsError as error:
         raise ArtifactError(f"{path}: {error}") from error

@@ -11,7 +11,15 @@ import numpy as np
 from deeptrain.errors import DeeptrainError, TrainingError, in_one_line
 from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
-from deeptrain.training import keras_checks, keras_forward, keras_names, keras_parts, keras_step, model_metrics
+from deeptrain.training import (
+    keras_by_name,
+    keras_checks,
+    keras_forward,
+    keras_names,
+    keras_parts,
+    keras_step,
+    model_metrics,
+)
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_graph import check_resumable, writes_variables
 from deeptrain.training.keras_rate import OVERRIDE, LearningRate
@@ -284,6 +292,14 @@ class KerasLearner:
             self._take(optimizer or self.optimizer, self._loss_given if loss is None else loss)
         if learning_rate is not None:
             self.set_learning_rate(learning_rate)
+
+    def said(self, key: str, value: Any) -> Any:
+        """What is changed as JSON says it: see `Naming`."""
+        return keras_by_name.said(key, value)
+
+    def meant(self, key: str, found: Any) -> Any:
+        """What was said: see `Naming`."""
+        return keras_by_name.meant(key, found)
 
     def _take(self, optimizer: Any, loss: Any) -> None:
         """Make optimizer and loss the ones to train with."""

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -118,6 +118,19 @@ class Measuring(Protocol):
 
     def measuring(self) -> AbstractContextManager[Callable[[], Mapping[str, float]]]:
         """Within it they begin anew and add up what is evaluated, which the function tells; then they are back."""
+        ...
+
+
+@runtime_checkable
+class Naming(Protocol):
+    """What a learner has beside whose changes by hand can be written down; one that does not needs none of it."""
+
+    def said(self, key: str, value: Any) -> Any:
+        """A "loss", "optimizer" or "frozen", as `change` takes it, as JSON says it by name; None where nothing does."""
+        ...
+
+    def meant(self, key: str, found: Any) -> Any:
+        """What was said, as `change` takes it."""
         ...
 
 

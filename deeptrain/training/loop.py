@@ -81,7 +81,7 @@ class Loop:
         self.requests = Requests(self.record, autosave, clock)
         self.course = Course(phases, trainer.learner, self.record)
         self.stages = Stages(callbacks, clock)
-        self.by_hand = ByHand(self.record, trainer.learner)
+        self.by_hand = ByHand(self.record, trainer.learner, self.course)
         self.display = Display(watch, self.record, clock)
         self.newest: FittedGroup | None = None
         self.judged: Judged | None = None
@@ -169,7 +169,7 @@ class Loop:
             self._trainer.val_data.close()
         self.record.close()
 
-    def intervene(self, key: Key, value: float) -> None:
+    def intervene(self, key: Key, value: Any) -> None:
         """Write down a change by hand, then let it act: at once, or behind what comes before the next iteration."""
         self._refuse_ended()
         kept = self.record.kept
@@ -276,7 +276,9 @@ class Loop:
     # Where training stands.
 
     def _stand_at(self, checkpoint: Checkpoint, source: Journal | None = None) -> None:
-        self.course.stand_at(checkpoint.state.position, within=not checkpoint.begins_epoch)
+        state = checkpoint.state
+        by_hand = self.by_hand.phases(0 if source is not None else state.interventions)
+        self.course.stand_at(state.position, by_hand, within=not checkpoint.begins_epoch)
         self._trainer.learner.restore(checkpoint.variables)
         self.record.stand_at(checkpoint, source)
         self._stand_anew()

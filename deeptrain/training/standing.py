@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deeptrain.introspection.health import Finding
 from deeptrain.loading.feed import Feed
 from deeptrain.loading.position import Position
 from deeptrain.training.history import History
@@ -31,6 +32,7 @@ class Standing:
         iterations_per_second: smoothed, None while too little is known.
         saved: iterations fit when the newest checkpoint was written; None where nothing is written, or not yet.
         seconds_at_risk: of training since then, which a crash now would cost; None where nothing is written.
+        health: what the newest look at every layer found, by layer; empty where all is well, or before the first.
     """
 
     kept: TrainState
@@ -45,6 +47,7 @@ class Standing:
     iterations_per_second: float | None
     saved: int | None
     seconds_at_risk: float | None
+    health: Sequence[Finding]
     _parts: Sequence[History]
     _count: int
 
@@ -210,6 +213,8 @@ class Standing:
         if self.roll_backs:
             last = self.roll_backs[-1]
             lines.append(("begun anew", f"{len(self.roll_backs)} times, the last epoch {last.epoch}: {last.reason}"))
+        if self.health:
+            lines.append(("health", self._health()))
         if self.threshold != 0.5:
             lines.append(("threshold", in_digits(self.threshold)))
         if self.seconds_left is not None and self.stopped is None and self.epoch <= self.epochs:
@@ -217,6 +222,11 @@ class Standing:
             lines.append(("left", f"{left}, at {self.iterations_per_second:,.1f} iterations a second"))
         lines.append(("saved", self._saved()))
         return "\n".join(f"{key:14} {text}" for key, text in lines)
+
+    def _health(self) -> str:
+        worst = next((one for one in self.health if one.serious), self.health[0])
+        more = f"; and {len(self.health) - 1} more, see state.health" if len(self.health) > 1 else ""
+        return f"{worst.layer}: {worst.rule}{more}"
 
     def _where(self) -> str:
         if self.stopped is not None:

@@ -20,7 +20,7 @@ from deeptrain.training.fitting import FittedGroup
 from deeptrain.training.frequency import Every
 from deeptrain.training.health import Health, Policy
 from deeptrain.training.history import History
-from deeptrain.training.interventions import Intervention
+from deeptrain.training.interventions import Intervention, Key
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.judging import Judged
 from deeptrain.training.learner import Learner
@@ -203,6 +203,7 @@ class Trainer:
             iterations_per_second=loop.display.meter.rate,
             saved=record.saved,
             seconds_at_risk=record.seconds_at_risk,
+            health=self.health.findings,
             _parts=record.parts,
             _count=len(record.parts),
         )
@@ -394,7 +395,8 @@ class Trainer:
         """Change something by hand, from the next iteration on.
 
         Where the training is written, learning rate and threshold become interventions, and anything else is refused:
-        it is said as a phase in the experiment's file, or done in a session (`Trainer.open`).
+        it is said as a phase in the experiment's file, or done in a session (`Trainer.open`), where loss, optimizer and
+        frozen layers are interventions, too, if they are Keras' own and so have a name that can be written down.
 
         Args:
             learning_rate: of the next iteration on.
@@ -407,10 +409,16 @@ class Trainer:
         Raises:
             TrainingError: when it cannot be written down, or the learner cannot change it.
         """
-        for name, value in (("loss", loss), ("optimizer", optimizer), ("frozen", frozen), ("data", data)):
+        by_name: dict[Key, Any] = {"frozen": frozen, "loss": loss, "optimizer": optimizer}
+        for name, value in [*by_name.items(), ("data", data)]:
             if value is not None:
                 self._loop.record.refuse_unwritten(name)
-        Phase(epoch=1, loss=loss, optimizer=optimizer, frozen=frozen).change(self.learner)
+        said = {key: self._loop.by_hand.said(key, value) for key, value in by_name.items() if value is not None}
+        unsaid = {key: by_name[key] for key, found in said.items() if found is None}
+        Phase(epoch=1, **unsaid).change(self.learner)
+        for key, found in said.items():
+            if found is not None:
+                self._loop.intervene(key, found)
         if data is not None:
             self._loop.course.phases = self._loop.course.phases.followed_by(
                 Phase(epoch=self.position.epoch + 1, data=_feed(data))

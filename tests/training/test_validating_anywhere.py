@@ -128,8 +128,10 @@ def test_what_a_validation_leaves_behind_would_be_noticed(
     evaluate = KerasLearner.evaluate
 
     @contextlib.contextmanager
-    def states_stay(_: KerasLearner) -> Iterator[None]:
+    def states_stay(learner: KerasLearner) -> Iterator[None]:
+        learner._following = True
         yield
+        learner._following = False
 
     @contextlib.contextmanager
     def metrics_stay(learner: KerasLearner) -> Iterator[Callable[[], Any]]:
