@@ -50,6 +50,7 @@ def best_of(name, values):
 
 @settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METRICS), BOUNDS)
+@example([(False, 0.2), (True, 0.9)], "accuracy", (1.0, 1.0))
 def test_no_threshold_is_better(samples, name, bounds):
     labels, scores = both_classes(samples)
     found = optimum.of(labels, scores, name, bounds=bounds)
