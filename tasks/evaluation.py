@@ -1,6 +1,7 @@
 """What was chosen is scored once, on the test split."""
 
-from deeptrain.lineage import CHOICES, Lineage
+from deeptrain.calibration_stages import CHOICES
+from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
 from tasks.members import Members
 from tasks.offsets import Offsets
