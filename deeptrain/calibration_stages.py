@@ -10,13 +10,13 @@ from deeptrain.training.run import TrainingRun
 
 RECIPES = {
     "epoch_predictions": 1,
-    "threshold": 2,
+    "threshold": 3,
     "subset": 2,
     "offsets": 1,
     "thresholds": 1,
     "members": 1,
     "probabilities": 1,
-    "evaluation": 2,
+    "evaluation": 3,
 }
 """The integer of each stage, raised when our own code changes its bytes."""
 CHOICES = ("threshold", "subset", "offsets", "thresholds", "members", "probabilities")

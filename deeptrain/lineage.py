@@ -84,6 +84,17 @@ class Lineage:
         return "calibration" if self.experiment.data.splits.calibration else "val"
 
     @property
+    def chose(self) -> dict[str, str]:
+        """What each split was used for before anything is scored, in words; "" for nothing."""
+        splits = self.experiment.data.splits
+        chosen = [stage for stage in calibration_stages.CHOICES if stage in self.stages]
+        used = {"train": "was trained on", "val": "chose the epoch", "calibration": "", "test": ""}
+        if chosen:
+            words = f"chose {', '.join(chosen)}"
+            used[self.calibration_split] = " and ".join(filter(None, (used[self.calibration_split], words)))
+        return {name: words for name, words in used.items() if getattr(splits, name)}
+
+    @property
     def live(self) -> Path:
         """Where wall-clock, locks and logs go: outside all artifacts."""
         return self.root / "live"

@@ -16,7 +16,6 @@ from deeptrain.calibration.record import Record
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import checks, counts, names
 from deeptrain.metrics.checks import Labels, Scores
-from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
 from deeptrain.metrics.names import Named
 
@@ -279,25 +278,6 @@ def choose(
             *_edge(values, chosen.at, bounds),
         ),
     )
-
-
-def curve(labels: ArrayLike, scores: ArrayLike, metric: Named = "f1_score") -> tuple[Scores, Values]:
-    """A metric against the threshold as an exact step function: (thresholds, values), both (steps,) float64.
-
-    `values[i]` holds for all t with `thresholds[i] <= t < thresholds[i + 1]`, the last up to and with 1; thresholds
-    ascend from 0. There is a step at every distinct score, so large data make many.
-
-    Raises:
-        DataError: as `choose`.
-        SettingsError: as `choose`.
-    """
-    measure = names.count_metric(metric)
-    truth, found = checks.binary(labels, scores)
-    checks.both_classes(truth)
-    points = operating_points.of(truth, found)
-    thresholds, values = points.lower[::-1], points.values(measure)[::-1]
-    within = slice(1, None) if thresholds[0] < 0 else slice(None)
-    return thresholds[within].copy(), values[within].copy()
 
 
 def _asked(
