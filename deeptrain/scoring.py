@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from deeptrain import ensemble
 from deeptrain.calibration import class_offsets, evaluation, probabilities, run_threshold, threshold_curve
 from deeptrain.calibration.evaluation import Way
@@ -31,7 +33,7 @@ CLASSES: Mapping[str, Choice] = {
 }
 """By stage, for an output of several classes."""
 
-SAME = {"threshold", "subset"}
+SAME = ("threshold", "subset")
 """Those that decide by the model's own scores."""
 
 PARTS: Mapping[str, Callable[[Lineage, SplitPredictions], Any]] = {
@@ -69,9 +71,8 @@ def curves_of(plan: Lineage) -> dict[str, bytes]:
     if plan.kind != "binary":
         return {}
     test = predictions.read(plan.artifact("predictions"), "test", plan.output or "")
-    used = [
-        float(choice(plan, test).threshold) for stage, choice in BINARY.items() if stage in SAME & plan.stages.keys()
-    ]
+    chosen = _chosen({stage: BINARY[stage] for stage in SAME}, plan, test)
+    used = [float(np.asarray(way.threshold)) for way in chosen.values()]
     curve = run_threshold.curve_of_run(test.labels, test.values, plan.experiment.calibration, test.weights, used)
     return {threshold_curve.FILE: curve}
 
