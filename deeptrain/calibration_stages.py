@@ -12,9 +12,9 @@ RECIPES = {
     "epoch_predictions": 1,
     "threshold": 3,
     "subset": 2,
-    "offsets": 1,
+    "offsets": 2,
     "thresholds": 1,
-    "members": 1,
+    "members": 2,
     "probabilities": 1,
     "evaluation": 3,
 }

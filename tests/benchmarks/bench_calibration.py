@@ -71,7 +71,7 @@ def test_the_optimum_beside_a_sort():
         show(f"the exact threshold of 10,000,000 {kind}, by metric", found)
         for name in METRICS:
             bar(f"{name} of 1e7 {kind}, in sorts", found[name] / found["numpy.sort"], 1.5)
-        bar("peak memory of it, in scores", peak_of(lambda: optimum.of(labels, scores), scores), 6)
+        bar("peak memory of it, in scores", peak_of(partial(optimum.of, labels, scores), scores), 6)
 
 
 def test_choosing_takes_little_memory():
