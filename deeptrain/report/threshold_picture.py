@@ -42,6 +42,10 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
         ("0.5", 0.5, (0, (1.5, 2))),
     ):
         axes.axvline(place, color=theme.ink, linewidth=1.2, linestyle=style, label=label, zorder=2)
+    low, high = (min(max(wording.as_float(bound), 0.0), 1.0) for bound in chosen["plateau"])
+    in_sample = wording.as_float(chosen["in_sample"])
+    label = f"as good {wording.score(low)} to {wording.score(high)}"
+    axes.plot([low, high], [in_sample] * 2, color=theme.main, linewidth=5, solid_capstyle="butt", label=label, zorder=3)
     points = {}
     for name in ("half", "threshold"):
         scored = outcome.at(run, name)
@@ -68,7 +72,7 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
     for axis in (axes.xaxis, axes.yaxis):
         canvas.plain_numbers(axis)
     canvas.legend(axes, theme, -52, 53, 2)
-    numbers = {"threshold": x.tolist(), "value": y.tolist(), "metric": metric, "test": points}
+    numbers = {"threshold": x.tolist(), "value": y.tolist(), "metric": metric, "plateau": [low, high], "test": points}
     return Picture(figure, numbers, _words(metric, chosen, y, points))
 
 

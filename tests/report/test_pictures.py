@@ -149,6 +149,7 @@ def test_the_threshold_picture_draws_the_exact_curve(run: Run) -> None:
     assert picture.numbers["threshold"] == [*x, 1.0]
     assert picture.numbers["value"] == [*y, y[-1]]
     assert max(picture.numbers["value"]) == run.threshold["optimum"]["in_sample"]
+    assert picture.numbers["plateau"] == list(run.threshold["plateau"])
     assert set(picture.numbers["test"]) == {"half", "threshold"}
 
 
