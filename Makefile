@@ -3,7 +3,7 @@
 # make test-backends   the learner of Keras on JAX, in an environment of its own, .venv-jax
 # make bench    the benchmarks of docs/performance.md
 # make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
-# make bench-calibration   thresholds and subsets beside a sort, scikit-learn and the original
+# make bench-calibration   thresholds and subsets beside a sort, scikit-learn and the original; how honest scores are
 # make bench-training   an iteration beside Keras' own loops, and large checkpoints beside plain writes
 # make lock     resolve requirements.lock again (needs uv)
 
@@ -39,7 +39,7 @@ bench-loading: $(READY)
 	@$(BIN)/python -m tests.benchmarks.loading $(ARGS)
 
 bench-calibration: $(READY)
-	$(BIN)/python -m pytest $(wildcard tests/benchmarks/bench_calibration.py tests/benchmarks/bench_subset.py) -o python_files='bench_*.py' -p no:xdist -q -s $(ARGS)
+	$(BIN)/python -m pytest tests/benchmarks/bench_calibration.py tests/benchmarks/bench_subset.py tests/benchmarks/bench_optimism.py -o python_files='bench_*.py' -p no:xdist -q -s $(ARGS)
 
 bench-training: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks/bench_training.py tests/benchmarks/bench_checkpoint.py -p no:xdist -q -s $(ARGS)

@@ -39,6 +39,7 @@ def choose(plan: Lineage) -> dict[str, Any]:
         rounds=asked.rounds,
         folds=calibration.folds,
         seed=calibration.seed,
+        weights=own.weights,
     )
     result = {**found.plain(), "split": split}
     if plan.kind == "binary":

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import structs
 
+from deeptrain import calibration_stages, files, seeds
 from deeptrain import experiment as experiments
-from deeptrain import files, seeds
 from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, SettingsError
 from deeptrain.experiment import Experiment
 from deeptrain.metrics.metric import Kind
@@ -21,7 +21,7 @@ from deeptrain.store import artifact, code, fingerprints, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
-from deeptrain.store.specification import Input, Late, Source, Specification
+from deeptrain.store.specification import Input, Source, Specification
 from deeptrain.training.run import TrainingRun
 
 log = logging.getLogger("deeptrain")
@@ -30,27 +30,8 @@ STORE = "runs"
 LATEST = "latest.json"
 MOST_ASIDE = 3
 """How often one artifact is set aside before something else than the artifact must be wrong."""
-RECIPES = {
-    "predictions": 1,
-    "epoch_predictions": 1,
-    "threshold": 2,
-    "subset": 2,
-    "offsets": 1,
-    "thresholds": 1,
-    "members": 1,
-    "probabilities": 1,
-    "evaluation": 2,
-    "report": 2,
-}
-"""The integer of each stage, raised when our own code changes its bytes; shards and training have their own."""
-CHOICES = ("threshold", "subset", "offsets", "thresholds", "members", "probabilities")
-"""The stages of calibration whose choice is scored on the test split."""
-
-UNASKED = {
-    "members": "there is no table [calibration.members]",
-    "probabilities": "there is no table [calibration.probabilities]",
-}
-"""Why a stage that must be asked for is left out; the report, and its identity, do not tell of it then."""
+RECIPES = {"predictions": 1, "report": 3}
+"""The integer of each stage, raised when our own code changes its bytes; the rooms have those of their own stages."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +82,17 @@ class Lineage:
     def calibration_split(self) -> str:
         """Which split calibration works on: its own, or "val" when there is none; that result is optimistic."""
         return "calibration" if self.experiment.data.splits.calibration else "val"
+
+    @property
+    def chose(self) -> dict[str, str]:
+        """What each split was used for before anything is scored, in words; "" for nothing."""
+        splits = self.experiment.data.splits
+        chosen = [stage for stage in calibration_stages.CHOICES if stage in self.stages]
+        used = {"train": "was trained on", "val": "chose the epoch", "calibration": "", "test": ""}
+        if chosen:
+            words = f"chose {', '.join(chosen)}"
+            used[self.calibration_split] = " and ".join(filter(None, (used[self.calibration_split], words)))
+        return {name: words for name, words in used.items() if getattr(splits, name)}
 
     @property
     def live(self) -> Path:
@@ -286,13 +278,11 @@ def _of(experiment: Experiment, store: Path, others: tuple[OtherRun, ...] | None
     asked: dict[str, Any] = experiment.predictions.relevant()
     if isinstance(experiment.predictions.epoch, str):
         asked["of"] = experiment.training.epochs
-    chosen: dict[str, Input] = {"shards": shards, "training": _trained(training, asked)}
+    chosen: dict[str, Input] = {"shards": shards, "training": training.late(asked)}
     predictions = Specification("predictions", RECIPES["predictions"], root, asked, chosen)
     stages = {"samples": conversion.samples, "shards": shards, "predictions": predictions}
-    reason = _add_members(stages, experiment, root, training, others)
-    left_out = _add_calibration(stages, experiment, root)
-    if reason:
-        left_out["members"] = reason
+    theirs = None if others is None else {one.name: one.plan.stages["predictions"] for one in others}
+    left_out = calibration_stages.add(stages, experiment, root, training, theirs)
     stages["report"] = _report(experiment, root, training, stages, left_out)
     return Lineage(experiment, root, conversion, training, stages, left_out, others or ())
 
@@ -351,133 +341,6 @@ def _misfit(own: Lineage, other: OtherRun, before: Sequence[OtherRun]) -> str | 
     return None
 
 
-def _add_members(
-    stages: dict[str, Specification],
-    experiment: Experiment,
-    root: Path,
-    training: TrainingRun,
-    others: tuple[OtherRun, ...] | None,
-) -> str | None:
-    """Add the members of an ensemble and the predictions they need, or return why there are none."""
-    calibration, output = experiment.calibration, experiment.calibrated
-    members = calibration.members
-    if members is None:
-        return UNASKED["members"]
-    if others is None:
-        return "this run is a member itself"
-    if output is None:
-        return "calibration.output names none of the outputs"
-    kind = experiment.data.kinds[output] or "values"
-    own = "predictions"
-    if members.best or members.epochs:
-        own = "epoch_predictions"
-        asked: dict[str, Any] = {"epochs": sorted(members.epochs)}
-        trained: dict[str, Any] = {"epoch": max(members.epochs, default=0)}
-        if members.best:
-            asked, trained = {"best": members.best}, {"epoch": "best", "of": experiment.training.epochs}
-            asked["of"] = experiment.training.epochs
-        chosen: dict[str, Input] = {"shards": stages["shards"], "training": _trained(training, trained)}
-        stages[own] = Specification(own, RECIPES[own], root, asked, chosen)
-    settings = {**members.chosen_by(kind), "folds": calibration.folds, "seed": calibration.seed}
-    if output:
-        settings["output"] = output
-    if kind == "binary":
-        settings["threshold"] = _of_threshold(experiment)
-    inputs: dict[str, Input] = {own: stages[own]}
-    inputs |= {f"predictions of {one.name}": one.plan.stages["predictions"] for one in others}
-    stages["members"] = Specification("members", RECIPES["members"], root, settings, inputs)
-    return None
-
-
-def _add_calibration(stages: dict[str, Specification], experiment: Experiment, root: Path) -> dict[str, str]:
-    """Add what makes scores into decisions and probabilities as far as it applies, and return why the rest does not."""
-    left_out: dict[str, str] = {}
-    kinds = experiment.data.kinds
-    kind = ", ".join(f"{kinds[name]}{f' ({name})' if name else ''}" for name in _told(experiment))
-    binary = kinds.get(experiment.calibrated or "") == "binary"
-    asked_for, settings = experiment.calibration.relevant(), _of_threshold(experiment)
-    size, rules = asked_for["subset_size"], asked_for.get("subset", {})
-    several, probabilities = asked_for.get("several"), asked_for.get("probabilities")
-    metric: dict[str, Any] = {key: settings[key] for key in ("metric", "output") if key in settings}
-    of = {key: value for key, value in metric.items() if key == "output"}
-    made: dict[str, Input] = {"predictions": stages["predictions"]}
-    if binary:
-        stages["threshold"] = Specification("threshold", RECIPES["threshold"], root, settings, made)
-    else:
-        left_out["threshold"] = f"a threshold exists for binary labels; these are {kind}"
-    if not binary and kinds.get(experiment.calibrated or "") != "classes":
-        left_out["subset"] = f"the best sets are chosen for binary labels and classes; these are {kind}"
-    elif not size:
-        left_out["subset"] = "calibration.subset_size is 0"
-    else:
-        asked = {**(metric if binary else {**metric, "metric": "accuracy"}), "subset_size": size, **rules}
-        stages["subset"] = Specification("subset", RECIPES["subset"], root, asked, {**made, **_files(stages, rules)})
-    if several:
-        fitted: dict[str, Any] = {
-            key: settings[key] for key in ("metric", "output", "folds", "seed") if key in settings
-        }
-        left_out |= _add_several(stages, experiment, root, fitted)
-    if probabilities is None:
-        left_out["probabilities"] = UNASKED["probabilities"]
-    elif kinds.get(experiment.calibrated or "") not in ("binary", "classes"):
-        left_out["probabilities"] = f"probabilities are of two or more classes; these are {kind}"
-    else:
-        stages["probabilities"] = Specification(
-            "probabilities", RECIPES["probabilities"], root, {**probabilities, **of}, made
-        )
-    if experiment.data.splits.test:
-        decides = {name for name in CHOICES if name in stages and (name != "subset" or binary)}
-        names = ["predictions", *(name for name in CHOICES if name in decides)]
-        inputs: dict[str, Input] = {name: stages[name] for name in names}
-        inputs |= stages["members"].inputs if "members" in stages else {}
-        # Which output is told first decides, whatever it is.
-        asked = metric if binary or {"offsets", "thresholds"} & stages.keys() else of
-        stages["evaluation"] = Specification("evaluation", RECIPES["evaluation"], root, asked, inputs)
-    else:
-        left_out["evaluation"] = "there is no test split"
-    return left_out
-
-
-def _files(stages: Mapping[str, Specification], rules: Mapping[str, Any]) -> dict[str, Input]:
-    """The shards, where a rule is about the raw files of sets."""
-    return {"shards": stages["shards"]} if "most_per_file" in rules else {}
-
-
-def _of_threshold(experiment: Experiment) -> dict[str, Any]:
-    """What decides over a threshold, with the output also where it was not named: two spellings of one question."""
-    others = ("subset_size", "subset", "several", "members", "probabilities")
-    settings = {key: value for key, value in experiment.calibration.relevant().items() if key not in others}
-    return {**settings, "output": experiment.calibrated} if experiment.calibrated else settings
-
-
-def _add_several(
-    stages: dict[str, Specification], experiment: Experiment, root: Path, settings: Mapping[str, Any]
-) -> dict[str, str]:
-    """Add offsets of classes and thresholds of labels where they are asked for, and return why one does not apply."""
-    left_out: dict[str, str] = {}
-    several, kinds = experiment.calibration.several, experiment.data.kinds
-    asked = {**settings, "average": several.average}
-    made: dict[str, Input] = {"predictions": stages["predictions"]}
-    kind = kinds.get(experiment.calibrated or "")
-    binary = [name for name, its in kinds.items() if its == "binary"]
-    if several.offsets and kind == "classes":
-        stages["offsets"] = Specification("offsets", RECIPES["offsets"], root, asked, made)
-    elif several.offsets:
-        told = "there is no output that is calibrated" if kind is None else f"these are {kind}"
-        left_out["offsets"] = f"offsets exist for one of several classes; {told}"
-    if several.thresholds and len(binary) > 1:
-        of_all = {key: value for key, value in asked.items() if key != "output"}
-        stages["thresholds"] = Specification("thresholds", RECIPES["thresholds"], root, of_all, made)
-    elif several.thresholds:
-        left_out["thresholds"] = f"a threshold for each label takes several binary outputs; there is {len(binary)}"
-    return left_out
-
-
-def _told(experiment: Experiment) -> tuple[str, ...]:
-    """The output that is calibrated, or where there is none, all."""
-    return tuple(experiment.data.kinds) if experiment.calibrated is None else (experiment.calibrated,)
-
-
 def _report(
     experiment: Experiment,
     root: Path,
@@ -493,13 +356,14 @@ def _report(
         "predictions": experiment.predictions.relevant(),
         "calibration": experiment.calibration.relevant(),
     }
+    unasked = calibration_stages.UNASKED
     settings = {
         "asked": asked,
         "name": experiment.name,
         "report": experiment.report.relevant(),
-        "left_out": {stage: reason for stage, reason in left_out.items() if UNASKED.get(stage) != reason},
+        "left_out": {stage: reason for stage, reason in left_out.items() if unasked.get(stage) != reason},
     }
-    everything = _trained(training, {"epoch": "last", "of": epochs})
+    everything = training.late({"epoch": "last", "of": epochs})
     return Specification("report", RECIPES["report"], root, settings, {"training": everything, **stages})
 
 
@@ -525,16 +389,3 @@ def _training(experiment: Experiment, root: Path, shards: Specification) -> Trai
         predictions=experiment.predictions,
         members=experiment.calibration.members,
     )
-
-
-def _trained(training: TrainingRun, settings: Mapping[str, Any]) -> Late:
-    """Epochs as an input: "the last of eight", or a single one, which does not change when more are trained."""
-    wanted = settings.get("of", settings["epoch"])
-
-    def resolve() -> Specification | None:
-        if "of" not in settings:
-            return training.epoch(wanted) if training.done(wanted) == wanted else None
-        number = training.last(wanted)
-        return None if number is None else training.epoch(number)
-
-    return Late(files.digest_of({"training": training.specification.identity, **settings}), resolve)

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from deeptrain import ensemble
-from deeptrain.calibration import class_offsets, evaluation, probabilities
+from deeptrain.calibration import class_offsets, evaluation, probabilities, run_threshold, threshold_curve
 from deeptrain.calibration.evaluation import Way
 from deeptrain.calibration.maps import methods
 from deeptrain.lineage import Lineage
@@ -30,6 +32,9 @@ CLASSES: Mapping[str, Choice] = {
     "members": lambda plan, _: Way(ensemble.predicted(plan, "test")),
 }
 """By stage, for an output of several classes."""
+
+SAME = ("threshold", "subset")
+"""Those that decide by the model's own scores."""
 
 PARTS: Mapping[str, Callable[[Lineage, SplitPredictions], Any]] = {
     "members": lambda plan, _: ensemble.scored(plan, "test"),
@@ -59,6 +64,17 @@ def of(plan: Lineage) -> dict[str, Any]:
     if "thresholds" in plan.stages:
         result["labels"] = _labels(plan)
     return {**result, "outputs": others} if others else result
+
+
+def curves_of(plan: Lineage) -> dict[str, bytes]:
+    """The files of arrays beside the evaluation: of a binary output the curve of its metric on the test split."""
+    if plan.kind != "binary":
+        return {}
+    test = predictions.read(plan.artifact("predictions"), "test", plan.output or "")
+    chosen = _chosen({stage: BINARY[stage] for stage in SAME}, plan, test)
+    used = [float(np.asarray(way.threshold)) for way in chosen.values()]
+    curve = run_threshold.curve_of_run(test.labels, test.values, plan.experiment.calibration, test.weights, used)
+    return {threshold_curve.FILE: curve}
 
 
 def _calibrated(plan: Lineage, test: SplitPredictions) -> dict[str, Any]:

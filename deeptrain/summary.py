@@ -133,7 +133,7 @@ def _losses(epoch: Artifact) -> np.ndarray:
 
 def _scores(found: Artifact, split: str, output: str | None) -> reports.Scores:
     scored = predictions.read(found, split, output or ONLY)
-    return reports.Scores(scored.labels, scored.values, scored.sets)
+    return reports.Scores(scored.labels, scored.values, scored.sets, scored.weights)
 
 
 def _sureness(

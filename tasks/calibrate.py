@@ -2,7 +2,8 @@
 
 from luigi import WrapperTask
 
-from deeptrain.lineage import CHOICES, Lineage
+from deeptrain.calibration_stages import CHOICES
+from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
 from tasks.evaluation import CHOSEN
 from tasks.predictions import Predictions

@@ -1,6 +1,10 @@
 """What was chosen is scored once, on the test split."""
 
-from deeptrain.lineage import CHOICES, Lineage
+import luigi
+
+from deeptrain.calibration import unseen
+from deeptrain.calibration_stages import CHOICES
+from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
 from tasks.members import Members
 from tasks.offsets import Offsets
@@ -23,7 +27,19 @@ CHOSEN: dict[str, type[ExperimentTask]] = {
 class Evaluation(ExperimentTask):
     """Metrics of the test split, without and with what calibration chose."""
 
+    split: str = luigi.Parameter(
+        default=unseen.SCORED, significant=False, description="what to score; one that chose nothing"
+    )
+
     stage = "evaluation"
+
+    def check(self, plan: Lineage) -> None:
+        """Check that the split chose nothing.
+
+        Raises:
+            SettingsError: when it was trained on, or chose an epoch, a threshold or anything else.
+        """
+        unseen.check(self.split, plan.chose)
 
     def requires(self) -> list[ExperimentTask]:
         """Predictions, and what calibration chooses in this experiment."""
@@ -37,3 +53,5 @@ class Evaluation(ExperimentTask):
         result = scoring.of(plan)
         with self.writing(plan) as writer:
             writer.json("evaluation.json", result)
+            for name, data in scoring.curves_of(plan).items():
+                writer.write(name, data)

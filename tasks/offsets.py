@@ -27,6 +27,8 @@ class Offsets(ExperimentTask):
         scored = predictions.read(made, plan.calibration_split, plan.output or "")
         metric = class_counts.of_binary(Use.of(settings.metric).use, settings.several.average).name
         classes = tuple(parts(predictions.index(made)["classes"])[plan.output or ""])
-        chosen = class_offsets.choose(scored.labels, scored.values, metric, settings.folds, settings.seed, classes)
+        chosen = class_offsets.choose(
+            scored.labels, scored.values, metric, settings.folds, settings.seed, classes, scored.weights
+        )
         with self.writing(plan) as writer:
             writer.json("offsets.json", {**chosen.plain(), "split": plan.calibration_split})

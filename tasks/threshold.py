@@ -16,10 +16,12 @@ class Threshold(ExperimentTask):
 
     def make(self, plan: Lineage) -> None:
         """Choose it."""
-        from deeptrain.calibration import run_threshold
+        from deeptrain.calibration import run_threshold, threshold_curve
         from deeptrain.training import predictions
 
         scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
-        chosen = run_threshold.of_run(scored.labels, scored.values, plan.experiment.calibration, scored.weights)
+        given = (scored.labels, scored.values, plan.experiment.calibration, scored.weights)
+        chosen = run_threshold.of_run(*given)
         with self.writing(plan) as writer:
             writer.json("threshold.json", {**chosen.plain(), "split": plan.calibration_split})
+            writer.write(threshold_curve.FILE, run_threshold.curve_of_run(*given, [chosen.value, chosen.optimum.value]))

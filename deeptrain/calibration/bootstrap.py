@@ -44,6 +44,7 @@ def thresholds(
     preference: float = 0.5,
     bounds: tuple[float, float] | None = None,
     weights: Scores | None = None,
+    points: OperatingPoints | None = None,
 ) -> Scores:
     """The best threshold of each resample: (k,) float64, k <= resamples.
 
@@ -58,14 +59,16 @@ def thresholds(
         preference: among equals the threshold nearest to it is taken.
         bounds: (least, most) of the thresholds.
         weights: (n,) float64, what each sample counts for.
+        points: all operating points of the samples, where they are at hand.
     """
-    points = operating_points.of_sorted(labels, scores)
+    if points is None:
+        points = operating_points.of_sorted(labels, scores)
     if weights is None:
-        blocks = _Blocks(points, resamples, generator, metric)
+        blocks = _Blocks(points, resamples, generator, metric, bounds)
         resampled = (blocks.draw(number) for number in range(resamples))
     else:
-        first = operating_points.starts(scores)
-        resampled = (_weighted(labels, weights, first, generator) for _ in range(resamples))
+        called = operating_points.calling(scores)
+        resampled = (_weighted(labels, weights, called, generator) for _ in range(resamples))
     found = [
         _best(points, drawn, metric, preference, bounds)
         for drawn in resampled
@@ -77,26 +80,34 @@ def thresholds(
 class _Blocks:
     """Neighbouring samples that are drawn together."""
 
-    def __init__(self, points: OperatingPoints, resamples: int, generator: np.random.Generator, metric: Metric) -> None:
+    def __init__(
+        self,
+        points: OperatingPoints,
+        resamples: int,
+        generator: np.random.Generator,
+        metric: Metric,
+        bounds: tuple[float, float] | None,
+    ) -> None:
         self.points, self.generator, self.metric = points, generator, metric
         last = len(points.tp) - 1
-        called = points.tp + points.fp
+        samples = int(points.tp[-1] + points.fp[-1])
         if last <= APART:
             self.ends = np.arange(last + 1)
         else:
-            cuts = np.linspace(0, called[-1], BLOCKS + 1)
-            self.ends = np.unique(np.append(0, np.searchsorted(called, cuts)))
+            cuts = np.ceil(np.linspace(0, samples, BLOCKS + 1)).astype(np.int64)
+            self.ends = np.unique(np.append(0, np.searchsorted(points.tp + points.fp, cuts)))
         held = np.concatenate([np.diff(points.tp[self.ends]), np.diff(points.fp[self.ends])])
-        drawn = generator.multinomial(int(called[-1]), held / held.sum(), size=resamples)
+        drawn = generator.multinomial(samples, held / held.sum(), size=resamples)
         none = np.zeros((resamples, 1), np.int64)
         half = len(self.ends) - 1
         self.tp = np.hstack([none, np.cumsum(drawn[:, :half], axis=1)])
         self.fp = np.hstack([none, np.cumsum(drawn[:, half:], axis=1)])
         if last > APART:
             # Of each positive and each negative, the greatest score first, the point that calls it first.
-            numbers = np.arange(1, last + 1, dtype=np.int32)
-            self.of_positives = np.repeat(numbers, np.diff(points.tp))
-            self.of_negatives = np.repeat(numbers, np.diff(points.fp))
+            allowed = slice(0, last + 1) if bounds is None else points.between(*bounds)
+            self.ends_allowed = (self.ends >= allowed.start) & (self.ends < allowed.stop)
+            self.allowed = (self.ends[1:] >= allowed.start) & (self.ends[:-1] + 1 < allowed.stop)
+            self.of_positives, self.of_negatives = _numbered(points.tp), _numbered(points.fp)
 
     def draw(self, number: int) -> _Drawn:
         """A resample at all points, or at those where it may be best."""
@@ -106,8 +117,10 @@ class _Blocks:
             return _Drawn(self.ends, tp, fp, positives, negatives)
         reached = self._oriented(tp, fp, positives, negatives)
         bound = self._oriented(tp[1:], fp[:-1], positives, negatives)
-        best = reached.max()
-        kept = np.flatnonzero(bound >= best - TOLERANCE * abs(best))
+        best = reached[self.ends_allowed].max(initial=-np.inf)
+        # Where all that is allowed is worse than calling none, a metric need not grow with true positives.
+        least = best - TOLERANCE * abs(best) if best >= reached[0] else -np.inf
+        kept = np.flatnonzero(self.allowed & (bound >= least))
         begin, end = self.ends[kept], self.ends[kept + 1]
         sizes = end - begin
         shift = begin + 1 - np.append(0, np.cumsum(sizes)[:-1])  # from a place among those kept to its point
@@ -138,6 +151,16 @@ class _Blocks:
         return operating_points.oriented(self.metric.at_counts(tp, fp, positives - tp, negatives - fp), self.metric)
 
 
+def _numbered(counted: Integers) -> NDArray[np.int32]:
+    """The point that calls it first of each sample that is counted, the greatest score first."""
+    found = np.empty(counted[-1], np.int32)
+    for start in range(0, len(counted) - 1, operating_points.CHUNK):
+        part = counted[start : start + operating_points.CHUNK + 1]
+        numbers = np.arange(start + 1, start + len(part), dtype=np.int32)
+        found[part[0] : part[-1]] = np.repeat(numbers, np.diff(part))
+    return found
+
+
 def _skipped(drawn: Integers, kept: Integers) -> Integers:
     """What was drawn above each of the blocks kept, in blocks that are not."""
     times = drawn[kept + 1] - drawn[kept]
@@ -145,9 +168,9 @@ def _skipped(drawn: Integers, kept: Integers) -> Integers:
     return skipped
 
 
-def _weighted(labels: Labels, weights: Scores, first: Integers, generator: np.random.Generator) -> _Drawn:
+def _weighted(labels: Labels, weights: Scores, called: Integers, generator: np.random.Generator) -> _Drawn:
     drawn = np.bincount(generator.integers(len(labels), size=len(labels)), minlength=len(labels)) * weights
-    points = operating_points.sums(labels, drawn, first)
+    points = operating_points.sums(labels, drawn, called)
     return _Drawn(np.arange(len(points[0])), *points, float(points[0][-1]), float(points[1][-1]))
 
 

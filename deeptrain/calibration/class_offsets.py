@@ -9,6 +9,7 @@ places as there are samples. The end is a place where no single offset can do be
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -92,6 +93,7 @@ def choose(
     folds: int = 5,
     seed: int = 0,
     called: Sequence[str] | None = None,
+    weights: ArrayLike | None = None,
 ) -> ClassOffsets:
     """The offsets that a search along one after the other ends at; on these samples never worse than none.
 
@@ -106,9 +108,10 @@ def choose(
         folds: parts of the cross-fitting, at least 2.
         seed: decides which sample falls into which part.
         called: names of the classes; by default their numbers.
+        weights: (n,) what each sample counts for; one of weight 0 is as if it were not there.
 
     Raises:
-        DataError: when labels or probabilities are not that, or names are not one for each class.
+        DataError: when labels, probabilities or weights are not that, or names are not one for each class.
         SettingsError: for an unknown metric, or one that is none of class decisions.
     """
     measure = class_counts.metric(metric)
@@ -118,19 +121,22 @@ def choose(
     told = tuple(map(str, range(number))) if called is None else tuple(called)
     if len(told) != number:
         raise DataError(f"names of classes must be one for each of {number} columns of probabilities, got {len(told)}")
+    given = checks.weights(weights, len(truth))
+    if given is not None:
+        truth, values, given = truth[given > 0], values[given > 0], checks.unequal(given[given > 0])
     of_class = np.bincount(truth, minlength=number)
     there = np.count_nonzero(of_class)
     if there < 2:
         raise DataError(f"cannot calibrate: {there} of {number} classes among {len(truth)} samples; two are needed")
     # In an order of their own, whatever order they come in: samples that are alike may be exchanged.
-    order = np.lexsort((*values.T, truth))
-    truth, values = truth[order], values[order]
+    order = np.lexsort((*values.T, truth) if given is None else (given, *values.T, truth))
+    truth, values, given = truth[order], values[order], None if given is None else given[order]
 
-    offsets = _search(truth, values, measure)
+    offsets = _search(truth, values, measure, given)
     plain, moved = values.argmax(axis=1), weighed(values, offsets).argmax(axis=1)
-    cross = _cross_fitted(truth, values, measure, folds, seed)
-    in_sample, without, cross_fitted = (_value(measure, truth, said, number) for said in (moved, plain, cross))
-    gain = evaluation.gain_of_classes(measure, truth, plain, cross, number, seed)
+    cross = _cross_fitted(truth, values, measure, folds, seed, given)
+    in_sample, without, cross_fitted = (_value(measure, truth, said, number, given) for said in (moved, plain, cross))
+    gain = evaluation.gain_of_classes(measure, truth, plain, cross, number, seed, given)
     return ClassOffsets(
         classes=told,
         offsets=tuple(offsets.tolist()),
@@ -148,29 +154,31 @@ def choose(
     )
 
 
-def _search(truth: Integers, probabilities: Scores, metric: Metric) -> Scores:
+def _search(truth: Integers, probabilities: Scores, metric: Metric, weights: Scores | None) -> Scores:
     """(classes,) the offsets of the better of two ends."""
     there = np.bincount(truth, minlength=probabilities.shape[1]) > 0
-    expected = probabilities.sum(axis=0)
+    expected = probabilities.sum(axis=0) if weights is None else weights @ probabilities
     # What evens out how much of each class the model expects.
     even = np.where(there & (expected > 0), np.log(expected.mean() / np.where(expected > 0, expected, 1.0)), 0.0)
-    ends = [_climb(truth, probabilities, metric, start, there) for start in (np.zeros(len(there)), even)]
-    values = [_objective(metric, truth, probabilities, end) for end in ends]
+    ends = [_climb(truth, probabilities, metric, start, there, weights) for start in (np.zeros(len(there)), even)]
+    values = [_objective(metric, truth, probabilities, end, weights) for end in ends]
     best = ends[int(np.argmax(values))]
     # Only differences matter: where every class has moved, one need not, unless rounding makes that worse.
     shifted = best - best[np.argmin(np.abs(best))]
-    return shifted if _objective(metric, truth, probabilities, shifted) >= max(values) else best
+    return shifted if _objective(metric, truth, probabilities, shifted, weights) >= max(values) else best
 
 
-def _climb(truth: Integers, probabilities: Scores, metric: Metric, start: Scores, there: Labels) -> Scores:
-    offsets, value = start, _objective(metric, truth, probabilities, start)
+def _climb(
+    truth: Integers, probabilities: Scores, metric: Metric, start: Scores, there: Labels, weights: Scores | None
+) -> Scores:
+    offsets, value = start, _objective(metric, truth, probabilities, start, weights)
     for _ in range(MOST_SWEEPS):
         before = value
         for number in np.flatnonzero(there):
             moved = offsets.copy()
-            moved[number] = _best_place(truth, probabilities, metric, offsets, int(number))
+            moved[number] = _best_place(truth, probabilities, metric, offsets, int(number), weights)
             # What was found on the line is looked at as it will be decided, so that rounding makes nothing worse.
-            found = _objective(metric, truth, probabilities, moved)
+            found = _objective(metric, truth, probabilities, moved, weights)
             if found > value:
                 offsets, value = moved, found
         if value == before:
@@ -178,7 +186,9 @@ def _climb(truth: Integers, probabilities: Scores, metric: Metric, start: Scores
     return offsets
 
 
-def _best_place(truth: Integers, probabilities: Scores, metric: Metric, offsets: Scores, number: int) -> float:
+def _best_place(
+    truth: Integers, probabilities: Scores, metric: Metric, offsets: Scores, number: int, weights: Scores | None
+) -> float:
     """The best offset of one class, the others being given."""
     scores = weighed(probabilities, offsets)
     own = probabilities[:, number]
@@ -193,9 +203,10 @@ def _best_place(truth: Integers, probabilities: Scores, metric: Metric, offsets:
         return float(offsets[number])
     always = ~np.isfinite(place) & (own > 0)
     said = np.where(always, number, rival)
-    begin = class_counts.counted(truth, said, probabilities.shape[1])
+    begin = class_counts.counted(truth, said, probabilities.shape[1], weights)
     last = np.flatnonzero(np.append(np.diff(place[order]) > 0, True))
-    values = _along(metric, begin, truth[order], rival[order], number, last)
+    each = None if weights is None else weights[order]
+    values = _along(metric, begin, truth[order], rival[order], number, last, each)
     distinct = place[order][last]
     lower, upper = np.append(-FARTHEST, distinct), np.append(distinct, FARTHEST)
     values[(lower < -FARTHEST) | (upper > FARTHEST) | (lower >= upper)] = -np.inf
@@ -214,7 +225,15 @@ def _nearest(lower: Scores, upper: Scores, now: float) -> float:
     return low + (high - low) / 2
 
 
-def _along(metric: Metric, begin: ClassCounts, truth: Integers, rival: Integers, number: int, last: Integers) -> Values:
+def _along(
+    metric: Metric,
+    begin: ClassCounts,
+    truth: Integers,
+    rival: Integers,
+    number: int,
+    last: Integers,
+    weights: Scores | None,
+) -> Values:
     """(places + 1,) the metric as the decisions about samples, in order, change from the rival to the class.
 
     Args:
@@ -224,20 +243,23 @@ def _along(metric: Metric, begin: ClassCounts, truth: Integers, rival: Integers,
         rival: (n,) class numbers.
         number: of the class that they change to.
         last: (places,) index of the last sample that changes at each place.
+        weights: (n,) what each sample counts for.
     """
     classes = len(begin.true)
-    right, said = (count.astype(np.int64) for count in (begin.right, begin.said))
+    dtype: type[Any] = np.int64 if weights is None else np.float64
+    right, said = (count.astype(dtype) for count in (begin.right, begin.said))
     values = [oriented(metric, ClassCounts(right, said, begin.true))[None]]
     rows = max(1, BLOCK // classes)
     for start in range(0, len(truth), rows):
         block = slice(start, start + rows)
         true, other = truth[block], rival[block]
         index = np.arange(len(true))
-        calls, hits = (np.zeros((len(true), classes), np.int64) for _ in range(2))
-        calls[:, number] = 1
-        calls[index, other] -= 1
-        hits[:, number] = true == number
-        hits[index, other] -= true == other
+        calls, hits = (np.zeros((len(true), classes), dtype) for _ in range(2))
+        each: Any = 1 if weights is None else weights[block]
+        calls[:, number] = each
+        calls[index, other] -= each
+        hits[:, number] = (true == number) * each
+        hits[index, other] -= (true == other) * each
         calls, hits = said + np.cumsum(calls, axis=0), right + np.cumsum(hits, axis=0)
         said, right = calls[-1], hits[-1]
         here = last[(last >= start) & (last < start + len(true))] - start
@@ -251,22 +273,27 @@ def oriented(metric: Metric, found: ClassCounts) -> Values:
     return np.where(np.isnan(values), -np.inf, values if metric.maximize else -values)
 
 
-def _objective(metric: Metric, truth: Integers, probabilities: Scores, offsets: Scores) -> float:
+def _objective(
+    metric: Metric, truth: Integers, probabilities: Scores, offsets: Scores, weights: Scores | None
+) -> float:
     said = weighed(probabilities, offsets).argmax(axis=1)
-    return float(oriented(metric, class_counts.counted(truth, said, probabilities.shape[1])))
+    return float(oriented(metric, class_counts.counted(truth, said, probabilities.shape[1], weights)))
 
 
-def _value(metric: Metric, truth: Integers, said: Integers, classes: int) -> float:
-    return float(class_counts.at(metric, class_counts.counted(truth, said, classes)))
+def _value(metric: Metric, truth: Integers, said: Integers, classes: int, weights: Scores | None) -> float:
+    return float(class_counts.at(metric, class_counts.counted(truth, said, classes, weights)))
 
 
-def _cross_fitted(truth: Integers, probabilities: Scores, metric: Metric, folds: int, seed: int) -> Integers:
+def _cross_fitted(
+    truth: Integers, probabilities: Scores, metric: Metric, folds: int, seed: int, weights: Scores | None
+) -> Integers:
     """(n,) the classes that are said by the offsets of the other folds, which have as many of each class as can be."""
     fold = dealing.dealt(truth, folds, seed)
     said = np.empty(len(truth), np.int64)
     for number in range(min(folds, len(truth))):
         held_out = fold == number
-        offsets = _search(truth[~held_out], probabilities[~held_out], metric)
+        of_others = None if weights is None else weights[~held_out]
+        offsets = _search(truth[~held_out], probabilities[~held_out], metric, of_others)
         said[held_out] = weighed(probabilities[held_out], offsets).argmax(axis=1)
     return said
 

@@ -23,11 +23,20 @@ BINS = 1 << 16
 CHUNK = 1 << 18
 """Samples looked at together: their bins stay in the processor's cache."""
 
-MIDDLE = np.int32(1022 << 6)
+MIDDLE = np.int32(126 << 6)
 """The bin of 0.5 among those of `_outward`."""
+
+UNSIGNED = np.int32((1 << 14) - 1)
+"""What leaves out the sign of a -0 among the leading bits."""
 
 FEW = 4
 """Bins are worth it when the samples of those left are at most one in so many."""
+
+PROBE = 64
+"""One of so many samples tells whether some bins are worth counting all the others in."""
+
+RUNS = 3
+"""Samples are compared with the ends of so many runs of bins sooner than they are put into bins again."""
 
 Bins = Callable[[Scores], NDArray[np.int32]]
 """From scores (n,) the numbers of their bins, which ascend with them."""
@@ -49,13 +58,23 @@ def of(labels: Labels, scores: Scores, metric: Metric) -> OperatingPoints:
     """
     if len(scores) > BINS:
         for bins in (_even, _outward):
-            held = _held(labels, scores, bins)
-            filled = np.flatnonzero(held.any(axis=1))[::-1]  # from the greatest scores
-            wanted = np.zeros(len(held), np.bool_)
-            wanted[filled[_kept(held[filled], metric)]] = True
-            if held[wanted].sum() * FEW <= len(scores):
-                return _of_bins(labels, scores, bins, held, wanted)
+            if _wanted(labels[::PROBE], scores[::PROBE], bins, metric) is None:
+                continue
+            found = _wanted(labels, scores, bins, metric)
+            if found is not None:
+                return _of_bins(labels, scores, bins, *found)
     return operating_points.of(labels, scores)
+
+
+def _wanted(
+    labels: Labels, scores: Scores, bins: Bins, metric: Metric
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
+    """What is in each bin, and which may hold a best point; None where these hold too many samples."""
+    held = _held(labels, scores, bins)
+    filled = np.flatnonzero(held.any(axis=1))[::-1]  # from the greatest scores
+    wanted = np.zeros(len(held), np.bool_)
+    wanted[filled[_kept(held[filled], metric)]] = True
+    return (held, wanted) if held[wanted].sum() * FEW <= len(scores) else None
 
 
 def _held(labels: Labels, scores: Scores, bins: Bins) -> NDArray[np.int64]:
@@ -72,10 +91,11 @@ def _of_bins(
     labels: Labels, scores: Scores, bins: Bins, held: NDArray[np.int64], wanted: NDArray[np.bool_]
 ) -> OperatingPoints:
     """The operating points of the samples in the bins wanted, as they are among all samples."""
+    runs = _runs(bins, wanted)
     parts = []
     for start in range(0, len(scores), CHUNK):
         part = slice(start, start + CHUNK)
-        chosen = wanted[bins(scores[part])]
+        chosen = np.flatnonzero(_within(scores[part], runs) if len(runs) <= RUNS else wanted[bins(scores[part])])
         parts.append((labels[part][chosen], scores[part][chosen]))
     points = operating_points.of(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     # Above each bin that is left come the samples of bins that are not.
@@ -89,6 +109,34 @@ def _of_bins(
     return replace(points, tp=tp, fp=fp, positives=int(total[1]), negatives=int(total[0]))
 
 
+def _runs(bins: Bins, wanted: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """The unbroken runs of wanted bins as (least, most) scores, both included."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted, [False]]).astype(np.int8)))
+    return [
+        (_least(bins, int(first)), float(np.nextafter(_least(bins, int(after)), 0)) if after < len(wanted) else 1.0)
+        for first, after in edges.reshape(-1, 2)
+    ]
+
+
+def _least(bins: Bins, number: int) -> float:
+    """The least number from 0 to 1 whose bin is not below this one: by halving, since bins ascend with the scores."""
+    low, high = -1, int(np.ones(1).view(np.int64)[0])  # the bits of doubles that are not negative order as they do
+    while high - low > 1:
+        middle = (low + high) // 2
+        if int(bins(np.array([middle]).view(np.float64))[0]) >= number:
+            high = middle
+        else:
+            low = middle
+    return float(np.array([high]).view(np.float64)[0])
+
+
+def _within(scores: Scores, runs: list[tuple[float, float]]) -> NDArray[np.bool_]:
+    found = np.zeros(len(scores), np.bool_)
+    for least, most in runs:
+        found |= (scores >= least) & (scores <= most)
+    return found
+
+
 def _even(scores: Scores) -> NDArray[np.int32]:
     """The number of the bin of each score; bins are equally wide."""
     return (scores * BINS).astype(np.int32)
@@ -97,12 +145,11 @@ def _even(scores: Scores) -> NDArray[np.int32]:
 def _outward(scores: Scores) -> NDArray[np.int32]:
     """Bins that are the narrower the nearer to 0 or 1, as the scores of a network that is sure of itself lie.
 
-    64 to each halving of the distance: the leading bits of the number.
+    64 to each halving of the distance: the leading bits of the number in float32, to which rounding keeps the order.
     """
-    upper = scores > 0.5
-    distance = np.where(upper, 1 - scores, scores)
-    leading: NDArray[np.int32] = (np.abs(distance).view(np.int64) >> 46).astype(np.int32)
-    return np.where(upper, 2 * MIDDLE + 1 - leading, leading)
+    leading = np.minimum(scores, 1 - scores).astype(np.float32).view(np.int32) >> 17
+    leading &= UNSIGNED
+    return np.where(scores > 0.5, 2 * MIDDLE + 1 - leading, leading)
 
 
 def _kept(held: NDArray[np.int64], metric: Metric) -> NDArray[np.bool_]:

@@ -51,7 +51,7 @@ def of_squared_error(errors: Scores) -> Optimum:
     return Optimum(weights, max(float(gradient @ weights - gradient.min()), 0.0))
 
 
-def of_log_loss(given: Scores) -> Optimum:
+def of_log_loss(given: Scores, counted: Scores | None = None) -> Optimum:
     """The weights whose mean has the least log loss: a mixture of fixed parts, with only its proportions sought.
 
     Newton's steps under w >= 0 (Y. Kim, P. Carbonetto, M. Stephens and M. Anitescu, "A fast algorithm for maximum
@@ -60,40 +60,42 @@ def of_log_loss(given: Scores) -> Optimum:
 
     Args:
         given: (members, n) the probability that each member gives to what was true, in [0, 1].
+        counted: (n,) what each sample counts for; by default all count alike.
     """
+    each = np.full(given.shape[1], 1 / given.shape[1]) if counted is None else counted / counted.sum()
     parts = np.maximum(given, SMALLEST)
     parts = parts / parts.max(axis=0)  # moves the log loss by a constant
     weights = np.full(len(parts), 1 / len(parts))
     best = Optimum(weights, np.inf)
     for _ in range(ITERATIONS):
-        ratios, gain = _ratios(parts, weights)
+        ratios, gain = _ratios(parts, weights, each)
         gap = float(gain.max()) - 1
         if gap < best.gap:
             best = Optimum(weights, max(gap, 0.0))
         if gap <= GAP:
             break
-        weights = _improved(parts, weights, ratios, gain)
-        weights = weights * _ratios(parts, weights)[1]
+        weights = _improved(parts, weights, ratios, gain, each)
+        weights = weights * _ratios(parts, weights, each)[1]
         weights = weights / weights.sum()
-    return _without_traces(parts, best)
+    return _without_traces(parts, best, each)
 
 
-def _ratios(parts: Scores, weights: Scores) -> tuple[Scores, Scores]:
+def _ratios(parts: Scores, weights: Scores, each: Scores) -> tuple[Scores, Scores]:
     """Each part over the mixture, (members, n), and the mean of that, which is minus the gradient."""
     ratios = parts / (weights @ parts)
-    return ratios, ratios.mean(axis=1)
+    return ratios, ratios @ each
 
 
-def _improved(parts: Scores, weights: Scores, ratios: Scores, gain: Scores) -> Scores:
+def _improved(parts: Scores, weights: Scores, ratios: Scores, gain: Scores, each: Scores) -> Scores:
     """A step down of the log loss plus the sum of the weights, whose minimum over w >= 0 has the sum 1."""
 
     def objective(tried: Scores) -> float:
         mixed = tried @ parts
-        return float(tried.sum() - np.log(mixed).mean()) if mixed.min() > 0 else np.inf
+        return float(tried.sum() - np.log(mixed) @ each) if mixed.min() > 0 else np.inf
 
     here = objective(weights)
     towards_best = (np.arange(len(weights)) == gain.argmax()).astype(np.float64)
-    for target in (_newton(ratios, gain), towards_best):
+    for target in (_newton(ratios, gain, each), towards_best):
         direction = target - weights
         slope = float((1 - gain) @ direction)
         step = 1.0
@@ -105,18 +107,18 @@ def _improved(parts: Scores, weights: Scores, ratios: Scores, gain: Scores) -> S
     return weights
 
 
-def _newton(ratios: Scores, gain: Scores) -> Scores:
+def _newton(ratios: Scores, gain: Scores, each: Scores) -> Scores:
     """Where the objective's second-order approximation is least over y >= 0: ½ y'Hy + (1 - 2 gain)'y."""
-    hessian = ratios @ ratios.T / ratios.shape[1]
+    hessian = (ratios * each) @ ratios.T
     hessian[np.diag_indices_from(hessian)] += 1e-12 * np.trace(hessian)  # members that are alike
     lower = linalg.cholesky(hessian, lower=True)
     found, _ = optimize.nnls(lower.T, linalg.solve_triangular(lower, 2 * gain - 1, lower=True))
     return np.asarray(found, np.float64)
 
 
-def _without_traces(parts: Scores, found: Optimum) -> Optimum:
+def _without_traces(parts: Scores, found: Optimum, each: Scores) -> Optimum:
     """The same without weights that make no difference, where the gap stays within what is promised."""
     weights = np.where(found.weights < 1e-7, 0.0, found.weights)
     weights = weights / weights.sum()
-    gap = max(float(_ratios(parts, weights)[1].max()) - 1, 0.0)
+    gap = max(float(_ratios(parts, weights, each)[1].max()) - 1, 0.0)
     return Optimum(weights, gap) if gap <= max(GAP, found.gap) else found

@@ -42,7 +42,7 @@ def decisions(
     positives = int(np.count_nonzero(labels))
     if min(positives, len(labels) - positives) < 2:
         return None
-    fold = dealing.dealt(labels, folds, seed)
+    fold = dealing.dealt(labels, folds, seed).astype(np.min_scalar_type(folds))
     called = np.zeros(len(labels), np.bool_)
     for number in range(min(folds, len(labels))):
         held_out = fold == number
@@ -91,7 +91,7 @@ def _resampled(
 ) -> tuple[Values, ...]:
     """The metric of each of one or two decisions about resampled samples, (resamples,) each."""
     first, second = decided[0], decided[-1]
-    cells = labels * np.int64(4) + first * np.int64(2) + second
+    cells = labels * np.uint8(4) + first * np.uint8(2) + second
     generator = np.random.Generator(np.random.Philox([seed, len(labels)]))
     if weights is None:
         # Samples with equal label and decisions are alike, so that resampling them is one multinomial draw of eight

@@ -27,6 +27,9 @@ def dealt(labels: Integers | Labels, folds: int, seed: int) -> Integers:
     before = 0
     for one in np.unique(labels):
         members = np.flatnonzero(labels == one)
-        found[members] = (seeds.permutation(len(members), "folds", seed, folds, int(one)) + before) % folds
+        dealt = seeds.permutation(len(members), "folds", seed, folds, int(one))
+        dealt += before
+        dealt %= folds
+        found[members] = dealt
         before += len(members)
     return found

@@ -4,7 +4,7 @@ The ways to choose are files of their own: `greedy_selection`, `convex_weights`,
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,7 @@ def choose(
     rounds: int = 50,
     folds: int = 5,
     seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> Members:
     """The members of an ensemble and their weights, chosen on some samples.
 
@@ -108,9 +109,12 @@ def choose(
         rounds: of the greedy additions.
         folds: parts of the cross-fitting, at least 2.
         seed: decides which sample falls into which part.
+        weights: (n,) what each sample counts for in what is made best; one of weight 0 is as if it were not there. In
+            `diversity` all count alike.
 
     Raises:
-        DataError: when labels or predictions are not that, told with the member's name, or the metric is undefined.
+        DataError: when labels, predictions or weights are not that, told with the member's name, or the metric is
+            undefined.
         SettingsError: for an unknown metric or one that does not fit; too many members for every subset of them.
     """
     measure = _measure(metric, kind, method)
@@ -120,18 +124,18 @@ def choose(
         raise SettingsError(
             f"every subset is looked at of {MOST_EXACT} members at most, got {len(predictions)}; choose greedily"
         )
-    problem = _Problem.of(labels, predictions, kind, measure, method, rounds)
+    problem = _Problem.of(labels, predictions, kind, measure, method, rounds, weights)
     each = np.eye(len(predictions))
-    alone = [problem.value(weights) for weights in each]
+    alone = [problem.value(one) for one in each]
     solution = problem.solved()
     if solution is None:
         raise DataError(
             f"{measure.name} is undefined for every member on these {len(problem.labels)} samples; "
             f"they lack a class, or take another metric"
         )
-    weights, gap, path = solution
-    members = tuple(map(Member, predictions, weights.tolist(), alone))
-    value, cross_fitted = problem.value(weights), problem.cross_fitted(folds, seed)
+    found, gap, path = solution
+    members = tuple(map(Member, predictions, found.tolist(), alone))
+    value, cross_fitted = problem.value(found), problem.cross_fitted(folds, seed)
     return Members(
         method=method,
         metric=measure.name,
@@ -143,7 +147,7 @@ def choose(
         certified=method == "exact" or gap <= convex_weights.GAP,
         path=path,
         samples=len(problem.labels),
-        diversity=diversity.measure(problem.errors(), problem.right(), weights),
+        diversity=diversity.measure(problem.errors(), problem.right(), found),
         warnings=tuple(_warnings(members, measure, cross_fitted)),
     )
 
@@ -174,6 +178,7 @@ class _Problem:
     Attributes:
         labels: (n, ...).
         predictions: (members, n, ...) float64.
+        each: (n,) float64, what each sample counts for; None where all count alike.
     """
 
     labels: NDArray[Any]
@@ -183,22 +188,34 @@ class _Problem:
     method: Method
     rounds: int
     classes: Integers = field(repr=False)
+    each: Scores | None = field(repr=False)
 
     @classmethod
     def of(
-        cls, labels: ArrayLike, given: Mapping[str, ArrayLike], kind: Kind, metric: Metric, method: Method, rounds: int
+        cls,
+        labels: ArrayLike,
+        given: Mapping[str, ArrayLike],
+        kind: Kind,
+        metric: Metric,
+        method: Method,
+        rounds: int,
+        weights: ArrayLike | None,
     ) -> "_Problem":
         cleaned = {name: _clean(name, labels, one, kind) for name, one in given.items()}
         _one_shape({name: values for name, (_, values) in cleaned.items()})
         truth = next(iter(cleaned.values()))[0]
         predictions = np.stack([values for _, values in cleaned.values()])
-        order = _order(truth, predictions)
-        truth, predictions = truth[order], predictions[:, order]
+        each = checks.weights(weights, len(truth))
+        if each is not None:
+            some = each > 0
+            truth, predictions, each = truth[some], predictions[:, some], checks.unequal(each[some])
+        order = _order(truth, predictions if each is None else [*predictions, each])
+        truth, predictions, each = truth[order], predictions[:, order], None if each is None else each[order]
         classes = np.zeros(len(truth), np.int64) if kind == "values" else truth.astype(np.int64)
-        return cls(truth, predictions, kind, metric, method, rounds, classes)
+        return cls(truth, predictions, kind, metric, method, rounds, classes, each)
 
     def value(self, weights: Scores) -> float:
-        return self.metric(self.labels, _mean(self.predictions, weights, self.kind))
+        return self.metric(self.labels, _mean(self.predictions, weights, self.kind), self.each)
 
     def worth(self, weights: Scores) -> float:
         """The value so that more is better, and undefined worst."""
@@ -216,9 +233,12 @@ class _Problem:
         elif self.method == "exact":
             weights = every_subset.choose(self.worth, members)
         elif self.metric.name == "log_loss":
-            weights, gap = convex_weights.of_log_loss(self.given())
+            weights, gap = convex_weights.of_log_loss(self.given(), self.each)
         else:
-            weights, gap = convex_weights.of_squared_error(self.errors().reshape(members, -1))
+            errors = self.errors()
+            if self.each is not None:  # the weighted mean of squares is the mean of squares of these
+                errors = errors * np.sqrt(self.each / self.each.mean()).reshape(-1, *[1] * (errors.ndim - 2))
+            weights, gap = convex_weights.of_squared_error(errors.reshape(members, -1))
         return None if self.worth(weights) == -math.inf else (weights, gap, path)
 
     def cross_fitted(self, folds: int, seed: int) -> float:
@@ -232,11 +252,12 @@ class _Problem:
             if solution is None:
                 return math.nan
             said[held_out] = _mean(self.predictions[:, held_out], solution[0], self.kind)
-        return self.metric(self.labels, said)
+        return self.metric(self.labels, said, self.each)
 
     def _rows(self, rows: NDArray[np.bool_]) -> "_Problem":
         labels, predictions, classes = self.labels[rows], self.predictions[:, rows], self.classes[rows]
-        return _Problem(labels, predictions, self.kind, self.metric, self.method, self.rounds, classes)
+        each = None if self.each is None else self.each[rows]
+        return _Problem(labels, predictions, self.kind, self.metric, self.method, self.rounds, classes, each)
 
     def given(self) -> Scores:
         """(members, n) the probability given to what was true."""
@@ -287,7 +308,7 @@ def _one_shape(predictions: Mapping[str, Scores]) -> None:
             raise DataError(f"members must predict in one shape: {first!r} has {its.shape}, {name!r} has {one.shape}")
 
 
-def _order(labels: NDArray[Any], predictions: Scores) -> Integers:
+def _order(labels: NDArray[Any], predictions: Iterable[Scores]) -> Integers:
     """One order of the samples for all orders they may come in: sums do not then depend on it in their last bits."""
     rows = np.hstack([np.asarray(labels, np.float64).reshape(len(labels), -1), *(
         one.reshape(len(labels), -1) for one in predictions

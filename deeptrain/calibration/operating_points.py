@@ -4,6 +4,7 @@ A threshold calls a sample positive if its score is greater, so only the distinc
 distinct scores have m + 1 operating points, from none called positive to all.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,9 @@ from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
 
 Integers = NDArray[np.int64]
+
+CHUNK = 1 << 16
+"""Points looked at together: what is computed of them stays in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,11 @@ class OperatingPoints:
     @property
     def counts(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Arrays of tp, fp, fn, tn, each (points,)."""
-        return self.tp, self.fp, self.positives - self.tp, self.negatives - self.fp
+        return self._counts(slice(None))
+
+    def _counts(self, part: slice | int) -> tuple[Any, Any, Any, Any]:
+        tp, fp = self.tp[part], self.fp[part]
+        return tp, fp, self.positives - tp, self.negatives - fp
 
     def threshold(self, point: int) -> float:
         """The threshold of a point: midway between neighbouring scores, so that > and >= agree.
@@ -63,28 +71,52 @@ class OperatingPoints:
         distance = np.where(lower > preference, lower - preference, preference - upper)
         return int(among[np.argmin(distance)])
 
+    def value(self, metric: Metric, point: int) -> float:
+        """A metric of counts at one of the points."""
+        return float(metric.at_counts(*self._counts(point)))
+
     def values(self, metric: Metric) -> Values:
         """(points,) a metric of counts at each point."""
-        return metric.at_counts(*self.counts)
+        found = np.empty(len(self.tp), np.float64)
+        for part, values in self.by_part(metric):
+            found[part] = values
+        return found
+
+    def by_part(self, metric: Metric) -> Iterator[tuple[slice, Values]]:
+        """A metric of counts at all points, CHUNK of them at a time: which, and (points,) there."""
+        for part in _parts(len(self.tp)):
+            yield part, metric.at_counts(*self._counts(part))
+
+    def between(self, least: float, most: float) -> slice:
+        """Which points a threshold t with least <= t <= most makes; at least one."""
+        first = len(self.lower) - int(np.searchsorted(self.lower[::-1], np.nextafter(most, np.inf)))
+        after = len(self.upper) - int(np.searchsorted(self.upper[::-1], least, side="right"))
+        return slice(first, max(after, first + 1))
 
     def within(self, least: float, most: float) -> "OperatingPoints":
         """Those points that a threshold t with least <= t <= most makes, their bounds narrowed to it."""
-        above = np.nextafter(most, np.inf)
-        inside = (self.lower < above) & (self.upper > least)
-        return replace(
-            self,
-            lower=np.maximum(self.lower[inside], least),
-            upper=np.minimum(self.upper[inside], above),
-            tp=self.tp[inside],
-            fp=self.fp[inside],
-        )
+        part, above = self.between(least, most), np.nextafter(most, np.inf)
+        upper = np.minimum(self.upper[part], above)
+        if upper[0] <= least:  # no score is greater than the bounds, which are 1 and 1
+            upper[0] = above
+        return replace(self, lower=np.maximum(self.lower[part], least), upper=upper, tp=self.tp[part], fp=self.fp[part])
 
-    def plateau(self, values: Values, point: int) -> tuple[float, float]:
-        """The bounds of the unbroken run of points around one that have its value."""
-        others = np.flatnonzero(values != values[point])
-        after = np.searchsorted(others, point)
-        first = int(others[after - 1]) + 1 if after > 0 else 0
-        last = int(others[after]) - 1 if after < len(others) else len(values) - 1
+    def plateau(self, metric: Metric, point: int) -> tuple[float, float]:
+        """The bounds of the unbroken run of points around one that have its value of a metric."""
+        value = self.value(metric, point)
+        first = last = point
+        while first > 0:
+            part = slice(max(first - CHUNK, 0), first)
+            others = np.flatnonzero(metric.at_counts(*self._counts(part)) != value)
+            first = part.start + (int(others[-1]) + 1 if len(others) else 0)
+            if len(others):
+                break
+        while last < len(self.tp) - 1:
+            part = slice(last + 1, last + 1 + CHUNK)
+            same = metric.at_counts(*self._counts(part)) == value
+            last += len(same) if same.all() else int(np.argmin(same))
+            if not same.all():
+                break
         return float(self.lower[last]), float(self.upper[first])
 
 
@@ -128,47 +160,49 @@ def sort_weighted(labels: Labels, scores: Scores, weights: Scores | None) -> tup
 def of_sorted(labels: Labels, scores: Scores, weights: Scores | None = None) -> OperatingPoints:
     """All operating points of samples in ascending order of score, n >= 1.
 
-    Takes 49 bytes a sample at the peak when all scores are distinct, of which 24 are kept; with weights 16 more.
+    Takes 29 bytes a sample at the peak when all scores are distinct, of which 24 are kept; with weights 16 more.
     """
-    first = starts(scores)
-    if weights is None:
-        tp, called = _called(labels.astype(np.int64), first), _all_called(len(scores), first)
-        fp = np.subtract(called, tp, out=called)
-    else:
-        tp, fp = sums(labels, weights, first)
-    bounds = np.empty(len(first) + 2, np.float64)
-    bounds[1:-1] = scores[first][::-1]
+    called = calling(scores)
+    bounds = np.empty(len(called) + 1, np.float64)
     bounds[0] = 1.0 if scores[-1] < 1 else 2.0
     bounds[-1] = 0.0 if scores[0] > 0 else -1.0
+    within = bounds[1:-1]
+    for part in _parts(len(within)):
+        within[part] = scores[len(scores) - called[1:][part]]
+    if weights is None:
+        tp = _summed(np.cumsum(labels[::-1], dtype=np.int32 if len(labels) < 2**31 else np.int64), called, np.int64)
+        fp = np.subtract(called, tp, out=called)
+    else:
+        tp, fp = sums(labels, weights, called)
     return OperatingPoints(bounds[1:], bounds[:-1], tp, fp, tp[-1].item(), fp[-1].item())
 
 
-def starts(scores: Scores) -> Integers:
-    """Where the runs of equal scores begin, of scores in ascending order."""
-    found = np.empty(len(scores), np.bool_)
-    found[0] = True
-    np.not_equal(scores[1:], scores[:-1], out=found[1:])
+def calling(scores: Scores) -> Integers:
+    """(points,) how many samples each point calls positive, from none to all, of scores in ascending order."""
+    found = np.empty(len(scores) + 1, np.bool_)
+    found[0] = found[-1] = True
+    np.not_equal(scores[:0:-1], scores[-2::-1], out=found[1:-1])
     return np.flatnonzero(found)
 
 
-def sums(labels: Labels, weights: Scores, first: Integers) -> tuple[Scores, Scores]:
-    """The weights of true and of false positives at every point, (runs + 1,), of runs that begin at `first`."""
-    return _called(np.where(labels, weights, 0.0), first), _called(np.where(labels, 0.0, weights), first)
+def sums(labels: Labels, weights: Scores, called: Integers) -> tuple[Scores, Scores]:
+    """The weights of true and of false positives at every point, (points,), of points that call so many."""
+    return (
+        _summed(np.cumsum(np.where(labels, weights, 0.0)[::-1]), called, np.float64),
+        _summed(np.cumsum(np.where(labels, 0.0, weights)[::-1]), called, np.float64),
+    )
 
 
-def _called(counted: NDArray[Any], first: Integers) -> NDArray[Any]:
-    """(runs + 1,) the sum of what is counted of the samples called positive at each point, the greatest first."""
-    found = np.zeros(len(first) + 1, counted.dtype)
-    # Summed from the greatest score down, so that what is not called is left out, not subtracted.
-    np.cumsum(counted[::-1], out=counted)
-    found[1:] = counted[len(counted) - 1 - first[::-1]]
+def _summed(from_the_greatest: NDArray[Any], called: Integers, dtype: type[Any]) -> NDArray[Any]:
+    """(points,) what is summed from the greatest score down, so that what is not called is left out, not subtracted."""
+    found = np.zeros(len(called), dtype)
+    for part in _parts(len(called) - 1):
+        found[1:][part] = from_the_greatest[called[1:][part] - 1]
     return found
 
 
-def _all_called(samples: int, first: Integers) -> Integers:
-    called = np.zeros(len(first) + 1, np.int64)
-    np.subtract(samples, first[::-1], out=called[1:])
-    return called
+def _parts(points: int) -> Iterator[slice]:
+    return (slice(start, start + CHUNK) for start in range(0, points, CHUNK))
 
 
 def of(labels: Labels, scores: Scores, weights: Scores | None = None) -> OperatingPoints:
@@ -179,17 +213,31 @@ def of(labels: Labels, scores: Scores, weights: Scores | None = None) -> Operati
     return of_sorted(*sort_weighted(labels, scores, weights))
 
 
-def best(points: OperatingPoints, metric: Metric, preference: float = 0.5) -> int:
+def best(
+    points: OperatingPoints, metric: Metric, preference: float = 0.5, among: NDArray[np.bool_] | None = None
+) -> int:
     """The point where a metric is best; among equals that with thresholds nearest to the preference, then the higher.
 
     What is undefined is worst.
+
+    Args:
+        points: where to look.
+        metric: of counts.
+        preference: a threshold.
+        among: (points,), those that may be taken; by default all.
     """
-    return nearest(points, oriented(points.values(metric), metric), preference)
-
-
-def nearest(points: OperatingPoints, values: Values, preference: float) -> int:
-    """The point of the greatest value; among equals the one nearest to the preference, then the higher."""
-    return points.nearest(np.flatnonzero(values == values.max()), preference)
+    greatest = -np.inf
+    found: list[Integers] = []
+    for part, values in points.by_part(metric):
+        worths = oriented(values, metric)
+        if among is not None:
+            worths[~among[part]] = -np.inf
+        most = float(worths.max())
+        if most > greatest:
+            greatest, found = most, []
+        if most == greatest:
+            found.append(part.start + np.flatnonzero(worths == most))
+    return points.nearest(np.concatenate(found), preference)
 
 
 def oriented(values: Values, metric: Metric) -> Values:

@@ -11,7 +11,6 @@ from deeptrain.calibration.record import Record
 from deeptrain.errors import DataError, SettingsError
 from deeptrain.metrics import checks, names
 from deeptrain.metrics.checks import Labels, Scores
-from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
 from deeptrain.metrics.names import Named
 
@@ -86,18 +85,18 @@ def best(points: OperatingPoints, metric: Metric, bounds: Bounds | None, prefere
     Raises:
         DataError: when the metric is undefined at all of them.
     """
-    found = points if bounds is None else points.within(*bounds)
-    values = found.values(metric)
-    if np.isnan(values).all():
+    within = points if bounds is None else points.within(*bounds)
+    found = at(within, metric, operating_points.best(within, metric, preference))
+    if np.isnan(found.in_sample):
         raise DataError(
             f"{metric.name} is undefined for {points.positives:g} positives and {points.negatives:g} negatives"
         )
-    return at(found, values, operating_points.nearest(found, operating_points.oriented(values, metric), preference))
+    return found
 
 
-def at(points: OperatingPoints, values: Values, point: int) -> Optimum:
-    """One of the points, with the values of a metric at all of them."""
-    return Optimum(points.threshold(point), float(values[point]), points.plateau(values, point))
+def at(points: OperatingPoints, metric: Metric, point: int) -> Optimum:
+    """One of the points, as an optimum of a metric."""
+    return Optimum(points.threshold(point), points.value(metric, point), points.plateau(metric, point))
 
 
 def check_bounds(bounds: Bounds | None, preference: float) -> None:

@@ -50,9 +50,10 @@ def tested(points: OperatingPoints, constraint: Constraint, confidence: float) -
     """
     hits, of = cases(points, constraint)
     if constraint.rate != "precision":
-        tp, fp, fn, tn = points.counts
-        by_definition = fn + tn == 0 if constraint.rate == "recall" else tp + fp == 0
-        passed = (hits >= _fewest(int(of[0]), constraint.least, 1 - confidence)) | by_definition
+        passed = hits >= _fewest(int(of[0]), constraint.least, 1 - confidence)
+        # By definition: no positive is missed where all samples are called, no negative where none is.
+        edge, called = (-1, points.positives + points.negatives) if constraint.rate == "recall" else (0, 0)
+        passed[edge] |= points.tp[edge] + points.fp[edge] == called
         return Tested(passed, int(np.argmax(hits)))
     fewest = math.ceil(math.log(1 - confidence) / math.log(constraint.least))
     wanted, called = [], START * fewest
@@ -71,14 +72,20 @@ def tested(points: OperatingPoints, constraint: Constraint, confidence: float) -
 
 def seeming(points: OperatingPoints, constraint: Constraint) -> NDArray[np.bool_]:
     """(points,) bool, where the constraint holds on these samples themselves; the naive rule."""
-    held: NDArray[np.bool_] = points.values(names.get(constraint.rate)) >= constraint.least
+    held = np.empty(len(points.tp), np.bool_)
+    for part, values in points.by_part(names.get(constraint.rate)):
+        held[part] = values >= constraint.least
     return held
 
 
 def cases(points: OperatingPoints, constraint: Constraint) -> tuple[Integers, Integers]:
     """The rate of a constraint as counts at each point: how many are right, of how many."""
-    tp, fp, fn, tn = points.counts
-    return {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "specificity": (tn, tn + fp)}[constraint.rate]
+    if constraint.rate == "precision":
+        return points.tp, points.tp + points.fp
+    recall = constraint.rate == "recall"
+    members = np.int64(points.positives if recall else points.negatives)
+    hits: Integers = points.tp if recall else members - points.fp
+    return hits, np.broadcast_to(members, hits.shape)
 
 
 def _fewest(of: int, least: float, delta: float) -> int:

@@ -1,8 +1,10 @@
-"""The threshold of a run: by the settings of an experiment."""
+"""The threshold of a run, and the curve of its metric: by the settings of an experiment."""
+
+from collections.abc import Collection
 
 from numpy.typing import ArrayLike
 
-from deeptrain.calibration import threshold
+from deeptrain.calibration import threshold, threshold_curve
 from deeptrain.calibration.settings import CalibrationSettings
 from deeptrain.calibration.threshold import Threshold
 
@@ -34,3 +36,23 @@ def of_run(
         resamples=settings.resamples,
         weights=weights,
     )
+
+
+def curve_of_run(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    settings: CalibrationSettings,
+    weights: ArrayLike | None = None,
+    used: Collection[float] = (),
+) -> bytes:
+    """The file `threshold_curve.FILE`: the metric that settings name and its counts against the threshold.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) finite, in [0, 1].
+        settings: metric.
+        weights: (n,) what each sample counts for.
+        used: thresholds whose steps are told, however many there are.
+    """
+    every = threshold_curve.of(labels, scores, settings.metric, weights)
+    return threshold_curve.encode(threshold_curve.thinned(every, (0.5, *used)))

@@ -16,7 +16,6 @@ from deeptrain.calibration.record import Record
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import checks, counts, names
 from deeptrain.metrics.checks import Labels, Scores
-from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
 from deeptrain.metrics.names import Named
 
@@ -113,7 +112,6 @@ class Threshold(Record):
 class _Chosen:
     """What a rule chose: among all operating points, or those within the bounds."""
 
-    points: OperatingPoints
     at: Optimum
     best: Optimum
     rule: Rule
@@ -135,20 +133,17 @@ class _Asked:
 
     def choose(self, labels: Labels, scores: Scores, weights: Scores | None, fold: int) -> _Chosen:
         """The threshold for samples in ascending order of score; a fold has resamples of its own."""
-        points = operating_points.of_sorted(labels, scores, weights)
-        if self.bounds is not None:
-            points = points.within(*self.bounds)
-        values = points.values(self.metric)
-        oriented = operating_points.oriented(values, self.metric)
-        best = optimum.at(points, values, operating_points.nearest(points, oriented, self.preference))
+        every = operating_points.of_sorted(labels, scores, weights)
+        points = every if self.bounds is None else every.within(*self.bounds)
+        best = optimum.at(points, self.metric, operating_points.best(points, self.metric, self.preference))
         kept = None
         if self.constraint is not None:
-            kept = self._promised(points, oriented, values, self.constraint)
+            kept = self._promised(points, self.constraint)
             if kept[0].met:
-                return _Chosen(points, kept[1], best, "constraint", None, kept[0])
+                return _Chosen(kept[1], best, "constraint", None, kept[0])
         promised = None if kept is None else kept[0]
         if not self.resamples:
-            return _Chosen(points, best, best, "optimum", None, promised)
+            return _Chosen(best, best, "optimum", None, promised)
         found = bootstrap.thresholds(
             labels,
             scores,
@@ -158,26 +153,21 @@ class _Asked:
             self.preference,
             self.bounds,
             weights,
+            every,
         )
         if not len(found):
-            return _Chosen(points, best, best, "optimum", None, promised)
+            return _Chosen(best, best, "optimum", None, promised)
         low, middle, high = np.quantile(found, [(1 - self.confidence) / 2, 0.5, (1 + self.confidence) / 2]).tolist()
-        at = optimum.at(points, values, points.point_of(middle))
-        return _Chosen(points, at, best, "median", (low, high), promised)
+        at = optimum.at(points, self.metric, points.point_of(middle))
+        return _Chosen(at, best, "median", (low, high), promised)
 
-    def _promised(
-        self, points: OperatingPoints, oriented: Values, values: Values, asked: Constraint
-    ) -> tuple[Promise, Optimum]:
+    def _promised(self, points: OperatingPoints, asked: Constraint) -> tuple[Promise, Optimum]:
         """What can be kept, and the best threshold that keeps it; any other where none does."""
-        tests = promise.tested(points, asked, self.confidence)
         seeming = promise.seeming(points, asked)
-        naive = None
-        if seeming.any():
-            naive = operating_points.nearest(points, np.where(seeming, oriented, -np.inf), self.preference)
+        naive = operating_points.best(points, self.metric, self.preference, seeming) if seeming.any() else None
+        tests = promise.tested(points, asked, self.confidence)
         met = bool(tests.kept.any())
-        told = tests.point
-        if met:
-            told = operating_points.nearest(points, np.where(tests.kept, oriented, -np.inf), self.preference)
+        told = operating_points.best(points, self.metric, self.preference, tests.kept) if met else tests.point
         hits, cases = (0, 0)
         if told is not None:
             hits, cases = (int(one[told]) for one in promise.cases(points, asked))
@@ -190,15 +180,12 @@ class _Asked:
             hits=hits,
             cases=cases,
             naive=math.nan if naive is None else points.threshold(naive),
-            naive_in_sample=math.nan if naive is None else float(values[naive]),
+            naive_in_sample=math.nan if naive is None else points.value(self.metric, naive),
         )
         # A run of equal values is no plateau here: what keeps the constraint was tested point by point.
-        return found, Optimum(*_alone(points, values, 0 if told is None else told))
-
-
-def _alone(points: OperatingPoints, values: Values, point: int) -> tuple[float, float, tuple[float, float]]:
-    plateau = (float(points.lower[point]), float(points.upper[point]))
-    return points.threshold(point), float(values[point]), plateau
+        point = 0 if told is None else told
+        plateau = (float(points.lower[point]), float(points.upper[point]))
+        return found, Optimum(points.threshold(point), points.value(self.metric, point), plateau)
 
 
 def choose(
@@ -222,8 +209,8 @@ def choose(
     it. With a constraint it is the best of those thresholds that keep it on other samples too. The order of the samples
     does not matter, for nothing of all this.
 
-    Costs about a sort of the scores a resample at worst, folds + 1 times; 130 bytes a sample at the peak, 225 with
-    weights.
+    Costs about a sort of the scores a resample at worst, folds + 1 times; 48 bytes a sample at the peak, 10 more with
+    bounds, and 80 more with weights, which also take much longer: samples are then drawn one by one.
 
     Args:
         labels: (n,) of 0 and 1, both present.
@@ -248,6 +235,7 @@ def choose(
     asked = _asked(measure, constraint, confidence, bounds, preference, resamples, seed, given[2])
     checks.both_classes(given[0])
     truth, values, weighed = operating_points.sort_weighted(*given)
+    del given
     chosen = asked.choose(truth, values, weighed, folds)
 
     def rule(labels: Labels, scores: Scores, weights: Scores | None, fold: int) -> float:
@@ -256,8 +244,8 @@ def choose(
     def worth(decided: Labels) -> float:
         return float(measure.at_counts(*counts.weighed(truth, decided, weighed)))
 
-    half = values > 0.5
     cross = cross_fitting.decisions(truth, values, rule, folds, seed, weighed)
+    half = values > 0.5
     at_half, cross_fitted, noise, around = worth(half), math.nan, math.nan, (math.nan, math.nan)
     if cross is not None:
         cross_fitted = worth(cross)
@@ -290,25 +278,6 @@ def choose(
             *_edge(values, chosen.at, bounds),
         ),
     )
-
-
-def curve(labels: ArrayLike, scores: ArrayLike, metric: Named = "f1_score") -> tuple[Scores, Values]:
-    """A metric against the threshold as an exact step function: (thresholds, values), both (steps,) float64.
-
-    `values[i]` holds for all t with `thresholds[i] <= t < thresholds[i + 1]`, the last up to and with 1; thresholds
-    ascend from 0. There is a step at every distinct score, so large data make many.
-
-    Raises:
-        DataError: as `choose`.
-        SettingsError: as `choose`.
-    """
-    measure = names.count_metric(metric)
-    truth, found = checks.binary(labels, scores)
-    checks.both_classes(truth)
-    points = operating_points.of(truth, found)
-    thresholds, values = points.lower[::-1], points.values(measure)[::-1]
-    within = slice(1, None) if thresholds[0] < 0 else slice(None)
-    return thresholds[within].copy(), values[within].copy()
 
 
 def _asked(

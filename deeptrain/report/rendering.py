@@ -12,6 +12,7 @@ from deeptrain.drawing.canvas import DARK, LIGHT, Picture, Theme
 from deeptrain.drawing.raster import Pixels
 from deeptrain.report import (
     confusion_picture,
+    cost_picture,
     history_picture,
     members_picture,
     outcome,
@@ -102,6 +103,8 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
         used = {"at 0.5": 0.5, f"at {wording.score(threshold['value'])}": wording.as_float(threshold["value"])}
         classes = _classes(run.data)
         made["scores"] = partial(scores_picture.draw, scores=scores, split=split, thresholds=used, classes=classes)
+        if threshold["metric"] == "cost":
+            made["cost"] = partial(cost_picture.draw, scores=scores, split=split, chosen=threshold)
         if 0 < np.count_nonzero(scores.labels) < len(scores.labels):
             made["ranking"] = partial(ranking_picture.draw, scores=scores, split=split, thresholds=used)
     entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]

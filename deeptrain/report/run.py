@@ -42,11 +42,13 @@ class Scores:
         labels: (samples,), 0 or 1.
         scores: (samples,) float, the probability of 1.
         sets: (samples,) int, the set number of each sample.
+        weights: (samples,) what each sample counts for; None where all count alike.
     """
 
     labels: NDArray[Any]
     scores: NDArray[Any]
     sets: NDArray[Any]
+    weights: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Check that the three belong together.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deeptrain.calibration import threshold as thresholds
+from deeptrain.calibration import threshold_curve
 from deeptrain.drawing import canvas, curves, wording
 from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.metrics.counts import Values
@@ -25,8 +25,9 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
     """
     metric = str(chosen["metric"])
     use = Use(use=metric, arguments=dict(chosen.get("arguments") or {}))
-    at, values = thresholds.curve(scores.labels, scores.scores, use)
-    x, y = curves.thinned(np.append(at, 1.0), np.append(values, values[-1]), MOST_POINTS)
+    found = threshold_curve.of(scores.labels, scores.scores, use, scores.weights)
+    steps, ends = np.append(found.threshold, 1.0), np.append(found.value, found.value[-1])
+    x, y = curves.thinned(steps, ends, MOST_POINTS)
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
     canvas.heading(figure, theme, f"{wording.capital(wording.metric_name(metric))} against the threshold", 0, 4)
     axes = canvas.add_axes(figure, theme, 52, 90, WIDTH - 66, HEIGHT - 90 - 50)
@@ -41,11 +42,15 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
         ("0.5", 0.5, (0, (1.5, 2))),
     ):
         axes.axvline(place, color=theme.ink, linewidth=1.2, linestyle=style, label=label, zorder=2)
+    low, high = (min(max(wording.as_float(bound), 0.0), 1.0) for bound in chosen["plateau"])
+    in_sample = wording.as_float(chosen["in_sample"])
+    label = f"as good {wording.score(low)} to {wording.score(high)}"
+    axes.plot([low, high], [in_sample] * 2, color=theme.main, linewidth=5, solid_capstyle="butt", label=label, zorder=3)
     points = {}
     for name in ("half", "threshold"):
-        found = outcome.at(run, name)
-        if found is not None:
-            points[name] = (wording.as_float(found["threshold"]), wording.as_float(found["metrics"].get(metric)))
+        scored = outcome.at(run, name)
+        if scored is not None:
+            points[name] = (wording.as_float(scored["threshold"]), wording.as_float(scored["metrics"].get(metric)))
     if points:
         axes.plot(
             [min(max(place, 0.0), 1.0) for place, _ in points.values()],
@@ -67,7 +72,7 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
     for axis in (axes.xaxis, axes.yaxis):
         canvas.plain_numbers(axis)
     canvas.legend(axes, theme, -52, 53, 2)
-    numbers = {"threshold": x.tolist(), "value": y.tolist(), "metric": metric, "test": points}
+    numbers = {"threshold": x.tolist(), "value": y.tolist(), "metric": metric, "plateau": [low, high], "test": points}
     return Picture(figure, numbers, _words(metric, chosen, y, points))
 
 

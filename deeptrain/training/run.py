@@ -12,13 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from deeptrain import files
 from deeptrain.calibration.members_settings import MembersSettings
 from deeptrain.errors import AlteredError, ArtifactError, SettingsError, TrainingError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
-from deeptrain.store.specification import Input, Source, Specification
+from deeptrain.store.specification import Input, Late, Source, Specification
 from deeptrain.training import averaged, interventions
 from deeptrain.training.interventions import Intervention
 from deeptrain.training.results import Results
@@ -116,6 +117,18 @@ class TrainingRun:
                 )
             )
         return epochs[number - 1]
+
+    def late(self, settings: Mapping[str, Any]) -> Late:
+        """Epochs as an input: {"epoch": "last", "of": 8}, or one, which does not change when more are trained."""
+        wanted = settings.get("of", settings["epoch"])
+
+        def resolve() -> Specification | None:
+            if "of" not in settings:
+                return self.epoch(wanted) if self.done(wanted) == wanted else None
+            number = self.last(wanted)
+            return None if number is None else self.epoch(number)
+
+        return Late(files.digest_of({"training": self.specification.identity, **settings}), resolve)
 
     def _settings(self, number: int) -> dict[str, Any]:
         """What decides over an epoch: phases that have begun by then, and what a person changed in it."""

@@ -11,7 +11,7 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 
 from deeptrain.calibration import bootstrap, operating_points, optimum, threshold
 from deeptrain.metrics import names
-from tests.benchmarks.side_by_side import measured, show
+from tests.benchmarks.side_by_side import bar, measured, show
 
 METRICS = ("f1_score", "accuracy", "mcc", "kappa", "cost")
 
@@ -52,28 +52,45 @@ def by_the_original(labels, scores):
     return at
 
 
+def peak_of(run, scores):
+    """The most memory a function takes, in times the scores' own bytes."""
+    tracemalloc.start()
+    run()
+    peak = tracemalloc.get_traced_memory()[1] / scores.nbytes
+    tracemalloc.stop()
+    return peak
+
+
 def test_the_optimum_beside_a_sort():
     for saturated in (False, True):
         labels, scores = drawn(10**7, saturated)
         contestants = {name: partial(optimum.of, labels, scores, name) for name in METRICS}
         contestants["numpy.sort"] = partial(np.sort, scores)
-        title = f"the exact threshold of 10,000,000 {'saturated ' if saturated else ''}scores, by metric (bar: 1.5)"
-        show(title, measured(contestants, 5))
-        tracemalloc.start()
-        optimum.of(labels, scores)
-        peak = tracemalloc.get_traced_memory()[1] / scores.nbytes
-        tracemalloc.stop()
-        sys.stdout.write(f"  peak memory {peak:.2f} times the scores (bar: 6)\n")
+        kind = "saturated scores" if saturated else "scores"
+        found = measured(contestants, 5)
+        show(f"the exact threshold of 10,000,000 {kind}, by metric", found)
+        for name in METRICS:
+            bar(f"{name} of 1e7 {kind}, in sorts", found[name] / found["numpy.sort"], 1.5)
+        bar("peak memory of it, in scores", peak_of(partial(optimum.of, labels, scores), scores), 6)
+
+
+def test_choosing_takes_little_memory():
+    labels, scores = drawn(10**7)
+    sys.stdout.write("\nthreshold.choose of 10,000,000 scores: resamples, five folds, intervals\n")
+    bar("peak memory, in scores", peak_of(lambda: threshold.choose(labels, scores), scores), 6)
 
 
 def test_the_optimum_beside_other_searches():
     labels, scores = drawn(10**6)
     contestants = {
-        "TunedThresholdClassifierCV (bar: 20)": lambda: by_scikit_learn(labels, scores),
-        "a grid, as the original (bar: 5)": lambda: by_the_original(labels, scores),
+        "TunedThresholdClassifierCV": lambda: by_scikit_learn(labels, scores),
+        "a grid, as the original": lambda: by_the_original(labels, scores),
         "optimum.of": lambda: optimum.of(labels, scores),
     }
-    show("F1 of 1,000,000 scores", measured(contestants, 3))
+    found = measured(contestants, 2)
+    show("F1 of 1,000,000 scores", found)
+    for (name, seconds), least in zip(found.items(), (20, 5), strict=False):
+        bar(f"{name}, in times of optimum.of", seconds / found["optimum.of"], least, least=True)
 
 
 def test_resampling_beside_a_sort():
@@ -83,10 +100,9 @@ def test_resampling_beside_a_sort():
     def resampled():
         return bootstrap.thresholds(*ordered, names.get("f1"), 50, np.random.Generator(np.random.Philox(1)))
 
-    show(
-        "50 resamples of 1,000,000 scores (bar: 60)",
-        measured({"bootstrap": resampled, "numpy.sort": lambda: np.sort(scores)}, 5),
-    )
+    found = measured({"bootstrap": resampled, "numpy.sort": lambda: np.sort(scores)}, 5)
+    show("50 resamples of 1,000,000 scores, with their best thresholds", found)
+    bar("50 resamples, in sorts", found["bootstrap"] / found["numpy.sort"], 60)
     begun = time.perf_counter()
     threshold.choose(labels, scores)
     sys.stdout.write(f"  threshold.choose, five folds and intervals: {time.perf_counter() - begun:.2f} s\n")

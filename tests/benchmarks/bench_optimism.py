@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from deeptrain.calibration import threshold
 from deeptrain.metrics import names
 from deeptrain.metrics.counts import counts_at
+from tests.benchmarks.side_by_side import bar
 
 ROOT = Path(__file__).parents[2]
 SIZES = (100, 200)
@@ -72,10 +73,11 @@ def test_optimism_of_three_data_sets():
             (in_sample, cross_fitted, gain), error = found.mean(axis=0), found.std(axis=0) / np.sqrt(DRAWS)
             bars.append((f"{name}\n{size} samples", in_sample, cross_fitted, error))
             sys.stdout.write(
-                f"\n{name:>10} {size:4}: in sample {in_sample:+.4f}, cross-fitted {cross_fitted:+.4f} "
+                f"{name:>10} {size:4}: in sample {in_sample:+.4f}, cross-fitted {cross_fitted:+.4f} "
                 f"(standard error {error[1]:.4f}), ratio {abs(cross_fitted) / in_sample:.2f}; "
-                f"the median is better by {gain:+.4f} ({error[2]:.4f})"
+                f"the median is better by {gain:+.4f} ({error[2]:.4f})\n"
             )
+            bar(f"optimism of {name}, {size} samples, to that in sample", abs(cross_fitted) / in_sample, 0.25)
     draw(bars).savefig(ROOT / "docs" / "optimism.png", dpi=110, metadata={"Software": None})
 
 

@@ -25,3 +25,10 @@ def show(title: str, seconds: Mapping[str, float], unit: str = "ms", scale: floa
     sys.stdout.write(f"\n{title}\n")
     for name, value in seconds.items():
         sys.stdout.write(f"  {name:<{width}}  {value * scale:10.2f} {unit}  {value / base:6.2f}\n")
+
+
+def bar(what: str, found: float, limit: float, *, least: bool = False) -> None:
+    """A line that says how a figure stands to its bar: at most so much, or at least."""
+    kept = found >= limit if least else found <= limit
+    rule = "at least" if least else "at most"
+    sys.stdout.write(f"  BAR {'kept  ' if kept else 'MISSED'}  {what}: {found:.2f}, {rule} {limit:g}\n")

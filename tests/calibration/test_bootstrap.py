@@ -20,22 +20,25 @@ def drawn(generator, samples):
     return labels, 1 / (1 + np.exp(1.5 - 1.2 * labels - generator.normal(size=samples)))
 
 
-def one_by_one(labels, scores, resamples, generator, name="f1_score"):
+def one_by_one(labels, scores, resamples, generator, name="f1_score", bounds=None):
     found = []
     for _ in range(resamples):
         picks = generator.integers(len(labels), size=len(labels))
-        found.append(optimum.of(labels[picks], scores[picks], name).value)
+        found.append(optimum.of(labels[picks], scores[picks], name, bounds=bounds).value)
     return np.array(found)
 
 
 @pytest.mark.parametrize("name", ["f1_score", "mcc", "cost"])
-@pytest.mark.parametrize(("apart", "blocks"), [(bootstrap.APART, bootstrap.BLOCKS), (50, 20)])
-def test_thresholds_are_spread_as_those_of_samples_drawn_one_by_one(name, apart, blocks, monkeypatch):
+@pytest.mark.parametrize(
+    ("apart", "blocks", "bounds"),
+    [(bootstrap.APART, bootstrap.BLOCKS, None), (50, 20, None), (50, 20, (0.4, 0.6)), (50, 20, (0.9, 1.0))],
+)
+def test_thresholds_are_spread_as_those_of_samples_drawn_one_by_one(name, apart, blocks, bounds, monkeypatch):
     monkeypatch.setattr(bootstrap, "APART", apart)
     monkeypatch.setattr(bootstrap, "BLOCKS", blocks)
     labels, scores = operating_points.sort(*drawn(seeded(1), 400))
-    ours = bootstrap.thresholds(labels, scores, names.get(name), 1500, seeded(2))
-    theirs = one_by_one(labels, scores, 1500, seeded(3), name)
+    ours = bootstrap.thresholds(labels, scores, names.get(name), 1500, seeded(2), bounds=bounds)
+    theirs = one_by_one(labels, scores, 1500, seeded(3), name, bounds)
     at = np.linspace(0, 1, 200)
     far = np.abs(np.mean(ours[:, None] <= at, axis=0) - np.mean(theirs[:, None] <= at, axis=0)).max()
     assert far < 1.63 * np.sqrt(2 / 1500)  # Kolmogorov and Smirnov, at 1 %

@@ -159,3 +159,28 @@ def test_metrics_of_class_counts_are_those_of_whole_arrays(name):
         key = names.with_arguments(key, arguments)
         value = class_counts.at(key, class_counts.counted(labels, decided, classes))
         assert float(value) == pytest.approx(key(labels, np.eye(classes)[decided]))
+
+
+@pytest.mark.parametrize("metric", ["f1_score_macro", "balanced_accuracy", "accuracy"])
+def test_a_sample_of_weight_two_counts_as_two_and_one_of_weight_zero_as_none(metric):
+    generator = np.random.Generator(np.random.Philox(31))
+    labels = generator.choice(3, 120, p=[0.7, 0.2, 0.1])
+    logits = generator.normal(size=(120, 3)) + 1.5 * np.eye(3)[labels] + [1.5, 0, 0]
+    probabilities = softmax(logits)
+    weights = generator.integers(0, 4, 120)
+    each = np.repeat(np.arange(120), weights)
+    found = class_offsets.choose(labels, probabilities, metric, weights=weights)
+    repeated = class_offsets.choose(labels[each], probabilities[each], metric)
+    assert found.in_sample == pytest.approx(repeated.in_sample, abs=1e-12)
+    assert found.offsets == pytest.approx(repeated.offsets)
+    assert found.samples == np.count_nonzero(weights)
+    alike = class_offsets.choose(labels, probabilities, metric, weights=np.full(120, 2.5))
+    assert alike == class_offsets.choose(labels, probabilities, metric)
+    order = generator.permutation(120)
+    again = class_offsets.choose(labels[order], probabilities[order], metric, weights=weights[order])
+    assert again == found
+
+
+def softmax(logits):
+    exponentials = np.exp(logits)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

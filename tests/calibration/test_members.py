@@ -306,3 +306,31 @@ def test_what_is_combined_lies_between_the_members(seed):
     assert (combined >= stacked.min(axis=0) - 1e-15).all()
     with pytest.raises(DataError, match="member 'm9': no predictions; there are those of m0, m1, m2"):
         members.combine(predictions, {"m9": 1.0}, "binary")
+
+
+@pytest.mark.parametrize(
+    ("method", "metric"),
+    [("greedy", "log_loss"), ("exact", "f1_score"), ("convex", "log_loss"), ("convex", "brier")],
+)
+def test_a_sample_of_weight_two_counts_as_two_and_one_of_weight_zero_as_none(method, metric):
+    generator = np.random.Generator(np.random.Philox(41))
+    labels = generator.random(150) < 0.4
+    predictions = {
+        name: 1 / (1 + np.exp(1 - 2 * labels - noise * generator.normal(size=150)))
+        for name, noise in (("one", 1.0), ("other", 1.5), ("third", 2.0))
+    }
+    weights = generator.integers(0, 4, 150)
+    each = np.repeat(np.arange(150), weights)
+    found = members.choose(labels, predictions, "binary", method, metric, weights=weights)
+    repeated = members.choose(
+        labels[each], {name: one[each] for name, one in predictions.items()}, "binary", method, metric
+    )
+    assert found.value == pytest.approx(repeated.value, abs=1e-9)
+    assert found.weights == pytest.approx(repeated.weights, abs=1e-4)
+    assert [one.value for one in found.members] == pytest.approx([one.value for one in repeated.members])
+    alike = members.choose(labels, predictions, "binary", method, metric, weights=np.full(150, 2.5))
+    assert alike.plain() == members.choose(labels, predictions, "binary", method, metric).plain()
+    order = generator.permutation(150)
+    shuffled = {name: one[order] for name, one in predictions.items()}
+    again = members.choose(labels[order], shuffled, "binary", method, metric, weights=weights[order])
+    assert again.plain() == found.plain()

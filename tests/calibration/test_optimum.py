@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peer
 
-from deeptrain.calibration import contenders, operating_points, optimum, threshold
+from deeptrain.calibration import contenders, operating_points, optimum, threshold_curve
 from deeptrain.errors import DataError, SettingsError
 from deeptrain.metrics import counts, names
 
@@ -50,6 +50,7 @@ def best_of(name, values):
 
 @settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METRICS), BOUNDS)
+@example([(False, 0.2), (True, 0.9)], "accuracy", (1.0, 1.0))
 def test_no_threshold_is_better(samples, name, bounds):
     labels, scores = both_classes(samples)
     found = optimum.of(labels, scores, name, bounds=bounds)
@@ -202,7 +203,8 @@ def test_options_out_of_range_are_told(options, message):
 @given(SAMPLES, st.sampled_from(METRICS))
 def test_the_curve_is_the_metric_at_every_threshold(samples, name):
     labels, scores = both_classes(samples)
-    thresholds, values = threshold.curve(labels, scores, name)
+    found = threshold_curve.of(labels, scores, name)
+    thresholds, values = found.threshold, found.value
     assert thresholds[0] == 0
     assert (np.diff(thresholds) > 0).all()
     for t in every_threshold(scores):

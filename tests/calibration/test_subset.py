@@ -174,24 +174,6 @@ def test_of_equally_good_sets_those_that_show_more_are_chosen():
     assert subset.best(labels, scores, sets, 2, threshold=0.5).sets == (1, 2)
 
 
-def test_the_subset_of_the_original_is_never_better():
-    # Inputs and outputs of DeepTrain 0.6.0 (2020, MIT), find_best_subset with its greedy search.
-    labels = [[0, 0, 1, 0, 1, 0, 0, 0], [0, 1, 0, 0, 1, 0, 1, 0], [1, 0, 1, 1, 0, 1, 0, 0]]
-    labels += [[0, 0, 0, 1, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 0, 0, 0, 0]]
-    scores = [[0.142, 0.302, 0.675, 0.307, 0.798, 0.054, 0.163, 0.206]]
-    scores += [[0.314, 0.389, 0.001, 0.284, 0.605, 0.299, 0.999, 0.001]]
-    scores += [[0.891, 0.638, 0.694, 0.51, 0.469, 0.891, 0.52, 0.077]]
-    scores += [[0.001, 0.156, 0.02, 0.999, 0.878, 0.001, 0.001, 0.999]]
-    scores += [[0.293, 0.113, 0.2, 0.261, 0.864, 0.319, 0.235, 0.787]]
-    scores += [[0.094, 0.634, 0.001, 0.743, 0.214, 0.001, 0.337, 0.001]]
-    flat = np.ravel(labels), np.ravel(scores), np.repeat(np.arange(6), 8)
-    assert subset.best(*flat, 3).value == 1  # sets 0, 1, 3 at .38
-    assert subset.best(*flat, 3, threshold=0.5).value == 1  # sets 0, 3, 4
-    assert subset.best(*flat, 6).value == pytest.approx(0.888888888888889)  # at .64
-    # It raised IndexError for a set of one class.
-    assert subset.best(*flat, 3, "binary_informedness").value == 1
-
-
 def counted(positives, negatives):
     """Sets whose samples are all called positive, of any size."""
     none = (np.empty(0),) * len(positives)

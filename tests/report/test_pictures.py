@@ -10,11 +10,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from deeptrain.calibration import reliability, threshold
+from deeptrain.calibration import reliability, threshold, threshold_curve
 from deeptrain.drawing import canvas
 from deeptrain.drawing.canvas import LIGHT, Picture
 from deeptrain.report import (
     confusion_picture,
+    cost_picture,
     history_picture,
     ranking_picture,
     reliability_picture,
@@ -25,6 +26,7 @@ from deeptrain.report import (
     threshold_picture,
 )
 from deeptrain.report.run import Run, Scores
+from deeptrain.settings import Use
 
 
 def assert_nothing_overlaps(figure: Figure) -> None:
@@ -142,11 +144,28 @@ def test_the_threshold_picture_draws_the_exact_curve(run: Run) -> None:
     with canvas.drawing():
         picture = threshold_picture.draw(run, LIGHT, run.calibration, run.threshold)
         assert_nothing_overlaps(picture.figure)
-    x, y = threshold.curve(run.calibration.labels, run.calibration.scores)
+    found = threshold_curve.of(run.calibration.labels, run.calibration.scores)
+    x, y = found.threshold, found.value
     assert picture.numbers["threshold"] == [*x, 1.0]
     assert picture.numbers["value"] == [*y, y[-1]]
     assert max(picture.numbers["value"]) == run.threshold["optimum"]["in_sample"]
+    assert picture.numbers["plateau"] == list(run.threshold["plateau"])
     assert set(picture.numbers["test"]) == {"half", "threshold"}
+
+
+def test_the_cost_of_both_mistakes_is_drawn_apart_and_together(run: Run) -> None:
+    assert run.calibration is not None
+    priced = {"use": "cost", "arguments": {"false_negative": 5}}
+    labels, scores = run.calibration.labels, run.calibration.scores
+    chosen = threshold.choose(labels, scores, Use(**priced))
+    with canvas.drawing():
+        picture = cost_picture.draw(LIGHT, run.calibration, "calibration", chosen.plain())
+        assert_nothing_overlaps(picture.figure)
+    both, missed, alarms = (np.array(picture.numbers[name]) for name in ("both", "missed positives", "false alarms"))
+    np.testing.assert_allclose(both, missed + alarms)
+    assert min(both) == chosen.optimum.in_sample
+    assert missed[-1] == pytest.approx(5 * labels.mean())  # nothing is called positive
+    assert picture.numbers["if_probabilities"] == 1 / 6
 
 
 def test_a_threshold_beyond_the_scores_is_drawn_at_the_edge(run: Run) -> None:

@@ -10,7 +10,7 @@ import pytest
 import deeptrain
 import pipelines
 from deeptrain import lineage
-from deeptrain.calibration import probabilities
+from deeptrain.calibration import probabilities, threshold_curve
 from deeptrain.errors import SettingsError
 from deeptrain.shards import reading
 from deeptrain.training import predictions
@@ -59,6 +59,33 @@ def test_calibrate_is_all_that_is_chosen_without_evaluation_and_report(finished:
     aside.rename(found)
     task.plan.checker.forget()
     assert task.complete()
+
+
+def test_threshold_and_evaluation_hold_the_curve_of_their_metric(finished: Path) -> None:
+    plan = lineage.read(finished, store=finished.parent / "runs")
+    chosen = plan.artifact("threshold").json("threshold.json")
+    half, at, *_ = plan.artifact("evaluation").json("evaluation.json")["at"]
+    for stage, told in (
+        ("threshold", {chosen["value"]: chosen["in_sample"], 0.5: chosen["value_at_half"]}),
+        ("evaluation", {one["threshold"]: one["metrics"][chosen["metric"]] for one in (half, at)}),
+    ):
+        made = plan.artifact(stage)
+        data, path = made.verified(threshold_curve.FILE), made.directory / threshold_curve.FILE
+        curve = threshold_curve.decode(data, path)
+        for threshold, value in told.items():
+            assert curve.value[np.searchsorted(curve.threshold, threshold, side="right") - 1] == value
+
+
+def test_only_a_split_that_chose_nothing_is_scored(finished: Path) -> None:
+    asked = {"experiment": str(finished), "store": str(finished.parent / "runs")}
+    assert pipelines.Evaluation(**asked, split="test").complete()
+    used = "chose threshold, subset, probabilities"
+    with pytest.raises(
+        SettingsError, match=f"^split to score: expected one that chose nothing, got .*: it {used}; score"
+    ):
+        pipelines.Evaluation(**asked, split="calibration")
+    with pytest.raises(SettingsError, match=r"it chose the epoch; score 'test'$"):
+        pipelines.Evaluation(**asked, split="val")
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, when it writes and reads its file
