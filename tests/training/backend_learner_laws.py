@@ -1,6 +1,7 @@
-"""What a Keras learner has to keep, of Keras on JAX; `test_jax_learner.py` runs it in a process of its own."""
+"""What a Keras learner keeps on JAX and PyTorch; `test_backend_learner.py` runs it in a process for each."""
 
 import itertools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from deeptrain.errors import BatchError, Interrupted, TrainingError
 from deeptrain.loading.batches import Batches
 from deeptrain.shards.reading import Split
 from deeptrain.training import Trainer, arrays
-from deeptrain.training.jax_learner import JaxLearner
+from deeptrain.training.backend_learner import BackendLearner
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.progress import Progress
 from tests import shard_files
@@ -54,13 +55,13 @@ def small() -> Any:
 
 def learner(
     build: Callable[[], Any] = small, seed: int = 7, rate: Any = 1e-2, precision: str = "float32", **adam: Any
-) -> JaxLearner:
+) -> BackendLearner:
     with fresh_names_and_seeds(seed, precision):
         made = keras.optimizers.Adam(rate() if callable(rate) else rate, **adam)
-        return JaxLearner(build(), made, keras.losses.BinaryCrossentropy(), "binary", precision=precision)
+        return BackendLearner(build(), made, keras.losses.BinaryCrossentropy(), "binary", precision=precision)
 
 
-MODELS: dict[str, Callable[..., JaxLearner]] = {
+MODELS: dict[str, Callable[..., BackendLearner]] = {
     "convolutional": lambda seed=7: learner(convolutional, seed, clipnorm=0.5),
     "stateful": lambda seed=7: learner(stateful, seed),
     "averaged": lambda seed=7: learner(small, seed, use_ema=True, ema_overwrite_frequency=3),
@@ -188,7 +189,7 @@ def test_several_inputs_and_outputs_go_by_name_and_padding_counts_for_nothing() 
             "sick": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             "cost": keras.losses.MeanSquaredError(),
         }
-        made = JaxLearner(
+        made = BackendLearner(
             build(),
             keras.optimizers.SGD(0.1),
             losses,
@@ -228,7 +229,7 @@ def test_what_could_do_harm_is_told_before_it_does() -> None:
     assert_same(before, made.variables())
 
 
-def test_what_jax_cannot_do_exactly_is_refused() -> None:
+def test_what_cannot_be_done_exactly_is_refused() -> None:
     class Own(keras.Model):
         def train_step(self, given: Any) -> Any:
             raise NotImplementedError
@@ -256,5 +257,5 @@ STRAY = keras.Variable(1.0, trainable=False)
 
 
 def test_nothing_of_this_needs_tensorflow() -> None:
-    assert keras.config.backend() == "jax"
+    assert keras.config.backend() == os.environ["KERAS_BACKEND"]
     assert "tensorflow" not in sys.modules
