@@ -28,7 +28,8 @@ class TorchSteps:
         Raises:
             TrainingError: when it holds buffers of PyTorch's modules, which belong to no variable of Keras.
         """
-        buffers = [name for name, _ in pure.model.named_buffers()]
+        layers = pure.model._flatten_layers()
+        buffers = [f"{layer.name}.{name}" for layer in layers for name, _ in layer.named_buffers()]
         if buffers:
             raise TrainingError(
                 f"{pure.model.name}: its buffers {', '.join(buffers[:3])} are of modules of PyTorch, and no checkpoint "

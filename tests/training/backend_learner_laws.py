@@ -243,14 +243,61 @@ def test_what_cannot_be_done_exactly_is_refused() -> None:
         inputs = keras.Input((6, 6, 1))
         return Own(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
 
+    def with_own_metrics() -> Any:
+        made = small()
+        made.compile(metrics=["accuracy"])
+        return made
+
     def with_hidden_state() -> Any:
         return keras.Sequential([keras.Input((6, 6, 1)), Hidden(), layers.Flatten(), layers.Dense(1)])
 
     with pytest.raises(TrainingError, match="a train_step or test_step of its own is run on TensorFlow only"):
         learner(with_own_step)
+    with pytest.raises(TrainingError, match=r"metrics of its own .* are computed on TensorFlow only; name them in"):
+        learner(with_own_metrics)
     made = learner(with_hidden_state)
     with pytest.raises(TrainingError, match="training changes variables that no checkpoint holds"):
         made.fit(*data(1))
+
+
+def test_each_iteration_draws_anew_and_nobody_else_notices() -> None:
+    x, y = data(1)
+    x, y = np.repeat(x, 3, 0), np.repeat(y, 3, 0)
+    made = learner(rate=0.0)
+    with fresh_names_and_seeds(5):
+        expected = float(keras.random.normal(()))
+    with fresh_names_and_seeds(5):
+        outputs = made.fit(x, y).outputs
+        assert float(keras.random.normal(())) == expected
+    assert isinstance(outputs, np.ndarray)
+    assert len({one.tobytes() for one in outputs}) == 3
+
+
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="modules of PyTorch are layers on PyTorch only")
+def test_modules_of_pytorch_draw_what_a_checkpoint_holds_and_buffers_are_refused() -> None:
+    import torch
+
+    def build(module: Any) -> Any:
+        inputs = keras.Input((6, 6, 1))
+        return keras.Model(
+            inputs, layers.Dense(1)(layers.TorchModuleWrapper(module, output_shape=(None, 5))(layers.Flatten()(inputs)))
+        )
+
+    x, y = data(3)
+    torch.random.manual_seed(1)
+    whole, cut = (
+        learner(lambda: build(torch.nn.Sequential(torch.nn.Linear(36, 5), torch.nn.Dropout(0.5)))) for _ in range(2)
+    )
+    assert_same(whole.variables(), cut.variables())
+    whole.fit(x, y)
+    torch.random.manual_seed(2)
+    for number in range(3):
+        cut.fit(x[number : number + 1], y[number : number + 1])
+    assert_same(whole.variables(), cut.variables())
+    with pytest.raises(
+        TrainingError, match=r"its buffers .*running_mean.* are of modules of PyTorch, and no checkpoint"
+    ):
+        learner(lambda: build(torch.nn.BatchNorm1d(36)))
 
 
 STRAY = keras.Variable(1.0, trainable=False)
