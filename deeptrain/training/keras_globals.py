@@ -53,7 +53,7 @@ def _seeded(seed: int) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=()):  # what modules of PyTorch within a model draw their weights from
-        torch.random.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield
 
 

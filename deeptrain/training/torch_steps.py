@@ -28,6 +28,8 @@ class TorchSteps:
         Raises:
             TrainingError: when it holds buffers of PyTorch's modules, which belong to no variable of Keras.
         """
+        import torch
+
         layers = pure.model._flatten_layers()
         buffers = [f"{layer.name}.{name}" for layer in layers for name, _ in layer.named_buffers()]
         if buffers:
@@ -36,6 +38,7 @@ class TorchSteps:
                 "holds them: use layers of Keras, such as BatchNormalization"
             )
         self._pure = pure
+        self._devices = range(torch.cuda.device_count())
 
     def fit(self, parts: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Arrays]:
         """Fit batches: see `Steps.fit`."""
@@ -88,9 +91,12 @@ class TorchSteps:
         import torch
 
         drawn = [int(number) & 0xFFFFFFFF for number in self._pure.seeds.value.tolist()]
-        with torch.random.fork_rng():
-            # Mixed, since on the CPU only 32 bits of a seed count.
-            torch.random.manual_seed(int(np.random.SeedSequence(drawn).generate_state(1, np.uint64)[0]))
+        # Mixed, since on the CPU only 32 bits of a seed count.
+        seed = int(np.random.SeedSequence(drawn).generate_state(1, np.uint64)[0])
+        with torch.random.fork_rng(self._devices):
+            torch.default_generator.manual_seed(seed)
+            if self._devices:
+                torch.cuda.manual_seed_all(seed)
             yield
 
 
