@@ -1,6 +1,6 @@
 # make train    set up .venv with locked versions, then run the main job
 # make test     set up, then ruff, mypy, import-linter, pytest
-# make test-backends   the learner of Keras on JAX, in an environment of its own, .venv-jax
+# make test-backends   Keras on JAX and on PyTorch, each in an environment of its own, .venv-jax and .venv-torch
 # make bench    the benchmarks of docs/performance.md
 # make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
 # make bench-calibration   thresholds and subsets beside a sort, scikit-learn and the original; how honest scores are
@@ -12,6 +12,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 # what is ours, not what a user put beside it
 OURS := deeptrain tasks pipelines tests
+BACKENDS := jax torch
 
 .PHONY: train test test-backends check bench bench-calibration bench-loading bench-training lock clean
 
@@ -21,10 +22,12 @@ train: $(READY)
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-test-backends:
-	$(PYTHON) -m venv .venv-jax
-	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
-	.venv-jax/bin/python -m pytest tests/training/test_jax_learner.py $(ARGS)
+test-backends: $(BACKENDS:%=test-backend-%)
+
+test-backend-%:
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,$*]'
+	.venv-$*/bin/python -m pytest tests/training/test_backend_learner.py tests/pipelines/test_backends.py -k $* $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check $(OURS)
@@ -57,4 +60,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate --generate-hashes --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .venv-bench .venv-jax build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench $(BACKENDS:%=.venv-%) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

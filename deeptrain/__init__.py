@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deeptrain.predictor import Predictor
+    from deeptrain.training.runtime import Backend
 
 __version__ = "0.1.0"
 
@@ -14,6 +15,7 @@ def load(
     epoch: int | str = "best",
     experiment: str | Path | None = None,
     average: int | None = None,
+    backend: "Backend | None" = None,
 ) -> "Predictor":
     """A trained model with its preprocessing, calibration and threshold, ready to predict.
 
@@ -24,11 +26,14 @@ def load(
             run's directory is ever executed, so code is only taken from what is installed or from this file's place.
         average: of how many epochs the weights are averaged: of "best" the best by the key metric, otherwise those up
             to `epoch`. By default as the run itself predicted with that epoch, or else 1.
+        backend: what Keras runs on, "tensorflow", "jax" or "torch"; by default what the run was trained on. Weights are
+            the same on all, and scores differ in their last digits.
 
     Raises:
         ArtifactError: when the run, the epoch or its state is not there or damaged.
         UserCodeError: when the model's builder cannot be found.
+        TrainingError: when the backend is not installed, or this process uses Keras on another.
     """
     from deeptrain import predictor
 
-    return predictor.open(Path(run), epoch, None if experiment is None else Path(experiment), average)
+    return predictor.open(Path(run), epoch, None if experiment is None else Path(experiment), average, backend)

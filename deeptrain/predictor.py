@@ -16,7 +16,7 @@ from deeptrain.calibration.label_thresholds import LabelThresholds
 from deeptrain.calibration.maps import methods
 from deeptrain.calibration.maps.score_map import Map
 from deeptrain.drawing import wording
-from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
+from deeptrain.errors import AlteredError, ArtifactError, DataError, TrainingError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.lineage import LATEST
 from deeptrain.loading import arrays, memory, unseen
@@ -40,10 +40,10 @@ from deeptrain.store import artifact, code
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays as stored
 from deeptrain.training import averaged, averaging, building, exporting, judging, predictions, runtime
-from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind, interpret
 from deeptrain.training.results import Results
 from deeptrain.training.run import METRICS, PROGRESS, STATE
+from deeptrain.training.runtime import Backend
 from deeptrain.training.settings import ModelSettings, TrainingSettings
 from deeptrain.training.state import TrainState
 
@@ -84,7 +84,7 @@ class Predictor:
     probability_map: Map | None
     preprocessors: tuple[Preprocessor, ...]
     outputs: OutputKind
-    _learner: KerasLearner
+    _learner: building.AnyKerasLearner
     _batch_size: int
     _windows: WindowSettings | None
     _shards: Artifact
@@ -179,7 +179,14 @@ class Predictor:
         Raises:
             DataError: for a model on windows: cutting series, and following them, is no part of a model; and for one
                 with several inputs.
+            TrainingError: where Keras does not run on TensorFlow.
         """
+        if runtime.keras_backend() != "tensorflow":
+            raise TrainingError(
+                f"a model is exported on TensorFlow, whose format saved_model/ is, and this process uses Keras on "
+                f"{runtime.keras_backend()}: python -m pipelines export RUN, or in a fresh process "
+                'deeptrain.load(RUN, backend="tensorflow")'
+            )
         if len(self.data.inputs) > 1:
             raise DataError(
                 f"a model with several inputs ({', '.join(one.name for one in self.data.inputs)}) cannot be exported; "
@@ -215,15 +222,23 @@ class Predictor:
         return fed
 
 
-def open(run: Path, epoch: int | str = "best", experiment: Path | None = None, average: int | None = None) -> Predictor:
+def open(
+    run: Path,
+    epoch: int | str = "best",
+    experiment: Path | None = None,
+    average: int | None = None,
+    backend: Backend | None = None,
+) -> Predictor:
     """The predictor of a run: see `deeptrain.load`."""
     try:
-        return _open(run, epoch, experiment, average)
+        return _open(run, epoch, experiment, average, backend)
     except AlteredError as error:
         raise ArtifactError(f"{error}; delete {error.directory} and run TrainModel to have it made again") from error
 
 
-def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | None) -> Predictor:
+def _open(
+    run: Path, epoch: int | str, experiment: Path | None, average: int | None, backend: Backend | None
+) -> Predictor:
     root, names = _names(run)
     training = root / names["training"]
     last = _last(training, names.get("epochs"))
@@ -239,9 +254,10 @@ def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | N
     joined = _shards(root, shards_identity)
     shards = reading.open(joined.directory.parent)
     data = shards.info
-    runtime.start(settings.threads, settings.deterministic)
+    backend = backend or settings.backend
+    runtime.start(settings.threads, settings.deterministic, backend)
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
-    plain = TrainingSettings(epochs=last, batch_size=settings.batch_size, precision=settings.precision)
+    plain = TrainingSettings(epochs=last, batch_size=settings.batch_size, precision=settings.precision, backend=backend)
     made = preprocessors(settings.preprocessors, data, beside)
     state = TrainState.from_plain(found.json(PROGRESS)["state"])
     for name, preprocessor in remembering(made).items():

@@ -40,7 +40,6 @@ from deeptrain.training.callbacks.naming import callbacks
 from deeptrain.training.frequency import Every
 from deeptrain.training.health import Health
 from deeptrain.training.journal import Checkpoint, Journal
-from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
 from deeptrain.training.run import PROGRESS, TrainingRun
@@ -142,14 +141,14 @@ class Opened:
         return chosen.of(experiment.training.metrics, self.shards.info.kind, experiment.beside, self._of_keras)
 
     def _of_keras(self, found: Any, arguments: Mapping[str, Any]) -> Callable[..., float] | None:
-        """A metric of Keras as a function; TensorFlow is started before it makes variables."""
+        """A metric of Keras as a function; its backend is started before it makes variables."""
         if not keras_metric.is_keras(found):
             return None
         settings = self.plan.experiment.training
-        runtime.start(settings.threads, settings.deterministic)
+        runtime.start(settings.threads, settings.deterministic, settings.backend)
         return keras_metric.function_of(found, arguments)
 
-    def learner(self, variables: Mapping[str, np.ndarray] | None = None, *, after: int = 0) -> KerasLearner:
+    def learner(self, variables: Mapping[str, np.ndarray] | None = None, *, after: int = 0) -> building.AnyKerasLearner:
         """The model as its seed or its initial weights make it, or with all its variables set.
 
         Args:
@@ -157,10 +156,11 @@ class Opened:
             after: the epoch at whose end they were so: phases until then changed the optimizer that they are of.
         """
         experiment = self.plan.experiment
-        runtime.start(experiment.training.threads, experiment.training.deterministic)
+        training = experiment.training
+        runtime.start(training.threads, training.deterministic, training.backend)
         seed = self.plan.training.seeds["model"]
         data = fed(self.shards.info, self.feed("train"))
-        learner = building.learner(experiment.model, experiment.training, data, seed, experiment.beside)
+        learner = building.learner(experiment.model, training, data, seed, experiment.beside)
         if variables is not None:
             for phase in self.phases():
                 if phase.epoch <= after:
@@ -206,7 +206,9 @@ def open_data(plan: Lineage) -> Opened:
         try:
             make_shards(plan).verified(layout.NAME)
             shards = reading.open(plan.conversion.directory)
-            named = plan.experiment.training.preprocessors
+            training = plan.experiment.training
+            runtime.choose(training.threads, training.deterministic, training.backend)  # before code of the user's
+            named = training.preprocessors
             opened = Opened(plan, shards, preprocessors(named, shards.info, plan.experiment.beside))
             _refuse_early(opened)
         except AlteredError as error:

@@ -27,7 +27,19 @@ from deeptrain.store.specification import Specification
 
 log = logging.getLogger("deeptrain")
 
-LIBRARIES = ("deeptrain", "numpy", "keras", "tensorflow", "pyarrow", "safetensors", "scikit-learn", "matplotlib")
+LIBRARIES = (
+    "deeptrain",
+    "numpy",
+    "keras",
+    "tensorflow",
+    "jax",
+    "jaxlib",
+    "torch",
+    "pyarrow",
+    "safetensors",
+    "scikit-learn",
+    "matplotlib",
+)
 
 
 @dataclass(frozen=True)

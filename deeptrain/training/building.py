@@ -13,22 +13,25 @@ from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import each, parts
 from deeptrain.shards.settings import ONLY, Kind
 from deeptrain.training import keras_names, keras_shapes
+from deeptrain.training.backend_learner import BackendLearner
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
 from deeptrain.training.outputs import OutputKind
 from deeptrain.training.settings import ModelSettings, PhaseSettings, TrainingSettings
+
+AnyKerasLearner = KerasLearner | BackendLearner
 
 LOSSES = {"binary": "BinaryCrossentropy", "classes": "SparseCategoricalCrossentropy", "values": "MeanSquaredError"}
 
 
 def learner(
     model: ModelSettings, training: TrainingSettings, data: DataInfo, seed: int, beside: Path | None
-) -> KerasLearner:
-    """The learner an experiment describes, with the weights its seed gives; TensorFlow must be started.
+) -> AnyKerasLearner:
+    """The learner an experiment describes, with the weights its seed gives; its backend must be started.
 
     Args:
         model: who builds it.
-        training: its optimizer and loss.
+        training: its optimizer, its loss and the backend.
         data: what the builder receives.
         seed: of its initial weights and of its random layers.
         beside: where user code is found first.
@@ -43,14 +46,20 @@ def learner(
             named = training.losses.get(output, training.losses.get(ONLY))
             return loss(named, model.outputs, kind, beside)
 
+        made = _model(model, data, beside)
+        trained = optimizer(training.optimizer, training.schedule, beside)
+        losses = each(of_output, data.kind, {name: name for name in data.named} or ONLY)
+        weights, precision = training.loss_weights, training.precision
+        if training.backend != "tensorflow":
+            return BackendLearner(made, trained, losses, data.kind, loss_weights=weights, precision=precision)
         return KerasLearner(
-            _model(model, data, beside),
-            optimizer(training.optimizer, training.schedule, beside),
-            each(of_output, data.kind, {name: name for name in data.named} or ONLY),
+            made,
+            trained,
+            losses,
             data.kind,
-            loss_weights=training.loss_weights,
+            loss_weights=weights,
             jit=training.jit,
-            precision=training.precision,
+            precision=precision,
             fit=_function(training.fit, beside),
             evaluate=_function(training.evaluate, beside),
         )

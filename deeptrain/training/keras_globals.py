@@ -25,23 +25,36 @@ def fresh_names_and_seeds(seed: int, precision: str = "float32") -> Iterator[Non
     """
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - kept for the user, not drawn from
     try:
-        with _attributes({_NAME_COUNTERS: None, _SEED_GENERATOR: None}), _default_configuration(precision):
-            _seed(seed % 2**32)
+        with (
+            _attributes({_NAME_COUNTERS: None, _SEED_GENERATOR: None}),
+            _default_configuration(precision),
+            _seeded(seed % 2**32),
+        ):
             yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
 
 
-def _seed(seed: int) -> None:
-    """Seed what Keras draws from while it builds; on other backends it would import TensorFlow to seed that, too."""
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed what Keras draws from while it builds; but for TensorFlow its own function would import TensorFlow, too."""
     import keras
 
     if keras.config.backend() == "tensorflow":
         keras.utils.set_random_seed(seed)
+        yield
         return
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
+    if keras.config.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng(devices=()):  # what modules of PyTorch within a model draw their weights from
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 @contextlib.contextmanager

@@ -25,7 +25,14 @@ from deeptrain.training.keras_graph import check_resumable, writes_variables
 from deeptrain.training.keras_rate import OVERRIDE, LearningRate
 from deeptrain.training.keras_step import Given
 from deeptrain.training.keras_tensors import tensor_of
-from deeptrain.training.keras_variables import averages_of, check_fit, check_names, named_variables, snapshot
+from deeptrain.training.keras_variables import (
+    averages_of,
+    check_fit,
+    check_names,
+    named_variables,
+    predicting,
+    snapshot,
+)
 from deeptrain.training.learner import Fitted
 from deeptrain.training.model_metrics import ModelMetrics
 
@@ -225,24 +232,13 @@ class KerasLearner:
             variable.assign(variables[name])
 
     def restore_weights(self, variables: Mapping[str, np.ndarray]) -> None:
-        """Set the model's variables only, leaving seeds and optimizer as they are made.
-
-        They are set to the moving averages if the optimizer that is restored from kept some.
+        """Set the model's variables only: see `keras_variables.predicting`.
 
         Raises:
             TrainingError: when the model's variables are not all there in the same shapes.
         """
-        weights = {name: variable for name, variable in self._named.items() if name.startswith("model/")}
-        missing = sorted(weights.keys() - variables.keys())
-        if missing:
-            raise TrainingError(f"the initial weights are of another model: they lack {', '.join(missing[:3])}")
-        check_fit(weights, variables)
-        for name, variable in weights.items():
-            variable.assign(variables[name])
-        averages = [variables[name] for name in sorted(variables) if name.startswith("average/")]
-        if averages and any(value.any() for value in averages):
-            for variable, value in zip(self._learnable, averages, strict=True):
-                variable.assign(value)
+        for name, value in predicting(self._named, self._learnable, variables).items():
+            self._named[name].assign(value)
 
     @property
     def learning_rate(self) -> float:

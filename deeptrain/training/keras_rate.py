@@ -3,8 +3,6 @@
 import logging
 from typing import Any
 
-import numpy as np
-
 log = logging.getLogger("deeptrain")
 
 OVERRIDE = "learning_rate/override"
@@ -29,7 +27,9 @@ class LearningRate:
     @property
     def value(self) -> float:
         """Of the next iteration."""
-        return float(np.asarray(self._optimizer.learning_rate))
+        from keras import ops
+
+        return float(ops.convert_to_tensor(self._optimizer.learning_rate))
 
     def set(self, value: float | None) -> bool:
         """Set the rate; None goes back to the schedule. Returns whether traces made before are of no use any more."""

@@ -45,6 +45,34 @@ def averages_of(optimizer: Any) -> list[Any]:
     return list(inner._model_variables_moving_average) if inner.use_ema else []
 
 
+def predicting(
+    named: Mapping[str, Any], learnable: Sequence[Any], values: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What the model's variables are in a state, leaving out optimizer and seeds: what it predicts with.
+
+    They are the moving averages if the optimizer of that state kept some.
+
+    Args:
+        named: every variable that there is, by name.
+        learnable: those that the optimizer was built for.
+        values: the state.
+
+    Raises:
+        TrainingError: when the model's variables are not all there in the same shapes.
+    """
+    weights = {name: variable for name, variable in named.items() if name.startswith("model/")}
+    missing = sorted(weights.keys() - values.keys())
+    if missing:
+        raise TrainingError(f"the initial weights are of another model: they lack {', '.join(missing[:3])}")
+    check_fit(weights, values)
+    found = {name: values[name] for name in weights}
+    averages = [values[name] for name in sorted(values) if name.startswith("average/")]
+    if any(value.any() for value in averages):
+        names = {id(variable): name for name, variable in weights.items()}
+        found |= {names[id(variable)]: value for variable, value in zip(learnable, averages, strict=True)}
+    return found
+
+
 def check_names(named: Mapping[str, Any], values: Mapping[str, np.ndarray], apart: Collection[str] = ()) -> None:
     """Check that values are of the variables that there are, but for those that are taken care of apart.
 

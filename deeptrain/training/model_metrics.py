@@ -18,6 +18,13 @@ def compiled_of(model: Any) -> Compiled:
     return (None, None) if found is None else (found._user_metrics, found._user_weighted_metrics)
 
 
+def has_any(model: Any) -> bool:
+    """Whether a model computes metrics itself: those it was compiled with, or by a `compute_metrics` of its own."""
+    import keras
+
+    return type(model).compute_metrics is not keras.Model.compute_metrics or any(compiled_of(model))
+
+
 class ModelMetrics:
     """The states of a model's metrics, which a checkpoint holds, and what they tell.
 
@@ -64,10 +71,7 @@ class ModelMetrics:
     @classmethod
     def of(cls, model: Any, kind: Kind | Mapping[str, Kind]) -> "ModelMetrics | None":
         """The metrics of a compiled model, None where it has none that it computes itself."""
-        import keras
-
-        own = type(model).compute_metrics is not keras.Model.compute_metrics
-        return cls(model, kind) if own or any(compiled_of(model)) else None
+        return cls(model, kind) if has_any(model) else None
 
     def of_iteration(self, batch: Given, outputs: Any) -> dict[str, Any]:
         """What they tell of one batch alone, within a trace; they are left as they are."""

@@ -207,6 +207,13 @@ def _plain(loss: str | Use) -> dict[str, Any]:
     return {**use.plain(), "use": keras_names.in_one_spelling(use.use)}
 
 
+ON_TENSORFLOW = ("jit", "fit", "evaluate")
+"""Settings of `[training]` that only Keras on TensorFlow takes."""
+
+ON_TENSORFLOW_IN_PHASES = ("optimizer", "loss", "frozen")
+"""Likewise of a phase."""
+
+
 class TrainingSettings(Section, frozen=True):
     """`[training]`: how the model is trained.
 
@@ -243,8 +250,10 @@ class TrainingSettings(Section, frozen=True):
         last: what becomes of an epoch's last batch when samples are left over: "keep" it short, "drop" it, or "fill" it
             with the epoch's first samples.
         superbatch_bytes: what may be held of each split in memory; a split that fits is read once.
-        threads: of TensorFlow within one operation; convolutions change bits with it.
-        deterministic: whether TensorFlow is held to operations that give the same bits on every run.
+        backend: of Keras: "tensorflow", "jax" or "torch", which are installed with deeptrain[jax] and deeptrain[torch];
+            changes bits, and the options `ON_TENSORFLOW` are there on TensorFlow only.
+        threads: of the backend within one operation; convolutions change bits with it.
+        deterministic: whether the backend is held to operations that give the same bits on every run.
         jit: whether XLA compiles each iteration: faster for recurrent layers, slower for tiny ones; changes bits.
         precision: what layers compute in, as Keras' dtype policy; weights stay float32, "mixed_float16" scales losses.
         fit: one iteration in place of Keras' own: "module:function", called as `fit(model, optimizer, loss, batch)`.
@@ -258,6 +267,7 @@ class TrainingSettings(Section, frozen=True):
         {"epochs", "autosave_seconds", "keep_every", "epochs_per_task", "superbatch_bytes"}
     )
     without_effect: ClassVar[dict[str, Any]] = {
+        "backend": "tensorflow",
         "jit": False,
         "precision": "float32",
         "fit": None,
@@ -287,6 +297,7 @@ class TrainingSettings(Section, frozen=True):
     sampling: Literal["balanced", "weighted"] | None = None
     last: Literal["keep", "drop", "fill"] = "keep"
     superbatch_bytes: Positive = 512 << 20
+    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     deterministic: bool = True
     jit: bool = False
@@ -323,6 +334,8 @@ class TrainingSettings(Section, frozen=True):
             named = getattr(self, key)
             if named is not None and ":" not in Use.of(named).use:
                 yield key, "expected module:function", Use.of(named).use
+        if self.backend != "tensorflow":
+            yield from self._on_tensorflow()
         if self.sampling is not None and self.order not in {None, "samples"}:
             yield "order", "expected samples, or none given, where samples are drawn (sampling)", self.order
         if not self.autosave_seconds < float("inf"):
@@ -360,6 +373,17 @@ class TrainingSettings(Section, frozen=True):
             del value["validate"]
         value["metrics"] = [of_output.plain(named) for named in self.metrics]
         return {**value, "key_metric": self.key}
+
+    def _on_tensorflow(self) -> Iterable[tuple[str, str, Any]]:
+        """What is asked for that is there on TensorFlow only."""
+        rule = f'needs the backend "tensorflow", the experiment asks for "{self.backend}"'
+        for key in ON_TENSORFLOW:
+            if getattr(self, key) != self.without_effect[key]:
+                yield key, rule, getattr(self, key)
+        for number, phase in enumerate(self.phases, 1):
+            for key in ON_TENSORFLOW_IN_PHASES:
+                if getattr(phase, key) is not None:
+                    yield f"phases.{number}.{key}", rule, getattr(phase, key)
 
     @property
     def key(self) -> str:

@@ -29,6 +29,6 @@ def run(asked: argparse.Namespace) -> None:
     Raises:
         DeeptrainError: when the run cannot be used.
     """
-    loaded = deeptrain.load(asked.run_directory, asked.epoch, asked.experiment)
+    loaded = deeptrain.load(asked.run_directory, asked.epoch, asked.experiment, backend="tensorflow")
     for path in loaded.export(asked.out):
         sys.stdout.write(f"{path}\n")

@@ -10,7 +10,8 @@ DIGITS = Path("pipelines/experiments/digits.toml").resolve()
 
 ALONE = """
 from deeptrain.training import runtime
-tf = runtime.start(2, True)
+runtime.start(2, True)
+import tensorflow as tf
 import keras, numpy as np
 from pipelines.experiments.digits_model import build
 class Data:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SeedSetter:
-    """Seeds the global generators of Python, NumPy and TensorFlow before each iteration and before each validation.
+    """Seeds the global generators of Python, NumPy, TensorFlow and PyTorch before each iteration and each validation.
 
     deeptrain draws from none of them: all its randomness is derived from a seed by name. This is for a preprocessor,
     a metric or a callback of yours that does, which would otherwise draw other numbers in a training that was stopped.
@@ -41,6 +41,8 @@ class SeedSetter:
         seed = seeds.derive("seed_setter", self._seed, purpose, iteration)
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is what this is about
-        tensorflow = sys.modules.get("tensorflow")
+        tensorflow, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
         if tensorflow is not None:
             tensorflow.random.set_seed(seed)
+        if torch is not None:
+            torch.random.manual_seed(seed)

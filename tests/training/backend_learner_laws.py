@@ -1,6 +1,7 @@
-"""What a Keras learner has to keep, of Keras on JAX; `test_jax_learner.py` runs it in a process of its own."""
+"""What a Keras learner keeps on JAX and PyTorch; `test_backend_learner.py` runs it in a process for each."""
 
 import itertools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from deeptrain.errors import BatchError, Interrupted, TrainingError
 from deeptrain.loading.batches import Batches
 from deeptrain.shards.reading import Split
 from deeptrain.training import Trainer, arrays
-from deeptrain.training.jax_learner import JaxLearner
+from deeptrain.training.backend_learner import BackendLearner
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.progress import Progress
 from tests import shard_files
@@ -55,13 +56,13 @@ def small() -> Any:
 
 def learner(
     build: Callable[[], Any] = small, seed: int = 7, rate: Any = 1e-2, precision: str = "float32", **adam: Any
-) -> JaxLearner:
+) -> BackendLearner:
     with fresh_names_and_seeds(seed, precision):
         made = keras.optimizers.Adam(rate() if callable(rate) else rate, **adam)
-        return JaxLearner(build(), made, keras.losses.BinaryCrossentropy(), "binary", precision=precision)
+        return BackendLearner(build(), made, keras.losses.BinaryCrossentropy(), "binary", precision=precision)
 
 
-MODELS: dict[str, Callable[..., JaxLearner]] = {
+MODELS: dict[str, Callable[..., BackendLearner]] = {
     "convolutional": lambda seed=7: learner(convolutional, seed, clipnorm=0.5),
     "stateful": lambda seed=7: learner(stateful, seed),
     "averaged": lambda seed=7: learner(small, seed, use_ema=True, ema_overwrite_frequency=3),
@@ -189,7 +190,7 @@ def test_several_inputs_and_outputs_go_by_name_and_padding_counts_for_nothing() 
             "sick": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             "cost": keras.losses.MeanSquaredError(),
         }
-        made = JaxLearner(
+        made = BackendLearner(
             build(),
             keras.optimizers.SGD(0.1),
             losses,
@@ -229,7 +230,7 @@ def test_what_could_do_harm_is_told_before_it_does() -> None:
     assert_same(before, made.variables())
 
 
-def test_what_jax_cannot_do_exactly_is_refused() -> None:
+def test_what_cannot_be_done_exactly_is_refused() -> None:
     class Own(keras.Model):
         def train_step(self, given: Any) -> Any:
             raise NotImplementedError
@@ -243,19 +244,66 @@ def test_what_jax_cannot_do_exactly_is_refused() -> None:
         inputs = keras.Input((6, 6, 1))
         return Own(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
 
+    def with_own_metrics() -> Any:
+        made = small()
+        made.compile(metrics=["accuracy"])
+        return made
+
     def with_hidden_state() -> Any:
         return keras.Sequential([keras.Input((6, 6, 1)), Hidden(), layers.Flatten(), layers.Dense(1)])
 
     with pytest.raises(TrainingError, match="a train_step or test_step of its own is run on TensorFlow only"):
         learner(with_own_step)
+    with pytest.raises(TrainingError, match=r"metrics of its own .* are computed on TensorFlow only; name them in"):
+        learner(with_own_metrics)
     made = learner(with_hidden_state)
     with pytest.raises(TrainingError, match="training changes variables that no checkpoint holds"):
         made.fit(*data(1))
+
+
+def test_each_iteration_draws_anew_and_nobody_else_notices() -> None:
+    x, y = data(1)
+    x, y = np.repeat(x, 3, 0), np.repeat(y, 3, 0)
+    made = learner(rate=0.0)
+    with fresh_names_and_seeds(5):
+        expected = float(keras.random.normal(()))
+    with fresh_names_and_seeds(5):
+        outputs = made.fit(x, y).outputs
+        assert float(keras.random.normal(())) == expected
+    assert isinstance(outputs, np.ndarray)
+    assert len({one.tobytes() for one in outputs}) == 3
+
+
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="modules of PyTorch are layers on PyTorch only")
+def test_modules_of_pytorch_draw_what_a_checkpoint_holds_and_buffers_are_refused() -> None:
+    import torch
+
+    def build(module: Any) -> Any:
+        inputs = keras.Input((6, 6, 1))
+        return keras.Model(
+            inputs, layers.Dense(1)(layers.TorchModuleWrapper(module, output_shape=(None, 5))(layers.Flatten()(inputs)))
+        )
+
+    x, y = data(3)
+    torch.random.manual_seed(1)
+    whole, cut = (
+        learner(lambda: build(torch.nn.Sequential(torch.nn.Linear(36, 5), torch.nn.Dropout(0.5)))) for _ in range(2)
+    )
+    assert_same(whole.variables(), cut.variables())
+    whole.fit(x, y)
+    torch.random.manual_seed(2)
+    for number in range(3):
+        cut.fit(x[number : number + 1], y[number : number + 1])
+    assert_same(whole.variables(), cut.variables())
+    with pytest.raises(
+        TrainingError, match=r"its buffers .*running_mean.* are of modules of PyTorch, and no checkpoint"
+    ):
+        learner(lambda: build(torch.nn.BatchNorm1d(36)))
 
 
 STRAY = keras.Variable(1.0, trainable=False)
 
 
 def test_nothing_of_this_needs_tensorflow() -> None:
-    assert keras.config.backend() == "jax"
+    assert keras.config.backend() == os.environ["KERAS_BACKEND"]
     assert "tensorflow" not in sys.modules
