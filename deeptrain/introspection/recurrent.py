@@ -102,6 +102,7 @@ def states(model: Any, x: Any, select: Selection = "*", *, training: bool = Fals
 
     with held_still(model), contextlib.ExitStack() as stack:
         for place in chosen:
+            stack.enter_context(_by_step(place.layer))
             stack.enter_context(replaced(place.layer, "inner_loop", watching(place)))
         called(model, keras.tree.map_structure(keras.ops.convert_to_tensor, x), training)
     return {place.name: as_array(found[place.name]) for place in chosen if place.name in found}
@@ -150,6 +151,7 @@ def state_gradients(
     def watched(watch: Callable[[Any], None]) -> Iterator[dict[str, Any]]:
         with contextlib.ExitStack() as stack:
             for place in chosen:
+                stack.enter_context(_by_step(place.layer))
                 stack.enter_context(replaced(place.layer, "inner_loop", _nudged(place, apart, watch)))
             yield apart
 
@@ -167,7 +169,7 @@ def _nudged(
     """
     from keras import ops
 
-    layer, cell = place.layer, place.layer.cell
+    cell = place.layer.cell
 
     def change(loop: Callable[..., Any]) -> Callable[..., Any]:
         def nudged(sequences: Any, *given: Any, **named: Any) -> Any:
@@ -190,7 +192,7 @@ def _nudged(
                 return with_nudge
 
             joined = ops.concatenate([sequences, zeros], axis=-1)
-            with _held(layer, "use_cudnn", False), replaced(cell, "call", step):
+            with replaced(cell, "call", step):
                 return loop(joined, *given, **named)
 
         return nudged
@@ -262,6 +264,11 @@ def _within(model: Any, select: Selection) -> list[Place]:
 
 def _by_gate(array: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return dict(zip(names, np.split(np.asarray(array), len(names), axis=-1), strict=True))
+
+
+def _by_step(layer: Any) -> contextlib.AbstractContextManager[None]:
+    """Within it the layer calls its cell at each step; a fused kernel would not, nor Bidirectional its layers."""
+    return _held(layer, "use_cudnn", False)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ def convolutional():
 
     return [keras.layers.Conv2D(32, 3, padding="same", activation="relu") for _ in range(3)] + [
         keras.layers.GlobalAveragePooling2D()
-    ], (32, 28, 28, 8)
+    ], (32, 20, 20, 8)
 
 
 def recurrent():
@@ -77,7 +77,7 @@ def traced_once(kind, over, bar):
         "compiled pass": lambda: [base() for _ in range(10)],
     }
     what = "forward" if over is outputs_over else "forward and backward"
-    show(f"{kind.__name__}: {10 * BATCHES} batches, beside a {what} pass", measured(contestants, 5))
+    show(f"{kind.__name__}: {10 * BATCHES} batches, beside a {what} pass", measured(contestants, 3))
 
 
 def test_outputs_over_a_data_set_beside_a_forward_pass():
