@@ -101,7 +101,7 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     if scores is not None and threshold is not None:
         used = {"at 0.5": 0.5, f"at {wording.score(threshold['value'])}": wording.as_float(threshold["value"])}
         classes = _classes(run.data)
-        told = {"labels": scores.labels, "scores": scores.scores, "split": split, "thresholds": used}
+        told: dict[str, Any] = {"labels": scores.labels, "scores": scores.scores, "split": split, "thresholds": used}
         made["scores"] = lambda theme: scores_picture.draw(**told, classes=classes, theme=theme)
         if 0 < np.count_nonzero(scores.labels) < len(scores.labels):
             made["ranking"] = lambda theme: ranking_picture.draw(**told, theme=theme)

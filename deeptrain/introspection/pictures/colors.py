@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from deeptrain.drawing import wording
 from deeptrain.drawing.canvas import Theme
-from deeptrain.introspection.pictures.panes import TICK_SIZE, Pane, length
+from deeptrain.introspection.pictures.panes import GREATEST, SMALLEST, TICK_SIZE, Pane, length
 
 BELOW = {"light": ("#8fbbe0", "#0b62a8", "#062f52"), "dark": ("#2f5877", "#4aa0e8", "#d3ebff")}
 ABOVE = {"light": ("#f0b083", "#c4500a", "#5c2402"), "dark": ("#7c4c2d", "#f08642", "#ffe6d4")}
 NOT_A_NUMBER = {"light": "#1d2329", "dark": "#ffffff"}
 NAME_OF_NOT = {"light": "black", "dark": "white"}
 QUANTILE = 0.999
+FEWEST = 20
 FAR = 2.0
 """The scale ends before the greatest distance from 0 when that is so many times the distance of 99.9 % of the values."""
 
@@ -52,40 +53,52 @@ class Scale:
         found[~np.isfinite(values)] = to_rgb(NOT_A_NUMBER[self.theme.name])
         return np.asarray(np.rint(255 * found), np.uint8)
 
-    def bar(self, sheet: Any, left: float, top: float, width: float) -> None:
-        """What the colours mean: a bar with the numbers at its ends, and 0 where it is between them."""
-        pane = Pane(sheet, self.theme, left, top, width, 9, (self.low, self.high))
+    def bar(
+        self, sheet: Any, left: float, top: float, width: float, names: tuple[float, float] | None = None
+    ) -> None:
+        """What the colours mean: a bar with the numbers at its ends, and 0 where it is between them.
+
+        Args:
+            sheet: what is drawn on.
+            left: of the bar, in pixels.
+            top: of the bar.
+            width: of the bar.
+            names: the numbers at its ends, where they are not those of the scale.
+        """
+        pane = Pane(sheet, self.theme, left, top, width, 9, 0, (self.low, self.high))
         pane.pixels(self.colors(np.linspace(self.low, self.high, 256))[None])
         pane.frame()
         ends = {self.low: "left", self.high: "right"}
-        texts = {value: wording.score(value) if value else "0" for value in ends}
+        written = dict(zip(ends, names or (self.low, self.high), strict=True))
+        texts = {end: wording.score(value) if value else "0" for end, value in written.items()}
         room = width - sum(length(text, TICK_SIZE) for text in texts.values())
         for value, ha in ends.items():
             x = float(pane.across(value))
             pane.text(x, top + 13, texts[value], self.theme.muted, TICK_SIZE, ha=ha, va="top")
         middle = float(pane.across(0.0))
-        near = min(middle - left - length(texts[self.low], TICK_SIZE), left + width - middle - length(texts[self.high], TICK_SIZE))
+        taken = max(length(text, TICK_SIZE) for text in texts.values())
+        near = min(middle - left, left + width - middle) - taken
         if self.low < 0 < self.high and room > 30 and near > 10:
             pane.text(middle, top + 13, "0", self.theme.muted, TICK_SIZE, ha="center", va="top")
 
 
-def scale_of(arrays: list[NDArray[Any]], theme: Theme) -> tuple[Scale, int]:
-    """A scale that fits arrays, the same distance on both sides of 0, and how many values are beyond its ends.
+def scale_of(arrays: list[NDArray[Any]], theme: Theme) -> Scale:
+    """A scale that fits arrays, the same distance on both sides of 0.
 
     Where nothing is below 0 the scale begins at 0, where nothing is above, it ends there.
     """
-    finite = [one[np.isfinite(one)].astype(np.float64) for one in arrays]
-    values = np.concatenate(finite) if finite else np.zeros(0)
+    values = np.concatenate([one[np.isfinite(one)].astype(np.float64) for one in arrays])
     if not values.size:
-        return Scale(-1.0, 1.0, theme), 0
+        return Scale(-1.0, 1.0, theme)
     distance = np.abs(values)
-    most = min(float(distance.max()), 1e300)
-    bulk = float(np.quantile(distance, QUANTILE)) if values.size >= 20 else most
-    # Of few values the one in a thousand is among those that the quantile lies between.
-    bulk = min(bulk, float(np.partition(distance, -2)[-2]) if values.size >= 20 else most)
-    end = bulk if 0 < bulk and most > FAR * bulk else most or 1.0
-    low, high = (-end if (values < 0).any() else 0.0), (end if (values >= 0).any() else 0.0)
-    return Scale(low, high, theme), int(np.count_nonzero(distance > end))
+    most = min(float(distance.max()), GREATEST)
+    end = most
+    if values.size >= FEWEST:
+        place = min(int(QUANTILE * values.size), values.size - 2)  # at least one may be far away
+        usual = float(np.partition(distance, place)[place])
+        end = usual if 0 < usual and most > FAR * usual else most
+    end = end if end >= SMALLEST else 1.0
+    return Scale(-end if (values < 0).any() else 0.0, end if (values >= 0).any() else 0.0, theme)
 
 
 def told_color(theme: Theme) -> str:

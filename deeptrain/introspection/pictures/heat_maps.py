@@ -57,39 +57,44 @@ def draw(
         raise DataError(f"heat_maps: columns must be at least 1, got {columns}")
     found, left_out = given_arrays.first_panes(given_arrays.sections("heat_maps", arrays))
     notes = [
-        f"Color: {unit}. Down: {rows}. Across: {across}. What is no number is {told_color(theme)}."
+        f"Colour: {unit}. Down: {rows}. Across: {across}. What is no number is {told_color(theme)}."
         + (f" {left_out} more are not drawn." if left_out else "")
     ]
     numbers: dict[str, dict[str, Any]] = {}
+    scales = [_scales(section, theme, shared=shared) for section in found]
     with canvas.drawing():
-        grid = Grid(columns, HEIGHT, below=BELOW_PANE)
+        grid = Grid(columns, HEIGHT, 1 + any(bad for some in scales for _, _, bad in some), BELOW_PANE)
         figure, panes = grid.sheet([(one.heading, len(one.arrays)) for one in found], theme, title, notes)
         places = iter(panes)
-        for section in found:
-            scales = _scales(section, theme, shared=shared)
+        for section, some in zip(found, scales, strict=True):
             numbers[section.heading] = {
-                name: _pane(next(places), name, values, *scale)
-                for (name, values), scale in zip(section.arrays.items(), scales, strict=True)
+                name: _pane(next(places), name, values, *one)
+                for (name, values), one in zip(section.arrays.items(), some, strict=True)
             }
     plain = numbers.get("", numbers) if len(numbers) == 1 else numbers
     return Picture(figure, plain, _words(title, unit, numbers, left_out), mixed=True)
 
 
-def _scales(section: Section, theme: Theme, *, shared: bool) -> list[tuple[Scale, int]]:
-    if not shared:
-        return [scale_of([values], theme) for values in section.arrays.values()]
-    scale, _ = scale_of(list(section.arrays.values()), theme)
-    ends = scale.furthest
-    return [(scale, int(np.count_nonzero(np.abs(one[np.isfinite(one)]) > ends))) for one in section.arrays.values()]
+def _scales(section: Section, theme: Theme, *, shared: bool) -> list[tuple[Scale, int, list[str]]]:
+    """Of each array its scale, how many values are beyond it, and what is to worry about."""
+    together = scale_of(list(section.arrays.values()), theme) if shared else None
+    found = []
+    for values in section.arrays.values():
+        scale = together or scale_of([values], theme)
+        finite = values[np.isfinite(values)]
+        beyond = int(np.count_nonzero(np.abs(finite) > scale.furthest))
+        bad = given_arrays.told(*given_arrays.not_finite(values), values.size)
+        if beyond:
+            bad.append(f"{beyond:,} beyond, to {wording.score(finite[np.argmax(np.abs(finite))])}")
+        found.append((scale, beyond, bad))
+    return found
 
 
-def _pane(pane: Pane, name: str, values: NDArray[Any], scale: Scale, beyond: int) -> dict[str, Any]:
+def _pane(
+    pane: Pane, name: str, values: NDArray[Any], scale: Scale, beyond: int, bad: list[str]
+) -> dict[str, Any]:
+    pane.titles(name, given_arrays.shape(values), ", ".join(bad), warn=True)
     nan, infinite = given_arrays.not_finite(values)
-    warned = given_arrays.told(nan, infinite, values.size)
-    if beyond:
-        worst = values[np.isfinite(values)]
-        warned.append(f"{beyond:,} beyond, to {wording.score(worst[np.argmax(np.abs(worst))])}")
-    pane.titles(name, given_arrays.shape(values), ", ".join(warned))
     flat = values.reshape(-1, values.shape[-1]) if values.ndim and values.shape[-1] else values.reshape(1, -1)
     told = {"low": scale.low, "high": scale.high, "shape": list(values.shape)}
     told |= {"nan": nan, "infinite": infinite, "beyond": beyond}

@@ -1,6 +1,7 @@
 """Histograms of many arrays in a grid: weights, gradients, outputs by layer."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,14 @@ from deeptrain.drawing.canvas import LIGHT, Picture, Theme
 from deeptrain.errors import DataError
 from deeptrain.introspection.pictures import arrays as given_arrays
 from deeptrain.introspection.pictures.arrays import Arrays, Section
-from deeptrain.introspection.pictures.panes import Grid, Pane, reach, widened
+from deeptrain.introspection.pictures.panes import Grid, Pane, bulk, widened
 
 HEIGHT = 96
-SAMPLED = 1_000_000
-"""Values that the bulk is looked for among; evenly taken from more."""
-
-FAR = 4.0
-"""A value is beyond the bulk by so many times the width of the bulk, from the 1st to the 99th percentile."""
-
 PEAK = 4.0
 """A bar is cut off when it is so many times as high as the next lower one."""
 
 MOST_PEAKS = 2
+FEWEST_BINS = 10
 NAMED = 12
 
 
@@ -75,7 +71,7 @@ def draw(
         title: of the picture.
         unit: of the numbers, told below the title.
         columns: panes in a row.
-        bins: of each histogram.
+        bins: of each histogram, at most; fewer for few values.
         shared_x: whether panes under one heading have one range of values.
         shared_y: whether they have one range of counts.
         theme: colours.
@@ -92,11 +88,12 @@ def draw(
     found, left_out = given_arrays.first_panes(given_arrays.sections("histograms", arrays))
     bars = [_section_bars(section, bins, shared=shared_x) for section in found]
     notes = [
-        f"Across: {unit}. Up: how many values. The count stands beside a bar that is cut off."
+        f"Across: {unit}. Up: how many values; the count stands beside a bar that is cut off. "
+        "Over each: shape, mean \N{PLUS-MINUS SIGN} standard deviation."
         + (f" {left_out} more are not drawn." if left_out else "")
     ]
     with canvas.drawing():
-        grid = Grid(columns, HEIGHT)
+        grid = Grid(columns, HEIGHT, 1 + any(_bad(one) or one.zeros for some in bars for one in some))
         figure, panes = grid.sheet([(one.heading, len(one.arrays)) for one in found], theme, title, notes)
         places = iter(panes)
         for section, some in zip(found, bars, strict=True):
@@ -107,29 +104,17 @@ def draw(
 
 
 def _section_bars(section: Section, bins: int, *, shared: bool) -> list[_Bars]:
-    ends = [_bulk(values) for values in section.arrays.values()]
+    ends = [bulk(values) for values in section.arrays.values()]
+    fewer = [min(bins, max(FEWEST_BINS, math.isqrt(4 * values.size))) for values in section.arrays.values()]
     drawn = [one for one, values in zip(ends, section.arrays.values(), strict=True) if np.isfinite(values).any()]
     if shared and drawn:
         ends = [widened(min(low for low, _ in drawn), max(high for _, high in drawn))] * len(ends)
-    return [_bars(values, bins, *end) for values, end in zip(section.arrays.values(), ends, strict=True)]
+        fewer = [max(fewer)] * len(ends)
+    return [_bars(*one) for one in zip(section.arrays.values(), fewer, ends, strict=True)]
 
 
-def _bulk(values: NDArray[Any]) -> tuple[float, float]:
-    """The ends of what is drawn: least and greatest, but for what lies far from nearly all others."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return reach(finite)
-    low, high = max(float(finite.min()), -1e300), min(float(finite.max()), 1e300)
-    some = finite[:: -(-finite.size // SAMPLED)].astype(np.float64)
-    first, last = (float(one) for one in np.quantile(np.clip(some, low, high), (0.01, 0.99)))
-    width = last - first
-    if width > 0:
-        low = low if first - low <= FAR * width else first - width / 2
-        high = high if high - last <= FAR * width else last + width / 2
-    return widened(low, high)
-
-
-def _bars(values: NDArray[Any], bins: int, low: float, high: float) -> _Bars:
+def _bars(values: NDArray[Any], bins: int, ends: tuple[float, float]) -> _Bars:
+    low, high = ends
     nan, infinite = given_arrays.not_finite(values)
     flat = values.reshape(-1)
     finite = flat if nan + infinite == 0 else flat[np.isfinite(flat)]
@@ -159,11 +144,9 @@ def _top(one: _Bars) -> float:
 
 def _pane(pane: Pane, name: str, one: _Bars, top: float | None) -> None:
     top = top or _top(one) or 1.0
-    pane = Pane(
-        pane.sheet, pane.theme, pane.left, pane.top, pane.width, pane.height, (one.low, one.high), (0.0, top)
-    )
-    bad = given_arrays.told(one.nan, one.infinite, one.values.size)
-    pane.titles(name, " \N{MIDDLE DOT} ".join(_told(one)), ", ".join(bad + _far(one)))
+    pane = replace(pane, x=(one.low, one.high), y=(0.0, top))
+    bad = _bad(one)
+    pane.titles(name, _told(one), ", ".join([*bad, *_zeros(one)]), warn=bool(bad))
     if not one.finite:
         pane.say("no value" if not one.values.size else "no finite value")
         pane.frame()
@@ -189,20 +172,21 @@ def _pane(pane: Pane, name: str, one: _Bars, top: float | None) -> None:
     pane.y_ticks(2, integer=True)
 
 
-def _told(one: _Bars) -> list[str]:
-    if not one.values.size:
-        return [given_arrays.shape(one.values)]
-    told = [given_arrays.shape(one.values)]
-    if one.finite:
-        told.append(f"{wording.score(one.mean)} \N{PLUS-MINUS SIGN} {wording.score(one.std)}")
-    if one.zeros:
-        told.append(f"{wording.share(one.zeros, one.values.size)} zero")
-    return told
+def _told(one: _Bars) -> str:
+    shape = given_arrays.shape(one.values)
+    if not one.finite:
+        return shape
+    return f"{shape} \N{MIDDLE DOT} {wording.score(one.mean)} \N{PLUS-MINUS SIGN} {wording.score(one.std)}"
 
 
-def _far(one: _Bars) -> list[str]:
+def _bad(one: _Bars) -> list[str]:
     ends = [(one.below, one.least), (one.above, one.greatest)]
-    return [f"{number:,} beyond, to {wording.score(end)}" for number, end in ends if number]
+    far = [f"{number:,} beyond, to {wording.score(end)}" for number, end in ends if number]
+    return given_arrays.told(one.nan, one.infinite, one.values.size) + far
+
+
+def _zeros(one: _Bars) -> list[str]:
+    return [f"{wording.share(one.zeros, one.values.size)} zero"] if one.zeros else []
 
 
 def _numbers(found: list[Section], bars: list[list[_Bars]]) -> dict[str, Any]:
@@ -224,7 +208,7 @@ def _plain(one: _Bars) -> dict[str, Any]:
 def _words(title: str, found: list[Section], bars: list[list[_Bars]], left_out: int) -> str:
     told = [
         f"{section.heading + ', ' if section.heading else ''}{name}: "
-        + ", ".join([*_told(one), *given_arrays.told(one.nan, one.infinite, one.values.size), *_far(one)])
+        + ", ".join([_told(one), *_bad(one), *_zeros(one)])
         for section, some in zip(found, bars, strict=True)
         for name, one in zip(section.arrays, some, strict=True)
     ]

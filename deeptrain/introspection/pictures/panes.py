@@ -27,6 +27,14 @@ TITLE_LINE = 18
 LEAST, GREATEST = -1e300, 1e300
 """Beyond them the difference of two numbers may have no float64."""
 
+NEAR, SMALLEST = 1e-9, 1e-290
+"""Ends that are nearer to each other, in parts of the greater and alone, are one."""
+
+SAMPLED = 1_000_000
+"""Values that the bulk is looked for among; evenly taken from more."""
+
+FAR = 4.0
+
 
 @dataclass(frozen=True)
 class Pane:
@@ -39,6 +47,7 @@ class Pane:
         top: of the place.
         width: of the place.
         height: of the place.
+        lines: that there is room for below its name.
         x: numbers at its left and right edge.
         y: numbers at its lower and upper edge.
     """
@@ -49,6 +58,7 @@ class Pane:
     top: float
     width: float
     height: float
+    lines: int
     x: tuple[float, float] = (0.0, 1.0)
     y: tuple[float, float] = (0.0, 1.0)
 
@@ -62,14 +72,15 @@ class Pane:
         low, high = self.y
         return self.top + self.height * (1 - (np.asarray(values, np.float64) - low) / ((high - low) or 1.0))
 
-    def titles(self, title: str, told: str, warned: str = "") -> None:
-        """Its name in bold over it, below it what is told of it, and what is to worry about in another colour."""
-        lines = [(title, self.theme.ink, TITLE_SIZE, "bold"), (told, self.theme.muted, TOLD_SIZE, "normal")]
-        lines.append((warned, self.theme.second, TOLD_SIZE, "bold"))
-        for number, (text, color, size, weight) in enumerate(lines):
-            if text:
-                y = self.top - 8 - TITLE_LINE * (len(lines) - 1 - number)
-                self.text(self.left, y, fitted(text, self.width, size, weight), color, size, weight=weight)
+    def titles(self, title: str, *told: str, warn: bool = False) -> None:
+        """Its name in bold over it, below it what is told of it, the last line in another colour if it is a warning."""
+        texts = [(title, self.theme.ink, TITLE_SIZE, "bold")]
+        texts += [(line, self.theme.muted, TOLD_SIZE, "normal") for line in told]
+        if warn:
+            texts[-1] = (told[-1], self.theme.second, TOLD_SIZE, "bold")
+        for number, (text, color, size, weight) in enumerate(texts):
+            y = self.top - 9 - TITLE_LINE * (self.lines - number)
+            self.text(self.left, y, fitted(text, self.width, size, weight), color, size, weight=weight)
 
     def text(self, x: float, y: float, text: str, color: str, size: float, **style: Any) -> None:
         """Text at a place in pixels, which is its lower left corner unless `ha` and `va` say otherwise."""
@@ -108,7 +119,7 @@ class Pane:
             )
         )
 
-    def x_ticks(self, most: int = 4, *, integer: bool = False) -> None:
+    def x_ticks(self, most: int = 5, *, integer: bool = False) -> None:
         """Numbers below it, as many as have room."""
         for place in ticks(*self.x, most, integer=integer, width=self.width):
             self.text(float(self.across(place)), self.top + self.height + 6, tick(place, self.x), self.theme.muted,
@@ -130,16 +141,21 @@ class Grid:
     Attributes:
         columns: in a row.
         height: of a pane.
-        above: for what is written over a pane.
+        lines: that are written over a pane, below its name.
         below: for what is written under it.
         beside: for what is written left of it.
     """
 
     columns: int
     height: float
-    above: float = 8 + 3 * TITLE_LINE
+    lines: int
     below: float = 30
-    beside: float = 52
+    beside: float = 48
+
+    @property
+    def above(self) -> float:
+        """Pixels over a pane."""
+        return 12 + (1 + self.lines) * TITLE_LINE
 
     @property
     def width(self) -> float:
@@ -178,7 +194,7 @@ class Grid:
         for heading, y in headings:
             text = fitted(heading, WIDTH - 2 * EDGE, 14, "bold")
             canvas.write(figure, EDGE, y, text, color=theme.ink, fontsize=canvas.points(14), fontweight="bold")
-        return figure, [Pane(sheet, theme, left, y, self.width, self.height) for left, y in places]
+        return figure, [Pane(sheet, theme, left, y, self.width, self.height, self.lines) for left, y in places]
 
 
 def blank(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
@@ -196,8 +212,8 @@ def ticks(low: float, high: float, most: int, *, integer: bool = False, width: f
     """Round numbers between two, as many as have room in a width in pixels."""
     for bins in range(most, 0, -1):
         locator = MaxNLocator(bins, integer=integer, steps=(1, 2, 5, 10), min_n_ticks=1)
-        room = (high - low) * 1e-9
-        found = [float(one) for one in locator.tick_values(low, high) if low - room <= one <= high + room]
+        near = (high - low) * 1e-9
+        found = [float(one) for one in locator.tick_values(low, high) if low - near <= one <= high + near]
         texts = [tick(one, (low, high)) for one in found]
         if sum(length(text, TICK_SIZE) + 10 for text in texts) <= width or bins == 1:
             return found[:1] if len(set(texts)) < len(texts) else found
@@ -207,7 +223,7 @@ def ticks(low: float, high: float, most: int, *, integer: bool = False, width: f
 def tick(value: float, ends: tuple[float, float]) -> str:
     """A tick's number; in more digits where the ends are nearly equal."""
     near = abs(ends[1] - ends[0]) < 1e-3 * max(map(abs, ends))
-    text = f"{value:.6g}" if near else canvas.tick(0.0 if abs(value) < 1e-9 * (ends[1] - ends[0]) else value)
+    text = f"{value:.10g}" if near else canvas.tick(0.0 if abs(value) < 1e-9 * (ends[1] - ends[0]) else value)
     return text.replace("-", wording.MINUS, 1) if text.startswith("-") else text
 
 
@@ -228,19 +244,28 @@ def length(text: str, size: float, weight: str = "normal") -> float:
     return float(font.get_width_height()[0]) / 64
 
 
-def reach(values: NDArray[Any]) -> tuple[float, float]:
-    """Least and greatest of the finite values, widened where they are equal; (0, 1) of none."""
+def widened(low: float, high: float) -> tuple[float, float]:
+    """The ends, apart by enough to draw something between them."""
+    if high - low >= max(NEAR * max(abs(low), abs(high)), SMALLEST):
+        return low, high
+    half = 0.5 * max(abs(low), abs(high))
+    half = half if half >= SMALLEST else 0.5
+    return low - half, high + half
+
+
+def bulk(values: NDArray[Any]) -> tuple[float, float]:
+    """The ends of what is drawn: least and greatest, but for what lies far from nearly all others.
+
+    A value is far when it is further from the bulk (1st to 99th percentile) than 4 times its width.
+    """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0
     low, high = max(float(finite.min()), LEAST), min(float(finite.max()), GREATEST)
+    some = finite.reshape(-1)[:: -(-finite.size // SAMPLED)].astype(np.float64)
+    first, last = (float(one) for one in np.quantile(np.clip(some, low, high), (0.01, 0.99)))
+    width = last - first
+    if width > 0:
+        low = low if first - low <= FAR * width else first - width / 2
+        high = high if high - last <= FAR * width else last + width / 2
     return widened(low, high)
-
-
-def widened(low: float, high: float) -> tuple[float, float]:
-    """The ends, apart by enough to draw something between them."""
-    least = max(1e-6 * max(abs(low), abs(high)), 1e-300)
-    if high - low >= least:
-        return low, high
-    room = 0.5 * max(abs(low), abs(high)) or 0.5
-    return low - room, high + room
