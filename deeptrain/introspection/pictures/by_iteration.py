@@ -16,6 +16,8 @@ from deeptrain.introspection.pictures.panes import EDGE, HEAD, NOTE, TICK_SIZE, 
 LABELS, BETWEEN = 14.0, 8.0
 STEP = 7.0
 HIGHEST = 2400.0
+STRENGTH = 0.55
+"""Blue and orange, not the darker tones beyond, which are near to black."""
 
 
 def draw(
@@ -104,15 +106,15 @@ def _sheet(
         text = fitted(note, WIDTH - 2 * EDGE - (280 if number else 0), 12.5)
         canvas.write(figure, EDGE, y, text, color=color, fontsize=canvas.points(12.5))
     left, width = EDGE + 68, WIDTH - 2 * EDGE - 68
-    scale = Scale(-1.0, 1.0, theme)
-    scale.bar(sheet, WIDTH - EDGE - 240, top - 42, 240, (0.0, 1.0))
+    scale = Scale(-1.0, 1.0, theme, STRENGTH)
+    scale.bar(sheet, WIDTH - EDGE - 240, top - 42, 240, ("0", "0.5", "1"))
     every = max(1, int(np.ceil(16 / (strip + BETWEEN))))
     for place, (one, steps_said, number) in enumerate(zip(truth, said, numbers, strict=True)):
         y = top + place * (strip + BETWEEN)
         for row, (values, height) in enumerate([(one[None], LABELS), (steps_said, STEP * steps)]):
             absent = ~np.isfinite(one)[None]
             colors = scale.colors(2 * np.asarray(values, np.float64) - 1)
-            colors[np.broadcast_to(absent, values.shape)] = _paper(theme)
+            colors[np.broadcast_to(absent, values.shape)] = scale.colors(np.zeros(1))[0]
             Pane(sheet, theme, left, y + row * LABELS, width, height - row, 0).pixels(colors)
         if place % every == 0:
             Pane(sheet, theme, left, y, width, strip, 0).text(
@@ -120,6 +122,3 @@ def _sheet(
             )
     return figure
 
-
-def _paper(theme: Theme) -> NDArray[np.uint8]:
-    return Scale(-1.0, 1.0, theme).colors(np.zeros(1))[0]

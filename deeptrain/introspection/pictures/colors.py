@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from deeptrain.drawing import wording
+from deeptrain.drawing import canvas
 from deeptrain.drawing.canvas import Theme
 from deeptrain.introspection.pictures.panes import GREATEST, SMALLEST, TICK_SIZE, Pane, length
 
@@ -26,11 +26,19 @@ FAR = 2.0
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers as colours; those beyond the ends have the ends' colours."""
+    """Numbers as colours; those beyond the ends have the ends' colours.
+
+    Attributes:
+        low: the number at the left end of its bar.
+        high: the number at the right end.
+        theme: colours.
+        strength: of the colour that is furthest from the paper's, from 0 to 1.
+    """
 
     low: float
     high: float
     theme: Theme
+    strength: float = 1.0
 
     @property
     def furthest(self) -> float:
@@ -40,7 +48,7 @@ class Scale:
     def colors(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Red, green and blue of each value, in a new last axis."""
         with np.errstate(invalid="ignore", over="ignore"):
-            place = np.clip(np.nan_to_num(np.asarray(values, np.float64) / self.furthest), -1, 1)
+            place = np.clip(np.nan_to_num(np.asarray(values, np.float64) / self.furthest), -1, 1) * self.strength
         stops = np.array(
             [
                 *(to_rgb(one) for one in BELOW[self.theme.name][::-1]),
@@ -54,7 +62,7 @@ class Scale:
         return np.asarray(np.rint(255 * found), np.uint8)
 
     def bar(
-        self, sheet: Any, left: float, top: float, width: float, names: tuple[float, float] | None = None
+        self, sheet: Any, left: float, top: float, width: float, names: tuple[str, str, str] | None = None
     ) -> None:
         """What the colours mean: a bar with the numbers at its ends, and 0 where it is between them.
 
@@ -63,23 +71,19 @@ class Scale:
             left: of the bar, in pixels.
             top: of the bar.
             width: of the bar.
-            names: the numbers at its ends, where they are not those of the scale.
+            names: what stands at its left end, at 0, and at its right end, where it is not these numbers.
         """
         pane = Pane(sheet, self.theme, left, top, width, 9, 0, (self.low, self.high))
         pane.pixels(self.colors(np.linspace(self.low, self.high, 256))[None])
         pane.frame()
-        ends = {self.low: "left", self.high: "right"}
-        written = dict(zip(ends, names or (self.low, self.high), strict=True))
-        texts = {end: wording.score(value) if value else "0" for end, value in written.items()}
-        room = width - sum(length(text, TICK_SIZE) for text in texts.values())
-        for value, ha in ends.items():
-            x = float(pane.across(value))
-            pane.text(x, top + 13, texts[value], self.theme.muted, TICK_SIZE, ha=ha, va="top")
-        middle = float(pane.across(0.0))
-        taken = max(length(text, TICK_SIZE) for text in texts.values())
-        near = min(middle - left, left + width - middle) - taken
-        if self.low < 0 < self.high and room > 30 and near > 10:
-            pane.text(middle, top + 13, "0", self.theme.muted, TICK_SIZE, ha="center", va="top")
+        first, middle, last = names or (canvas.tick(self.low), "0", canvas.tick(self.high))
+        zero = float(pane.across(0.0))
+        style = {"color": self.theme.muted, "size": TICK_SIZE, "va": "top"}
+        pane.text(left, top + 13, first, ha="left", **style)
+        pane.text(left + width, top + 13, last, ha="right", **style)
+        room = min(zero - left - length(first, TICK_SIZE), left + width - zero - length(last, TICK_SIZE))
+        if self.low < 0 < self.high and room > length(middle, TICK_SIZE) / 2 + 8:
+            pane.text(zero, top + 13, middle, ha="center", **style)
 
 
 def scale_of(arrays: list[NDArray[Any]], theme: Theme) -> Scale:

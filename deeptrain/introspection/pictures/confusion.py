@@ -95,9 +95,9 @@ def _sheet(table: NDArray[Any], shares: NDArray[Any], names: list[str], title: s
             ink = _readable(colors[row, column])
             pane.text(left + (column + 0.5) * cell, top + middle, f"{int(table[row, column]):,}", ink, 12, ha="center", va="center")
     canvas.write(
-        figure, left, top + side + below + 12, "share of the true class", color=theme.muted, fontsize=canvas.points(12)
+        figure, EDGE, top + side + below + 12, "share of the true class", color=theme.muted, fontsize=canvas.points(12)
     )
-    scale.bar(sheet, left + 150, top + side + below + 14, 120)
+    scale.bar(sheet, EDGE + 150, top + side + below + 14, 120)
     return figure
 
 

@@ -18,6 +18,9 @@ from deeptrain.errors import DataError
 MOST_POINTS = 3000
 MOST_PANES = 4
 LONGEST_PHASE = 22
+FAR = 10.0
+"""Times the width of the bulk that a loss is above it where it would press all others flat."""
+
 NOTHING = "nothing to draw yet"
 LOG_RATIO = 20.0
 ROW = 18
@@ -93,7 +96,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Pane:
-    """One axis: its heading, curves, height in pixels, whether it is logarithmic, the ends it must not leave."""
+    """One axis: its heading, curves, whether it is logarithmic, what is to worry about, its ends where the curves do not say."""
 
     kind: str
     title: str
@@ -101,6 +104,7 @@ class Pane:
     log: bool = False
     note: str = ""
     unit: bool = False
+    top: float | None = None
 
     @property
     def height(self) -> int:
@@ -217,7 +221,22 @@ def _loss_pane(run: Trained, theme: Theme, ends: NDArray[np.float64]) -> Pane:
     if np.isfinite(validation.y).any():
         lines.append(validation)
     log = _log_helps(lines)
-    return Pane("loss", "Loss" + (" (logarithmic)" if log else ""), tuple(lines), log, note)
+    top = None if log else _top(lines)
+    if top is not None:
+        far = losses[np.isfinite(losses) & (losses > top)]
+        beyond = f"{wording.plural(len(far), 'iteration')} above the pane, up to {wording.score(far.max())}"
+        note = f"{note}; {beyond}" if note else beyond
+    return Pane("loss", "Loss" + (" (logarithmic)" if log else ""), tuple(lines), log, note, top=top)
+
+
+def _top(lines: list[Line]) -> float | None:
+    """The upper end of the pane where a few iterations' losses are far above all others, which are seen then."""
+    values = lines[0].y[np.isfinite(lines[0].y)]
+    if not len(values):
+        return None
+    low, high = np.quantile(values, (0.01, 0.99))
+    needed = max([high, *(float(line.y[np.isfinite(line.y)].max()) for line in lines[1:] if line.marker)])
+    return float(needed + 0.15 * (needed - low)) if values.max() - needed > FAR * (needed - low) > 0 else None
 
 
 def _by_epoch(run: Trained, split: str, name: str, label: str, ends: NDArray[np.float64], color: str) -> Line:
@@ -293,6 +312,8 @@ def _plot(axes: Axes, pane: Pane, theme: Theme) -> None:
         axes.yaxis.set_minor_locator(LogLocator(subs=(), numticks=9))
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5 if pane.kind != "rate" else 2, steps=STEPS))
+    if pane.top is not None:
+        axes.set_ylim(top=pane.top)
     if pane.unit:
         low, high = axes.get_ylim()
         axes.set_ylim(max(min(low, high - 0.1), -0.02), min(high, 1.02))

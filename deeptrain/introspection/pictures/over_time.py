@@ -175,7 +175,7 @@ def _map(
     across: str,
     theme: Theme,
 ) -> tuple[Figure, dict[str, Any]]:
-    scale, shares, ends = _shares(table, log, theme)
+    scale, shares, names_of_ends = _shares(table, log, theme)
     top = EDGE + (HEAD if title else 0) + NOTE * len(notes) + 34
     height = ROW * len(names)
     figure, sheet = blank(WIDTH, top + height + 58, theme)
@@ -192,11 +192,11 @@ def _map(
         x = left + pane.width * (np.interp(place, at, np.arange(len(at))) + 0.5) / len(at)
         pane.text(x, top + height + 6, canvas.tick(place), theme.muted, TICK_SIZE, ha="center", va="top")
     pane.text(left + pane.width / 2, top + height + 28, across, theme.muted, 12.5, ha="center", va="top")
-    scale.bar(sheet, WIDTH - EDGE - 12 - 260, top - 34, 260, ends)
+    scale.bar(sheet, WIDTH - EDGE - 12 - 260, top - 34, 260, names_of_ends)
     return figure, {"values": drawn, "names": names}
 
 
-def _shares(table: NDArray[Any], log: bool, theme: Theme) -> tuple[Scale, NDArray[Any], tuple[float, float]]:
+def _shares(table: NDArray[Any], log: bool, theme: Theme) -> tuple[Scale, NDArray[Any], tuple[str, str, str] | None]:
     """What is drawn in colours: of a logarithmic scale the share of the way from the least above 0 to the greatest."""
     finite = table[np.isfinite(table)]
     if not log:
@@ -204,13 +204,13 @@ def _shares(table: NDArray[Any], log: bool, theme: Theme) -> tuple[Scale, NDArra
         low = -most if (finite < 0).any() else 0.0
         high = most if not finite.size or (finite >= 0).any() else 0.0
         scale = Scale(low, high, theme) if most else Scale(0.0, 1.0, theme)
-        return scale, table, (scale.low, scale.high)
+        return scale, table, None
     least, greatest = float(finite[finite > 0].min()), float(finite.max())
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (np.log(table) - math.log(least)) / ((math.log(greatest) - math.log(least)) or 1.0)
     shares = np.where(table == 0, 0.0, LOWEST + (1 - LOWEST) * share)
     shares[~np.isfinite(table) | (table < 0)] = np.nan
-    return Scale(0.0, 1.0, theme), shares, (least, greatest)
+    return Scale(0.0, 1.0, theme), shares, (canvas.tick(least), "", canvas.tick(greatest))
 
 
 def _words(title: str, unit: str, names: list[str], table: NDArray[Any]) -> str:

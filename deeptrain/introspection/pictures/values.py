@@ -50,7 +50,7 @@ def draw(truth: ArrayLike, predicted: ArrayLike, *, title: str = "", theme: Them
         canvas.write(figure, 8, 34, wording.capital(told) + ".", color=theme.muted, fontsize=canvas.points(12.5))
         if missing:
             canvas.write(
-                figure, 8, 54, f"{missing:,} pairs are not finite, not drawn", color=theme.second,
+                figure, 8, 54, f"{wording.plural(missing, 'pair')} not finite, not drawn", color=theme.second,
                 fontsize=canvas.points(12.5),
             )  # fmt: skip
         axes = canvas.add_axes(figure, theme, LEFT, 84, SIDE, SIDE)
