@@ -164,9 +164,7 @@ def test_the_ranking_is_that_of_scikit_learn(samples: int) -> None:
     labels = np.arange(samples) % 3 == 0
     given = np.round(np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1), 2)  # with ties, and with 0 and 1
     with canvas.drawing():
-        picture = ranking.draw(
-            labels, given, split="calibration", thresholds={"at 0.5": 0.5, "at 0.376": 0.376}
-        )
+        picture = ranking.draw(labels, given, split="calibration", thresholds={"at 0.5": 0.5, "at 0.376": 0.376})
         assert_nothing_overlaps(picture.figure)
     np.testing.assert_allclose(picture.numbers["roc_auc"], metrics.roc_auc_score(labels, given), rtol=0, atol=1e-12)
     expected = metrics.average_precision_score(labels, given)

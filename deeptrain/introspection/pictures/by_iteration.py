@@ -48,7 +48,10 @@ def draw(
     Raises:
         DataError: for other shapes, without an iteration or a sample, and for labels or predictions beyond 0 and 1.
     """
-    truth, said = given_arrays.numbers("by_iteration: labels", labels), given_arrays.numbers("by_iteration: predictions", predictions)
+    truth, said = (
+        given_arrays.numbers("by_iteration: labels", labels),
+        given_arrays.numbers("by_iteration: predictions", predictions),
+    )
     said = said[:, None, :] if said.ndim == 2 else said
     if truth.ndim != 2 or said.ndim != 3 or not truth.size or not said.size or said[:, 0].shape != truth.shape:
         raise DataError(
@@ -121,4 +124,3 @@ def _sheet(
                 left - 8, y + strip / 2, f"{number:,}", theme.muted, TICK_SIZE, ha="right", va="center"
             )
     return figure
-

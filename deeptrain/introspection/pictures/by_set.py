@@ -12,7 +12,7 @@ from deeptrain.introspection.pictures.panes import EDGE, WIDTH, fitted
 
 MOST_DRAWN = 5000
 BINS = 40
-LEFT, TOP, SIDE = 70, 116, 480
+LEFT, TOP, SIDE = 70, 100, 480
 HEIGHT, ROW, HIGHEST = 260, 16, 900
 
 
@@ -82,9 +82,25 @@ def draw(
         right.set_yticks(ticks, [str(numbers[tick]) for tick in ticks])
         right.set_ylim(len(numbers) - 0.5, -0.5)
         right.set_ylabel("set number")
-        canvas.legend(left, theme, EDGE - LEFT, 44, 3)
-        canvas.write(figure, LEFT, TOP - 24, "How scores are distributed", color=theme.ink, fontsize=canvas.points(13), fontweight="bold")
-        canvas.write(figure, WIDTH - EDGE - 10 - SIDE, TOP - 24, "Set by set, in the same colours", color=theme.ink, fontsize=canvas.points(13), fontweight="bold")
+        canvas.legend(left, theme, EDGE - LEFT, 58, 3)
+        canvas.write(
+            figure,
+            LEFT,
+            TOP - 24,
+            "How scores are distributed",
+            color=theme.ink,
+            fontsize=canvas.points(13),
+            fontweight="bold",
+        )
+        canvas.write(
+            figure,
+            WIDTH - EDGE - 10 - SIDE,
+            TOP - 24,
+            "Set by set, in the same colours",
+            color=theme.ink,
+            fontsize=canvas.points(13),
+            fontweight="bold",
+        )
     words = f"{title or 'Predictions'}: scores of {len(truth):,} samples in {wording.plural(len(numbers), 'set')}. {'; '.join(told)}."
     plain = {"edges": edges.tolist(), "counts": counts, "threshold": float(threshold), "sets": numbers.tolist()}
     return Picture(figure, plain, words)

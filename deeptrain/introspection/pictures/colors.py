@@ -61,9 +61,7 @@ class Scale:
         found[~np.isfinite(values)] = to_rgb(NOT_A_NUMBER[self.theme.name])
         return np.asarray(np.rint(255 * found), np.uint8)
 
-    def bar(
-        self, sheet: Any, left: float, top: float, width: float, names: tuple[str, str, str] | None = None
-    ) -> None:
+    def bar(self, sheet: Any, left: float, top: float, width: float, names: tuple[str, str, str] | None = None) -> None:
         """What the colours mean: a bar with the numbers at its ends, and 0 where it is between them.
 
         Args:
@@ -78,7 +76,7 @@ class Scale:
         pane.frame()
         first, middle, last = names or (canvas.tick(self.low), "0", canvas.tick(self.high))
         zero = float(pane.across(0.0))
-        style = {"color": self.theme.muted, "size": TICK_SIZE, "va": "top"}
+        style: dict[str, Any] = {"color": self.theme.muted, "size": TICK_SIZE, "va": "top"}
         pane.text(left, top + 13, first, ha="left", **style)
         pane.text(left + width, top + 13, last, ha="right", **style)
         room = min(zero - left - length(first, TICK_SIZE), left + width - zero - length(last, TICK_SIZE))
@@ -108,5 +106,3 @@ def scale_of(arrays: list[NDArray[Any]], theme: Theme) -> Scale:
 def told_color(theme: Theme) -> str:
     """The name of the colour of what is no number."""
     return NAME_OF_NOT[theme.name]
-
-

@@ -93,7 +93,15 @@ def _sheet(table: NDArray[Any], shares: NDArray[Any], names: list[str], title: s
             pane.text(left + middle, top + side + 8, texts[row], theme.ink, TICK_SIZE, ha="center", va="top", **style)
         for column in range(count) if counted else ():
             ink = _readable(colors[row, column])
-            pane.text(left + (column + 0.5) * cell, top + middle, f"{int(table[row, column]):,}", ink, 12, ha="center", va="center")
+            pane.text(
+                left + (column + 0.5) * cell,
+                top + middle,
+                f"{int(table[row, column]):,}",
+                ink,
+                12,
+                ha="center",
+                va="center",
+            )
     canvas.write(
         figure, EDGE, top + side + below + 12, "share of the true class", color=theme.muted, fontsize=canvas.points(12)
     )

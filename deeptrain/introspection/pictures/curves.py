@@ -89,7 +89,8 @@ def _ends(section: Section, *, shared: bool) -> list[tuple[float, float]]:
 
 def _beyond(values: NDArray[Any], ends: tuple[float, float]) -> NDArray[Any]:
     finite = values[np.isfinite(values)]
-    return finite[(finite < ends[0]) | (finite > ends[1])]
+    found: NDArray[Any] = finite[(finite < ends[0]) | (finite > ends[1])]
+    return found
 
 
 def _bad(values: NDArray[Any], ends: tuple[float, float]) -> list[str]:
@@ -98,14 +99,18 @@ def _bad(values: NDArray[Any], ends: tuple[float, float]) -> list[str]:
     return [*bad, f"{far.size:,} beyond, to {wording.score(far[np.argmax(np.abs(far))])}"] if far.size else bad
 
 
-def _pane(
-    pane: Pane, name: str, values: NDArray[Any], ends: tuple[float, float], bad: list[str]
-) -> dict[str, Any]:
+def _pane(pane: Pane, name: str, values: NDArray[Any], ends: tuple[float, float], bad: list[str]) -> dict[str, Any]:
     lines = values[None] if values.ndim == 1 else values
     pane = replace(pane, x=widened(0.0, max(lines.shape[1] - 1.0, 0.0)), y=ends)
     pane.titles(name, given_arrays.shape(values), ", ".join(bad), warn=True)
     nan, infinite = given_arrays.not_finite(values)
-    told = {"low": ends[0], "high": ends[1], "nan": nan, "infinite": infinite, "beyond": int(_beyond(values, ends).size)}
+    told = {
+        "low": ends[0],
+        "high": ends[1],
+        "nan": nan,
+        "infinite": infinite,
+        "beyond": int(_beyond(values, ends).size),
+    }
     if not np.isfinite(values).any():
         pane.say("no value" if not values.size else "no finite value")
         pane.frame()
@@ -126,7 +131,9 @@ def _pane(
             middle = np.full(lines.shape[1], np.nan)
             known = ~np.isnan(finite).all(axis=0)
             middle[known] = np.nanmedian(finite[:, known], axis=0)
-        _curve(pane, *long_curves.thinned(steps, middle, int(2 * pane.width)), pane.theme.main, linewidth=1.8, zorder=3.0)
+        _curve(
+            pane, *long_curves.thinned(steps, middle, int(2 * pane.width)), pane.theme.main, linewidth=1.8, zorder=3.0
+        )
     return {"step": [x.tolist() for x, _ in drawn], "value": [y.tolist() for _, y in drawn], **told}
 
 

@@ -90,9 +90,7 @@ def _scales(section: Section, theme: Theme, *, shared: bool) -> list[tuple[Scale
     return found
 
 
-def _pane(
-    pane: Pane, name: str, values: NDArray[Any], scale: Scale, beyond: int, bad: list[str]
-) -> dict[str, Any]:
+def _pane(pane: Pane, name: str, values: NDArray[Any], scale: Scale, beyond: int, bad: list[str]) -> dict[str, Any]:
     pane.titles(name, given_arrays.shape(values), ", ".join(bad), warn=True)
     nan, infinite = given_arrays.not_finite(values)
     flat = values.reshape(-1, values.shape[-1]) if values.ndim and values.shape[-1] else values.reshape(1, -1)
@@ -106,7 +104,7 @@ def _pane(
     pane.pixels(scale.colors(flat))
     pane.frame()
     high, wide = values.reshape(-1, values.shape[-1]).shape if values.ndim else (1, 1)
-    style = {"color": pane.theme.muted, "size": TICK_SIZE}
+    style: dict[str, Any] = {"color": pane.theme.muted, "size": TICK_SIZE}
     pane.text(pane.left - 6, pane.top, "0", ha="right", va="top", **style)
     if high > 1:
         pane.text(pane.left - 6, pane.top + pane.height, f"{high - 1:,}", ha="right", va="bottom", **style)
@@ -147,5 +145,3 @@ def _words(title: str, unit: str, numbers: dict[str, dict[str, Any]], left_out: 
     rest = f"; and {more} more" if more else ""
     head = f"{title}: " if title else ""
     return f"{head}heat maps of {unit}, {wording.plural(len(told), 'array')}. {'; '.join(told[:NAMED])}{rest}."
-
-

@@ -313,7 +313,8 @@ def _plot(axes: Axes, pane: Pane, theme: Theme) -> None:
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5 if pane.kind != "rate" else 2, steps=STEPS))
     if pane.top is not None:
-        axes.set_ylim(top=pane.top)
+        low = min(float(np.nanmin(line.y)) for line in pane.lines if np.isfinite(line.y).any())
+        axes.set_ylim(low - 0.04 * (pane.top - low), pane.top)
     if pane.unit:
         low, high = axes.get_ylim()
         axes.set_ylim(max(min(low, high - 0.1), -0.02), min(high, 1.02))

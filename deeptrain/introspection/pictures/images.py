@@ -55,10 +55,10 @@ def draw(
         check(f"images: {name}", one)
     low, high = ends(list(section.arrays.values()))
     columns = max(min(columns, len(section.arrays)), 4)
-    bad = [
-        given_arrays.told(*given_arrays.not_finite(one), one.size) for one in section.arrays.values()
+    bad = [given_arrays.told(*given_arrays.not_finite(one), one.size) for one in section.arrays.values()]
+    notes = [
+        f"{wording.capital(unit)} from {wording.score(low)} to {wording.score(high)}; what is no number is orange."
     ]
-    notes = [f"{wording.capital(unit)} from {wording.score(low)} to {wording.score(high)}; what is no number is orange."]
     notes = [notes[0] + (f" {left_out} more are not drawn." if left_out else "")]
     with canvas.drawing():
         grid = Grid(columns, 0, 1 + any(bad), 8, 0)
@@ -98,7 +98,9 @@ def ends(images: list[NDArray[Any]]) -> tuple[float, float]:
     found = [one for one in found if one.size]
     if not found:
         return 0.0, 1.0
-    return widened(max(min(float(one.min()) for one in found), -1e300), min(max(float(one.max()) for one in found), 1e300))
+    return widened(
+        max(min(float(one.min()) for one in found), -1e300), min(max(float(one.max()) for one in found), 1e300)
+    )
 
 
 def paint(pane: Pane, image: NDArray[Any], low: float, high: float) -> None:

@@ -14,7 +14,19 @@ from deeptrain.drawing.canvas import LIGHT, Picture, Theme
 from deeptrain.errors import DataError
 from deeptrain.introspection.pictures import arrays as given_arrays
 from deeptrain.introspection.pictures.colors import Scale, told_color
-from deeptrain.introspection.pictures.panes import EDGE, HEAD, NOTE, TICK_SIZE, WIDTH, Pane, blank, fitted, length, ticks, widened
+from deeptrain.introspection.pictures.panes import (
+    EDGE,
+    HEAD,
+    NOTE,
+    TICK_SIZE,
+    WIDTH,
+    Pane,
+    blank,
+    fitted,
+    length,
+    ticks,
+    widened,
+)
 from deeptrain.introspection.pictures.heat_maps import thinned
 
 MOST_LINES = 6
@@ -65,7 +77,11 @@ def draw(
             + ", ".join(str(list(one)) for one in sorted(lengths)[:5])
         )
     (size,) = next(iter(lengths))
-    at = np.arange(size, dtype=np.float64) if iterations is None else given_arrays.numbers("over_time: iterations", iterations)
+    at = (
+        np.arange(size, dtype=np.float64)
+        if iterations is None
+        else given_arrays.numbers("over_time: iterations", iterations)
+    )
     if at.shape != (size,) or not np.isfinite(at).all() or (np.diff(at) <= 0).any():
         raise DataError(f"over_time: expected {size} ascending iterations, one a value, got shape {list(at.shape)}")
     names = list(section.arrays)[:MOST_ROWS]
@@ -76,7 +92,13 @@ def draw(
     missing = {name: int(np.count_nonzero(~np.isfinite(row))) for name, row in zip(names, table, strict=True)}
     notes = [f"{wording.capital(unit)}{', logarithmic' if log else ''}."]
     if log and (least := int(np.count_nonzero(table <= 0))):
-        where = "gaps" if len(names) <= MOST_LINES else "0 in the paper's colour" if (table >= 0).all() else told_color(theme)
+        where = (
+            "gaps"
+            if len(names) <= MOST_LINES
+            else "0 in the paper's colour"
+            if (table >= 0).all()
+            else told_color(theme)
+        )
         notes.append(f"Not above 0: {wording.plural(least, 'value')} ({where}).")
     if worst := [name for name in names if missing[name]]:
         notes.append(
@@ -142,7 +164,15 @@ def _lines(
         x, y = curves.thinned(at, np.where(row > 0, row, np.nan) if log else row, 2 * WIDTH)
         drawn[name] = {"iteration": x.tolist(), "value": y.tolist()}
         alone = np.isfinite(y).sum() <= 60
-        axes.plot(x, y, color=color, linewidth=1.4, label=fitted(name, widest, 12), marker="o" if alone else "", markersize=3.4)
+        axes.plot(
+            x,
+            y,
+            color=color,
+            linewidth=1.4,
+            label=fitted(name, widest, 12),
+            marker="o" if alone else "",
+            markersize=3.4,
+        )
     if not np.isfinite(table).any():
         axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, color=theme.muted, ha="center", va="center")
         axes.set_yticks([])
@@ -188,7 +218,9 @@ def _map(
     pane.frame()
     for row, text in enumerate(texts):
         pane.text(left - 8, top + ROW * (row + 0.5), text, theme.ink, TICK_SIZE, ha="right", va="center")
-    for place in ticks(float(at[0]), float(at[-1]), 9, integer=True, width=pane.width) if len(at) > 1 else [float(at[0])]:
+    for place in (
+        ticks(float(at[0]), float(at[-1]), 9, integer=True, width=pane.width) if len(at) > 1 else [float(at[0])]
+    ):
         x = left + pane.width * (np.interp(place, at, np.arange(len(at))) + 0.5) / len(at)
         pane.text(x, top + height + 6, canvas.tick(place), theme.muted, TICK_SIZE, ha="center", va="top")
     pane.text(left + pane.width / 2, top + height + 28, across, theme.muted, 12.5, ha="center", va="top")

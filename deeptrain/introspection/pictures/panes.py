@@ -173,7 +173,7 @@ class Grid:
             title: of the figure.
             notes: lines below it, shortened where they are too long.
         """
-        top = EDGE + (HEAD if title else 0) + NOTE * len(notes)
+        top = float(EDGE + (HEAD if title else 0) + NOTE * len(notes))
         headings, places = [], []
         for heading, count in panes:
             if heading:

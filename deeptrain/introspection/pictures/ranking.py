@@ -98,7 +98,8 @@ def _draw(
 
 
 def _words(split: str, area: float, average: float, chance: float) -> str:
+    of = f" of the {split} split" if split else ""
     return (
-        f"Receiver operating characteristic{f' of the {split} split' if split else ''}, area {wording.score(area)} where chance has 0.5; "
+        f"Receiver operating characteristic{of}, area {wording.score(area)} where chance has 0.5; "
         f"precision against recall, {wording.score(average)} on average, where chance has {wording.score(chance)}."
     )

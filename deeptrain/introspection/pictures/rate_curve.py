@@ -13,7 +13,7 @@ WIDTH, HEIGHT, LEFT, TOP = 760, 460, 66, 74
 def draw(
     rates: ArrayLike, losses: ArrayLike, smoothed: ArrayLike, suggestion: float | None, *, theme: Theme = LIGHT
 ) -> Picture:
-    """Loss over learning rate, each batch's and smoothed, with the rate at which it falls fastest and the one it is least at.
+    """Loss over learning rate, each batch's and smoothed, where it falls fastest and where it is least.
 
     What comes after the least loss is cut off above: an exploding loss would press all else flat.
 
@@ -55,7 +55,10 @@ def draw(
         axes.set_ylabel("training loss of the batch")
         canvas.legend(axes, theme, 8 - LEFT, 34, 4)
     begin = "nowhere" if suggestion is None else f"fastest at {wording.rate(suggestion)}"
-    words = f"Learning-rate range test, {len(x)} iterations: the loss falls {begin} and is least at {wording.rate(x[least])}."
+    words = (
+        f"Learning-rate range test, {len(x)} iterations: the loss falls {begin} and is least at "
+        f"{wording.rate(x[least])}."
+    )
     numbers = {
         "rates": x.tolist(), "losses": y.tolist(), "smoothed": mean.tolist(), "suggestion": suggestion,
         "least_at": float(x[least]),

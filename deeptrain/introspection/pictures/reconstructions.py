@@ -43,7 +43,10 @@ def draw(originals: ArrayLike, made: ArrayLike, *, title: str = "", theme: Theme
     Raises:
         DataError: for arrays of different shapes, without a sample, or without an axis beside that of the samples.
     """
-    first, second = (given_arrays.numbers(f"reconstructions: {name}", one) for name, one in zip(NAMES, (originals, made), strict=True))
+    first, second = (
+        given_arrays.numbers(f"reconstructions: {name}", one)
+        for name, one in zip(NAMES, (originals, made), strict=True)
+    )
     if first.shape != second.shape or first.ndim < 2 or not first.size:
         raise DataError(
             "reconstructions: expected originals and reconstructions of one shape (samples, ...), got "
@@ -81,7 +84,8 @@ def _error(original: NDArray[Any], made: NDArray[Any]) -> float:
 
 
 def _notes(first: NDArray[Any], bad: int, left_out: int, ends: tuple[float, float]) -> list[str]:
-    note = f"Above the original, below its reconstruction; values from {wording.score(ends[0])} to {wording.score(ends[1])}."
+    low, high = map(wording.score, ends)
+    note = f"Above the original, below its reconstruction; values from {low} to {high}."
     if left_out:
         note += f" {left_out:,} more samples are not drawn."
     if bad:

@@ -19,8 +19,8 @@ MOST = 24
 class AutoencoderPictures:
     """Draws `live/autoencoder_pictures/0000420.png`, named by the iteration, for a model that gives its input again.
 
-    Of samples of the validation split, see `introspection.pictures.reconstructions`. All pictures of a training together
-    are a GIF: `animation.gif([file.read_bytes() for file in sorted(directory.glob("*.png"))])`.
+    Of samples of the validation split, see `introspection.pictures.reconstructions`. All pictures of a training are
+    together a GIF: `animation.gif([file.read_bytes() for file in sorted(directory.glob("*.png"))])`.
 
     Attributes:
         every: by default after each validation.
@@ -68,4 +68,3 @@ class AutoencoderPictures:
         self.errors = np.array(drawn.numbers["errors"])
         self.picture = png(drawn)
         self._files.write(trainer, f"{trainer.position.iteration:07}.png", self.picture)
-
