@@ -71,7 +71,7 @@ def _draw(
     if missing:
         canvas.write(figure, WIDTH, 6, missing, color=theme.second, fontsize=canvas.points(12), ha="right")
     axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, None if len(scores) else 1)
     axes.set_xlabel("score")
     axes.set_ylabel("percent of the class")
     for axis in (axes.xaxis, axes.yaxis):

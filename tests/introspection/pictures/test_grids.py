@@ -13,7 +13,7 @@ from deeptrain.drawing import canvas
 from deeptrain.drawing.canvas import DARK, LIGHT, Picture
 from deeptrain.errors import DataError
 from deeptrain.introspection.pictures import curves, heat_maps, histograms, images, modes, panes, reconstructions
-from deeptrain.introspection.pictures.arrays import MOST_PANES, by_channel
+from deeptrain.introspection.pictures.arrays import by_channel
 from deeptrain.introspection.pictures.png import png
 from tests.overlaps import assert_nothing_overlaps
 
@@ -30,7 +30,7 @@ STRANGE = {
     "constant": np.full((3, 4), -7.0),
     "some NaN and infinities": np.array([[np.nan, np.inf, -np.inf, 0.5, 0.1]]),
     "an outlier": np.r_[RNG.normal(0, 0.1, 500), 1e30],
-    "huge": RNG.normal(0, 1, 30) * 1e308,
+    "huge": RNG.uniform(-1, 1, 30) * 1.7e308,
     "tiny": RNG.normal(0, 1, 30) * 1e-308,
     "whole": np.arange(12).reshape(3, 4),
     "WWWW" * 30: RNG.normal(0, 1, (2, 9)).astype(np.float16),
@@ -68,10 +68,13 @@ def test_the_same_arrays_give_the_same_bytes_and_stand_under_their_headings(kind
 
 
 @pytest.mark.parametrize("kind", GRIDS)
-def test_a_model_of_very_many_layers_gets_one_picture_that_says_what_is_not_on_it(kind: str) -> None:
-    picture = GRIDS[kind]({f"layer {number}": np.zeros(2) for number in range(MOST_PANES + 7)})
-    assert len(picture.numbers) == MOST_PANES
-    assert any("7 more are not drawn" in text.get_text() for text in picture.figure.texts)
+def test_a_model_of_very_many_layers_gets_one_picture_that_says_what_is_not_on_it(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deeptrain.introspection.pictures.arrays.MOST_PANES", 5)
+    picture = GRIDS[kind]({"a": {f"layer {number}": np.zeros(2) for number in range(12)}, "b": {"c": np.zeros(2)}})
+    assert {heading: len(found) for heading, found in picture.numbers.items()} == {"a": 5}
+    assert any("8 more are not drawn" in text.get_text() for text in picture.figure.texts)
 
 
 @pytest.mark.parametrize("kind", GRIDS)
@@ -117,7 +120,7 @@ def test_one_far_value_and_one_high_bar_do_not_flatten_the_others() -> None:
     texts = [text.get_text() for text in picture.figure.axes[0].texts]
     assert "1 beyond, to 1.00e+06" in texts
     assert f"{max(picture.numbers['zeros']['counts']):,}" in texts
-    assert "90.9\N{NO-BREAK SPACE}% zero" in texts
+    assert "90.9 % zero" in texts
 
 
 def test_axes_are_shared_under_one_heading() -> None:
@@ -164,7 +167,7 @@ def test_a_curve_keeps_its_peak_and_its_gap() -> None:
     found = drawn(curves.draw, {"a": values}).numbers["a"]
     assert len(found["value"][0]) < 2000
     assert max(found["value"][0]) == 1.8
-    assert sum(np.isnan(found["value"][0])) > 50
+    assert sum(np.isnan(found["value"][0])) > 40
 
 
 def test_channels_get_a_pane_each_and_other_shapes_are_refused() -> None:

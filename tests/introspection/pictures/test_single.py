@@ -40,8 +40,7 @@ def drawn(draw: Callable[..., Picture], *arguments: Any, **options: Any) -> Pict
     return picture
 
 
-@pytest.mark.parametrize("layers", [1, 6, 7, 60])
-@pytest.mark.parametrize("records", [1, 2, 5000])
+@pytest.mark.parametrize(("layers", "records"), [(1, 1), (6, 2), (6, 5000), (7, 1), (7, 2), (30, 5000)])
 def test_any_number_of_layers_is_drawn_over_time_with_its_gaps(layers: int, records: int) -> None:
     norms = {
         f"block/{'long_' * 12}{number}/kernel": 10.0 ** RNG.normal(-number / 20, 1, records) for number in range(layers)
@@ -116,7 +115,7 @@ def test_predictions_that_do_not_fit_their_labels_are_refused(labels: Any, said:
         by_iteration.draw(labels, said)
 
 
-@pytest.mark.parametrize("classes", [1, 2, 20, 130])
+@pytest.mark.parametrize("classes", [1, 2, 12, 130])
 def test_a_confusion_of_any_size_is_drawn(classes: int) -> None:
     counts = RNG.integers(0, 99_999, (classes, classes))
     counts[0] = 0
@@ -186,14 +185,14 @@ def test_a_history_from_plain_values_marks_phases_and_tells_what_is_above_its_pa
     epochs = [{"epoch": number, "iterations": 100 * number} for number in range(1, 6)]
     epochs[2]["phase"] = "all layers"
     losses = np.linspace(1, 0.5, 500)
-    losses[250] = 1000.0
+    losses[250] = 30.0
     picture = drawn(history.draw, History(losses, epochs, best_epoch=4))
-    assert "1 iteration above the pane, up to 1000" in picture.words.replace(",", "")
+    assert "1 iteration above the pane, up to 30.00" in picture.words
     assert "From epoch 3 on: all layers." in picture.words
     assert picture.figure.axes[0].get_ylim()[1] < 2
     drawn_at = {line.get_label(): line.get_xdata()[0] for line in picture.figure.axes[0].lines}
     assert drawn_at["epoch 3: all layers"] == 200
-    assert 1000.0 in picture.numbers["lines"]["each_iteration"]["value"]
+    assert 30.0 in picture.numbers["lines"]["each_iteration"]["value"]
 
 
 @pytest.mark.parametrize(
