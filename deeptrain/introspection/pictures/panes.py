@@ -3,6 +3,7 @@
 Axes of their own for each of a hundred layers take seconds, most of it for ticks that one then makes sparse again.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon, Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
@@ -96,11 +98,12 @@ class Pane:
     def area(self, x: ArrayLike, y: ArrayLike, color: str, **style: Any) -> None:
         """A filled shape."""
         corners = np.column_stack([self.across(x), self.down(y)])
-        self.sheet.add_patch(Polygon(corners, closed=True, facecolor=color, linewidth=0, **style))
+        self.sheet.add_artist(Polygon(corners, closed=True, facecolor=color, linewidth=0, **style))
 
     def line(self, x: ArrayLike, y: ArrayLike, color: str, **style: Any) -> None:
         """A curve; NaN is a gap."""
-        self.sheet.plot(self.across(x), self.down(y), color=color, **({"linewidth": 1.5, "zorder": 3} | style))
+        style = {"linewidth": 1.5, "zorder": 3} | style
+        self.sheet.add_artist(Line2D(self.across(x), self.down(y), color=color, **style))
 
     def upright(self, x: float, color: str, **style: Any) -> None:
         """A line over its height."""
@@ -113,7 +116,7 @@ class Pane:
 
     def frame(self) -> None:
         """A thin line around it."""
-        self.sheet.add_patch(
+        self.sheet.add_artist(
             Rectangle(
                 (self.left, self.top), self.width, self.height, fill=False, edgecolor=self.theme.line, linewidth=0.8
             )
@@ -236,6 +239,7 @@ def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
     return wording.cut(text, characters)
 
 
+@functools.lru_cache(4096)
 def length(text: str, size: float, weight: str = "normal") -> float:
     """Pixels that a line of text takes."""
     font = get_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
