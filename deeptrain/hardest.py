@@ -1,20 +1,25 @@
 """Which data a model finds hard: the samples of a split that lose most, and the iterations of highest loss, opened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeptrain import session
 from deeptrain.errors import ArtifactError
 from deeptrain.introspection import hardest as pure
 from deeptrain.introspection.hardest import HardSample
 from deeptrain.lineage import Lineage
+from deeptrain.loading.position import Position
 from deeptrain.shards import reading
-from deeptrain.shards.outputs import parts
+from deeptrain.shards.outputs import each, parts
 from deeptrain.shards.reading import Split
 from deeptrain.shards.settings import ONLY
-from deeptrain.training import predictions
+from deeptrain.training import history, predictions
+from deeptrain.training.history import History
+from deeptrain.training.run import HISTORY
 
 
 def samples(plan: Lineage, split: str, count: int = 12, output: str | None = None) -> list[HardSample]:
@@ -61,6 +66,99 @@ def samples(plan: Lineage, split: str, count: int = 12, output: str | None = Non
         )
         for number, place in enumerate(places)
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class WorstIteration:
+    """An iteration of high loss, and the samples that were fit in it.
+
+    Attributes:
+        epoch: from 1.
+        iteration: from 0 since the training began.
+        batch: its number in the epoch, from 0.
+        window: of the batch, from 0; 0 where a batch is one iteration.
+        loss: before the update, as training has it; NaN and infinite ones count as the greatest.
+        name: what the batch is called.
+        sets: the numbers of the sets it held, ascending.
+        indices: (samples,) of its samples in the train split, in the order they were fit.
+        places: raw file and row in it of each.
+        x: the samples as the shards hold them, before preprocessors: (samples, *shape), of sequences a list of whole
+            series (steps, *shape); by input where there are several.
+        labels: (samples, ...) of each, by output where there are several; None where each is its own, or has one a
+            step.
+    """
+
+    epoch: int
+    iteration: int
+    batch: int
+    window: int
+    loss: float
+    name: str
+    sets: tuple[int, ...]
+    indices: NDArray[np.int64]
+    places: tuple[tuple[str, int], ...]
+    x: Any
+    labels: Any
+
+
+def worst_iterations(plan: Lineage, count: int = 5, epochs: Sequence[int] | None = None) -> list[WorstIteration]:
+    """The iterations of highest loss, the worst first, each with its samples.
+
+    Nothing is trained: which samples were in a batch follows from the seed and the epoch.
+
+    Args:
+        plan: a run of which an epoch is done at least; for an epoch that was rolled back or changed by hand its batches
+            are those that counted in the end.
+        count: how many; all where there are fewer.
+        epochs: among which, from 1; by default all that are done.
+
+    Raises:
+        ArtifactError: when an epoch is not done, or an artifact is damaged.
+        SettingsError: when `count` is no integer of at least 1.
+    """
+    done = plan.training.done()
+    asked = list(range(1, done + 1)) if epochs is None else list(epochs)
+    wrong = [one for one in asked if not 1 <= one <= done]
+    if wrong or not asked:
+        told = f"got {wrong[0]}" if wrong else "none is"
+        raise ArtifactError(f"{plan.training.directory}: expected epochs from 1 to {done}, which are done, {told}")
+    histories = [_history(plan, number) for number in asked]
+    whole = History.joined(histories)
+    numbers = np.repeat(asked, [len(one) for one in histories])
+    opened = session.open_data(plan)
+    found = []
+    for row in pure.hardest(whole.loss, count):
+        feed = opened.fit_in(int(numbers[row]))
+        at = Position(int(numbers[row]), int(whole.batch[row]), int(whole.iteration[row]), int(whole.window[row]))
+        split, indices = feed.split, feed.batches.indices(at.epoch, at.batch)
+        found.append(
+            WorstIteration(
+                epoch=at.epoch,
+                iteration=at.iteration,
+                batch=at.batch,
+                window=at.window,
+                loss=float(whole.loss[row]),
+                name=feed.name(at),
+                sets=tuple(feed.sets(at)),
+                indices=indices,
+                places=tuple(split.raw(int(index)) for index in indices),
+                x=split.take(indices),
+                labels=_labels(split, indices),
+            )
+        )
+        feed.close()
+    return found
+
+
+def _labels(split: Split, indices: NDArray[np.int64]) -> Any:
+    if split.info.labels_are_input or split.info.per_step:
+        return None
+    return each(lambda labels: labels[indices], split.labels)
+
+
+def _history(plan: Lineage, number: int) -> History:
+    epoch = plan.training.published(number)
+    return history.decode(epoch.verified(HISTORY), epoch.directory / HISTORY)
 
 
 def _firsts(data: Split, rows: int) -> NDArray[np.int64]:
