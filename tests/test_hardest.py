@@ -18,7 +18,6 @@ from deeptrain.introspection import history
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import losses
 from deeptrain.shards import reading
-from deeptrain.store import artifact
 from deeptrain.training import Trainer, predictions
 from tests.conftest import TOML, write_experiment
 
@@ -134,7 +133,7 @@ def test_runs_without_a_history_and_of_another_version_are_refused(plan: Lineage
         history.iterations(tmp_path)
     with pytest.raises(ArtifactError, match="no epoch of it is done yet"):
         history.epochs(tmp_path)
-    with pytest.raises(ArtifactError, match='nothing was watched; name the callback "watch" in training.callbacks'):
+    with pytest.raises(ArtifactError, match=r'nothing was watched; name the callback "watch" in training\.callbacks'):
         history.watched(tmp_path)
     epoch = training / "epochs" / "0001"
     epoch.mkdir(parents=True)
@@ -189,7 +188,9 @@ def test_the_hardest_samples_are_told_with_where_they_are_from(plan: Lineage) ->
 
 
 def test_event_files_hold_every_step_once(plan: Lineage) -> None:
-    found = [event for path in sorted((plan.training.directory / "live" / "event_files").iterdir()) for event in events(path)]
+    found = [
+        event for path in sorted((plan.training.directory / "live" / "event_files").iterdir()) for event in events(path)
+    ]
     versions = [event for event in found if event[2].HasField("file_version")]
     assert [event[2].file_version for event in versions] == ["brain.Event:2"] * 3
     scalars: dict[str, list[tuple[int, float]]] = {}

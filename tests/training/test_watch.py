@@ -1,25 +1,18 @@
 """Watching a training: what is recorded, that a kill leaves neither gap nor repetition, and that it costs nothing."""
 
-import itertools
-import math
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from deeptrain.errors import ArtifactError, IntrospectionError, SettingsError, UserCodeError
-from deeptrain.introspection import history, watched
+from deeptrain.introspection import watched
 from deeptrain.loading.batches import Batches
-from deeptrain.training import Every, Trainer, callbacks, on
-from deeptrain.training.callbacks.event_files import EventFiles, encode
+from deeptrain.training import Every, Trainer
+from deeptrain.training.callbacks.event_files import EventFiles
 from deeptrain.training.callbacks.watch import Watch
 from tests import shard_files
-from tests.conftest import write_experiment
 from tests.memory_journal import MemoryJournal
 from tests.numpy_learner import NumpyLearner
 
@@ -38,9 +31,9 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     return found
 
 
-def trainer(splits: list[Any], callbacks: Any, journal: MemoryJournal | None = None, **arguments: Any) -> Trainer:
+def trainer(splits: list[Any], acting: Any, journal: MemoryJournal | None = None, **arguments: Any) -> Trainer:
     data = [Batches(splits[0], 8, seed=1, order="sets"), Batches(splits[1], 8)]
-    return Trainer(NumpyLearner(), *data, epochs=3, callbacks=callbacks, journal=journal, **arguments)
+    return Trainer(NumpyLearner(), *data, epochs=3, callbacks=acting, journal=journal, **arguments)
 
 
 def watching() -> dict[str, Any]:
@@ -65,7 +58,7 @@ def test_a_kill_leaves_neither_gap_nor_repetition(
     saved: int, splits: list[Any], undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     assert len(undisturbed) == 6
-    for lost in {0, 1, 4, 15 - saved}:
+    for lost in {1, 15 - saved}:
         journal = MemoryJournal(tmp_path / str(lost))
         killed = trainer(splits, watching(), journal, validate=Every(iterations=3, epochs=1))
         killed.step(saved)
@@ -115,9 +108,9 @@ def test_watching_changes_nothing_and_cuts_groups_only_where_it_acts(splits: lis
         made.train()
         groups.append(made.learner.groups)
         weights.append(made.learner.variables())
-    assert groups[0] == groups[1] == [1, 2, 2, 4, 1, 5]
+    assert groups[0] == groups[1] == [1, 2, 2, 5, 5]
     assert np.cumsum(groups[2]).tolist() == [1, 2, 4, 5, 6, 8, 10, 12, 14, 15]
-    assert groups[3] == [1, 2, 2, 1, 4, 1, 1, 5, 1]  # the batch that ended an epoch once more, for its update
+    assert groups[3] == [1, 2, 2, 1, 5, 1, 5, 1]  # the batch that ended an epoch once more, for its update
     for other in weights[1:]:
         assert all(np.array_equal(other[name], value) for name, value in weights[0].items())
 
