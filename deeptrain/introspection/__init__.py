@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deeptrain.introspection.forward import outputs
     from deeptrain.introspection.held import weight_penalties, weights
     from deeptrain.introspection.model import describe
+    from deeptrain.introspection.verdicts import health_table
 
 __all__ = [
     "OverData",
@@ -20,6 +21,7 @@ __all__ = [
     "gradients",
     "gradients_over",
     "health",
+    "health_table",
     "history",
     "outputs",
     "outputs_over",
@@ -36,6 +38,7 @@ _WHERE = {
     "global_norm": "distribution",
     "gradients": "backward",
     "gradients_over": "dataset",
+    "health_table": "verdicts",
     "outputs": "forward",
     "outputs_over": "dataset",
     "statistics": "distribution",

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from deeptrain.errors import IntrospectionError
-from deeptrain.introspection.forward import as_array, callable_layers, called, check_called
+from deeptrain.introspection.arrays import as_array
+from deeptrain.introspection.forward import callable_layers, called, check_called
 from deeptrain.introspection.loss import Loss, batch_weights
 from deeptrain.introspection.selection import Place, Selection, chosen_weights, keras_model
 from deeptrain.introspection.still import held_still

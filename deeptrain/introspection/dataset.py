@@ -4,17 +4,21 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deeptrain.errors import IntrospectionError
+from deeptrain.introspection.arrays import view
 from deeptrain.introspection.backward import Backward, By, tensors
 from deeptrain.introspection.distribution import QUANTILES, Statistics, Stream, quantiles
-from deeptrain.introspection.forward import as_array, callable_layers, called, check_called
+from deeptrain.introspection.forward import callable_layers, called, check_called
 from deeptrain.introspection.selection import Selection, keras_model
 from deeptrain.introspection.still import begin, held_still, recurrent_states
 from deeptrain.introspection.taps import tapped
+
+if TYPE_CHECKING:
+    from deeptrain.loading.feed import Group
 
 Progress = Callable[[int, int | None], None]
 """Is told how many batches are done, and of how many, None where that is not known."""
@@ -152,14 +156,9 @@ def batches(data: Any) -> Iterator[tuple[Any, Any, Any]]:
     Raises:
         IntrospectionError: for sequences of different lengths, which are no array.
     """
-    groups = (
-        itertools.chain.from_iterable(data.judged(number) for number in range(len(data)))
-        if hasattr(data, "judged")
-        else ()
-    )
-    for group in groups:
-        yield _first(group.x), _first(group.y), _first(group.weights)
     if hasattr(data, "judged"):
+        for number in range(len(data)):
+            yield from map(first_of, data.judged(number))
         return
     for one in data:
         if hasattr(one, "x") and hasattr(one, "y"):
@@ -241,9 +240,9 @@ def _gathered(
             for name, value in found.items():
                 if name not in numbers:
                     numbers[name] = _Numbers(by_samples)
-                numbers[name].add(as_array(value))
+                numbers[name].add(view(value))
             if not isinstance(loss, tuple):
-                losses.append(float(keras.ops.convert_to_numpy(loss)))
+                losses.append(float(view(loss)))
             samples += int(keras.tree.flatten(x)[0].shape[0])
             done += 1
             if progress is not None:
@@ -262,6 +261,11 @@ def _gathered(
 
 def _count(data: Any) -> int | None:
     return len(data) if hasattr(data, "__len__") and not hasattr(data, "judged") else None
+
+
+def first_of(group: "Group") -> tuple[Any, Any, Any]:
+    """The first iteration of a group, as (x, y, weights)."""
+    return _first(group.x), _first(group.y), _first(group.weights)
 
 
 def _first(part: Any) -> Any:

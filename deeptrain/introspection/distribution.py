@@ -11,14 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from deeptrain.introspection.health import DEAD, LARGE
+
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 """The shares below the quantiles that are told."""
-
-DEAD = 1e-7
-"""A number below it in magnitude is dead."""
-
-LARGE = 3.0
-"""A number above it in magnitude is large."""
 
 CHUNK = 1 << 16
 """Numbers looked at together: few enough to stay in the processor's cache."""
@@ -319,16 +315,18 @@ def _counted(part: np.ndarray, dead: float, large: float) -> Counts:
     nan = inf = 0
     with np.errstate(over="ignore", invalid="ignore"):
         # In float64 and by NumPy's own sum: the same wherever the array happens to lie in memory.
-        squares = float(np.square(part, dtype=np.float64).sum())
-        if not math.isfinite(squares):
+        doubles = part.astype(np.float64)
+        total = float(doubles.sum())
+        if not math.isfinite(total):
             nan = int(np.isnan(part).sum())
             inf = int(np.isinf(part).sum())
             part = part[np.isfinite(part)]
-            squares = float(np.square(part, dtype=np.float64).sum())
+            doubles = part.astype(np.float64)
+            total = float(doubles.sum())
         if not len(part):
             return Counts(size, nan, inf)
         low, high = float(part.min()), float(part.max())
-        total = float(part.sum(dtype=np.float64))
+        squares = float(np.square(doubles, out=doubles).sum())
         deviations = squares - total * total / len(part)
         if not deviations > _CANCELS * squares:  # what is left is noise: once more, from the mean
             deviations = float(np.square(part - total / len(part), dtype=np.float64).sum())

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import DeeptrainError, IntrospectionError, in_one_line
+from deeptrain.introspection.arrays import as_array
 from deeptrain.introspection.selection import Place, Selection, chosen_layers, keras_model
 from deeptrain.introspection.still import held_still
 from deeptrain.introspection.taps import tapped
@@ -97,15 +98,6 @@ def check_called(model: Any, chosen: list[Place], calls: Mapping[str, int], sele
     missing = [place.name for place in chosen if place.name not in calls]
     if missing and (select != "*" or not calls):
         raise IntrospectionError(f"{', '.join(missing[:3])} of {model.name} is not called in a pass")
-
-
-def as_array(tensor: Any) -> np.ndarray:
-    """A tensor's values; bfloat16, which NumPy does not know, as float32."""
-    from keras import ops
-
-    if "bfloat16" in str(tensor.dtype):
-        tensor = ops.cast(tensor, "float32")
-    return np.asarray(ops.convert_to_numpy(tensor))
 
 
 def _shapes(x: Any) -> str:

@@ -1,11 +1,13 @@
 """What a model holds: its weights, and what each adds to the loss."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from deeptrain.errors import IntrospectionError
+from deeptrain.introspection.arrays import as_array, current, view
 from deeptrain.introspection.selection import Selection, chosen_weights, keras_model, matching
 
 
@@ -26,7 +28,7 @@ def weights(model: Any, select: Selection = "*") -> dict[str, np.ndarray]:
     """
     if not _has_keras(model):
         return _of_learner(model, select)
-    return {name: _array(variable) for name, variable in chosen_weights(keras_model(model), select).items()}
+    return {name: as_array(current(variable)) for name, variable in chosen_weights(keras_model(model), select).items()}
 
 
 def weight_penalties(model: Any, select: Selection = "*") -> dict[str, float]:
@@ -41,17 +43,19 @@ def weight_penalties(model: Any, select: Selection = "*") -> dict[str, float]:
     Raises:
         IntrospectionError: as for `weights`.
     """
-    from keras import ops
-
     return {
-        name: float(ops.convert_to_numpy(variable.regularizer(variable)))
+        name: float(view(variable.regularizer(variable)))
         for name, variable in chosen_weights(keras_model(model), select).items()
         if variable.regularizer is not None and variable.trainable
     }
 
 
 def _has_keras(model: Any) -> bool:
-    return hasattr(model, "model") or not hasattr(model, "variables") or not callable(model.variables)
+    """Whether it is a Keras model or holds one; what is neither is told so by whoever looks for one."""
+    if not callable(getattr(model, "variables", None)):
+        return True
+    keras = sys.modules.get("keras")  # where it was never loaded there is no model of it
+    return keras is not None and isinstance(getattr(model, "model", None), keras.Model)
 
 
 def _of_learner(learner: Any, select: Selection) -> dict[str, np.ndarray]:
@@ -66,9 +70,3 @@ def _of_learner(learner: Any, select: Selection) -> dict[str, np.ndarray]:
             raise IntrospectionError(f"variables of {type(learner).__name__} are chosen by name, got {one!r:.80}")
         chosen |= set(matching(one, {name: [name] for name in named}, "variable", type(learner).__name__))
     return {name: np.array(value) for name, value in named.items() if name in chosen}
-
-
-def _array(variable: Any) -> np.ndarray:
-    from keras import ops
-
-    return np.array(ops.convert_to_numpy(variable.value))

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import IntrospectionError
+from deeptrain.introspection.arrays import as_array
 from deeptrain.introspection.backward import Backward, tensors
-from deeptrain.introspection.forward import as_array, called
+from deeptrain.introspection.forward import called
 from deeptrain.introspection.held import weights
 from deeptrain.introspection.selection import Place, Selection, chosen_layers, keras_model, places
 from deeptrain.introspection.still import held_still

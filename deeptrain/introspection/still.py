@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from deeptrain.introspection.arrays import current
+
 _SEED_GENERATOR = "global_seed_generator"
 
 
@@ -27,7 +29,7 @@ def held_still(model: Any) -> Iterator[None]:
     generator = global_state.get_global_attribute(_SEED_GENERATOR)
     states = recurrent_states(model)
     variables = {id(one): one for one in [*model.variables, *model.metrics_variables, *states, generator.state]}
-    kept = [(variable, _copy(variable)) for variable in variables.values()]
+    kept = [(variable, current(variable)) for variable in variables.values()]
     try:
         begin(states)
         yield
@@ -59,12 +61,3 @@ def recurrent_states(model: Any) -> list[Any]:
         for leaf in keras.tree.flatten(layer.states)
         if isinstance(leaf, keras.Variable)
     ]
-
-
-def _copy(variable: Any) -> Any:
-    """The value now; TensorFlow copies the memory only if it is written to."""
-    import keras
-
-    if keras.config.backend() == "tensorflow":
-        return variable.value.read_value()
-    return np.array(keras.ops.convert_to_numpy(variable.value))

@@ -13,13 +13,12 @@ from matplotlib.figure import Figure
 from deeptrain.calibration import reliability, threshold
 from deeptrain.drawing import canvas
 from deeptrain.drawing.canvas import LIGHT, Picture
+from deeptrain.introspection.pictures import history as history_picture
+from deeptrain.introspection.pictures import ranking, scores
 from deeptrain.report import (
     confusion_picture,
-    history_picture,
-    ranking_picture,
     reliability_picture,
     rendering,
-    scores_picture,
     state_picture,
     subset_picture,
     threshold_picture,
@@ -165,9 +164,7 @@ def test_the_ranking_is_that_of_scikit_learn(samples: int) -> None:
     labels = np.arange(samples) % 3 == 0
     given = np.round(np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1), 2)  # with ties, and with 0 and 1
     with canvas.drawing():
-        picture = ranking_picture.draw(
-            LIGHT, Scores(labels, given, np.zeros(samples, int)), "calibration", {"at 0.5": 0.5, "at 0.376": 0.376}
-        )
+        picture = ranking.draw(labels, given, split="calibration", thresholds={"at 0.5": 0.5, "at 0.376": 0.376})
         assert_nothing_overlaps(picture.figure)
     np.testing.assert_allclose(picture.numbers["roc_auc"], metrics.roc_auc_score(labels, given), rtol=0, atol=1e-12)
     expected = metrics.average_precision_score(labels, given)
@@ -187,7 +184,13 @@ def test_the_ranking_is_that_of_scikit_learn(samples: int) -> None:
 def test_scores_of_each_class_are_drawn_in_percent_of_the_class(run: Run) -> None:
     assert run.test is not None
     with canvas.drawing():
-        picture = scores_picture.draw(LIGHT, run.test, "test", {"at 0.5": 0.5, "at 0.4": 0.4}, ("a" * 40, "eight"))
+        picture = scores.draw(
+            run.test.labels,
+            run.test.scores,
+            split="test",
+            thresholds={"at 0.5": 0.5, "at 0.4": 0.4},
+            classes=("a" * 40, "eight"),
+        )
         assert_nothing_overlaps(picture.figure)
     counts = {name: sum(counted) for name, counted in picture.numbers["counts"].items()}
     assert counts == {"a" * 40: int((run.test.labels == 0).sum()), "eight": int((run.test.labels == 1).sum())}
