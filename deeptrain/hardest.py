@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain import session
+from deeptrain.drawing import wording
 from deeptrain.errors import ArtifactError
 from deeptrain.introspection import hardest as pure
 from deeptrain.introspection.hardest import HardSample
@@ -20,6 +21,9 @@ from deeptrain.shards.settings import ONLY
 from deeptrain.training import history, predictions
 from deeptrain.training.history import History
 from deeptrain.training.run import HISTORY
+
+if TYPE_CHECKING:
+    from deeptrain.drawing.canvas import Picture, Theme
 
 
 def samples(plan: Lineage, split: str, count: int = 12, output: str | None = None) -> list[HardSample]:
@@ -148,6 +152,47 @@ def worst_iterations(plan: Lineage, count: int = 5, epochs: Sequence[int] | None
         )
         feed.close()
     return found
+
+
+def picture(
+    found: Sequence[HardSample] | WorstIteration, *, title: str = "", theme: "Theme | None" = None
+) -> "Picture":
+    """Samples as one looks at them, each with its loss, what it is, what the model said, and where it is from.
+
+    Of several inputs the first is drawn, of a worst iteration its samples in their order. See `pictures.samples`.
+
+    Args:
+        found: what `samples` gave, or one of what `worst_iterations` gave.
+        title: of the picture; by default what it shows.
+        theme: colours; by default the light ones.
+
+    Raises:
+        DataError: when there is none.
+    """
+    from deeptrain.drawing.canvas import LIGHT  # matplotlib is loaded when something is drawn
+    from deeptrain.introspection.pictures.samples import Sample, draw
+
+    if isinstance(found, WorstIteration):
+        labels = found.labels if isinstance(found.labels, np.ndarray) and found.labels.ndim == 1 else None
+        title = title or f"Iteration {found.iteration} of epoch {found.epoch}, loss {wording.score(found.loss)}"
+        shown = [
+            Sample(
+                f"sample {found.indices[number]}" if labels is None else f"label {labels[number]}",
+                (f"{file} row {row}",),
+                _first_input(_one(found.x, number)),
+            )
+            for number, (file, row) in enumerate(found.places)
+        ]
+    else:
+        title = title or "Hardest samples"
+        shown = [
+            Sample(f"loss {wording.score(one.loss)}", (one.judgement, one.place), _first_input(one.x)) for one in found
+        ]
+    return draw(shown, title=title, theme=theme or LIGHT)
+
+
+def _first_input(x: Any) -> Any:
+    return next(iter(x.values())) if isinstance(x, Mapping) else x
 
 
 def _labels(split: Split, indices: NDArray[np.int64]) -> Any:

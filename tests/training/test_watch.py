@@ -70,6 +70,20 @@ def test_a_kill_leaves_neither_gap_nor_repetition(
         assert files(journal.live) == undisturbed
 
 
+def test_one_that_is_set_between_two_calls_goes_on_too(
+    splits: list[Any], undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    journal = MemoryJournal(tmp_path)
+    for steps in (2, 5, 5, 9):
+        made = trainer(splits, {}, journal, validate=Every(iterations=3, epochs=1))
+        made.callbacks = watching()
+        made.step(steps)
+        made.save_soon()
+        made.step(0)
+        made._record.settle()
+    assert files(tmp_path) == undisturbed
+
+
 def test_rows_are_of_every_look_once(undisturbed: dict[str, bytes]) -> None:
     rows = watched.joined(
         [watched.decode(data, Path(name)) for name, data in undisturbed.items() if name.startswith("watch/")]

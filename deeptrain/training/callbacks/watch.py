@@ -99,6 +99,7 @@ class Watch:
         self._tables: list[pa.Table] = []
         self._newest: int | None = None
         self._ended = False
+        self._begun = False  # a callback that is set between two calls is told of no checkpoint that was loaded
 
     def init(self, trainer: "Trainer") -> None:
         """Refuse what cannot be recorded, before hours are spent."""
@@ -114,7 +115,7 @@ class Watch:
         """Remember what was recorded up to where training stands now."""
         import pyarrow.compute as pc
 
-        at = trainer.position
+        at, self._begun = trainer.position, True
         if trainer.live is not None:
             self._tables = [self._read(trainer, at.epoch)]
         rows = self.rows()
@@ -124,11 +125,13 @@ class Watch:
 
     def epoch_begin(self, trainer: "Trainer") -> None:
         """Let go of the rows of the epoch before, which are on disk."""
+        self._begun = True
         if trainer.live is not None:
             self._tables = []
 
     def act(self, trainer: "Trainer") -> None:
         """Record."""
+        self._begin(trainer)
         at = trainer.position
         if at.iteration == self._newest:  # due for several reasons, or was before the checkpoint that was loaded
             return
@@ -141,16 +144,23 @@ class Watch:
 
     def save(self, trainer: "Trainer") -> None:
         """Write before the checkpoint: what it does not hold is recorded again."""
+        self._begin(trainer)
         ended, self._ended = self._ended, False
-        epoch = trainer.position.epoch
-        self._files.write(trainer, watched.file(epoch, ended=ended), watched.encode(self.rows()))
-        if ended:
+        epoch, rows = trainer.position.epoch, self.rows()
+        if ended or len(rows):
+            self._files.write(trainer, watched.file(epoch, ended=ended), watched.encode(rows))
+        if ended or not len(rows):
             self._files.remove(trainer, watched.file(epoch, ended=False))
 
     def rows(self) -> "pa.Table":
         """What was recorded in this epoch; where nothing of the run is written, since the training began."""
         self._tables = [watched.joined(self._tables)]
         return self._tables[0]
+
+    def _begin(self, trainer: "Trainer") -> None:
+        if not self._begun:
+            self.init(trainer)
+            self.load(trainer)
 
     def _read(self, trainer: "Trainer", epoch: int) -> "pa.Table":
         for ended in (False, True):
