@@ -145,8 +145,11 @@ class Watch:
     def save(self, trainer: "Trainer") -> None:
         """Write before the checkpoint: what it does not hold is recorded again."""
         self._begin(trainer)
+        import pyarrow.compute as pc
+
         ended, self._ended = self._ended, False
         epoch, rows = trainer.position.epoch, self.rows()
+        rows = rows.filter(pc.equal(rows["epoch"], epoch))  # between two epochs those of the one before are still there
         if ended or len(rows):
             self._files.write(trainer, watched.file(epoch, ended=ended), watched.encode(rows))
         if ended or not len(rows):
