@@ -53,21 +53,34 @@ def undisturbed(splits: list[Any], tmp_path_factory: pytest.TempPathFactory) -> 
     return files(live)
 
 
-@pytest.mark.parametrize("saved", range(1, 15))
+@pytest.mark.parametrize("saved", [1, 2, 4, 5, 7, 9, 10, 13])
 def test_a_kill_leaves_neither_gap_nor_repetition(
     saved: int, splits: list[Any], undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     assert len(undisturbed) == 6
-    for lost in {1, 15 - saved}:
+    for lost in {1, 2, 15 - saved}:
         journal = MemoryJournal(tmp_path / str(lost))
         killed = trainer(splits, watching(), journal, validate=Every(iterations=3, epochs=1))
         killed.step(saved)
-        killed.save_soon()
+        written(killed)
+        older = journal.unfinished
         killed.step(lost)
+        if (
+            lost == 2
+        ):  # the newest checkpoint is one that the disk spoiled: what was recorded is ahead of the one before
+            written(killed)
+            journal.unfinished = older
         again = trainer(splits, watching(), journal, validate=Every(iterations=3, epochs=1))
         assert again.position.iteration <= saved + lost
         again.train()
         assert files(journal.live) == undisturbed
+
+
+def written(made: Trainer) -> None:
+    """Write a checkpoint now."""
+    made.save_soon()
+    made.step(0)
+    made._record.settle()
 
 
 def test_one_that_is_set_between_two_calls_goes_on_too(
@@ -78,9 +91,7 @@ def test_one_that_is_set_between_two_calls_goes_on_too(
         made = trainer(splits, {}, journal, validate=Every(iterations=3, epochs=1))
         made.callbacks = watching()
         made.step(steps)
-        made.save_soon()
-        made.step(0)
-        made._record.settle()
+        written(made)
     assert files(tmp_path) == undisturbed
 
 
