@@ -90,6 +90,7 @@ class WorstIteration:
             series (steps, *shape); by input where there are several.
         labels: (samples, ...) of each, by output where there are several; None where each is its own, or has one a
             step.
+        classes: the names of the classes that labels are of; empty for values, and of several outputs.
     """
 
     epoch: int
@@ -103,6 +104,7 @@ class WorstIteration:
     places: tuple[tuple[str, int], ...]
     x: Any
     labels: Any
+    classes: tuple[str, ...]
 
 
 def worst_iterations(plan: Lineage, count: int = 5, epochs: Sequence[int] | None = None) -> list[WorstIteration]:
@@ -148,6 +150,7 @@ def worst_iterations(plan: Lineage, count: int = 5, epochs: Sequence[int] | None
                 places=tuple(split.raw(int(index)) for index in indices),
                 x=split.take(indices),
                 labels=_labels(split, indices),
+                classes=() if split.info.named else tuple(split.info.classes),
             )
         )
         feed.close()
@@ -174,10 +177,15 @@ def picture(
 
     if isinstance(found, WorstIteration):
         labels = found.labels if isinstance(found.labels, np.ndarray) and found.labels.ndim == 1 else None
-        title = title or f"Iteration {found.iteration} of epoch {found.epoch}, loss {wording.score(found.loss)}"
+        at = f"Iteration {found.iteration} of epoch {found.epoch}, batch {found.name}"
+        title = title or f"{at}, loss {wording.score(found.loss)}"
+
+        def named(label: Any) -> str:
+            return found.classes[int(label)] if found.classes else wording.score(label)
+
         shown = [
             Sample(
-                f"sample {found.indices[number]}" if labels is None else f"label {labels[number]}",
+                f"sample {found.indices[number]}" if labels is None else f"label {named(labels[number])}",
                 (f"{file} row {row}",),
                 _first_input(_one(found.x, number)),
             )

@@ -153,14 +153,17 @@ def test_the_worst_iterations_are_told_with_their_samples(plan: Lineage) -> None
         for one in found:
             group = trainer.replay(one.iteration)
             split = trainer.train_data.split
-            fed = trainer.train_data.preprocessors[0]
             assert np.array_equal(group.y[0], one.labels)
             assert len(one.indices) == len(one.places) == 16
             assert list(one.sets) == sorted(set(split.sets[one.indices].tolist()))
             assert np.array_equal(split.take(one.indices), one.x)
-            assert fed is not None
             row = dict(zip(one.indices.tolist(), one.places, strict=True))
             assert all(split.raw(index) == place for index, place in row.items())
+    drawn = hardest.picture(found[0])
+    names = [f"label {found[0].classes[label]}" for label in found[0].labels]
+    assert [one["title"] for one in drawn.numbers["samples"]] == names
+    told = f"Iteration {found[0].iteration} of epoch {found[0].epoch}, batch {found[0].name}, loss "
+    assert drawn.words.startswith(told)
     assert {one.epoch for one in hardest.worst_iterations(plan, 99, epochs=[2])} == {2}
     with pytest.raises(ArtifactError, match="expected epochs from 1 to 3, which are done, got 4"):
         hardest.worst_iterations(plan, epochs=[4])
