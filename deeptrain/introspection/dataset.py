@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from deeptrain.errors import IntrospectionError
 from deeptrain.introspection.arrays import view
 from deeptrain.introspection.backward import Backward, By, tensors
-from deeptrain.introspection.distribution import QUANTILES, Statistics, Stream, quantiles
+from deeptrain.introspection.distribution import QUANTILES, Statistics, Stream, norm_of, quantiles
 from deeptrain.introspection.forward import callable_layers, called, check_called
 from deeptrain.introspection.selection import Selection, keras_model
 from deeptrain.introspection.still import begin, held_still, recurrent_states
@@ -35,7 +36,7 @@ class OverData:
             float64 of the shape that one has. What is not finite is left out. Outputs whose shape differs from batch to
             batch (steps) have none.
         norms: (batches,) float64: the L2 norm of each in each batch; NaN or infinite where a number was.
-        statistics: of all numbers of all batches.
+        statistics: of all numbers of all batches; none where they were not asked for.
         losses: (batches,) float64, of gradients; none of outputs.
     """
 
@@ -67,6 +68,7 @@ def outputs_over(
     select: Selection = "*",
     *,
     training: bool = False,
+    statistics: bool = True,
     most: int | None = None,
     progress: Progress | None = None,
 ) -> OverData:
@@ -78,6 +80,7 @@ def outputs_over(
             (x, y, weights).
         select: layers; see `selection.Selection`.
         training: whether layers act as in training.
+        statistics: whether they are gathered too, which costs more than sums and norms.
         most: batches to look at; all by default.
         progress: is told after each batch how many are done, and of how many.
 
@@ -102,7 +105,7 @@ def outputs_over(
         return (), found
 
     given = ((keras.tree.map_structure(keras.ops.convert_to_tensor, x), None, None) for x, _, _ in batches(data))
-    return _gathered(model, forward, given, _count(data), most, progress, by_samples=True)
+    return _gathered(model, forward, given, _count(data), most, progress, by_samples=True, statistics=statistics)
 
 
 def gradients_over(
@@ -115,6 +118,7 @@ def gradients_over(
     class_weights: Mapping[int, float] | None = None,
     penalties: bool = True,
     loss: Any = None,
+    statistics: bool = True,
     most: int | None = None,
     progress: Progress | None = None,
 ) -> OverData:
@@ -129,6 +133,7 @@ def gradients_over(
         class_weights: by class number, what the loss of a sample is multiplied with.
         penalties: whether what layers add to the loss counts.
         loss: instead of the model's own.
+        statistics: whether they are gathered too, which costs more than sums and norms.
         most: batches to look at; all by default.
         progress: is told after each batch how many are done, and of how many.
 
@@ -143,7 +148,16 @@ def gradients_over(
                 raise IntrospectionError("gradients need labels: give batches of (x, y) or (x, y, weights)")
             yield tensors(x, y, weights, class_weights)
 
-    return _gathered(backward.model, backward, given(), _count(data), most, progress, by_samples=by == "outputs")
+    return _gathered(
+        backward.model,
+        backward,
+        given(),
+        _count(data),
+        most,
+        progress,
+        by_samples=by == "outputs",
+        statistics=statistics,
+    )
 
 
 def batches(data: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -178,37 +192,33 @@ def batches(data: Any) -> Iterator[tuple[Any, Any, Any]]:
 class _Numbers:
     """What is gathered of one name."""
 
-    def __init__(self, by_samples: bool) -> None:
+    def __init__(self, by_samples: bool, statistics: bool) -> None:
         self._by_samples = by_samples
-        self._stream = Stream()
-        self._sum: np.ndarray | None = None
+        self.stream = Stream() if statistics else None
         self._shapes: set[tuple[int, ...]] = set()
+        self.total: np.ndarray | None = None
         self.norms: list[float] = []
 
     def add(self, value: np.ndarray) -> None:
-        self._stream.add(value)
-        now = self._stream.newest
-        self.norms.append(math.nan if now.nan else math.inf if now.inf else math.sqrt(now.squares))
-        if value.dtype.kind not in "f":
-            value = value.astype(np.float64)
-        if now.nan or now.inf:
+        if self.stream is None:
+            norm = norm_of(value)
+        else:
+            self.stream.add(value)
+            now = self.stream.newest
+            norm = math.nan if now.nan else math.inf if now.inf else math.sqrt(now.squares)
+        self.norms.append(norm)
+        if not math.isfinite(norm):
             value = np.where(np.isfinite(value), value, 0)
         shape = value.shape[1:] if self._by_samples else value.shape
         self._shapes.add(shape)
         if len(self._shapes) > 1:
-            self._sum = None
+            self.total = None
             return
-        if self._sum is None:
-            self._sum = np.zeros(shape, np.float64)
-        self._sum += value.sum(axis=0, dtype=np.float64) if self._by_samples else value
-
-    @property
-    def total(self) -> np.ndarray | None:
-        return self._sum
-
-    @property
-    def statistics(self) -> Statistics:
-        return self._stream.statistics()
+        if self.total is None:
+            self.total = np.zeros(shape, np.float64)
+        # of a batch in its own float32, which it is few enough for; of all in float64
+        exact = np.result_type(value.dtype, np.float32)
+        self.total += value.sum(axis=0, dtype=exact) if self._by_samples else value
 
 
 def _gathered(
@@ -220,6 +230,7 @@ def _gathered(
     progress: Progress | None,
     *,
     by_samples: bool,
+    statistics: bool,
 ) -> OverData:
     import keras
 
@@ -230,23 +241,30 @@ def _gathered(
         compiled = tf.function(function, autograph=False, reduce_retracing=True)
     numbers: dict[str, _Numbers] = {}
     losses: list[float] = []
+
+    def gather(loss: Any, found: Mapping[str, Any]) -> None:
+        for name, value in found.items():
+            if name not in numbers:
+                numbers[name] = _Numbers(by_samples, statistics)
+            numbers[name].add(view(value))
+        if not isinstance(loss, tuple):
+            losses.append(float(view(loss)))
+
     samples = done = 0
     of = count if most is None else most if count is None else min(count, most)
-    with held_still(model):
+    with held_still(model), ThreadPoolExecutor(1) as worker:
         states = recurrent_states(model)
+        before = worker.submit(gather, (), {})
         for x, y, weights in itertools.islice(given, most):
             begin(states)
             loss, found = compiled(x, y, weights)
-            for name, value in found.items():
-                if name not in numbers:
-                    numbers[name] = _Numbers(by_samples)
-                numbers[name].add(view(value))
-            if not isinstance(loss, tuple):
-                losses.append(float(view(loss)))
+            before.result()  # NumPy looks at a batch while the next one is computed, and no further
+            before = worker.submit(gather, loss, found)
             samples += int(keras.tree.flatten(x)[0].shape[0])
             done += 1
             if progress is not None:
                 progress(done, of)
+        before.result()
     if not done:
         raise IntrospectionError("there is no batch to look at")
     return OverData(
@@ -254,7 +272,7 @@ def _gathered(
         samples=samples,
         sums={name: one.total for name, one in numbers.items() if one.total is not None},
         norms={name: np.array(one.norms) for name, one in numbers.items()},
-        statistics={name: one.statistics for name, one in numbers.items()},
+        statistics={name: one.stream.statistics() for name, one in numbers.items() if one.stream is not None},
         losses=np.array(losses),
     )
 

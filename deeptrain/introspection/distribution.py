@@ -16,7 +16,7 @@ from deeptrain.introspection.health import DEAD, LARGE
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 """The shares below the quantiles that are told."""
 
-CHUNK = 1 << 16
+CHUNK = 1 << 15
 """Numbers looked at together: few enough to stay in the processor's cache."""
 
 KEPT = 1 << 16
@@ -305,39 +305,64 @@ def counted(values: np.ndarray, dead: float = DEAD, large: float = LARGE) -> Cou
     """
     flat = values.reshape(-1)
     found = Counts()
+    size = min(flat.size, CHUNK)
+    # Held for all chunks: new memory for each would cost more than the sums.
+    doubles, magnitudes, told = np.empty(size), np.empty(size, flat.dtype), np.empty(size, bool)
     for begin in range(0, flat.size, CHUNK):
-        found += _counted(flat[begin : begin + CHUNK], dead, large)
+        part = flat[begin : begin + CHUNK]
+        found += _counted(part, dead, large, doubles[: len(part)], magnitudes[: len(part)], told[: len(part)])
     return found
 
 
-def _counted(part: np.ndarray, dead: float, large: float) -> Counts:
+def norm_of(values: np.ndarray) -> float:
+    """The L2 norm of an array of a real dtype; NaN or infinite where a number is."""
+    flat = values.reshape(-1)
+    doubles = np.empty(min(flat.size, CHUNK))
+    total = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for begin in range(0, flat.size, CHUNK):
+            total += _squares(flat[begin : begin + CHUNK], doubles)
+    return math.sqrt(total)
+
+
+def _squares(part: np.ndarray, doubles: np.ndarray) -> float:
+    """The sum of the squares, in float64 and by NumPy's own sum: the same wherever the array lies in memory."""
+    held = doubles[: len(part)]
+    np.copyto(held, part)
+    return float(np.square(held, out=held).sum())
+
+
+def _counted(
+    part: np.ndarray, dead: float, large: float, doubles: np.ndarray, magnitudes: np.ndarray, told: np.ndarray
+) -> Counts:
     size = len(part)
     nan = inf = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        # In float64 and by NumPy's own sum: the same wherever the array happens to lie in memory.
-        doubles = part.astype(np.float64)
+        np.copyto(doubles, part)
         total = float(doubles.sum())
         if not math.isfinite(total):
             nan = int(np.isnan(part).sum())
             inf = int(np.isinf(part).sum())
             part = part[np.isfinite(part)]
-            doubles = part.astype(np.float64)
+            doubles, magnitudes, told = doubles[: len(part)], magnitudes[: len(part)], told[: len(part)]
+            np.copyto(doubles, part)
             total = float(doubles.sum())
         if not len(part):
             return Counts(size, nan, inf)
-        low, high = float(part.min()), float(part.max())
-        squares = float(np.square(doubles, out=doubles).sum())
+        squares = _squares(part, doubles)
         deviations = squares - total * total / len(part)
         if not deviations > _CANCELS * squares:  # what is left is noise: once more, from the mean
             deviations = float(np.square(part - total / len(part), dtype=np.float64).sum())
-    magnitudes = np.abs(part)
+    low, high = float(part.min()), float(part.max())
+    np.abs(part, out=magnitudes)
+    dead_ones = int(np.count_nonzero(np.less(magnitudes, dead, out=told)))
     return Counts(
         size,
         nan,
         inf,
-        zeros=int(np.count_nonzero(part == 0)),
-        dead=int(np.count_nonzero(magnitudes < dead)),
-        large=int(np.count_nonzero(magnitudes > large)) if max(-low, high) > large else 0,
+        zeros=int(np.count_nonzero(np.equal(part, 0, out=told))) if dead_ones or not dead else 0,
+        dead=dead_ones,
+        large=int(np.count_nonzero(np.greater(magnitudes, large, out=told))) if max(-low, high) > large else 0,
         total=total,
         squares=squares,
         deviations=deviations,

@@ -26,7 +26,7 @@ def weights(model: Any, select: Selection = "*") -> dict[str, np.ndarray]:
         IntrospectionError: for a name that matches none, a name that matches several, a layer without weights, a model
             that is not built.
     """
-    if not _has_keras(model):
+    if not has_keras(model):
         return _of_learner(model, select)
     return {name: as_array(current(variable)) for name, variable in chosen_weights(keras_model(model), select).items()}
 
@@ -50,7 +50,7 @@ def weight_penalties(model: Any, select: Selection = "*") -> dict[str, float]:
     }
 
 
-def _has_keras(model: Any) -> bool:
+def has_keras(model: Any) -> bool:
     """Whether it is a Keras model or holds one; what is neither is told so by whoever looks for one."""
     if not callable(getattr(model, "variables", None)):
         return True

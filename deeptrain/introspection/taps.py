@@ -59,7 +59,7 @@ def _seen(output: Any, name: str, see: See) -> Any:
         return see(name, output) if hasattr(output, "shape") else output
     paths = [path for path, _ in keras.tree.flatten_with_path(output)]
     parts = [
-        see(":".join([name, *map(str, path)]), part) if hasattr(part, "shape") else part
+        see(name if path == (0,) else ":".join([name, *map(str, path)]), part) if hasattr(part, "shape") else part
         for path, part in zip(paths, keras.tree.flatten(output), strict=True)
     ]
     return keras.tree.pack_sequence_as(output, parts)

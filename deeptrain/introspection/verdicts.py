@@ -1,6 +1,6 @@
 """The health of a model as a table: the checks that training uses, with a verdict for each layer and what to try."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from deeptrain.introspection import health
 from deeptrain.introspection.arrays import current, view
 from deeptrain.introspection.health import Finding, Layer, Rules
+from deeptrain.introspection.held import has_keras
 from deeptrain.introspection.selection import keras_model, weight_names
 
 HEAD = ("layer", "numbers", "rms", "NaN", "inf", "dead", "large", "gradients", "verdict")
@@ -97,24 +98,31 @@ def health_table(
 
 
 def _variables(model: Any, gradients: Mapping[str, np.ndarray] | None) -> Mapping[str, np.ndarray]:
-    """As `Learner.variables` names them."""
-    if callable(getattr(model, "variables", None)) and gradients is None:
+    """As `Learner.variables` names them, those of a Keras model by our names."""
+    if not has_keras(model) and gradients is None:
         found: Mapping[str, np.ndarray] = model.variables()
         # what the optimizer holds of no weight, such as its learning rate, is no layer
         return {name: value for name, value in found.items() if value.ndim or not name.startswith("optimizer/")}
     model = keras_model(model)
     named = weight_names(model)
-    held = {f"model/{number:04d}/{one.path}": view(current(one)) for number, one in enumerate(named.values())}
-    if gradients is not None:
-        kept = {named[name].path: value for name, value in gradients.items()}
-    else:
-        optimizer = getattr(model, "optimizer", None)
-        kept = {one.path.partition("/")[2]: view(current(one)) for one in (optimizer.variables if optimizer else ())}
-    return held | {
-        f"optimizer/{number:04d}/kept/{path.replace('/', '_')}": np.asarray(value)
-        for number, (path, value) in enumerate(kept.items())
-        if np.ndim(value)
+    kept = _kept(model, {one.path: name for name, one in named.items()}) if gradients is None else gradients.items()
+    return {f"model/{number:04d}/{name}": view(current(one)) for number, (name, one) in enumerate(named.items())} | {
+        f"optimizer/{number:04d}/kept/{name.replace('/', '_')}": np.asarray(value)
+        for number, (name, value) in enumerate(kept)
     }
+
+
+def _kept(model: Any, names: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
+    """What the optimizer keeps of each weight, by the weight's name and the kind: it knows them by their paths."""
+    by_path = {path.replace("/", "_"): name for path, name in names.items()}
+    optimizer = getattr(model, "optimizer", None)
+    for variable in optimizer.variables if optimizer is not None else ():
+        path, kind = variable.path.partition("/")[2], ""
+        while path and path not in by_path:
+            path, _, last = path.rpartition("_")
+            kind = f"_{last}{kind}"
+        if path and len(variable.shape):
+            yield f"{by_path[path]}{kind}", view(current(variable))
 
 
 def _cells(row: Row) -> tuple[str, ...]:

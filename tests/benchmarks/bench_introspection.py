@@ -71,9 +71,9 @@ def traced_once(kind, over, bar):
     model, data, forwards, backwards = made(kind)
     base = forwards if over is outputs_over else backwards
     many = data * 10  # so that tracing, once a call, is small as it is over a data set
-    name = f"{over.__name__} (bar: {bar})"
     contestants = {
-        name: lambda: over(model, many),
+        f"{over.__name__}, sums and norms (bar: {bar})": lambda: over(model, many, statistics=False),
+        "with statistics": lambda: over(model, many),
         "compiled pass": lambda: [base() for _ in range(10)],
     }
     what = "forward" if over is outputs_over else "forward and backward"

@@ -67,10 +67,10 @@ def numbers(name: str, given: ArrayLike) -> NDArray[Any]:
 
 
 def binary(kind: str, labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Which samples are positive, and their scores.
+    """Which samples are positive, and their scores, NaN where they are not finite.
 
     Raises:
-        DataError: for vectors of different length, none at all, and scores that are not finite.
+        DataError: for vectors of different length, and none at all.
     """
     truth, found = numbers(f"{kind}: labels", labels), numbers(f"{kind}: scores", scores).astype(np.float64)
     if truth.shape != found.shape or truth.ndim != 1 or not len(truth):
@@ -78,9 +78,13 @@ def binary(kind: str, labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.
             f"{kind}: expected labels and scores, vectors of one length of at least 1, got shapes "
             f"{list(truth.shape)} and {list(found.shape)}"
         )
-    if bad := len(found) - int(np.isfinite(found).sum()):
-        raise DataError(f"{kind}: {bad:,} of {len(found):,} scores are not finite; leave those samples out")
-    return truth > 0, found
+    return truth > 0, np.where(np.isfinite(found), found, np.nan)
+
+
+def left_out(scores: NDArray[np.float64]) -> str:
+    """What is said of scores that are not finite, "" where all are."""
+    bad = int(np.isnan(scores).sum())
+    return f"{wording.plural(bad, 'score')} not finite, left out" if bad else ""
 
 
 def by_channel(values: ArrayLike, name: str = "channel") -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""What a model said of each sample, iteration by iteration, under what was true: where it learns, and of whom it does not."""
+"""What a model said of each sample, iteration by iteration, under what was true of it."""
 
 from typing import Any
 
@@ -99,7 +99,7 @@ def _sheet(
         canvas.heading(figure, theme, fitted(title, WIDTH - 2 * EDGE, 14.5, "bold"), EDGE, EDGE - 4)
     below = "predictions" if steps == 1 else f"predictions after each of {steps} steps"
     notes = [
-        f"Each strip an iteration: on top its labels, below its {below}; across: {wording.plural(truth.shape[1], 'sample')}."
+        f"Each strip an iteration: on top its labels, below its {below}; across: {truth.shape[1]} samples."
         + (f" The {wording.plural(left_out, 'iteration')} before are not drawn." if left_out else ""),
         f"{bad:,} predictions are no number: {told_color(theme)}." if bad else "",
     ]

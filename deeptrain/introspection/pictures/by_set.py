@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from deeptrain.drawing import canvas, wording
 from deeptrain.drawing.canvas import LIGHT, Picture, Theme
 from deeptrain.errors import DataError
-from deeptrain.introspection.pictures.arrays import binary
+from deeptrain.introspection.pictures.arrays import binary, left_out
 from deeptrain.introspection.pictures.panes import EDGE, WIDTH, fitted
 
 MOST_DRAWN = 5000
@@ -39,19 +39,21 @@ def draw(
 
     Returns:
         The picture, 1200 pixels wide; `numbers`: `edges`, `counts` by class, `threshold`, `sets`. Of more than 5000
-        samples every n-th is drawn beside the histograms.
+        samples every n-th is drawn beside the histograms; scores that are not finite are left out and told.
 
     Raises:
-        DataError: for vectors of different length, none at all, and scores that are not finite.
+        DataError: for vectors of different length, and none at all.
     """
     truth, found = binary("by_set", labels, scores)
     numbered = np.asarray(sets)
     if numbered.shape != truth.shape:
         raise DataError(f"by_set: expected a set number for each of {len(truth)} samples, got {list(numbered.shape)}")
     numbers, rows = np.unique(numbered, return_inverse=True)
-    edges = np.linspace(min(0.0, float(found.min())), max(1.0, float(found.max())), BINS + 1)
+    missing, known = left_out(found), np.flatnonzero(~np.isnan(found))
+    ends = found[known] if len(known) else np.zeros(1)
+    edges = np.linspace(min(0.0, float(ends.min())), max(1.0, float(ends.max())), BINS + 1)
     height = int(min(max(HEIGHT, ROW * len(numbers)), HIGHEST))
-    shown = np.arange(0, len(truth), -(-len(truth) // MOST_DRAWN))
+    shown = known[:: -(-len(known) // MOST_DRAWN) or 1]
     counts, told = {}, []
     with canvas.drawing():
         figure = canvas.new_figure(WIDTH, TOP + height + 60, theme)
@@ -59,7 +61,7 @@ def draw(
         left = canvas.add_axes(figure, theme, LEFT, TOP, SIDE, height)
         right = canvas.add_axes(figure, theme, WIDTH - EDGE - 10 - SIDE, TOP, SIDE, height)
         for name, chosen, color in zip(classes, (~truth, truth), (theme.main, theme.second), strict=True):
-            counted = np.histogram(found[chosen], edges)[0]
+            counted = np.histogram(found[known][chosen[known]], edges)[0]
             label = f"{wording.cut(name, 20)}, {wording.plural(int(chosen.sum()), 'sample')}"
             left.stairs(counted, edges, color=color, linewidth=1.8, label=canvas.legible(label), zorder=3)
             left.stairs(counted, edges, color=color, fill=True, alpha=0.18, zorder=2)
@@ -74,7 +76,10 @@ def draw(
             axes.set_xlim(edges[0] - 0.01, edges[-1] + 0.01)
             axes.set_xlabel("score")
             canvas.plain_numbers(axes.xaxis)
-        left.set_ylim(0, None)
+        if missing:
+            left_of = WIDTH - EDGE - 10
+            canvas.write(figure, left_of, 12, missing, color=theme.second, fontsize=canvas.points(12.5), ha="right")
+        left.set_ylim(0, max(map(max, counts.values())) * 1.05 or 1.0)
         left.set_ylabel("samples")
         left.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         canvas.plain_numbers(left.yaxis)
@@ -101,6 +106,9 @@ def draw(
             fontsize=canvas.points(13),
             fontweight="bold",
         )
-    words = f"{title or 'Predictions'}: scores of {len(truth):,} samples in {wording.plural(len(numbers), 'set')}. {'; '.join(told)}."
+    words = (
+        f"{title or 'Predictions'}: scores of {len(truth):,} samples in {wording.plural(len(numbers), 'set')}. "
+        f"{'; '.join(told)}." + (f" {missing}." if missing else "")
+    )
     plain = {"edges": edges.tolist(), "counts": counts, "threshold": float(threshold), "sets": numbers.tolist()}
     return Picture(figure, plain, words)

@@ -21,7 +21,7 @@ NAME_OF_NOT = {"light": "black", "dark": "white"}
 QUANTILE = 0.999
 FEWEST = 20
 FAR = 2.0
-"""The scale ends before the greatest distance from 0 when that is so many times the distance of 99.9 % of the values."""
+"""The scale ends before the greatest distance from 0 where that is so many times that of 99.9 % of the values."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def scale_of(arrays: list[NDArray[Any]], theme: Theme) -> Scale:
     if values.size >= FEWEST:
         place = min(int(QUANTILE * values.size), values.size - 2)  # at least one may be far away
         usual = float(np.partition(distance, place)[place])
-        end = usual if 0 < usual and most > FAR * usual else most
+        end = usual if usual > 0 and most > FAR * usual else most
     end = end if end >= SMALLEST else 1.0
     return Scale(-end if (values < 0).any() else 0.0, end if (values >= 0).any() else 0.0, theme)
 

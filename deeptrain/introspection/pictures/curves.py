@@ -157,4 +157,5 @@ def _words(title: str, numbers: dict[str, dict[str, Any]], left_out: int) -> str
     ]
     more = max(len(told) - NAMED, 0) + left_out
     rest = f"; and {more} more" if more else ""
-    return f"{title + ': ' if title else ''}curves of {wording.plural(len(told), 'array')}. {'; '.join(told[:NAMED])}{rest}."
+    head = f"{title}: " if title else ""
+    return f"{head}curves of {wording.plural(len(told), 'array')}. {'; '.join(told[:NAMED])}{rest}."

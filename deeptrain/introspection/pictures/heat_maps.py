@@ -135,8 +135,8 @@ def thinned(values: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
 
 def _words(title: str, unit: str, numbers: dict[str, dict[str, Any]], left_out: int) -> str:
     told = [
-        f"{heading + ', ' if heading else ''}{name}: {' by '.join(map(str, one['shape'])) or 'one value'}, colours from "
-        f"{wording.score(one['low'])} to {wording.score(one['high'])}"
+        f"{heading + ', ' if heading else ''}{name}: {' by '.join(map(str, one['shape'])) or 'one value'}, colours "
+        f"from {wording.score(one['low'])} to {wording.score(one['high'])}"
         + "".join(f", {one[key]} {word}" for key, word in (("nan", "NaN"), ("infinite", "infinite")) if one[key])
         for heading, some in numbers.items()
         for name, one in some.items()

@@ -78,7 +78,8 @@ def draw(
 
     Returns:
         The picture, 1200 pixels wide; `numbers` by name, or by heading and name: `edges`, `counts`, `size`, `nan`,
-        `infinite`, `zeros`, `below` and `above` (how many are beyond what is drawn), `mean`, `std`, `least`, `greatest`.
+        `infinite`, `zeros`, `below` and `above` (how many are beyond what is drawn), `mean`, `std`, `least`,
+        `greatest`.
 
     Raises:
         DataError: without an array, for one that has no real numbers, and for less than a bin or a column.

@@ -32,19 +32,24 @@ class Trained(Protocol):
     """What is drawn of a training, such as a `History` or the run of a report; see there for what each is."""
 
     @property
-    def losses(self) -> NDArray[Any]: ...
+    def losses(self) -> NDArray[Any]:
+        """Of each iteration."""
 
     @property
-    def epochs(self) -> Sequence[Mapping[str, Any]]: ...
+    def epochs(self) -> Sequence[Mapping[str, Any]]:
+        """One mapping an epoch."""
 
     @property
-    def key_metric(self) -> str: ...
+    def key_metric(self) -> str:
+        """The metric drawn first."""
 
     @property
-    def best_epoch(self) -> int: ...
+    def best_epoch(self) -> int:
+        """Its number."""
 
     @property
-    def used_epoch(self) -> int: ...
+    def used_epoch(self) -> int:
+        """Its number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +59,8 @@ class History:
     Attributes:
         losses: (iterations,) float, the training loss of each iteration; may hold NaN and infinities, and be empty.
         epochs: one mapping an epoch, ascending: `epoch`, `iterations` (of the whole training, at the epoch's end), and
-            what there is of `train` and `validation` (value by metric, `loss` among them), `learning_rate`, and `phase`,
-            the name of a phase that begins with the epoch.
+            what there is of `train` and `validation` (value by metric, `loss` among them), `learning_rate`, and
+            `phase`, the name of a phase that begins with the epoch.
         key_metric: the metric that is drawn first; "" for none.
         best_epoch: number of the best epoch, 0 for none.
         used_epoch: number of the epoch that predicted, 0 for none.
@@ -96,7 +101,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Pane:
-    """One axis: its heading, curves, whether it is logarithmic, what is to worry about, its ends where the curves do not say."""
+    """One axis: its kind, heading, curves, whether it is logarithmic, what is to worry about, how far it reaches."""
 
     kind: str
     title: str
@@ -197,7 +202,7 @@ def _panes(run: Trained, theme: Theme) -> tuple[list[Pane], list[str]]:
 
 
 def _loss_pane(run: Trained, theme: Theme, ends: NDArray[np.float64]) -> Pane:
-    losses = np.asarray(run.losses, np.float64)
+    losses = np.asarray(run.losses)
     lines = []
     note = ""
     if len(losses):

@@ -14,6 +14,7 @@ from deeptrain.drawing.canvas import LIGHT, Picture, Theme
 from deeptrain.errors import DataError
 from deeptrain.introspection.pictures import arrays as given_arrays
 from deeptrain.introspection.pictures.colors import Scale, told_color
+from deeptrain.introspection.pictures.heat_maps import thinned
 from deeptrain.introspection.pictures.panes import (
     EDGE,
     HEAD,
@@ -27,7 +28,6 @@ from deeptrain.introspection.pictures.panes import (
     ticks,
     widened,
 )
-from deeptrain.introspection.pictures.heat_maps import thinned
 
 MOST_LINES = 6
 MOST_ROWS = 400

@@ -188,9 +188,9 @@ class Grid:
         if title:
             canvas.heading(figure, theme, fitted(title, WIDTH - 2 * EDGE, 14.5, "bold"), EDGE, EDGE - 4)
         for number, note in enumerate(notes):
-            y = EDGE + (HEAD if title else 0) + NOTE * number - 4
+            below = EDGE + (HEAD if title else 0) + NOTE * number - 4
             note = fitted(note, WIDTH - 2 * EDGE, 12.5, "normal")
-            canvas.write(figure, EDGE, y, note, color=theme.muted, fontsize=canvas.points(12.5))
+            canvas.write(figure, EDGE, below, note, color=theme.muted, fontsize=canvas.points(12.5))
         for heading, y in headings:
             text = fitted(heading, WIDTH - 2 * EDGE, 14, "bold")
             canvas.write(figure, EDGE, y, text, color=theme.ink, fontsize=canvas.points(14), fontweight="bold")

@@ -9,7 +9,7 @@ from deeptrain.calibration import operating_points
 from deeptrain.drawing import canvas, curves, wording
 from deeptrain.drawing.canvas import LIGHT, Picture, Theme
 from deeptrain.errors import DataError
-from deeptrain.introspection.pictures.arrays import binary
+from deeptrain.introspection.pictures.arrays import binary, left_out
 
 MOST_POINTS = 2000
 WIDTH, HEIGHT = 460, 312
@@ -24,7 +24,7 @@ def draw(
     thresholds: Mapping[str, float] | None = None,
     theme: Theme = LIGHT,
 ) -> Picture:
-    """ROC, and precision against recall, over all operating points.
+    """ROC, and precision against recall, over all operating points; scores that are not finite are left out and told.
 
     The area under the ROC is that of its straight lines (T. Fawcett, "An introduction to ROC analysis", 2006), the
     average precision the mean of precision over the steps of recall, without lines between them (W. Su et al., 2015).
@@ -37,17 +37,24 @@ def draw(
         theme: colours.
 
     Raises:
-        DataError: for vectors of different length, scores that are not finite, and labels of one class alone.
+        DataError: for vectors of different length, and where the finite scores are of one class alone.
     """
     truth, found = binary("ranking", labels, scores)
+    missing, known = left_out(found), ~np.isnan(found)
+    truth, found = truth[known], found[known]
     if not 0 < np.count_nonzero(truth) < len(truth):
         raise DataError(f"ranking: expected samples of both classes, got {wording.plural(len(truth), 'sample')} of one")
     with canvas.drawing():
-        return _draw(truth, found, split, thresholds or {}, theme)
+        return _draw(truth, found, split, thresholds or {}, missing, theme)
 
 
 def _draw(
-    truth: NDArray[np.bool_], scores: NDArray[np.float64], split: str, thresholds: Mapping[str, float], theme: Theme
+    truth: NDArray[np.bool_],
+    scores: NDArray[np.float64],
+    split: str,
+    thresholds: Mapping[str, float],
+    missing: str,
+    theme: Theme,
 ) -> Picture:
     points = operating_points.of(truth, scores)
     recall, fall_out = points.tp / points.positives, points.fp / points.negatives
@@ -57,6 +64,8 @@ def _draw(
 
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
     canvas.heading(figure, theme, ", ".join(filter(None, ("How scores rank", split))), 0, 4)
+    if missing:
+        canvas.write(figure, WIDTH, 6, missing, color=theme.second, fontsize=canvas.points(12), ha="right")
     panes = (
         (f"ROC, area {wording.score(area)}", fall_out, recall, "false positive rate", "recall"),
         (f"PR, average {wording.score(average)}", recall[1:], precision, "recall", "precision"),
@@ -94,12 +103,13 @@ def _draw(
         "roc_auc": area,
         "average_precision": average,
     }
-    return Picture(figure, numbers, _words(split, area, average, points.positives / len(truth)))
+    return Picture(figure, numbers, _words(split, area, average, points.positives / len(truth), missing))
 
 
-def _words(split: str, area: float, average: float, chance: float) -> str:
+def _words(split: str, area: float, average: float, chance: float, missing: str) -> str:
     of = f" of the {split} split" if split else ""
     return (
         f"Receiver operating characteristic{of}, area {wording.score(area)} where chance has 0.5; "
         f"precision against recall, {wording.score(average)} on average, where chance has {wording.score(chance)}."
+        + (f" {missing}." if missing else "")
     )

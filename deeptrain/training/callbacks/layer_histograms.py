@@ -14,7 +14,8 @@ from deeptrain.introspection.dataset import first_of
 from deeptrain.introspection.distribution import Statistics, histogram
 from deeptrain.introspection.forward import outputs
 from deeptrain.introspection.held import weights
-from deeptrain.training.callbacks import drawing
+from deeptrain.introspection.pictures import histograms
+from deeptrain.introspection.pictures.png import png
 from deeptrain.training.callbacks.files_beside import FilesBeside
 from deeptrain.training.frequency import Every
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 Values = Literal["weights", "outputs", "gradients"]
 KINDS: tuple[Values, ...] = ("weights", "outputs", "gradients")
-LONGEST_NAME = 35
-"""Characters of a layer's name over its pane."""
-MOST_PANES = 60
 
 
 @dataclass(frozen=True)
@@ -95,15 +93,17 @@ class LayerHistograms:
 
     def act(self, trainer: "Trainer") -> None:
         """Look, and write."""
+        arrays = {kind: _values(trainer, kind) for kind in self._of}
         self.numbers = {
-            kind: {name: Distribution.of(value, self._bins) for name, value in _values(trainer, kind).items()}
-            for kind in self._of
+            kind: {name: Distribution.of(value, self._bins) for name, value in found.items()}
+            for kind, found in arrays.items()
         }
         iteration = trainer.position.iteration
         plain = {kind: {name: one.as_dict() for name, one in found.items()} for kind, found in self.numbers.items()}
         self._files.write(trainer, f"{iteration:07}.json", files.readable_json({"iteration": iteration, **plain}))
-        if self._pictures:
-            self.picture = _draw(self.numbers, f"Layers after {iteration:,} iterations")
+        if self._pictures and any(arrays.values()):
+            shown = {kind.capitalize(): found for kind, found in arrays.items()}
+            self.picture = png(histograms.draw(shown, title=f"Layers after {iteration:,} iterations", bins=self._bins))
             self._files.write(trainer, f"{iteration:07}.png", self.picture)
 
 
@@ -119,36 +119,3 @@ def _values(trainer: "Trainer", kind: Values) -> dict[str, np.ndarray]:
         return {}
     x, y, by_sample = first_of(probe)
     return outputs(learner, x) if kind == "outputs" else gradients(learner, x, y, weights=by_sample)
-
-
-def _draw(numbers: dict[str, dict[str, Distribution]], title: str) -> bytes:
-    shown = [(kind, name, one) for kind, found in numbers.items() for name, one in found.items()]
-    if len(shown) > MOST_PANES:
-        title, shown = f"{title}: the first {MOST_PANES} of {len(shown)}", shown[:MOST_PANES]
-    columns = min(4, max(len(shown), 1))
-    figure, panes = drawing.figure(max(-(-len(shown) // columns), 1), columns, 2.9, 2.0, title)
-    colours: dict[str, str] = dict(zip(KINDS, (drawing.MAIN, drawing.SECOND, "#00805c"), strict=True))
-    for pane, (kind, name, one) in zip(panes, shown, strict=False):
-        held = one.statistics
-        if any(one.counts):
-            edges = np.histogram_bin_edges([], len(one.counts), (held.low, held.high))
-            pane.stairs(one.counts, edges, fill=True, color=colours[kind])
-        bad = f", {held.nan + held.inf} not finite" if held.nan + held.inf else ""
-        text = (
-            f"{kind} {_short(name)}\nmean {held.mean:.3g}, std {held.std:.3g}, {held.zeros / held.size:.0%} zero{bad}"
-        )
-        drawing.quiet(pane, text, "value", "count")
-        drawing.few_ticks(pane)
-    for pane in panes[len(shown) :]:
-        drawing.bare(pane)
-    return drawing.png(figure)
-
-
-def _short(name: str) -> str:
-    """The end of a long path: the pane beside is near, and the whole name is among the numbers."""
-    if len(name) <= LONGEST_NAME:
-        return name
-    parts = name.split("/")
-    while len("/".join(parts)) > LONGEST_NAME and len(parts) > 1:
-        parts = parts[1:]
-    return f"…/{'/'.join(parts)[-LONGEST_NAME:]}"
