@@ -21,8 +21,17 @@ from deeptrain.introspection.pictures.samples import Sample
 
 def hard(x: Any, **changes: Any) -> HardSample:
     given: dict[str, Any] = {
-        "split": "test", "index": 7, "loss": 3.5, "label": np.array(0), "output": np.array(0.97), "kind": "binary",
-        "classes": ("other", "8"), "set_number": 12, "file": "digits-1.csv", "row": 4, "x": x,
+        "split": "test",
+        "index": 7,
+        "loss": 3.5,
+        "label": np.array(0),
+        "output": np.array(0.97),
+        "kind": "binary",
+        "classes": ("other", "8"),
+        "set_number": 12,
+        "file": "digits-1.csv",
+        "row": 4,
+        "x": x,
     }
     return HardSample(**given | changes)
 
