@@ -1,5 +1,7 @@
 """Errors a user can read: one line that names the thing, the rule and the value, and says what to do."""
 
+import difflib
+from collections.abc import Collection
 from pathlib import Path
 
 
@@ -17,6 +19,13 @@ def said(error: BaseException, length: int = 160) -> str:
 def in_one_line(error: BaseException, length: int = 300) -> str:
     """Type and text of somebody else's error, on one line, to be told within one of ours."""
     return f"{type(error).__name__}: {said(error, length)}"
+
+
+def did_you_mean(asked: str, known: Collection[str]) -> str:
+    """The names nearest to an unknown one, or some of those there are: the end of a message."""
+    near = difflib.get_close_matches(asked, known, n=3)
+    some = ", ".join(list(known)[:12]) or "none"
+    return f"did you mean {', '.join(near)}?" if near else f"there are {some}{' ...' if len(known) > 12 else ''}"
 
 
 class DeeptrainError(Exception):

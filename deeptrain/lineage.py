@@ -20,6 +20,7 @@ from deeptrain.shards.plan import Conversion
 from deeptrain.store import artifact, code, fingerprints, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
+from deeptrain.store.latest import LATEST
 from deeptrain.store.locks import lock_of
 from deeptrain.store.specification import Input, Source, Specification
 from deeptrain.training.run import TrainingRun
@@ -27,7 +28,6 @@ from deeptrain.training.run import TrainingRun
 log = logging.getLogger("deeptrain")
 
 STORE = "runs"
-LATEST = "latest.json"
 MOST_ASIDE = 3
 """How often one artifact is set aside before something else than the artifact must be wrong."""
 RECIPES = {"predictions": 1, "report": 3}

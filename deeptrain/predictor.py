@@ -18,7 +18,6 @@ from deeptrain.calibration.maps.score_map import Map
 from deeptrain.drawing import wording
 from deeptrain.errors import AlteredError, ArtifactError, DataError, TrainingError, UserCodeError
 from deeptrain.experiment import Experiment, read
-from deeptrain.lineage import LATEST
 from deeptrain.loading import arrays, memory, unseen
 from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch import Batch
@@ -36,7 +35,7 @@ from deeptrain.shards import layout, outputs, reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.reading import Shards
 from deeptrain.shards.settings import ONLY
-from deeptrain.store import artifact, code
+from deeptrain.store import artifact, code, latest
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays as stored
 from deeptrain.training import averaged, averaging, building, exporting, judging, predictions, runtime
@@ -239,7 +238,7 @@ def open(
 def _open(
     run: Path, epoch: int | str, experiment: Path | None, average: int | None, backend: Backend | None
 ) -> Predictor:
-    root, names = _names(run)
+    root, names = latest.names(run)
     training = root / names["training"]
     last = _last(training, names.get("epochs"))
     number = _number(epoch, last, _epoch(training, last))
@@ -409,34 +408,10 @@ def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
     return unseen.read(path, predictor.data, way, format=format, beside=beside)
 
 
-def _names(run: Path) -> tuple[Path, dict[str, Any]]:
-    """The run's directory and the names of the artifacts in it that belong together."""
-    if run.name.startswith("training-"):
-        return run.parent, {"training": run.name}
-    if not run.is_dir():
-        raise ArtifactError(f"{run}: no such run; a run is a directory such as runs/digits")
-    try:
-        told = json.loads((run / "live" / LATEST).read_bytes())
-        names = {str(key): value for key, value in told.items()}
-        if all(isinstance(value, int) or _is_name(value) for value in names.values()):
-            return run, names
-    except (OSError, ValueError, AttributeError):
-        pass
-    trainings = sorted(path.name for path in run.glob("training-*") if path.is_dir())
-    if len(trainings) != 1:
-        what = "holds no training" if not trainings else f"holds {len(trainings)} trainings: {', '.join(trainings)}"
-        raise ArtifactError(f"{run}: {what}; name one of them, or run TrainModel")
-    return run, {"training": trainings[0]}
-
-
 def weights_of(epochs: Sequence[int]) -> str:
     """Whose weights, in words: "epoch 3", "the mean of epochs 1, 2 and 3"."""
     several = "the mean of epochs" if len(epochs) > 1 else "epoch"
     return f"{several} {wording.listed(sorted(epochs))}"
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and Path(value).name == value and value not in {"", ".", ".."}
 
 
 def _last(training: Path, asked: object) -> int:

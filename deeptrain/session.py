@@ -178,14 +178,21 @@ class Opened:
         if not training.phases:
             return found
         data = fed(self.shards.info, self.feed("train"))
-        size, sets = training.batch_size, None
         for phase in sorted(training.phases, key=lambda phase: phase.epoch):
             changed = building.change(phase, experiment.model, data, experiment.beside)
             if phase.changes_data:
-                size, sets = phase.batch_size or size, phase.sets or sets
-                changed["data"] = self.feed("train", training=True, batch_size=size, sets=sets)
+                changed["data"] = self.fit_in(phase.epoch)
             found.append(Phase(**changed))
         return found
+
+    def fit_in(self, epoch: int) -> Feed:
+        """What is fit in an epoch, by the phases that have begun by then."""
+        training = self.plan.experiment.training
+        size, sets = training.batch_size, None
+        for phase in sorted(training.phases, key=lambda phase: phase.epoch):
+            if phase.epoch <= epoch:
+                size, sets = phase.batch_size or size, phase.sets or sets
+        return self.feed("train", training=True, batch_size=size, sets=sets)
 
     def _initial_weights(self, path: Path) -> dict[str, np.ndarray]:
         """The weights that the plan was made for: the file may have changed since."""

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deeptrain.introspection import health, recurrent
+    from deeptrain.introspection import health, history, recurrent
     from deeptrain.introspection.backward import gradients
     from deeptrain.introspection.dataset import OverData, gradients_over, outputs_over
     from deeptrain.introspection.distribution import Statistics, global_norm, statistics
@@ -22,6 +22,7 @@ __all__ = [
     "gradients_over",
     "health",
     "health_table",
+    "history",
     "outputs",
     "outputs_over",
     "recurrent",
@@ -44,7 +45,7 @@ _WHERE = {
     "weight_penalties": "held",
     "weights": "held",
 }
-_MODULES = ("health", "recurrent")
+_MODULES = ("health", "history", "recurrent")
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain.loading.arrays import Arrays
+from deeptrain.loading.batches import Batches
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import Preprocessor
 from deeptrain.shards.reading import Split
@@ -58,6 +59,7 @@ class Feed(Protocol):
 
     Attributes:
         split: the samples.
+        batches: which samples each batch holds.
         preprocessors: what is done to a batch or window before it is fed.
         iteration_bytes: memory of an iteration's inputs.
         in_parts: whether a batch may be several iterations, which `Position.window` counts.
@@ -65,6 +67,7 @@ class Feed(Protocol):
     """
 
     split: Split
+    batches: Batches
     preprocessors: tuple[Preprocessor, ...]
     iteration_bytes: int
     in_parts: bool

@@ -48,14 +48,14 @@ class PieceFeed:
         self.preprocessors = tuple(preprocessors)
         self.iteration_bytes = nbytes(batches.split.take(batches.indices(1, 0)[:1])) * batches.batch_size
         self.in_parts = self.estimates = True
-        self._batches = batches
+        self.batches = batches
         self._class_weights = class_weights
         self._own_weights = own_weights and batches.split.weights is not None
         self._walk = Walk(self._made, _alike, preprocessors)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return len(self._batches)
+        return len(self.batches)
 
     def left(self, at: Position, done: int) -> int:
         """How many are left if the batches to come make as many pieces as those before."""
@@ -75,15 +75,15 @@ class PieceFeed:
 
     def name(self, at: Position) -> str:
         """What the batch at a position is called, and which of its pieces it is, from 1: "12+13 piece 2"."""
-        return f"{self._batches.name(at.epoch, at.batch)} piece {at.window + 1}"
+        return f"{self.batches.name(at.epoch, at.batch)} piece {at.window + 1}"
 
     def sets(self, at: Position) -> list[int]:
         """The set numbers that the batch at a position holds, ascending."""
-        return self._batches.sets(at.epoch, at.batch)
+        return self.batches.sets(at.epoch, at.batch)
 
     def judged(self, number: int) -> Iterator[Group]:
         """The batch as its preprocessors make it where nothing may be random: whole."""
-        whole = processed(self._batches.batch(1, number), self.preprocessors, lambda _: None)
+        whole = processed(self.batches.batch(1, number), self.preprocessors, lambda _: None)
         yield self._group([whole], [True])
 
     def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:  # noqa: ARG002 - the protocol's
@@ -93,7 +93,7 @@ class PieceFeed:
     def close(self) -> None:
         """End reading ahead, and preprocessors stand where the batch began."""
         self._walk.close()
-        self._batches.close()
+        self.batches.close()
 
     @property
     def labels(self) -> Arrays:
@@ -126,12 +126,12 @@ class PieceFeed:
 
     def _made(self, epoch: int, number: int, first: int) -> Iterator[tuple[Batch, bool]]:  # noqa: ARG002 - Walk's
         """The pieces of a batch, and whether states are reset before each."""
-        batch = self._batches.batch(epoch, number)
+        batch = self.batches.batch(epoch, number)
         before = None
         for piece in pieces(
             batch,
             self.preprocessors,
-            lambda place, count: seeds.generator("preprocessor", self._batches.seed, epoch, number, place, count),
+            lambda place, count: seeds.generator("preprocessor", self.batches.seed, epoch, number, place, count),
         ):
             yield piece, before is None or not np.array_equal(piece.indices, before)
             before = piece.indices

@@ -108,7 +108,7 @@ class WindowFeed:
         """
         self.split = batches.split
         self.preprocessors = tuple(preprocessors)
-        self._batches = batches
+        self.batches = batches
         self._settings = settings
         self._batch_size = batch_size
         self._augment = augment
@@ -142,7 +142,7 @@ class WindowFeed:
 
     def __len__(self) -> int:
         """Batches of sequences in an epoch."""
-        return len(self._batches)
+        return len(self.batches)
 
     def left(self, at: Position, done: int) -> int:
         """Windows from a position on; with `estimates`, if the batches to come are like those before."""
@@ -168,14 +168,14 @@ class WindowFeed:
 
         With `estimates`, which of its iterations: "12+13 piece 2".
         """
-        name = self._batches.name(at.epoch, at.batch)
+        name = self.batches.name(at.epoch, at.batch)
         if self.estimates:
             return f"{name} piece {at.window + 1}"
         return f"{name} window {at.window + 1} of {self._windows(at.epoch, at.batch)}"
 
     def sets(self, at: Position) -> list[int]:
         """The set numbers that the batch at a position holds, ascending."""
-        return self._batches.sets(at.epoch, at.batch)
+        return self.batches.sets(at.epoch, at.batch)
 
     def judged(self, number: int) -> Iterator[Group]:
         """The windows of a batch, one after the other."""
@@ -185,7 +185,7 @@ class WindowFeed:
 
     def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:
         """The weighted mean over the windows: for each series of the batch, or for each step of them."""
-        cut = self._cut(1, self._batches.indices(1, number))
+        cut = self._cut(1, self.batches.indices(1, number))
         mean = cut.mean_by_step if self.per_step else cut.mean
         first = outputs[0]
         if isinstance(first, Mapping):
@@ -196,7 +196,7 @@ class WindowFeed:
         """End reading ahead, and preprocessors that keep something stand where the batch began."""
         self._walk.close()
         self._read = None
-        self._batches.close()
+        self.batches.close()
 
     @property
     def labels(self) -> Arrays:
@@ -270,7 +270,7 @@ class WindowFeed:
             yield piece
 
     def _key(self, series: _Series) -> tuple[int | str, ...]:
-        return ("preprocessor", self._batches.seed, series.epoch, series.number)
+        return ("preprocessor", self.batches.seed, series.epoch, series.number)
 
     def _given(self, series: _Series, window: int) -> Batch:
         """A window as preprocessors get it."""
@@ -352,22 +352,22 @@ class WindowFeed:
         if fed is not None and (fed.epoch, fed.number) == (epoch, number):
             return fed
         self._read = None  # its memory may serve the batch that comes
-        indices = self._batches.indices(epoch, number)
+        indices = self.batches.indices(epoch, number)
         if fed is not None and (fed.epoch, fed.number + 1) == (epoch, number) and self.split.columns:
-            x = self._batches.batch(epoch, number).x
+            x = self.batches.batch(epoch, number).x
         else:
             # Where reading begins, nothing waits for more than the batch: what lies ahead may be read in large windows
             x = self.split.take(indices)
             if self.split.columns and number + 1 < len(self):  # what is in memory has no columns
-                self._batches.begin(epoch, number + 1)
+                self.batches.begin(epoch, number + 1)
         self._read = _Series(epoch, number, indices, self._cut(epoch, indices), x)
         return self._read
 
     def _windows_before(self, epoch: int) -> NDArray[np.int64]:
         """(batches + 1,): windows of an epoch before each batch, and all of them."""
-        indices = self._batches.indices(epoch, 0, len(self))
+        indices = self.batches.indices(epoch, 0, len(self))
         found = counts(self._lengths[indices], self._start(epoch), self._settings)
-        most = np.maximum.reduceat(found, np.arange(0, len(indices), self._batches.batch_size))
+        most = np.maximum.reduceat(found, np.arange(0, len(indices), self.batches.batch_size))
         return np.concatenate([[0], np.cumsum(most)])
 
 

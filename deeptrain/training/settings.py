@@ -89,7 +89,9 @@ class EverySettings(Section, frozen=True):
         return Every(**self.given)
 
 
-WATCHING = frozenset({"autoencoder_pictures", "data_logger", "layer_histograms", "prediction_pictures"})
+WATCHING = frozenset(
+    {"autoencoder_pictures", "data_logger", "event_files", "layer_histograms", "prediction_pictures", "watch"}
+)
 """Ready-made callbacks that only look: they keep nothing and change nothing, so they are in no identity."""
 
 

@@ -81,7 +81,7 @@ def test_what_is_fed_is_the_series_cut_and_everything_else_is_zero_and_weighs_no
     split = data.split
     for at in positions(data, epoch=2):
         group = data.group(at, 1)
-        indices = data._batches.indices(2, at.batch)
+        indices = data.batches.indices(2, at.batch)
         x, real, weights = group.x[0], group.real[0], group.weights[0]
         assert x.shape == (batch_size, size, 2)
         begin = at.window * slide

@@ -61,7 +61,7 @@ def check(data: WindowFeed, at: Position) -> None:
     """Against the arrays that were stored."""
     group = data.group(at, 1)
     assert group is not None
-    indices = data._batches.indices(at.epoch, at.batch)
+    indices = data.batches.indices(at.epoch, at.batch)
     cut = Cut(WINDOWS, (0, 2)[(at.epoch - 1) % 2], np.array(LENGTHS)[indices])
     x = group.x["moves"] if isinstance(group.x, dict) else group.x
     np.testing.assert_array_equal(x[0, : len(indices)], cut.steps([SERIES[index] for index in indices], at.window))

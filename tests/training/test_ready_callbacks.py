@@ -339,16 +339,20 @@ def test_a_disk_that_fails_is_told_once_and_disturbs_nothing(
 
 def test_an_experiment_names_them() -> None:
     uses = ["seed_setter", CallbackUse(use="best_subset", arguments={"size": 3}), "data_logger", "layer_histograms"]
-    found = from_experiment([*uses, "autoencoder_pictures", "prediction_pictures", "dynamic_threshold"], None)
+    others = ["autoencoder_pictures", "prediction_pictures", "dynamic_threshold", "watch", "event_files"]
+    found = from_experiment([*uses, *others], None)
     assert [type(one).__name__ for one in found.values()] == [
         *["SeedSetter", "BestSubset", "DataLogger", "LayerHistograms", "AutoencoderPictures", "PredictionPictures"],
-        "DynamicThreshold",
+        *["DynamicThreshold", "Watch", "EventFiles"],
     ]
     with pytest.raises(UserCodeError, match="best_subset: raised TypeError"):
         from_experiment(["best_subset"], None)
 
 
-WATCHING = ["prediction_pictures", "data_logger", {"use": "layer_histograms", "arguments": {"of": ["outputs"]}}]
+WATCHING = [
+    *["prediction_pictures", "data_logger", {"use": "layer_histograms", "arguments": {"of": ["outputs"]}}],
+    *[{"use": "watch", "every": {"iterations": 2}}, "event_files"],
+]
 KEEPING = [
     {"use": "dynamic_threshold", "arguments": {"metric": "f1_score"}},
     {"use": "best_subset", "arguments": {"size": 2, "metric": "f1_score"}},
@@ -391,6 +395,7 @@ def test_an_experiment_with_all_of_them_that_is_stopped_ends_in_the_same_bytes(t
                 *[f"data_logger/epoch-000{number}.parquet" for number in (1, 2, 3)],
                 *[f"layer_histograms/00000{number}.png" for number in ("05", "10", "15")],
                 *[f"prediction_pictures/00000{number}.png" for number in ("05", "10", "15")],
+                *[f"watch/epoch-000{number}.parquet" for number in (1, 2, 3)],
             ]
     assert found[0] == found[1]
     assert logs[0] == logs[1]

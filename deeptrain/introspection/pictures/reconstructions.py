@@ -116,11 +116,12 @@ def _sheet(
             if pictured:
                 images.paint(place, values, *ends)
             else:
-                _lines(place, values)
+                lines(place, values)
     return figure
 
 
-def _lines(pane: Pane, sample: NDArray[Any]) -> None:
+def lines(pane: Pane, sample: NDArray[Any]) -> None:
+    """A sample as curves along its first axis, in the scale of a pane."""
     series = sample.reshape(len(sample), -1).T
     pane = replace(pane, x=(0.0, max(len(sample) - 1.0, 1.0)))
     pane.frame()

@@ -1,5 +1,6 @@
 """Files that callbacks write beside a run's artifacts: whole or absent, and never worth stopping a training."""
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,3 +46,18 @@ class FilesBeside:
             if not self._told:
                 self._told = True
                 log.warning("%s: %s is not written: %s", self._name, directory / name, in_one_line(error))
+
+    def read(self, trainer: "Trainer", name: str) -> bytes | None:
+        """The bytes of a file; None where there is none."""
+        directory = self.directory(trainer)
+        try:
+            return None if directory is None else (directory / name).read_bytes()
+        except OSError:
+            return None
+
+    def remove(self, trainer: "Trainer", name: str) -> None:
+        """Remove a file, if it is there."""
+        directory = self.directory(trainer)
+        if directory is not None:
+            with contextlib.suppress(OSError):
+                (directory / name).unlink(missing_ok=True)

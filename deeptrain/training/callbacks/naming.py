@@ -14,10 +14,12 @@ from deeptrain.training.callbacks.callback import On
 from deeptrain.training.callbacks.data_logger import DataLogger
 from deeptrain.training.callbacks.dynamic_threshold import DynamicThreshold
 from deeptrain.training.callbacks.early_stopping import EarlyStopping
+from deeptrain.training.callbacks.event_files import EventFiles
 from deeptrain.training.callbacks.keras_callback import KerasCallback
 from deeptrain.training.callbacks.layer_histograms import LayerHistograms
 from deeptrain.training.callbacks.prediction_pictures import PredictionPictures
 from deeptrain.training.callbacks.seed_setter import SeedSetter
+from deeptrain.training.callbacks.watch import Watch
 from deeptrain.training.settings import CallbackUse
 
 READY: dict[str, Any] = {
@@ -26,9 +28,11 @@ READY: dict[str, Any] = {
     "data_logger": DataLogger,
     "dynamic_threshold": DynamicThreshold,
     "early_stopping": EarlyStopping,
+    "event_files": EventFiles,
     "layer_histograms": LayerHistograms,
     "prediction_pictures": PredictionPictures,
     "seed_setter": SeedSetter,
+    "watch": Watch,
 }
 
 
