@@ -5,20 +5,22 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from deeptrain import hardest
 from deeptrain.calibration import reliability
 from deeptrain.calibration.maps import methods
 from deeptrain.formats.cells import shown
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import chosen
-from deeptrain.report import examples, hardest, health_table, outcome
+from deeptrain.report import examples, health_table, outcome
+from deeptrain.report import hardest as drawn_hardest
 from deeptrain.report import run as reports
 from deeptrain.shards import reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import parts
+from deeptrain.shards.reading import Shards
 from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
-from deeptrain.shards.reading import Shards
 from deeptrain.training import history, predictions
 from deeptrain.training.journal import Journal
 from deeptrain.training.results import Results
@@ -105,17 +107,17 @@ def _feeds(plan: Lineage, shards: Shards, results: list[Results]) -> dict[str, d
         "samples": len(shards.split("train")),
         "batch size": settings.batch_size,
         "order": settings.order_of(shards.info.numbered),
-        "iterations of last epoch": ended[-1] - ended[-2] if results else 0,
+        "iterations an epoch": ended[-1] - ended[-2] if results else 0,
         "preprocessors": [one if isinstance(one, str) else one.use for one in settings.preprocessors],
         "sampling": settings.sampling,
-        "sets in all": len(np.unique(shards.split("train").sets)),
+        "sets": len(np.unique(shards.split("train").sets)),
     }
     validation = {
         "samples": len(shards.split("val")),
         "batch size": min(settings.batch_size, len(shards.split("val"))),
         "order": "as stored",
         "validations": sum(bool(one.validation) + len(one.within) for one in results),
-        "sets in all": len(np.unique(shards.split("val").sets)),
+        "sets": len(np.unique(shards.split("val").sets)),
     }
     return {"training": training, "validation": validation}
 
@@ -123,17 +125,14 @@ def _feeds(plan: Lineage, shards: Shards, results: list[Results]) -> dict[str, d
 def _hardest(plan: Lineage, made: Artifact, shards: Shards) -> dict[str, Any]:
     """The samples the model was most wrong about; never of the test split, where looking would be choosing."""
     split = shards.split(plan.calibration_split)
-    output, info = plan.output, split.info
-    if output is None or info.per_step:
-        return {}
-    scored = predictions.read(made, split.name, output or ONLY)
-    if not np.array_equal(scored.sets, split.sets):
-        return {}
-    kind, told = parts(info.kind)[output], {"hardest_split": outcome.SPLITS.get(split.name, split.name)}
-    names = parts(info.classes)[output]
-    told["hardest"] = hardest.of(split, kind, scored.values, scored.labels, names)
-    if info.labels_are_input:
-        told["reconstructed"] = hardest.reconstructed(split, scored.values, scored.labels)
+    found = hardest.samples(plan, split.name, drawn_hardest.MOST)
+    told: dict[str, Any] = {
+        "hardest": drawn_hardest.of(found, split.info),
+        "hardest_split": outcome.SPLITS.get(split.name, split.name),
+    }
+    if split.info.labels_are_input:
+        scored = predictions.read(made, split.name)
+        told["reconstructed"] = drawn_hardest.reconstructed(split, scored.values, scored.labels)
     return told
 
 

@@ -91,7 +91,8 @@ def watch(plan: Lineage) -> Callable[[Progress], None]:
     key = str(plan.training.directory.resolve())
     if key not in _reporters:
         status = _scheduler.setdefault(key, SchedulerStatus())
-        page = LivePage(plan.training.directory / "live" / "index.html", plan.experiment.name)
+        report = f"../../{plan.stages['report'].directory.name}/index.html"
+        page = LivePage(plan.training.directory / "live" / "index.html", plan.experiment.name, report=report)
         _reporters[key] = Reporter([*(display() for display in displays), page, status])
     return _reporters[key].update
 

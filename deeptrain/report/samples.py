@@ -105,7 +105,7 @@ class Samples:
         elif self.form == "series":
             found["curves"] = [list(_paths(one, scales)) for one in both]
         else:
-            found["cells"] = [_cell(value) for value in sample.values.reshape(-1)[:MOST_COLUMNS].tolist()]
+            found["rows"] = [[_cell(value) for value in one.reshape(-1)[:MOST_COLUMNS].tolist()] for one in both]
         return found
 
     def _caption(self, lines: int) -> str:

@@ -21,8 +21,8 @@ CHARACTERS = int((WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS / CHARACTE
 """Of a column."""
 NAME_WIDTH = 22
 """Most characters of a name."""
-BREAKS = " ,=./(:-_"
-"""Behind which a long value goes on in a second line."""
+BREAKS = (" ", "=./(:-_")
+"""Behind which a long value goes on in a second line, what is better first."""
 MOST_ROWS = 40
 MOST_SEEN = 12
 MOST_ILL = 6
@@ -208,9 +208,9 @@ def _in_lines(text: str, width: int) -> list[str]:
     """The text in one line, or in two, without its middle where it is longer than these."""
     if len(text) <= width:
         return [text]
-    place = max((text.rfind(mark, 0, width) for mark in BREAKS), default=-1) + 1
-    place = place if place > width // 2 else width
-    return [text[:place], wording.cut(text[place:].lstrip(), width)]
+    places = [1 + max(text.rfind(mark, 0, width) for mark in marks) for marks in BREAKS]
+    place = next((found for found in places if found > width // 3), width)
+    return [text[:place].rstrip(), wording.cut(text[place:].lstrip(), width)]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -1015,6 +1015,7 @@ class Trainer:
                 best_epoch=None if best is None else best.epoch,
                 **self._record.curves,
                 maximize=self.maximize,
+                findings=self.health.findings,
             )
         )
 
