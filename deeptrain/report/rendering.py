@@ -1,7 +1,7 @@
 """The files of a report: a page, two pictures, and every number in them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -49,23 +49,11 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     drawn: dict[str, Any] = {}
     images = {}
     with canvas.drawing():
-        wide, wide_light, wide_dark = _in_both(partial(history_picture.draw, run, width=WIDE_PIXELS), dpi)
-        _, narrow_light, narrow_dark = _in_both(partial(history_picture.draw, run, width=NARROW_PIXELS), dpi)
-        drawn["history"] = wide.numbers
-        images["history"] = _image(
-            wide,
-            dpi,
-            wide_light,
-            (NARROW_IN_THE_DARK, narrow_dark),
-            (NARROW, narrow_light),
-            (IN_THE_DARK, wide_dark),
-        )
+        drawn["history"], images["history"], history_png = _history(run, dpi)
         for name, draw in applicable(run).items():
             picture, light, dark = _in_both(draw, dpi)
             drawn[name] = picture.numbers
             images[name] = _image(picture, dpi, light, (IN_THE_DARK, dark))
-        margin = round(ALONE * dpi / canvas.PIXELS_PER_INCH)
-        history_png = raster.png(wide_light, dpi, margin, LIGHT.paper)
         state_png = raster.png(raster.paint(state_picture.draw(run, LIGHT).figure, dpi), dpi)
     return {
         "index.html": page.render(run, images, drawn),
@@ -73,6 +61,22 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
         "state.png": state_png,
         "report.json": files.readable_json({**_told(run), "pictures": drawn}),
     }
+
+
+def _history(run: Run, dpi: int) -> tuple[Mapping[str, Any], Image, bytes]:
+    """The numbers of the history, its picture for the page in two widths, and one that stands alone.
+
+    Pixels are many: what they became is all that is kept of them.
+    """
+    others = []
+    for dark, light_too, width in ((NARROW_IN_THE_DARK, NARROW, NARROW_PIXELS), (IN_THE_DARK, None, WIDE_PIXELS)):
+        picture, light, in_the_dark = _in_both(partial(history_picture.draw, run, width=width), dpi)
+        others.append((dark, raster.png(in_the_dark, dpi)))
+        if light_too:
+            others.append((light_too, raster.png(light, dpi)))
+    margin = round(ALONE * dpi / canvas.PIXELS_PER_INCH)
+    image = Image(raster.png(light, dpi), picture.words, dpi / canvas.PIXELS_PER_INCH, tuple(others))
+    return picture.numbers, image, raster.png(light, dpi, margin, LIGHT.paper)
 
 
 def _in_both(draw: Callable[[Theme], Picture], dpi: int) -> tuple[Picture, Pixels, Pixels]:
