@@ -57,9 +57,8 @@ def test_numbers_go_up_by_one_over_what_is_in_the_store(tmp_path: Path) -> None:
     plans = [lineage.read(file, store=tmp_path / "runs", seed=seed) for seed in range(3)]
     assert [str(model_name.take(plan)) for plan in plans] == ["M1__tiny", "M2__tiny", "M3__tiny"]
     assert [model_name.take(plan).number for plan in reversed(plans)] == [3, 2, 1]
-    other = lineage.read(
-        write_experiment(tmp_path / "other", toml=TOML.replace('"tiny"', '"else"')), store=tmp_path / "runs"
-    )
+    file = write_experiment(tmp_path / "other", toml=TOML.replace('"tiny"', '"else"'))
+    other = lineage.read(file, store=tmp_path / "runs")
     (tmp_path / "runs" / "Models" / "training-x" / "live").mkdir(parents=True)  # what is no run of ours, or damaged
     (tmp_path / "runs" / "Models" / "training-x" / "live" / "name.json").write_text('{"number": "M9"}')
     assert str(model_name.take(other)) == "M4__else"

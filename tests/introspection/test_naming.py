@@ -166,7 +166,8 @@ def test_a_name_is_the_same_in_every_process_and_locale(seed: str) -> None:
         "import locale, contextlib\n"
         "with contextlib.suppress(locale.Error): locale.setlocale(locale.LC_ALL, '')\n"
         "from deeptrain.introspection import naming\n"
-        "told = naming.describe('cnn', {'a': 1.5, 'b': {'É': 2e-4}, 'c': ['I', '\u0131']}, {'a': 'a', 'b': '', 'c': ''})\n"
+        "settings = {'a': 1.5, 'b': {'É': 2e-4}, 'c': ['I', '\u0131']}\n"
+        "told = naming.describe('cnn', settings, {'a': 'a', 'b': '', 'c': ''})\n"
         "print(naming.with_number(told, 1, .25))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": "tr_TR.UTF-8" if seed == "1" else "C"}
