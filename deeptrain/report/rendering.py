@@ -1,5 +1,6 @@
 """The files of a report: a page, two pictures, and every number in them."""
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from deeptrain.report import (
 )
 from deeptrain.report.page import Image
 from deeptrain.report.run import Plain, Run, Scores
+from deeptrain.report.samples import Samples
 from deeptrain.report.settings import ReportSettings
 
 IN_THE_DARK = "screen and (prefers-color-scheme: dark)"
@@ -128,6 +130,13 @@ def _classes(data: Plain) -> tuple[str, str]:
     return (names[0], names[1]) if len(names) == 2 else ("negative", "positive")
 
 
+def _shown(drawn: tuple[Samples, ...]) -> list[dict[str, Any]]:
+    """Which samples the page draws; by all inputs they are the same."""
+    return [
+        {"group": name, **sample.plain()} for one in drawn[:1] for name, samples in one.groups for sample in samples
+    ]
+
+
 def _told(run: Run) -> dict[str, Any]:
     """The run as plain values; the scores themselves are in the predictions."""
     return {
@@ -154,6 +163,11 @@ def _told(run: Run) -> dict[str, Any]:
         "used_epoch": run.used_epoch,
         **({"averaged": list(run.averaged)} if run.averaged else {}),
         "parameters": run.parameters,
+        "feeds": run.feeds,
+        "health": {"epoch": run.health_epoch, "layers": [dataclasses.asdict(one) for one in run.health]},
+        "examples": _shown(run.examples),
+        "hardest": {"split": run.hardest_split, "samples": _shown(run.hardest)},
+        **({"reconstructed": _shown(run.reconstructed)} if run.reconstructed else {}),
         "threshold": run.threshold,
         "subset": run.subset,
         **({} if run.probabilities is None else {"probabilities": run.probabilities}),
