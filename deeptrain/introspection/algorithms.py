@@ -61,6 +61,14 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, Sequence) or (getattr(value, "ndim", 0) > 0 and hasattr(value, "__getitem__"))
 
 
+def dotted(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """What nested tables hold, by dotted key, in their order; an empty table holds nothing."""
+    found: dict[str, Any] = {}
+    for key, value in nested.items():
+        found |= dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return found
+
+
 def shuffled(*things: Any, generator: "np.random.Generator") -> tuple[Any, ...]:
     """The same things, all in one new random order: what stood at one place together stands together again.
 

@@ -28,7 +28,7 @@ class NamingSettings(Section, frozen=True):
     @property
     def aliases(self) -> dict[str, Any]:
         """What stands before each value, by dotted key."""
-        return dict(_flat(self.settings))
+        return algorithms.dotted(self.settings)
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """What stands before a value has letters, digits and underlines."""
@@ -43,11 +43,3 @@ class NamingSettings(Section, frozen=True):
                 algorithms.get(tables, key)
             except DataError as error:
                 yield f"naming.settings.{key}", str(error).replace("the value has", "the experiment has"), key
-
-
-def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value

@@ -49,17 +49,8 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     drawn: dict[str, Any] = {}
     images = {}
     with canvas.drawing():
-        wide, wide_light, wide_dark = _in_both(partial(history_picture.draw, run, width=WIDE_PIXELS), dpi)
-        _, narrow_light, narrow_dark = _in_both(partial(history_picture.draw, run, width=NARROW_PIXELS), dpi)
+        wide, images["history"], wide_light = in_two_widths(partial(history_picture.draw, run), dpi)
         drawn["history"] = wide.numbers
-        images["history"] = _image(
-            wide,
-            dpi,
-            wide_light,
-            (NARROW_IN_THE_DARK, narrow_dark),
-            (NARROW, narrow_light),
-            (IN_THE_DARK, wide_dark),
-        )
         for name, draw in applicable(run).items():
             picture, light, dark = _in_both(draw, dpi)
             drawn[name] = picture.numbers
@@ -73,6 +64,22 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
         "state.png": state_png,
         "report.json": files.readable_json({**_told(run), "pictures": drawn}),
     }
+
+
+def in_two_widths(draw: Callable[..., Picture], dpi: int) -> tuple[Picture, Image, Pixels]:
+    """A picture for wide and narrow windows, in the light and in the dark; call it within `canvas.drawing()`.
+
+    Args:
+        draw: takes a theme, and `width` in pixels.
+        dpi: pixels made for an inch of the figure.
+
+    Returns:
+        The wide picture, its image for a page, and its pixels in the light.
+    """
+    wide, wide_light, wide_dark = _in_both(partial(draw, width=WIDE_PIXELS), dpi)
+    _, narrow_light, narrow_dark = _in_both(partial(draw, width=NARROW_PIXELS), dpi)
+    others = ((NARROW_IN_THE_DARK, narrow_dark), (NARROW, narrow_light), (IN_THE_DARK, wide_dark))
+    return wide, _image(wide, dpi, wide_light, *others), wide_light
 
 
 def _in_both(draw: Callable[[Theme], Picture], dpi: int) -> tuple[Picture, Pixels, Pixels]:
