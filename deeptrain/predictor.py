@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain import files
+from deeptrain import files, run_names
 from deeptrain.calibration import class_offsets
 from deeptrain.calibration.class_offsets import ClassOffsets
 from deeptrain.calibration.label_thresholds import LabelThresholds
@@ -18,7 +18,6 @@ from deeptrain.calibration.maps.score_map import Map
 from deeptrain.drawing import wording
 from deeptrain.errors import AlteredError, ArtifactError, DataError, UserCodeError
 from deeptrain.experiment import Experiment, read
-from deeptrain.lineage import LATEST
 from deeptrain.loading import arrays, memory, unseen
 from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batch import Batch
@@ -224,12 +223,12 @@ def open(run: Path, epoch: int | str = "best", experiment: Path | None = None, a
 
 
 def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | None) -> Predictor:
-    root, names = _names(run)
+    root, names = run_names.of(run)
     training = root / names["training"]
-    last = _last(training, names.get("epochs"))
-    number = _number(epoch, last, _epoch(training, last))
+    last = run_names.last(training, names.get("epochs"))
+    number = _number(epoch, last, run_names.epoch(training, last))
     epochs = _epochs(root, names, training, last, number, average, best=epoch == "best")
-    found = _epoch(training, number)
+    found = run_names.epoch(training, number)
     model, settings = _settings(found, last)
     if "shards" not in found.manifest.inputs:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: it names no shards")
@@ -247,7 +246,9 @@ def _open(run: Path, epoch: int | str, experiment: Path | None, average: int | N
     for name, preprocessor in remembering(made).items():
         preprocessor.restore(state.preprocessors[name])
     learner = building.learner(model, plain, _fed(shards, settings, made), int(found.manifest.seeds["model"]), beside)
-    learner.restore_weights(averaging.mean(epochs, lambda one: _variables(training, one, _epoch(training, one))))
+    learner.restore_weights(
+        averaging.mean(epochs, lambda one: _variables(training, one, run_names.epoch(training, one)))
+    )
     threshold, source, calibrated = _threshold(root, names, data, epochs)
     probability_map, of = _probability_map(root, names, epochs)
     return Predictor(
@@ -393,41 +394,10 @@ def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
     return unseen.read(path, predictor.data, way, format=format, beside=beside)
 
 
-def _names(run: Path) -> tuple[Path, dict[str, Any]]:
-    """The run's directory and the names of the artifacts in it that belong together."""
-    if run.name.startswith("training-"):
-        return run.parent, {"training": run.name}
-    if not run.is_dir():
-        raise ArtifactError(f"{run}: no such run; a run is a directory such as runs/digits")
-    try:
-        told = json.loads((run / "live" / LATEST).read_bytes())
-        names = {str(key): value for key, value in told.items()}
-        if all(isinstance(value, int) or _is_name(value) for value in names.values()):
-            return run, names
-    except (OSError, ValueError, AttributeError):
-        pass
-    trainings = sorted(path.name for path in run.glob("training-*") if path.is_dir())
-    if len(trainings) != 1:
-        what = "holds no training" if not trainings else f"holds {len(trainings)} trainings: {', '.join(trainings)}"
-        raise ArtifactError(f"{run}: {what}; name one of them, or run TrainModel")
-    return run, {"training": trainings[0]}
-
-
 def weights_of(epochs: Sequence[int]) -> str:
     """Whose weights, in words: "epoch 3", "the mean of epochs 1, 2 and 3"."""
     several = "the mean of epochs" if len(epochs) > 1 else "epoch"
     return f"{several} {wording.listed(sorted(epochs))}"
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and Path(value).name == value and value not in {"", ".", ".."}
-
-
-def _last(training: Path, asked: object) -> int:
-    done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
-    if not done:
-        raise ArtifactError(f"{training}: no epoch of it is done yet")
-    return min(done[-1], asked) if isinstance(asked, int) and asked in done else done[-1]
 
 
 def _number(epoch: int | str, last: int, published: Artifact) -> int:
@@ -439,10 +409,6 @@ def _number(epoch: int | str, last: int, published: Artifact) -> int:
     if isinstance(epoch, int) and not isinstance(epoch, bool) and 1 <= epoch <= last:
         return epoch
     raise ArtifactError(f'epoch must be "best", "last" or a number from 1 to {last}, got {epoch!r}')
-
-
-def _epoch(training: Path, number: int) -> Artifact:
-    return artifact.open(training / "epochs" / f"{number:04d}")
 
 
 def _epochs(
@@ -467,7 +433,7 @@ def _epochs(
         raise ArtifactError(f"average must be a number of epochs from 1 to {most}, got {average!r}")
     if average == 1 or not best:
         return averaged.last(number, average)
-    results = [Results.from_plain(_epoch(training, one).json(METRICS)) for one in range(1, last + 1)]
+    results = [Results.from_plain(run_names.epoch(training, one).json(METRICS)) for one in range(1, last + 1)]
     return averaged.best([one.key_value for one in results], number, average)
 
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from deeptrain.drawing import wording
-from deeptrain.report import health_table, lineage_graph, members_picture, outcome
+from deeptrain.report import health_table, lineage_graph, members_picture, outcome, templates
 from deeptrain.report.run import Lineage, Plain, Run
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -91,11 +89,7 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
         images: "history", and of "threshold", "reliability", "confusion", "subset" and "members" those that apply.
         drawn: the numbers each picture shows.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    text = template.render(
+    text = templates.get(TEMPLATE.name).render(
         run=run,
         sentence=outcome.sentence(run),
         tiles=outcome.tiles(run),

@@ -1,7 +1,8 @@
 """The files of a report: a page, two pictures, and every number in them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -49,7 +50,10 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     drawn: dict[str, Any] = {}
     images = {}
     with canvas.drawing():
-        drawn["history"], images["history"], history_png = _history(run, dpi)
+        margin = round(ALONE * dpi / canvas.PIXELS_PER_INCH)
+        wide, images["history"], light = in_two_widths(partial(history_picture.draw, run), dpi)
+        drawn["history"], history_png = wide.numbers, raster.png(light, dpi, margin, LIGHT.paper)
+        del wide, light  # pixels are many, and what they became is all that is needed of them
         for name, draw in applicable(run).items():
             picture, light, dark = _in_both(draw, dpi)
             drawn[name] = picture.numbers
@@ -63,24 +67,26 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     }
 
 
-def _history(run: Run, dpi: int) -> tuple[Mapping[str, Any], Image, bytes]:
-    """The numbers of the history, its picture for the page in two widths, and one that stands alone.
+def in_two_widths(draw: Callable[..., Picture], dpi: int) -> tuple[Picture, Image, Pixels]:
+    """A picture for wide and narrow windows, in the light and in the dark; call it within `canvas.drawing()`.
 
-    Pixels are many: what they became is all that is kept of them.
+    Args:
+        draw: takes a theme, and `width` in pixels.
+        dpi: pixels made for an inch of the figure.
+
+    Returns:
+        The wide picture, its image for a page, and its pixels in the light.
     """
-    others = []
-    for dark, light_too, width in ((NARROW_IN_THE_DARK, NARROW, NARROW_PIXELS), (IN_THE_DARK, None, WIDE_PIXELS)):
-        picture, light, in_the_dark = _in_both(partial(history_picture.draw, run, width=width), dpi)
-        others.append((dark, raster.png(in_the_dark, dpi)))
-        if light_too:
-            others.append((light_too, raster.png(light, dpi)))
-    margin = round(ALONE * dpi / canvas.PIXELS_PER_INCH)
-    image = Image(raster.png(light, dpi), picture.words, dpi / canvas.PIXELS_PER_INCH, tuple(others))
-    return picture.numbers, image, raster.png(light, dpi, margin, LIGHT.paper)
+    picture, light, dark = _in_both(partial(draw, width=NARROW_PIXELS), dpi)
+    narrow = ((NARROW_IN_THE_DARK, raster.png(dark, dpi)), (NARROW, raster.png(light, dpi)))
+    picture, light, dark = _in_both(partial(draw, width=WIDE_PIXELS), dpi)
+    others = (*narrow, (IN_THE_DARK, raster.png(dark, dpi)))
+    return picture, Image(raster.png(light, dpi), picture.words, dpi / canvas.PIXELS_PER_INCH, others), light
 
 
 def _in_both(draw: Callable[[Theme], Picture], dpi: int) -> tuple[Picture, Pixels, Pixels]:
     """The picture in the light, and its pixels in the light and in the dark."""
+    gc.collect()  # figures are cycles of references: those of a whole report would stay side by side
     picture = draw(LIGHT)
     if picture.mixed:
         return picture, raster.paint(picture.figure, dpi), raster.paint(draw(DARK).figure, dpi)

@@ -1,8 +1,8 @@
 """What happened to a training, when and where, as its `live/events.jsonl` tells: outside all artifacts.
 
-`began` is one command or process that trains, with the run's `number`; `epoch` is the end of one, with its `epoch`,
-`loss`, `validation_loss`, `key_metric` and `value` of it. Numbers go up by one over those of the other trainings beside
-it. A training whose log is gone or damaged is begun anew here, and in nothing else.
+`began` is one command or process that trains, with the run's `number`, which goes up from run to run; `epoch` is the
+end of one, with its `epoch`, `loss`, `validation_loss`, `key_metric` and `value` of it. A training whose log is gone or
+damaged is begun anew here, and in nothing else.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class Told:
     """What a log tells.
 
     Attributes:
-        number: of the run among those beside it, from 1.
+        number: of the run, from 1; 0 where it has none.
         begun: when the first process began, as ISO 8601 in UTC; "" when that is not known.
         processes: how many have trained.
         host: where the last one did.
@@ -48,27 +48,25 @@ class Told:
 class Chronicle:
     """Writes a training's log and knows what it tells, and what the run before it came to."""
 
-    def __init__(self, live: Path, clock: Callable[[], datetime] = events.utc_now) -> None:
-        """Name the `live/` of a training; nothing is read or written yet."""
+    def __init__(self, live: Path, number: int | None, clock: Callable[[], datetime] = events.utc_now) -> None:
+        """Name the `live/` of a training, and its number; nothing is read or written yet."""
         self._path = live / NAME
         self._log = EventLog(self._path, clock)
         self._root = live.parent.parent
         self._own = live.parent
+        self._number = number or 0
         self.told = Told()
         self.previous: Told | None = None
 
     def begin(self) -> None:
         """Write down that this process trains, and look at the runs beside it."""
-        before = read(self._path)
         others = [read(path / "live" / NAME) for path in sorted(self._root.glob(DIRECTORIES)) if path != self._own]
-        number = before.number or 1 + max((one.number for one in others), default=0)
-        self._log.append("began", number=number)
-        self.previous = max(
-            (one for one in others if 0 < one.number < number), key=lambda one: one.number, default=None
-        )
+        before = [one for one in others if 0 < one.number < self._number]
+        self.previous = max(before, key=lambda one: one.number, default=None)
+        self._log.append("began", number=self._number)
         self.told = read(self._path)
-        if not self.told.number:  # nothing can be written here
-            self.told = Told(number=number, processes=1, host=platform.node())
+        if not self.told.processes:  # nothing can be written here
+            self.told = Told(number=self._number, processes=1, host=platform.node())
 
     def tell(self, progress: Progress) -> bool:
         """Write down the epochs that have ended since; whether there was one."""
@@ -96,7 +94,7 @@ def read(path: Path) -> Told:
             if when is None:
                 continue
             if event.get("kind") == "began" and isinstance(event.get("number"), int):
-                told.setdefault("number", event["number"])
+                told["number"] = event["number"]
                 told.setdefault("begun", str(event["time"]))
                 told["processes"] = told.get("processes", 0) + 1
                 told["host"] = str(event.get("host", ""))

