@@ -35,5 +35,6 @@ def test_report_of_a_hundred_layers_and_two_hundred_epochs() -> None:
     found = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     sys.stdout.write(
         f"\nthe report of 100 layers, 200 epochs and 100,000 iterations: {found['seconds']:.1f} s "
-        f"({found['cpu']:.1f} of the processor), {found['mb']:.0f} MB at the peak, a page of {found['page_mb']:.1f} MB\n"
+        f"({found['cpu']:.1f} of the processor), {found['mb']:.0f} MB at the peak, a page of {found['page_mb']:.1f} MB"
+        "\n"
     )
