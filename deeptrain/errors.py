@@ -64,6 +64,10 @@ class TrainingError(DeeptrainError):
     """Training cannot go on: its loss is not finite, or a checkpoint does not fit the model."""
 
 
+class IntrospectionError(DeeptrainError):
+    """What is asked of a model cannot be told: no layer has the name, the model is not built, the data does not fit."""
+
+
 class UnhealthyError(TrainingError):
     """Loss, outputs or a variable are not finite, or weights explode.
 

@@ -1,5 +1,6 @@
 """Long curves made short enough to draw, without losing a peak."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,19 @@ def smoothed(values: NDArray[np.floating[Any]], window: int) -> Floats:
     Returns:
         (n,) float64; NaN where no value of the window is finite.
     """
-    values = np.asarray(values, np.float64)
     finite = np.isfinite(values)
     with np.errstate(over="ignore", invalid="ignore"):
+        if finite.all():
+            sums = _last(values, window)
+            sums[:window] /= np.arange(1, min(window, len(values)) + 1)
+            sums[window:] /= window
+            return sums
         sums = _last(np.where(finite, values, 0.0), window)
-        counts = _last(finite.astype(np.float64), window)
+        counts = _last(finite, window)
         return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _last(values: Floats, window: int) -> Floats:
+def _last(values: NDArray[Any], window: int) -> Floats:
     """Sum of the last `window` values at each place, in linear time.
 
     Each window is the end of one block and the beginning of the next, summed within the blocks: unlike a difference
@@ -54,15 +59,17 @@ def thinned(x: NDArray[Any], y: NDArray[Any], most: int) -> tuple[NDArray[Any], 
     Returns:
         x and y, each of one length; the very values when there are no more than `most`.
     """
-    y = np.where(np.isfinite(y), y, np.nan).astype(np.float64)
     if len(x) <= most:
-        return x, y
-    stretches = np.array_split(np.arange(len(x)), most // 2)
+        return x, np.where(np.isfinite(y), y, np.nan).astype(np.float64)
     chosen: list[int] = []
-    for places in stretches:
-        part = y[places]
-        if np.isnan(part).all():
-            chosen.append(int(places[0]))
+    ends = np.linspace(0, len(x), most // 2 + 1).astype(int).tolist()
+    for start, end in itertools.pairwise(ends):  # stretch by stretch: each stays in the processor's cache
+        part = y[start:end]
+        finite = np.isfinite(part)
+        if not finite.any():
+            chosen.append(start)
             continue
-        chosen.extend(sorted({int(places[np.nanargmin(part)]), int(places[np.nanargmax(part)])}))
-    return x[chosen], y[chosen]
+        low, high = (part, part) if finite.all() else (np.where(finite, part, np.inf), np.where(finite, part, -np.inf))
+        chosen.extend(sorted({start + int(np.argmin(low)), start + int(np.argmax(high))}))
+    kept = y[chosen].astype(np.float64)
+    return x[chosen], np.where(np.isfinite(kept), kept, np.nan)

@@ -14,6 +14,8 @@ from deeptrain.errors import SettingsError
 if TYPE_CHECKING:
     import numpy as np
 
+    from deeptrain.introspection.distribution import Counts
+
 Kind = Literal["nan", "inf", "exploding", "dead", "large"]
 
 SERIOUS: frozenset[Kind] = frozenset({"nan", "inf", "exploding"})
@@ -27,14 +29,17 @@ WHAT_TO_TRY: dict[Kind, str] = {
     "large": "weight decay, or inputs and labels scaled to about 1",
 }
 
+DEAD = 1e-7
+"""A number below it in magnitude is dead, unless told otherwise."""
+
+LARGE = 3.0
+"""A number above it in magnitude is large, unless told otherwise."""
+
 NUMBERED = ("model/", "recurrent/")
 """Groups of variables whose names go on with a number and their path."""
 
 OF_WEIGHTS = ("optimizer/", "average/")
 """Groups of variables that are kept for weights; their names end with the weight's path, joined by "_", and more."""
-
-CHUNK = 1 << 16
-"""Numbers looked at together: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ class Rules:
         SettingsError: when one is out of range.
     """
 
-    dead: float = 1e-7
-    large: float = 3.0
+    dead: float = DEAD
+    large: float = LARGE
     share: float = 1e-3
     growth: float = 10.0
     gradient_growth: float = 1e4
@@ -68,33 +73,6 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """What some arrays hold, in counts.
-
-    Attributes:
-        size: how many numbers there are.
-        nan: how many of them are NaN.
-        inf: how many are infinite.
-        dead: how many are below `Rules.dead` in magnitude.
-        large: how many are above `Rules.large`.
-        squares: the sum of the squares of those that are finite.
-    """
-
-    size: int = 0
-    nan: int = 0
-    inf: int = 0
-    dead: int = 0
-    large: int = 0
-    squares: float = 0.0
-
-    @property
-    def rms(self) -> float:
-        """The root of the mean of the squares."""
-        finite = self.size - self.nan - self.inf
-        return math.sqrt(self.squares / finite) if finite else 0.0
-
-
-@dataclass(frozen=True)
 class Layer:
     """What a layer holds.
 
@@ -104,8 +82,8 @@ class Layer:
         unreached: those of its weights of which all that the optimizer keeps is zero: no gradient came to them.
     """
 
-    weights: Numbers
-    gradients: Numbers
+    weights: "Counts"
+    gradients: "Counts"
     unreached: tuple[str, ...]
 
 
@@ -173,8 +151,8 @@ def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -
                 gradients.setdefault(layer, {}).setdefault(weight, []).append(value)
     return {
         layer: Layer(
-            _numbers(weights.get(layer, ()), rules),
-            _numbers((one for kept in gradients.get(layer, {}).values() for one in kept), rules),
+            _counts(weights.get(layer, ()), rules),
+            _counts((one for kept in gradients.get(layer, {}).values() for one in kept), rules),
             tuple(
                 weight
                 for weight, kept in gradients.get(layer, {}).items()
@@ -231,31 +209,16 @@ def _found(layer: Layer, before: list[float] | None, rules: Rules) -> Iterable[t
         yield "large", share, f"{_percent(weights.large, weights)} of its weights are above {rules.large:g}"
 
 
-def _percent(count: int, of: Numbers) -> str:
+def _percent(count: int, of: "Counts") -> str:
     return f"{100 * count / of.size:.3g} %"
 
 
-def _numbers(arrays: Iterable["np.ndarray"], rules: Rules) -> Numbers:
-    import numpy as np
+def _counts(arrays: Iterable["np.ndarray"], rules: Rules) -> "Counts":
+    from deeptrain.introspection.distribution import Counts, counted
 
-    size = nan = inf = dead = large = 0
-    squares = 0.0
+    found = Counts()
     for array in arrays:
-        flat = array.reshape(-1)
-        size += flat.size
-        for begin in range(0, flat.size, CHUNK):
-            part = np.abs(flat[begin : begin + CHUNK])
-            with np.errstate(over="ignore", invalid="ignore"):
-                # In float64 and by NumPy's own sum: the same wherever the array happens to lie in memory.
-                total = float(np.square(part, dtype=np.float64).sum())
-            if not math.isfinite(total):
-                nan += int(np.isnan(part).sum())
-                inf += int(np.isinf(part).sum())
-                part = part[np.isfinite(part)]
-                with np.errstate(over="ignore"):
-                    total = float(np.square(part, dtype=np.float64).sum())
-            if array.ndim:  # a single number, such as a learning rate, is neither dead nor large
-                squares += total
-                dead += int(np.count_nonzero(part < rules.dead))
-                large += int(np.count_nonzero(part > rules.large))
-    return Numbers(size, nan, inf, dead, large, squares)
+        counts = counted(array, rules.dead, rules.large)
+        # a single number, such as a learning rate, is neither dead nor large
+        found += counts if array.ndim else Counts(counts.size, counts.nan, counts.inf)
+    return found

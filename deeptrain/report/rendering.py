@@ -12,16 +12,16 @@ from deeptrain import files
 from deeptrain.drawing import canvas, raster, wording
 from deeptrain.drawing.canvas import DARK, LIGHT, Picture, Theme
 from deeptrain.drawing.raster import Pixels
+from deeptrain.introspection.pictures import history as history_picture
+from deeptrain.introspection.pictures import ranking as ranking_picture
+from deeptrain.introspection.pictures import scores as scores_picture
 from deeptrain.report import (
     confusion_picture,
-    history_picture,
     members_picture,
     outcome,
     page,
     probabilities_picture,
-    ranking_picture,
     reliability_picture,
-    scores_picture,
     state_picture,
     subset_picture,
     threshold_picture,
@@ -113,9 +113,10 @@ def applicable(run: Run) -> dict[str, Callable[[Theme], Picture]]:
     if scores is not None and threshold is not None:
         used = {"at 0.5": 0.5, f"at {wording.score(threshold['value'])}": wording.as_float(threshold["value"])}
         classes = _classes(run.data)
-        made["scores"] = partial(scores_picture.draw, scores=scores, split=split, thresholds=used, classes=classes)
+        told: dict[str, Any] = {"labels": scores.labels, "scores": scores.scores, "split": split, "thresholds": used}
+        made["scores"] = lambda theme: scores_picture.draw(**told, classes=classes, theme=theme)
         if 0 < np.count_nonzero(scores.labels) < len(scores.labels):
-            made["ranking"] = partial(ranking_picture.draw, scores=scores, split=split, thresholds=used)
+            made["ranking"] = lambda theme: ranking_picture.draw(**told, theme=theme)
     entries = [entry for entry in (outcome.at(run, "half"), outcome.at(run, "threshold")) if entry is not None]
     if entries:
         classes = _classes(run.data)

@@ -152,6 +152,18 @@ class KerasLearner:
         """Raw outputs of a batch: see `Learner.predict`."""
         return mapped(np.asarray, self._run(keras_parts.present(x=x, mask=mask)))
 
+    def loss_of(self, x: Any, y: Any, outputs: Any, weights: Any = None, *, training: bool) -> Any:
+        """The loss that is trained on, of what the model gave for a batch; all are tensors, several by name.
+
+        Args:
+            x: the batch.
+            y: labels, with the outputs' last axis.
+            outputs: what the model gave.
+            weights: what the loss of each is multiplied with before the mean over the batch.
+            training: whether it is trained on.
+        """
+        return self._losses(Given(x, y, weights), outputs, training=training)["loss"]
+
     @contextlib.contextmanager
     def sequence(self) -> Iterator[None]:
         """Follow a series through its windows: see `Learner.sequence`."""

@@ -103,29 +103,10 @@ class RateCurve:
 
     def picture(self) -> bytes:
         """Loss over learning rate as a PNG."""
-        from deeptrain.training.callbacks import drawing
+        from deeptrain.introspection.pictures import rate_curve
+        from deeptrain.introspection.pictures.png import png
 
-        figure, (pane,) = drawing.figure(1, 1, 7.0, 4.2, "Learning-rate range test")
-        drawing.quiet(pane, "", "learning rate of the iteration (logarithmic)", "training loss of the batch")
-        pane.set_xscale("log")
-        pane.plot(self.rates, self.losses, color=drawing.FAINT, alpha=0.5, linewidth=0.8, label="loss of each batch")
-        pane.plot(self.rates, self.smoothed, color=drawing.MAIN, linewidth=2, label="smoothed")
-        least = int(np.argmin(self.smoothed))
-        if self.suggestion is not None:
-            label = f"suggestion {self.suggestion:.3g}: falls fastest"
-            pane.axvline(self.suggestion, color=drawing.SECOND, linewidth=1.5, label=label)
-        pane.axvline(
-            self.rates[least], color=drawing.INK, linewidth=1, linestyle=":", label=f"least at {self.rates[least]:.3g}"
-        )
-        pane.set_xlim(self.rates[0], self.rates[-1])
-        # What was seen before the least, with room above: an exploding loss would press all else flat.
-        seen = self.losses[: least + 1]
-        low, high = float(min(seen.min(), self.smoothed[least])), float(seen.max())
-        room = (high - low) or abs(high) or 1.0
-        pane.set_ylim(low - 0.05 * room, high + 0.25 * room)
-        # Over the pane: it can hide no data.
-        pane.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8)
-        return drawing.png(figure)
+        return png(rate_curve.draw(self.rates, self.losses, self.smoothed, self.suggestion))
 
 
 def find_rate(trainer: Trainer, *, least: float = 1e-7, greatest: float = 1.0, iterations: int = 100) -> RateCurve:

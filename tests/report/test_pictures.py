@@ -1,61 +1,27 @@
 """Pictures show the numbers they are given, and nothing in them lies over anything else."""
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from deeptrain.calibration import reliability, threshold
 from deeptrain.drawing import canvas
 from deeptrain.drawing.canvas import LIGHT, Picture
+from deeptrain.introspection.pictures import history as history_picture
+from deeptrain.introspection.pictures import ranking, scores
 from deeptrain.report import (
     confusion_picture,
-    history_picture,
-    ranking_picture,
     reliability_picture,
     rendering,
-    scores_picture,
     state_picture,
     subset_picture,
     threshold_picture,
 )
 from deeptrain.report.run import Run, Scores
-
-
-def assert_nothing_overlaps(figure: Figure) -> None:
-    """Legends lie off all axes, all text is inside the figure, and no two pieces of text cover one another."""
-    assert isinstance(figure.canvas, FigureCanvasAgg)
-    agg: Any = figure.canvas
-    agg.draw()
-    renderer = agg.get_renderer()
-    texts = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
-    for axes in figure.axes:
-        legend = axes.get_legend()
-        if legend is not None:
-            box = legend.get_window_extent(renderer)
-            texts.append(("legend", box))
-            assert all(box.y0 >= other.bbox.y1 or box.y1 <= other.bbox.y0 for other in figure.axes)
-        shown = [*axes.texts]
-        for number, axis in enumerate((axes.xaxis, axes.yaxis)) if axes.axison else ():
-            low, high = sorted(axis.get_view_interval())
-            ticks = [tick for tick in axis.get_ticklabels() if low <= tick.get_position()[number] <= high]
-            shown += [*(tick for tick in ticks if tick.get_visible()), axis.label]
-        texts += [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
-    texts = [(text, box) for text, box in texts if text.strip()]
-    for text, box in texts:
-        assert box.x0 >= -3, text
-        assert box.y0 >= -1, text
-        assert box.x1 <= figure.bbox.x1 + 1, text
-        assert box.y1 <= figure.bbox.y1 + 1, text
-    for (one, first), (other, second) in itertools.combinations(texts, 2):
-        wide = min(first.x1, second.x1) - max(first.x0, second.x0)
-        high = min(first.y1, second.y1) - max(first.y0, second.y0)
-        assert wide <= 1 or high <= 2, (one, other)
+from tests.overlaps import assert_nothing_overlaps
 
 
 def history(run: Run, width: int = 1040) -> Picture:
@@ -165,9 +131,7 @@ def test_the_ranking_is_that_of_scikit_learn(samples: int) -> None:
     labels = np.arange(samples) % 3 == 0
     given = np.round(np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1), 2)  # with ties, and with 0 and 1
     with canvas.drawing():
-        picture = ranking_picture.draw(
-            LIGHT, Scores(labels, given, np.zeros(samples, int)), "calibration", {"at 0.5": 0.5, "at 0.376": 0.376}
-        )
+        picture = ranking.draw(labels, given, split="calibration", thresholds={"at 0.5": 0.5, "at 0.376": 0.376})
         assert_nothing_overlaps(picture.figure)
     np.testing.assert_allclose(picture.numbers["roc_auc"], metrics.roc_auc_score(labels, given), rtol=0, atol=1e-12)
     expected = metrics.average_precision_score(labels, given)
@@ -187,7 +151,13 @@ def test_the_ranking_is_that_of_scikit_learn(samples: int) -> None:
 def test_scores_of_each_class_are_drawn_in_percent_of_the_class(run: Run) -> None:
     assert run.test is not None
     with canvas.drawing():
-        picture = scores_picture.draw(LIGHT, run.test, "test", {"at 0.5": 0.5, "at 0.4": 0.4}, ("a" * 40, "eight"))
+        picture = scores.draw(
+            run.test.labels,
+            run.test.scores,
+            split="test",
+            thresholds={"at 0.5": 0.5, "at 0.4": 0.4},
+            classes=("a" * 40, "eight"),
+        )
         assert_nothing_overlaps(picture.figure)
     counts = {name: sum(counted) for name, counted in picture.numbers["counts"].items()}
     assert counts == {"a" * 40: int((run.test.labels == 0).sum()), "eight": int((run.test.labels == 1).sum())}

@@ -12,7 +12,8 @@ from PIL import Image
 
 from deeptrain.drawing import canvas, raster
 from deeptrain.drawing.canvas import DARK, LIGHT, Picture, Theme
-from deeptrain.report import history_picture, rendering
+from deeptrain.introspection.pictures import history as history_picture
+from deeptrain.report import rendering
 from deeptrain.report.run import Run
 
 

@@ -182,7 +182,7 @@ def test_a_loss_that_never_falls_suggests_nothing(split: Split) -> None:
     curve = find_rate(plain(Told(lambda rate: 1 + rate), split))
     assert curve.suggestion is None
     assert "none: the loss did not fall" in str(curve)
-    assert Image.open(io.BytesIO(curve.picture())).size == (700, 460)
+    assert Image.open(io.BytesIO(curve.picture())).size == (760, 460)
 
 
 def test_it_ends_when_the_loss_is_not_finite(split: Split) -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from deeptrain import lineage
 from deeptrain.calibration import optimum, set_means, subset
-from deeptrain.errors import SettingsError, UserCodeError
+from deeptrain.errors import IntrospectionError, SettingsError, UserCodeError
+from deeptrain.introspection import gradients
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.position import Position
@@ -181,9 +182,10 @@ def test_the_data_logger_notes_what_was_fit(digests: bool, splits: list[Any], tm
 
 def test_a_distribution_tells_numbers_and_what_is_none() -> None:
     found = Distribution.of(np.array([[0.0, 3.0], [np.nan, -1.0], [np.inf, 0.0]], np.float32), 4)
-    assert (found.size, found.not_finite, found.zeros) == (6, 2, 2)
-    assert (found.mean, found.low, found.high, found.counts) == (0.5, -1.0, 3.0, (1, 2, 0, 1))
-    assert found.norm == pytest.approx(10**0.5)
+    held = found.statistics
+    assert (held.size, held.nan, held.inf, held.zeros) == (6, 1, 1, 2)
+    assert (held.mean, held.low, held.high, found.counts) == (0.5, -1.0, 3.0, (1, 2, 0, 1))
+    assert held.norm == pytest.approx(10**0.5)
     assert Distribution.of(np.array([np.nan]), 3).counts == (0, 0, 0)
 
 
@@ -220,17 +222,15 @@ def test_looking_into_a_model_changes_nothing_of_it(splits: list[Any]) -> None:
     assert found[0] == found[1]
     numbers = callbacks[0].numbers
     assert list(numbers["outputs"]) == ["reshape", "memory", "yes"]
-    assert numbers["outputs"]["memory"].size == 8 * 3
+    assert numbers["outputs"]["memory"].statistics.size == 8 * 3
     assert list(numbers["gradients"]) == list(numbers["weights"])[: len(numbers["gradients"])]
-    assert numbers["gradients"]["yes/kernel"].norm > 0
+    assert numbers["gradients"]["yes/kernel"].statistics.norm > 0
 
 
 def test_gradients_are_those_of_the_loss(splits: list[Any]) -> None:
-    from deeptrain.training.callbacks import layer_values
-
     learner = recurrent()
     probe = next(BatchFeed(Batches(splits[1], 8)).judged(0))
-    found = layer_values.gradients(learner, probe)["yes/kernel"]
+    found = gradients(learner, probe.x[0], probe.y[0])["yes/kernel"]
     kernel = learner.model.get_layer("yes").kernel
     before = kernel.numpy()
     step = np.zeros_like(before)
@@ -243,7 +243,9 @@ def test_gradients_are_those_of_the_loss(splits: list[Any]) -> None:
 
 
 def test_outputs_and_gradients_need_a_keras_model(splits: list[Any]) -> None:
-    with pytest.raises(UserCodeError, match="outputs and gradients of layers need a Keras model, got NumpyLearner"):
+    with pytest.raises(
+        IntrospectionError, match="outputs and gradients of layers need a Keras model, got NumpyLearner"
+    ):
         trainer(splits, [LayerHistograms(["outputs"])]).train()
     with pytest.raises(SettingsError, match="of must be some of weights, outputs, gradients, got \\['biases'\\]"):
         LayerHistograms(["biases"])

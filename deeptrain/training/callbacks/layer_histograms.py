@@ -1,74 +1,51 @@
 """How weights, outputs and gradients of each layer are distributed: in numbers, and as a picture."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from deeptrain import files
 from deeptrain.errors import SettingsError
-from deeptrain.training.callbacks import drawing, layer_values
+from deeptrain.introspection.backward import gradients
+from deeptrain.introspection.dataset import first_of
+from deeptrain.introspection.distribution import Statistics, histogram
+from deeptrain.introspection.forward import outputs
+from deeptrain.introspection.held import weights
+from deeptrain.introspection.pictures import histograms
+from deeptrain.introspection.pictures.png import png
 from deeptrain.training.callbacks.files_beside import FilesBeside
-from deeptrain.training.callbacks.layer_values import Values
 from deeptrain.training.frequency import Every
 
 if TYPE_CHECKING:
     from deeptrain.training.trainer import Trainer
 
+Values = Literal["weights", "outputs", "gradients"]
 KINDS: tuple[Values, ...] = ("weights", "outputs", "gradients")
-LONGEST_NAME = 35
-"""Characters of a layer's name over its pane."""
-MOST_PANES = 60
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Numbers in short, those that are not finite left out but for `not_finite`.
+    """Numbers in short.
 
     Attributes:
-        size: how many there are.
-        not_finite: how many are NaN or infinite.
-        zeros: how many are 0.
-        mean: their mean.
-        std: their standard deviation.
-        norm: the root of the sum of their squares.
-        low: the least.
-        high: the greatest.
-        counts: of equal bins from `low` to `high`.
+        statistics: what they are; see `introspection.Statistics`.
+        counts: how many of those that are finite are in each of equal bins from the least to the greatest.
     """
 
-    size: int
-    not_finite: int
-    zeros: int
-    mean: float
-    std: float
-    norm: float
-    low: float
-    high: float
+    statistics: Statistics
     counts: tuple[int, ...]
 
     @classmethod
     def of(cls, values: np.ndarray, bins: int) -> "Distribution":
         """The distribution of an array."""
-        flat = values.reshape(-1).astype(np.float64)
-        real = flat[np.isfinite(flat)]
-        if not len(real):
-            nan = float("nan")
-            return cls(len(flat), len(flat), 0, nan, nan, nan, nan, nan, (0,) * bins)
-        counts, _ = np.histogram(real, bins, (real.min(), real.max()))
-        return cls(
-            size=len(flat),
-            not_finite=len(flat) - len(real),
-            zeros=int(np.sum(real == 0)),
-            mean=float(real.mean()),
-            std=float(real.std()),
-            norm=float(np.sqrt(np.sum(real**2))),
-            low=float(real.min()),
-            high=float(real.max()),
-            counts=tuple(counts.tolist()),
-        )
+        return cls(Statistics.of(values), histogram(values, bins)[0])
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is written: the statistics by name, and the counts."""
+        return self.statistics.as_dict() | {"counts": self.counts}
 
 
 class LayerHistograms:
@@ -116,55 +93,29 @@ class LayerHistograms:
 
     def act(self, trainer: "Trainer") -> None:
         """Look, and write."""
+        arrays = {kind: _values(trainer, kind) for kind in self._of}
         self.numbers = {
-            kind: {name: Distribution.of(value, self._bins) for name, value in _values(trainer, kind).items()}
-            for kind in self._of
+            kind: {name: Distribution.of(value, self._bins) for name, value in found.items()}
+            for kind, found in arrays.items()
         }
         iteration = trainer.position.iteration
-        plain = {kind: {name: asdict(one) for name, one in found.items()} for kind, found in self.numbers.items()}
+        plain = {kind: {name: one.as_dict() for name, one in found.items()} for kind, found in self.numbers.items()}
         self._files.write(trainer, f"{iteration:07}.json", files.readable_json({"iteration": iteration, **plain}))
-        if self._pictures:
-            self.picture = _draw(self.numbers, f"Layers after {iteration:,} iterations")
+        if self._pictures and any(arrays.values()):
+            shown = {kind.capitalize(): found for kind, found in arrays.items()}
+            self.picture = png(histograms.draw(shown, title=f"Layers after {iteration:,} iterations", bins=self._bins))
             self._files.write(trainer, f"{iteration:07}.png", self.picture)
 
 
 def _values(trainer: "Trainer", kind: Values) -> dict[str, np.ndarray]:
+    learner = trainer.learner
     if kind == "weights":
-        return layer_values.weights(trainer.learner)
+        return weights(learner)
     if trainer.val_data is not None:
         probe = next(trainer.val_data.judged(0))
     elif trainer.newest is not None:
         probe = trainer.newest.group
     else:
         return {}
-    return {"outputs": layer_values.outputs, "gradients": layer_values.gradients}[kind](trainer.learner, probe)
-
-
-def _draw(numbers: dict[str, dict[str, Distribution]], title: str) -> bytes:
-    shown = [(kind, name, one) for kind, found in numbers.items() for name, one in found.items()]
-    if len(shown) > MOST_PANES:
-        title, shown = f"{title}: the first {MOST_PANES} of {len(shown)}", shown[:MOST_PANES]
-    columns = min(4, max(len(shown), 1))
-    figure, panes = drawing.figure(max(-(-len(shown) // columns), 1), columns, 2.9, 2.0, title)
-    colours: dict[str, str] = dict(zip(KINDS, (drawing.MAIN, drawing.SECOND, "#00805c"), strict=True))
-    for pane, (kind, name, one) in zip(panes, shown, strict=False):
-        if one.size > one.not_finite:
-            edges = np.histogram_bin_edges([], len(one.counts), (one.low, one.high))
-            pane.stairs(one.counts, edges, fill=True, color=colours[kind])
-        bad = f", {one.not_finite} not finite" if one.not_finite else ""
-        text = f"{kind} {_short(name)}\nmean {one.mean:.3g}, std {one.std:.3g}, {one.zeros / one.size:.0%} zero{bad}"
-        drawing.quiet(pane, text, "value", "count")
-        drawing.few_ticks(pane)
-    for pane in panes[len(shown) :]:
-        drawing.bare(pane)
-    return drawing.png(figure)
-
-
-def _short(name: str) -> str:
-    """The end of a long path: the pane beside is near, and the whole name is among the numbers."""
-    if len(name) <= LONGEST_NAME:
-        return name
-    parts = name.split("/")
-    while len("/".join(parts)) > LONGEST_NAME and len(parts) > 1:
-        parts = parts[1:]
-    return f"…/{'/'.join(parts)[-LONGEST_NAME:]}"
+    x, y, by_sample = first_of(probe)
+    return outputs(learner, x) if kind == "outputs" else gradients(learner, x, y, weights=by_sample)

@@ -1,0 +1,274 @@
+"""Outputs and gradients over a whole data set, in one pass and bounded memory."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeptrain.errors import IntrospectionError
+from deeptrain.introspection.arrays import view
+from deeptrain.introspection.backward import Backward, By, tensors
+from deeptrain.introspection.distribution import QUANTILES, Statistics, Stream, quantiles
+from deeptrain.introspection.forward import callable_layers, called, check_called
+from deeptrain.introspection.selection import Selection, keras_model
+from deeptrain.introspection.still import begin, held_still, recurrent_states
+from deeptrain.introspection.taps import tapped
+
+if TYPE_CHECKING:
+    from deeptrain.loading.feed import Group
+
+Progress = Callable[[int, int | None], None]
+"""Is told how many batches are done, and of how many, None where that is not known."""
+
+
+@dataclass(frozen=True)
+class OverData:
+    """What outputs or gradients are over a data set; all by name, in the model's order.
+
+    Attributes:
+        batches: how many there were.
+        samples: how many were in them.
+        sums: of gradients by weights the sum over batches, of outputs and gradients by them the sum over samples;
+            float64 of the shape that one has. What is not finite is left out. Outputs whose shape differs from batch to
+            batch (steps) have none.
+        norms: (batches,) float64: the L2 norm of each in each batch; NaN or infinite where a number was.
+        statistics: of all numbers of all batches.
+        losses: (batches,) float64, of gradients; none of outputs.
+    """
+
+    batches: int
+    samples: int
+    sums: Mapping[str, np.ndarray]
+    norms: Mapping[str, np.ndarray]
+    statistics: Mapping[str, Statistics]
+    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def global_norms(self) -> np.ndarray:
+        """(batches,) float64: the L2 norm of all as one array in each batch, by which `global_clipnorm` clips."""
+        return np.sqrt(sum((norm**2 for norm in self.norms.values()), np.zeros(self.batches)))
+
+    def norm_quantiles(self, shares: Iterable[float] = QUANTILES, name: str | None = None) -> dict[float, float]:
+        """Quantiles of the norms of the batches: what a clip norm is chosen by.
+
+        Args:
+            shares: of the batches that are below.
+            name: of one of them (for `clipnorm`); by default of all as one (for `global_clipnorm`).
+        """
+        return quantiles(self.global_norms if name is None else self.norms[name], shares)
+
+
+def outputs_over(
+    model: Any,
+    data: Any,
+    select: Selection = "*",
+    *,
+    training: bool = False,
+    most: int | None = None,
+    progress: Progress | None = None,
+) -> OverData:
+    """What layers give over a data set; see `outputs`.
+
+    Args:
+        model: a built `keras.Model` of any kind, or a learner of one.
+        data: batches: those of `loading`, what a trainer holds as `val_data`, or any iterable of x, (x, y) or
+            (x, y, weights).
+        select: layers; see `selection.Selection`.
+        training: whether layers act as in training.
+        most: batches to look at; all by default.
+        progress: is told after each batch how many are done, and of how many.
+
+    Raises:
+        IntrospectionError: as `outputs` does, and where there is no batch.
+    """
+    import keras
+
+    model = keras_model(model)
+    chosen = callable_layers(model, select)
+
+    def forward(x: Any, y: Any, weights: Any) -> tuple[Any, dict[str, Any]]:  # noqa: ARG001 - as gradients are given
+        found: dict[str, Any] = {}
+
+        def see(name: str, tensor: Any) -> Any:
+            found[name] = tensor
+            return tensor
+
+        with tapped(chosen, see) as calls:
+            called(model, x, training)
+        check_called(model, chosen, calls, select)
+        return (), found
+
+    given = ((keras.tree.map_structure(keras.ops.convert_to_tensor, x), None, None) for x, _, _ in batches(data))
+    return _gathered(model, forward, given, _count(data), most, progress, by_samples=True)
+
+
+def gradients_over(
+    model: Any,
+    data: Any,
+    select: Selection = "*",
+    *,
+    by: By = "weights",
+    training: bool = False,
+    class_weights: Mapping[int, float] | None = None,
+    penalties: bool = True,
+    loss: Any = None,
+    most: int | None = None,
+    progress: Progress | None = None,
+) -> OverData:
+    """Gradients over a data set, of the loss of each batch; see `gradients`.
+
+    Args:
+        model: a built `keras.Model` of any kind, or a learner of one.
+        data: batches with labels; see `outputs_over`.
+        select: layers, or of weights also weights.
+        by: "weights" or "outputs".
+        training: whether layers act as in training; each batch draws anew then.
+        class_weights: by class number, what the loss of a sample is multiplied with.
+        penalties: whether what layers add to the loss counts.
+        loss: instead of the model's own.
+        most: batches to look at; all by default.
+        progress: is told after each batch how many are done, and of how many.
+
+    Raises:
+        IntrospectionError: as `gradients` does, and where there is no batch, or no labels.
+    """
+    backward = Backward.of(model, select, by=by, penalties=penalties, loss=loss, training=training)
+
+    def given() -> Iterator[tuple[Any, Any, Any]]:
+        for x, y, weights in batches(data):
+            if y is None:
+                raise IntrospectionError("gradients need labels: give batches of (x, y) or (x, y, weights)")
+            yield tensors(x, y, weights, class_weights)
+
+    return _gathered(backward.model, backward, given(), _count(data), most, progress, by_samples=by == "outputs")
+
+
+def batches(data: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Each batch as (x, y, weights), None for what it has not.
+
+    Args:
+        data: what has `judged` batches, as the feeds of a trainer; or any iterable of objects with `x`, `y` and
+            `weights`, of x, (x,), (x, y) or (x, y, weights).
+
+    Raises:
+        IntrospectionError: for sequences of different lengths, which are no array.
+    """
+    if hasattr(data, "judged"):
+        for number in range(len(data)):
+            yield from map(first_of, data.judged(number))
+        return
+    for one in data:
+        if hasattr(one, "x") and hasattr(one, "y"):
+            if isinstance(one.x, list):
+                raise IntrospectionError(
+                    "the batch holds sequences of different lengths: give a trainer's val_data, which has windows"
+                )
+            yield one.x, one.y, one.weights
+        elif isinstance(one, tuple):
+            if not 1 <= len(one) <= 3:
+                raise IntrospectionError(f"a batch is x, (x, y) or (x, y, weights), got {len(one)} parts")
+            yield (*one, *(None,) * (3 - len(one)))
+        else:
+            yield one, None, None
+
+
+class _Numbers:
+    """What is gathered of one name."""
+
+    def __init__(self, by_samples: bool) -> None:
+        self._by_samples = by_samples
+        self._stream = Stream()
+        self._sum: np.ndarray | None = None
+        self._shapes: set[tuple[int, ...]] = set()
+        self.norms: list[float] = []
+
+    def add(self, value: np.ndarray) -> None:
+        self._stream.add(value)
+        now = self._stream.newest
+        self.norms.append(math.nan if now.nan else math.inf if now.inf else math.sqrt(now.squares))
+        if value.dtype.kind not in "f":
+            value = value.astype(np.float64)
+        if now.nan or now.inf:
+            value = np.where(np.isfinite(value), value, 0)
+        shape = value.shape[1:] if self._by_samples else value.shape
+        self._shapes.add(shape)
+        if len(self._shapes) > 1:
+            self._sum = None
+            return
+        if self._sum is None:
+            self._sum = np.zeros(shape, np.float64)
+        self._sum += value.sum(axis=0, dtype=np.float64) if self._by_samples else value
+
+    @property
+    def total(self) -> np.ndarray | None:
+        return self._sum
+
+    @property
+    def statistics(self) -> Statistics:
+        return self._stream.statistics()
+
+
+def _gathered(
+    model: Any,
+    function: Callable[..., tuple[Any, dict[str, Any]]],
+    given: Iterable[tuple[Any, Any, Any]],
+    count: int | None,
+    most: int | None,
+    progress: Progress | None,
+    *,
+    by_samples: bool,
+) -> OverData:
+    import keras
+
+    compiled = function
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(function, autograph=False, reduce_retracing=True)
+    numbers: dict[str, _Numbers] = {}
+    losses: list[float] = []
+    samples = done = 0
+    of = count if most is None else most if count is None else min(count, most)
+    with held_still(model):
+        states = recurrent_states(model)
+        for x, y, weights in itertools.islice(given, most):
+            begin(states)
+            loss, found = compiled(x, y, weights)
+            for name, value in found.items():
+                if name not in numbers:
+                    numbers[name] = _Numbers(by_samples)
+                numbers[name].add(view(value))
+            if not isinstance(loss, tuple):
+                losses.append(float(view(loss)))
+            samples += int(keras.tree.flatten(x)[0].shape[0])
+            done += 1
+            if progress is not None:
+                progress(done, of)
+    if not done:
+        raise IntrospectionError("there is no batch to look at")
+    return OverData(
+        batches=done,
+        samples=samples,
+        sums={name: one.total for name, one in numbers.items() if one.total is not None},
+        norms={name: np.array(one.norms) for name, one in numbers.items()},
+        statistics={name: one.statistics for name, one in numbers.items()},
+        losses=np.array(losses),
+    )
+
+
+def _count(data: Any) -> int | None:
+    return len(data) if hasattr(data, "__len__") and not hasattr(data, "judged") else None
+
+
+def first_of(group: "Group") -> tuple[Any, Any, Any]:
+    """The first iteration of a group, as (x, y, weights)."""
+    return _first(group.x), _first(group.y), _first(group.weights)
+
+
+def _first(part: Any) -> Any:
+    if part is None:
+        return None
+    return {name: one[0] for name, one in part.items()} if isinstance(part, Mapping) else part[0]
