@@ -59,7 +59,7 @@ th { width: 40%; padding-right: 1rem; }
 thead th { color: var(--quiet); } .beside th, .beside td { width: 30%; padding-right: 1rem; }
 pre { margin: 0; padding: .75rem; background: var(--bar); font: .8125rem/1.5 ui-monospace, monospace;
   white-space: pre-wrap; }
-a { color: var(--train); }
+a { color: var(--train); } .report { margin: 1.5rem 0 0; }
 footer { margin-top: 1.5rem; font-size: .875rem; }
 """
 
@@ -229,7 +229,7 @@ def _sections(
     progress: Progress, told: Told | None, previous: Told | None, log: Sequence[str], report: str
 ) -> Iterator[str]:
     if report:
-        yield f'<p><a href="{html.escape(report)}">The report of this run</a>, when all of it is made</p>'
+        yield f'<p class="report"><a href="{html.escape(report)}">The report of this run</a></p>'
     if told is not None:
         yield f"<h2>{_named(told)}</h2><table>{''.join(_row(*one) for one in _run(told))}</table>"
     ill = [str(one) for one in progress.findings[:SHOWN_FINDINGS]]
