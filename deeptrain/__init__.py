@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deeptrain.predictor import Predictor
+    from deeptrain.report.compared import Comparison
     from deeptrain.training.runtime import Backend
 
 __version__ = "0.1.0"
@@ -37,3 +38,20 @@ def load(
     from deeptrain import predictor
 
     return predictor.open(Path(run), epoch, None if experiment is None else Path(experiment), average, backend)
+
+
+def compare(*runs: str | Path) -> "Comparison":
+    """Two or more runs side by side: settings that differ, epochs, metrics with 95 % intervals, differences, cost.
+
+    Nothing of the runs is executed, and no framework is loaded.
+
+    Args:
+        runs: directories, `runs/digits` for its newest finished job, or one training in it, `runs/digits/training-...`.
+
+    Raises:
+        SettingsError: when it is one run only, or a run is named twice.
+        ArtifactError: when a run is not there, has no finished epoch, is damaged, or of another version.
+    """
+    from deeptrain import comparison
+
+    return comparison.of(runs)

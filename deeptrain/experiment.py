@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from deeptrain.calibration.settings import CalibrationSettings
 from deeptrain.errors import SettingsError
+from deeptrain.introspection.naming_settings import NamingSettings
 from deeptrain.metrics import names, of_output
 from deeptrain.report.settings import ReportSettings
 from deeptrain.settings import Mistakes, Section, Use, override, read_toml, typed
@@ -43,6 +44,7 @@ class Sections(Section, frozen=True):
     predictions: PredictionsSettings = PredictionsSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     report: ReportSettings = ReportSettings()
+    naming: NamingSettings = NamingSettings()
 
     def mistakes(self) -> Iterable[tuple[str, str, Any]]:
         """What one table says of another, and what a plan must know before any data is read."""
@@ -52,12 +54,18 @@ class Sections(Section, frozen=True):
                 rule = f'expected "binary", "classes" or "values", or {key}.positive, which makes them binary'
                 yield f"data.{key}.kind", rule, None
         yield from self._of_outputs()
+        yield from self.naming.missing(self.tables())
         if isinstance(self.predictions.epoch, int) and self.predictions.epoch > self.training.epochs:
             rule = f"expected best, last or a number up to training.epochs ({self.training.epochs})"
             yield "predictions.epoch", rule, self.predictions.epoch
         elif self.predictions.average > self._most_averaged:
             rule = f"expected at most the {self._most_averaged} epochs up to the one that predicts"
             yield "predictions.average", rule, self.predictions.average
+
+    def tables(self) -> dict[str, Any]:
+        """All tables but `[naming]` as plain values, as the file has them; what it leaves out has its default."""
+        names = (name for name in Sections.__struct_fields__ if name != "naming")
+        return {name: getattr(self, name).plain() for name in names}
 
     def _of_outputs(self) -> Iterable[tuple[str, str, Any]]:
         """What is said of outputs names those that have labels."""

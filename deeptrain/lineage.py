@@ -20,8 +20,8 @@ from deeptrain.shards.plan import Conversion
 from deeptrain.store import artifact, code, fingerprints, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
-from deeptrain.store.latest import LATEST
 from deeptrain.store.locks import lock_of
+from deeptrain.store.run_names import LATEST
 from deeptrain.store.specification import Input, Source, Specification
 from deeptrain.training.run import TrainingRun
 

@@ -35,7 +35,7 @@ from deeptrain.shards import layout, outputs, reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.reading import Shards
 from deeptrain.shards.settings import ONLY
-from deeptrain.store import artifact, code, latest
+from deeptrain.store import artifact, code, run_names
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays as stored
 from deeptrain.training import averaged, averaging, building, exporting, judging, predictions, runtime
@@ -238,12 +238,12 @@ def open(
 def _open(
     run: Path, epoch: int | str, experiment: Path | None, average: int | None, backend: Backend | None
 ) -> Predictor:
-    root, names = latest.names(run)
+    root, names = run_names.of(run)
     training = root / names["training"]
-    last = _last(training, names.get("epochs"))
-    number = _number(epoch, last, _epoch(training, last))
+    last = run_names.last(training, names.get("epochs"))
+    number = _number(epoch, last, run_names.epoch(training, last))
     epochs = _epochs(root, names, training, last, number, average, best=epoch == "best")
-    found = _epoch(training, number)
+    found = run_names.epoch(training, number)
     model, settings = _settings(found, last)
     if "shards" not in found.manifest.inputs:
         raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: it names no shards")
@@ -262,7 +262,9 @@ def _open(
     for name, preprocessor in remembering(made).items():
         preprocessor.restore(state.preprocessors[name])
     learner = building.learner(model, plain, _fed(shards, settings, made), int(found.manifest.seeds["model"]), beside)
-    learner.restore_weights(averaging.mean(epochs, lambda one: _variables(training, one, _epoch(training, one))))
+    learner.restore_weights(
+        averaging.mean(epochs, lambda one: _variables(training, one, run_names.epoch(training, one)))
+    )
     threshold, source, calibrated = _threshold(root, names, data, epochs)
     probability_map, of = _probability_map(root, names, epochs)
     return Predictor(
@@ -414,13 +416,6 @@ def weights_of(epochs: Sequence[int]) -> str:
     return f"{several} {wording.listed(sorted(epochs))}"
 
 
-def _last(training: Path, asked: object) -> int:
-    done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
-    if not done:
-        raise ArtifactError(f"{training}: no epoch of it is done yet")
-    return min(done[-1], asked) if isinstance(asked, int) and asked in done else done[-1]
-
-
 def _number(epoch: int | str, last: int, published: Artifact) -> int:
     if epoch == "best":
         best = published.json(PROGRESS)["state"]["best"]
@@ -430,10 +425,6 @@ def _number(epoch: int | str, last: int, published: Artifact) -> int:
     if isinstance(epoch, int) and not isinstance(epoch, bool) and 1 <= epoch <= last:
         return epoch
     raise ArtifactError(f'epoch must be "best", "last" or a number from 1 to {last}, got {epoch!r}')
-
-
-def _epoch(training: Path, number: int) -> Artifact:
-    return artifact.open(training / "epochs" / f"{number:04d}")
 
 
 def _epochs(
@@ -458,7 +449,7 @@ def _epochs(
         raise ArtifactError(f"average must be a number of epochs from 1 to {most}, got {average!r}")
     if average == 1 or not best:
         return averaged.last(number, average)
-    results = [Results.from_plain(_epoch(training, one).json(METRICS)) for one in range(1, last + 1)]
+    results = [Results.from_plain(run_names.epoch(training, one).json(METRICS)) for one in range(1, last + 1)]
     return averaged.best([one.key_value for one in results], number, average)
 
 

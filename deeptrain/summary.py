@@ -5,19 +5,24 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from deeptrain import hardest
 from deeptrain.calibration import reliability
 from deeptrain.calibration.maps import methods
 from deeptrain.formats.cells import shown
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import chosen
+from deeptrain.report import examples, health_table, outcome
+from deeptrain.report import hardest as drawn_hardest
 from deeptrain.report import run as reports
-from deeptrain.shards import layout
+from deeptrain.shards import reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import parts
+from deeptrain.shards.reading import Shards
 from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import history, predictions
+from deeptrain.training.journal import Journal
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS
 
@@ -46,6 +51,8 @@ def of(plan: Lineage) -> reports.Run:
     results = [Results.from_plain(epoch.json(METRICS)) for epoch in epochs]
     made = {stage: plan.artifact(stage) for stage in STAGES if stage in plan.stages}
     told = predictions.index(made["predictions"])
+    shards = reading.open(plan.conversion.directory)
+    looked_at = _looked_at(plan, last, told["epoch"])
     settings = plan.experiment.training
     binary = plan.kind == "binary"
     has_test = "test" in told["splits"]
@@ -54,7 +61,7 @@ def of(plan: Lineage) -> reports.Run:
         title=plan.experiment.report.title or plan.experiment.name,
         settings=plan.stages["report"].settings["asked"],
         lineage=_lineage(plan, made, epochs),
-        data=_data(layout.Layout.read(plan.conversion.directory).info, plan.output),
+        data=_data(shards.info, plan.output),
         epochs=tuple(result.plain() for result in results),
         losses=np.concatenate([_losses(epoch) for epoch in epochs]),
         key_metric=settings.key,
@@ -78,6 +85,11 @@ def of(plan: Lineage) -> reports.Run:
         left_out=tuple(plan.stages["report"].settings["left_out"].items()),
         stopped=results[-1].stopped if results else None,
         averaged=tuple(sorted(told.get("averaged", ()))),
+        feeds=_feeds(plan, shards, results),
+        examples=examples.of(shards.split("train"), plan.output),
+        health=health_table.of(Journal(plan.training).variables(looked_at)),
+        health_epoch=looked_at,
+        **_hardest(plan, made["predictions"], shards),
     )
 
 
@@ -87,6 +99,49 @@ def _maximize(plan: Lineage) -> bool:
     if settings.maximize is not None:
         return settings.maximize
     return settings.judge is not None and chosen.maximizes(settings.judge, plan.experiment.beside)
+
+
+def _looked_at(plan: Lineage, last: int, used: int) -> int:
+    """The epoch whose weights are looked at: the state of the one that predicts may be gone, the best one's never."""
+    best = plan.training.best(last) or last
+    return used if used in (last, last - 1) else best
+
+
+def _feeds(plan: Lineage, shards: Shards, results: list[Results]) -> dict[str, dict[str, Any]]:
+    """How training and validation are fed, and how far that came."""
+    settings = plan.experiment.training
+    ended = [0, *(one.iterations for one in results)]
+    training = {
+        "samples": len(shards.split("train")),
+        "batch size": settings.batch_size,
+        "order": settings.order_of(shards.info.numbered),
+        "iterations an epoch": ended[-1] - ended[-2] if results else 0,
+        "preprocessors": [one if isinstance(one, str) else one.use for one in settings.preprocessors],
+        "sampling": settings.sampling,
+        "sets": len(np.unique(shards.split("train").sets)),
+    }
+    validation = {
+        "samples": len(shards.split("val")),
+        "batch size": min(settings.batch_size, len(shards.split("val"))),
+        "order": "as stored",
+        "validations": sum(bool(one.validation) + len(one.within) for one in results),
+        "sets": len(np.unique(shards.split("val").sets)),
+    }
+    return {"training": training, "validation": validation}
+
+
+def _hardest(plan: Lineage, made: Artifact, shards: Shards) -> dict[str, Any]:
+    """The samples the model was most wrong about; never of the test split, where looking would be choosing."""
+    split = shards.split(plan.calibration_split)
+    found = hardest.samples(plan, split.name, drawn_hardest.MOST)
+    told: dict[str, Any] = {
+        "hardest": drawn_hardest.of(found, split.info),
+        "hardest_split": outcome.SPLITS.get(split.name, split.name),
+    }
+    if split.info.labels_are_input:
+        scored = predictions.read(made, split.name)
+        told["reconstructed"] = drawn_hardest.reconstructed(split, scored.values, scored.labels)
+    return told
 
 
 def _data(info: DataInfo, output: str | None) -> dict[str, Any]:

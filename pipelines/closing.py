@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deeptrain import model_name
 from deeptrain.errors import DeeptrainError
 from deeptrain.lineage import Lineage
 from deeptrain.store import events
@@ -61,7 +62,7 @@ class Closing:
         self._terminal.closing_table(self._rows(plan, ran))
         if complete:
             plan.remember()
-            self._terminal.report_line(_shown(report / "index.html"), _outcomes(plan))
+            self._terminal.report_line(_shown(report / "index.html"), [model_name.of(plan), *_outcomes(plan)])
 
     def _rows(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
         rows = []

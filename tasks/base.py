@@ -163,7 +163,8 @@ class ExperimentTask(luigi.Task):
 
     def _log(self, events: EventLog, outcome: str, begun: float, said: str = "") -> None:
         seconds = round(time.monotonic() - begun, 3)
-        events.append("task", run=RUN, stage=self.label, outcome=outcome, seconds=seconds, said=said)
+        made = self.specification.directory.relative_to(self.plan.root).as_posix()
+        events.append("task", run=RUN, stage=self.label, artifact=made, outcome=outcome, seconds=seconds, said=said)
 
     @property
     def label(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from luigi.rpc import RPCError
 
+from deeptrain import model_name
 from deeptrain.lineage import Lineage
 from deeptrain.shards import progress as conversion
 from deeptrain.training.progress import Progress, in_digits
@@ -91,7 +92,9 @@ def watch(plan: Lineage) -> Callable[[Progress], None]:
     key = str(plan.training.directory.resolve())
     if key not in _reporters:
         status = _scheduler.setdefault(key, SchedulerStatus())
-        page = LivePage(plan.training.directory / "live" / "index.html", plan.experiment.name)
+        name, report = model_name.take(plan), f"../../{plan.stages['report'].directory.name}/index.html"
+        live = plan.training.directory / "live"
+        page = LivePage(live / "index.html", str(name), number=name.number, report=report)
         _reporters[key] = Reporter([*(display() for display in displays), page, status])
     return _reporters[key].update
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deeptrain.errors import ArtifactError, SettingsError, did_you_mean, in_one_line
 from deeptrain.introspection import watched as format
-from deeptrain.store import artifact, latest
+from deeptrain.store import artifact, run_names
 from deeptrain.store.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def directory(run: str | Path) -> Path:
     Raises:
         ArtifactError: when there is none.
     """
-    root, names = latest.names(Path(run))
+    root, names = run_names.of(Path(run))
     found = root / str(names["training"])
     if not found.is_dir():
         raise ArtifactError(f"{found}: no such training; a run is a directory such as runs/digits")

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from deeptrain.drawing import wording
-from deeptrain.report import members_picture, outcome
+from deeptrain.report import health_table, lineage_graph, members_picture, outcome, templates
 from deeptrain.report.run import Lineage, Plain, Run
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MOST_CLASSES = 12
 SECTIONS = (
-    ("asked", "What was asked"),
     ("lineage", "Lineage"),
     ("data", "Data"),
     ("training", "Training"),
+    ("health", "Health"),
     ("calibration", "Calibration and test"),
+    ("hardest", "Hardest samples"),
+    ("asked", "What was asked"),
     ("model", "Model"),
     ("reproduce", "How to reproduce"),
 )
@@ -90,16 +90,18 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
         images: "history", and of "threshold", "reliability", "confusion", "subset" and "members" those that apply.
         drawn: the numbers each picture shows.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    text = template.render(
+    text = templates.get(TEMPLATE.name).render(
         run=run,
         sentence=outcome.sentence(run),
         tiles=outcome.tiles(run),
         notices=list(_notices(run)),
-        sections=SECTIONS,
+        sections=_sections(run),
+        titles=dict(_sections(run)),
+        graph=lineage_graph.plain(run.lineage),
+        examples=[one.plain() for one in run.examples],
+        hardest=[one.plain() for one in run.hardest],
+        reconstructed=[one.plain() for one in run.reconstructed],
+        verdict=health_table.verdict(run.health),
         settings=[(name, list(_rows(table))) for name, table in run.settings.items()],
         lineage=[_line(line, run.lineage) for line in run.lineage],
         splits=_splits(run.data),
@@ -118,6 +120,17 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
         versions=[(name, str(version)) for name, version in run.versions.items()],
     )
     return text.encode() + b"\n"
+
+
+def _sections(run: Run) -> list[tuple[str, str]]:
+    """The sections of the page: what there is nothing of is not among them."""
+    calibrated = any((run.threshold, run.subset, run.offsets, run.thresholds, run.members, run.probabilities))
+    there = {"health": bool(run.health), "hardest": bool(run.hardest)}
+    return [
+        (anchor, "Test" if anchor == "calibration" and not calibrated else title)
+        for anchor, title in SECTIONS
+        if there.get(anchor, True)
+    ]
 
 
 def _notices(run: Run) -> Iterator[tuple[str, str]]:
@@ -166,6 +179,8 @@ def _splits(data: Plain) -> dict[str, Any]:
         classes = []
     rows = []
     for split, number in samples.items():
+        if not number:
+            continue
         found = list(counts.get(split) or [None] * len(classes))[: len(classes)]
         cells = [
             wording.NOTHING if one is None else f"{wording.count(one)} ({wording.share(one, sum(found))})"

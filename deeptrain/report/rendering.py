@@ -1,5 +1,7 @@
 """The files of a report: a page, two pictures, and every number in them."""
 
+import dataclasses
+import gc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,6 +29,7 @@ from deeptrain.report import (
 )
 from deeptrain.report.page import Image
 from deeptrain.report.run import Plain, Run, Scores
+from deeptrain.report.samples import Samples
 from deeptrain.report.settings import ReportSettings
 
 IN_THE_DARK = "screen and (prefers-color-scheme: dark)"
@@ -48,23 +51,14 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     drawn: dict[str, Any] = {}
     images = {}
     with canvas.drawing():
-        wide, wide_light, wide_dark = _in_both(partial(history_picture.draw, run, width=WIDE_PIXELS), dpi)
-        _, narrow_light, narrow_dark = _in_both(partial(history_picture.draw, run, width=NARROW_PIXELS), dpi)
-        drawn["history"] = wide.numbers
-        images["history"] = _image(
-            wide,
-            dpi,
-            wide_light,
-            (NARROW_IN_THE_DARK, narrow_dark),
-            (NARROW, narrow_light),
-            (IN_THE_DARK, wide_dark),
-        )
+        margin = round(ALONE * dpi / canvas.PIXELS_PER_INCH)
+        wide, images["history"], light = in_two_widths(partial(history_picture.draw, run), dpi)
+        drawn["history"], history_png = wide.numbers, raster.png(light, dpi, margin, LIGHT.paper)
+        del wide, light  # pixels are many, and what they became is all that is needed of them
         for name, draw in applicable(run).items():
             picture, light, dark = _in_both(draw, dpi)
             drawn[name] = picture.numbers
             images[name] = _image(picture, dpi, light, (IN_THE_DARK, dark))
-        margin = round(ALONE * dpi / canvas.PIXELS_PER_INCH)
-        history_png = raster.png(wide_light, dpi, margin, LIGHT.paper)
         state_png = raster.png(raster.paint(state_picture.draw(run, LIGHT).figure, dpi), dpi)
     return {
         "index.html": page.render(run, images, drawn),
@@ -74,8 +68,26 @@ def render(run: Run, settings: ReportSettings | None = None) -> dict[str, bytes]
     }
 
 
+def in_two_widths(draw: Callable[..., Picture], dpi: int) -> tuple[Picture, Image, Pixels]:
+    """A picture for wide and narrow windows, in the light and in the dark; call it within `canvas.drawing()`.
+
+    Args:
+        draw: takes a theme, and `width` in pixels.
+        dpi: pixels made for an inch of the figure.
+
+    Returns:
+        The wide picture, its image for a page, and its pixels in the light.
+    """
+    picture, light, dark = _in_both(partial(draw, width=NARROW_PIXELS), dpi)
+    narrow = ((NARROW_IN_THE_DARK, raster.png(dark, dpi)), (NARROW, raster.png(light, dpi)))
+    picture, light, dark = _in_both(partial(draw, width=WIDE_PIXELS), dpi)
+    others = (*narrow, (IN_THE_DARK, raster.png(dark, dpi)))
+    return picture, Image(raster.png(light, dpi), picture.words, dpi / canvas.PIXELS_PER_INCH, others), light
+
+
 def _in_both(draw: Callable[[Theme], Picture], dpi: int) -> tuple[Picture, Pixels, Pixels]:
     """The picture in the light, and its pixels in the light and in the dark."""
+    gc.collect()  # figures are cycles of references: those of a whole report would stay side by side
     picture = draw(LIGHT)
     if picture.mixed:
         return picture, raster.paint(picture.figure, dpi), raster.paint(draw(DARK).figure, dpi)
@@ -132,6 +144,13 @@ def _classes(data: Plain) -> tuple[str, str]:
     return (names[0], names[1]) if len(names) == 2 else ("negative", "positive")
 
 
+def _shown(drawn: tuple[Samples, ...]) -> list[dict[str, Any]]:
+    """Which samples the page draws; by all inputs they are the same."""
+    return [
+        {"group": name, **sample.plain()} for one in drawn[:1] for name, samples in one.groups for sample in samples
+    ]
+
+
 def _told(run: Run) -> dict[str, Any]:
     """The run as plain values; the scores themselves are in the predictions."""
     return {
@@ -158,6 +177,11 @@ def _told(run: Run) -> dict[str, Any]:
         "used_epoch": run.used_epoch,
         **({"averaged": list(run.averaged)} if run.averaged else {}),
         "parameters": run.parameters,
+        "feeds": run.feeds,
+        "health": {"epoch": run.health_epoch, "layers": [dataclasses.asdict(one) for one in run.health]},
+        "examples": _shown(run.examples),
+        "hardest": {"split": run.hardest_split, "samples": _shown(run.hardest)},
+        **({"reconstructed": _shown(run.reconstructed)} if run.reconstructed else {}),
         "threshold": run.threshold,
         "subset": run.subset,
         **({} if run.probabilities is None else {"probabilities": run.probabilities}),

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain.errors import DataError
+from deeptrain.report.health_table import LayerHealth
+from deeptrain.report.samples import Samples
 
 Plain = Mapping[str, Any]
 
@@ -98,6 +100,13 @@ class Run:
         command: what to type to get the same run.
         stopped: why training ended before all epochs, as a sentence.
         averaged: numbers of the epochs whose mean weights predicted, ascending; none where it was one alone.
+        feeds: how data is fed, by "training" and "validation": plain values by what they are called.
+        examples: samples of each class of the training split, of each input.
+        health: of every layer with weights, at the end of `health_epoch`.
+        health_epoch: the epoch that predicted, or where its state is not kept, the best.
+        hardest: samples of `hardest_split` that the model was most wrong about, of each input.
+        hardest_split: the split they are of, in words.
+        reconstructed: of that split, where samples are their own labels, some with what was made of them.
     """
 
     name: str
@@ -128,6 +137,13 @@ class Run:
     left_out: tuple[tuple[str, str], ...] = ()
     stopped: str | None = None
     averaged: tuple[int, ...] = ()
+    feeds: Plain = field(default_factory=dict)
+    examples: tuple[Samples, ...] = ()
+    health: tuple[LayerHealth, ...] = ()
+    health_epoch: int = 0
+    hardest: tuple[Samples, ...] = ()
+    hardest_split: str = ""
+    reconstructed: tuple[Samples, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the pictures rely on.

@@ -11,16 +11,21 @@ from deeptrain.drawing import canvas, wording
 from deeptrain.drawing.canvas import Picture, Theme
 from deeptrain.report import outcome
 from deeptrain.report.outcome import Tile
-from deeptrain.report.run import Run
+from deeptrain.report.run import Plain, Run
 
 WIDTH, MARGIN, GAP, COLUMNS = 1200, 36, 36, 3
 TILES, TOP, ROW, TITLE, BETWEEN = 124, 232, 19, 30, 20
 CHARACTER = 7.25
 """Width of a character of the 12 pixel monospaced font."""
-NAME_WIDTH = 24
+CHARACTERS = int((WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS / CHARACTER)
+"""Of a column."""
+NAME_WIDTH = 22
 """Most characters of a name."""
+BREAKS = (" ", "=./(:-_")
+"""Behind which a long value goes on in a second line, what is better first."""
 MOST_ROWS = 40
 MOST_SEEN = 12
+MOST_ILL = 6
 SENTENCE = 155
 """Characters of a line that fill the picture."""
 
@@ -33,15 +38,25 @@ class Block:
     rows: tuple[tuple[str, str], ...]
 
     @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The rows with long values in two lines, the second without a name."""
+        return tuple(
+            ("" if number else name, part)
+            for name, value in self.rows
+            for number, part in enumerate(_in_lines(value, CHARACTERS - NAME_WIDTH - 2))
+        )
+
+    @property
     def height(self) -> int:
         """In pixels, with the space below it."""
-        return TITLE + ROW * len(self.rows) + BETWEEN
+        return TITLE + ROW * len(self.lines) + BETWEEN
 
 
 def draw(run: Run, theme: Theme) -> Picture:
     """Everything that is known of the run, in three columns of aligned names and values, as high as it takes.
 
-    A value that is too long loses its middle. Call it within `canvas.drawing()`.
+    Names and values begin at the same places in all of them. A long value has two lines; one that is too long for
+    these loses its middle. Call it within `canvas.drawing()`.
     """
     columns = _columns(blocks(run))
     height = TOP + max(sum(block.height for block in column) for column in columns) + 10
@@ -56,9 +71,8 @@ def draw(run: Run, theme: Theme) -> Picture:
     width = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
     for number, column in enumerate(columns):
         left, top = MARGIN + number * (width + GAP), float(TOP)
-        names = min(NAME_WIDTH, max(len(name) for block in column for name, _ in block.rows))
         for block in column:
-            _write_block(figure, theme, block, left, top, width, names)
+            _write_block(figure, theme, block, left, top, width)
             top += block.height
     numbers = {block.title: dict(block.rows) for column in columns for block in column}
     numbers["Outcome"] = {tile.label: tile.value for tile in outcome.tiles(run)}
@@ -71,7 +85,9 @@ def blocks(run: Run) -> list[Block]:
         Block("Training", tuple(_training(run))),
         Block(f"Metrics of epoch {run.used_epoch}", tuple(_metrics(run))),
         Block("Calibration", tuple(_calibration(run))),
+        Block(f"Health after epoch {run.health_epoch}", tuple(_health(run))),
         Block("Data", tuple(_data(run))),
+        *(Block(f"{wording.capital(name)} data", tuple(_fed(told))) for name, told in run.feeds.items()),
     ]
     for section, table in run.settings.items():
         rows = wording.rows(table) if hasattr(table, "items") else iter([("", wording.setting(table))])
@@ -128,16 +144,32 @@ def _calibration(run: Run) -> Iterator[tuple[str, str]]:
 
 def _data(run: Run) -> Iterator[tuple[str, str]]:
     for name in ("shape", "dtype", "kind", "classes"):
-        if name in run.data:
+        if run.data.get(name) not in (None, [], ()):
             value = run.data[name]
             yield name, wording.setting(list(value) if isinstance(value, tuple) else value)
     counts = run.data.get("label_counts") or {}
     for split, samples in (run.data.get("samples") or {}).items():
+        if not samples:
+            continue
         found = list(counts.get(split) or ())
         parts = f" ({' / '.join(wording.count(number) for number in found)})" if 0 < len(found) <= 4 else ""
         yield outcome.SPLITS.get(split, split), wording.count(samples) + parts
     for name, value in (run.data.get("statistics") or {}).items():
         yield f"training {name}", wording.statistic(value)
+
+
+def _fed(told: Plain) -> Iterator[tuple[str, str]]:
+    for name, value in told.items():
+        if value not in (None, [], ()):
+            yield name, wording.count(value) if isinstance(value, int) else wording.setting(value)
+
+
+def _health(run: Run) -> Iterator[tuple[str, str]]:
+    ill = [one for one in run.health if not one.healthy]
+    if run.health:
+        yield "layers", wording.count(len(run.health))
+        yield "healthy", wording.count(len(run.health) - len(ill))
+    yield from _few(((one.layer, one.verdict) for one in ill), MOST_ILL)
 
 
 def _few(rows: Iterator[tuple[str, str]], most: int) -> tuple[tuple[str, str], ...]:
@@ -172,6 +204,15 @@ def _filled(found: list[Block], height: int) -> list[list[Block]]:
     return columns
 
 
+def _in_lines(text: str, width: int) -> list[str]:
+    """The text in one line, or in two, without its middle where it is longer than these."""
+    if len(text) <= width:
+        return [text]
+    places = [1 + max(text.rfind(mark, 0, width) for mark in marks) for marks in BREAKS]
+    place = next((found for found in places if found > width // 3), width)
+    return [text[:place].rstrip(), wording.cut(text[place:].lstrip(), width)]
+
+
 def _wrapped(text: str) -> list[str]:
     """The text in one line, or in two of about one length; what does not fit in two is left out."""
     if len(text) <= SENTENCE:
@@ -187,16 +228,14 @@ def _write_tile(figure: Figure, theme: Theme, tile: Tile, left: float) -> None:
         canvas.write(figure, left, TILES + 54 + 16 * row, wording.cut(part, 38), color=theme.muted, **style)
 
 
-def _write_block(figure: Figure, theme: Theme, block: Block, left: float, top: float, width: float, names: int) -> None:
+def _write_block(figure: Figure, theme: Theme, block: Block, left: float, top: float, width: float) -> None:
     wide, high = figure.get_size_inches() * canvas.PIXELS_PER_INCH
     title = canvas.points(13.5)
     canvas.write(figure, left, top, wording.cut(block.title, 40), color=theme.main, fontsize=title, fontweight="bold")
     line = 1 - (top + 21) / high
     figure.add_artist(Line2D([left / wide, (left + width) / wide], [line, line], color=theme.line, linewidth=0.9))
     font = {"family": "DejaVu Sans Mono", "fontsize": canvas.points(12), "va": "center"}
-    characters = int(width / CHARACTER)
-    for number, (name, value) in enumerate(block.rows):
+    for number, (name, value) in enumerate(block.lines):
         middle = top + TITLE + ROW * (number + 0.5) - 1
-        canvas.write(figure, left, middle, wording.cut(name, names), color=theme.muted, **font)
-        text = wording.cut(value, characters - names - 2)
-        canvas.write(figure, left + (names + 2) * CHARACTER, middle, text, color=theme.ink, **font)
+        canvas.write(figure, left, middle, wording.cut(name, NAME_WIDTH), color=theme.muted, **font)
+        canvas.write(figure, left + (NAME_WIDTH + 2) * CHARACTER, middle, value, color=theme.ink, **font)

@@ -80,5 +80,6 @@ class Display:
                 best_epoch=None if best is None else best.epoch,
                 **record.curves,
                 maximize=trainer.maximize,
+                findings=trainer.health.findings,
             )
         )

@@ -1,18 +1,23 @@
 """The page of a running training, `live/index.html`: looked at in a browser, straight from the disk."""
 
 import html
+import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deeptrain import files
+from deeptrain.training.chronicle import Chronicle, Told
 from deeptrain.training.progress import Phase, Progress, in_digits, in_hours
 
 REFRESH_SECONDS = 2
 REFRESH_STOPPED_SECONDS = 10
 POINTS = 400
+LOG_LINES = 12
+SHOWN_FINDINGS = 8
 WORDS: dict[Phase, str] = {
     "build": "building the model",
     "fit": "fitting",
@@ -51,6 +56,10 @@ table { width: 100%; border-collapse: collapse; }
 th, td { padding: .375rem 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top;
   font-weight: 400; }
 th { width: 40%; padding-right: 1rem; }
+thead th { color: var(--quiet); } .beside th, .beside td { width: 30%; padding-right: 1rem; }
+pre { margin: 0; padding: .75rem; background: var(--bar); font: .8125rem/1.5 ui-monospace, monospace;
+  white-space: pre-wrap; }
+a { color: var(--train); } .report { margin: 1.5rem 0 0; }
 footer { margin-top: 1.5rem; font-size: .875rem; }
 """
 
@@ -60,8 +69,26 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class LogTail(logging.Handler):
+    """The last lines of a log."""
+
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        super().__init__(logging.INFO)
+        self.lines: deque[str] = deque(maxlen=LOG_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        said = datetime.fromtimestamp(record.created, UTC)
+        self.lines.append(f"{said:%H:%M:%S} {record.levelname.lower()}: {record.getMessage()}")
+
+
 class LivePage:
     """A sink that keeps a page up to date: no script, no network, refreshed by the browser every two seconds.
+
+    It is written at most once `every_seconds`, and when an epoch has ended. It tells what no artifact may: the run's
+    number, when, where and how long, how often it was resumed, the end of the log, and how the run before it came out.
+    That is kept in `events.jsonl` beside it.
 
     The page stops refreshing when the training is done. Of a training that was stopped it says so, and looks every
     ten seconds whether it goes on. It is replaced in one step, so a browser never sees half of it.
@@ -74,6 +101,8 @@ class LivePage:
         every_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
+        number: int | None = None,
+        report: str = "",
     ) -> None:
         """Write nothing yet.
 
@@ -83,6 +112,8 @@ class LivePage:
             every_seconds: the shortest time between two writes; the last state is always written.
             clock: seconds from any origin.
             now: the wall clock, in UTC.
+            number: of the run; None where it has none.
+            report: the address of the run's report, from the page; told when the training is done.
         """
         self.path = path
         self._name = name
@@ -91,26 +122,54 @@ class LivePage:
         self._now = now
         self._written_at = -math.inf
         self._last: Progress | None = None
+        self._report = report
+        self._chronicle = Chronicle(path.parent, number, now)
+        self._tail = LogTail()
 
     def show(self, progress: Progress) -> None:
-        """Write the page, unless it was written less than `every_seconds` ago and this is not the end."""
+        """Write the page, unless it was written less than `every_seconds` ago, and no epoch nor the training ended."""
+        if self._last is None:
+            logging.getLogger("deeptrain").addHandler(self._tail)
+            self._chronicle.begin()
         self._last = progress
-        if progress.phase == "done" or self._clock() - self._written_at >= self._every:
+        ended = self._chronicle.tell(progress)
+        if ended or progress.phase == "done" or self._clock() - self._written_at >= self._every:
             self._write(progress, running=True)
 
     def close(self) -> None:
         """Write the last state as one that does not move any more."""
         if self._last is not None:
+            logging.getLogger("deeptrain").removeHandler(self._tail)
+            self._chronicle.tell(self._last)
             self._write(self._last, running=False)
 
     def _write(self, progress: Progress, *, running: bool) -> None:
         self._written_at = self._clock()
         files.make_directories(self.path.parent)
-        page = render(progress, self._name, self._now(), running=running)
+        page = render(
+            progress,
+            self._name,
+            self._now(),
+            running=running,
+            told=self._chronicle.told,
+            previous=self._chronicle.previous,
+            log=tuple(self._tail.lines),
+            report=self._report,
+        )
         files.write_loose(self.path, page.encode("utf-8", "replace"))
 
 
-def render(progress: Progress, name: str, now: datetime, *, running: bool) -> str:
+def render(
+    progress: Progress,
+    name: str,
+    now: datetime,
+    *,
+    running: bool,
+    told: Told | None = None,
+    previous: Told | None = None,
+    log: Sequence[str] = (),
+    report: str = "",
+) -> str:
     """The page as HTML; every text in it is escaped, and its content policy allows no script at all.
 
     Args:
@@ -118,6 +177,10 @@ def render(progress: Progress, name: str, now: datetime, *, running: bool) -> st
         name: what is trained.
         now: when this was so; told on the page, so that a page whose training was killed can be recognised.
         running: whether more is to come.
+        told: what the run's log tells.
+        previous: what that of the run before it tells.
+        log: the last lines that were logged, the newest last.
+        report: the address of the report.
     """
     done = progress.phase == "done"
     seconds = REFRESH_SECONDS if running else REFRESH_STOPPED_SECONDS
@@ -140,6 +203,7 @@ def render(progress: Progress, name: str, now: datetime, *, running: bool) -> st
 {_plot(progress.losses, progress.validation_losses)}
 <h2>{"At the end" if done else "Now"}</h2><table>{"".join(_row(key, value) for key, value in _state(progress))}</table>
 {latest}
+{"".join(_sections(progress, told, previous, log, report if done else ""))}
 <footer class="quiet">As of {now:%Y-%m-%d %H:%M:%S} UTC.</footer>
 </body></html>
 """
@@ -159,6 +223,86 @@ def _state(progress: Progress) -> list[tuple[str, str]]:
         where = "" if progress.best_epoch is None else f" in epoch {progress.best_epoch}"
         rows.append((f"Best {progress.key_metric}", in_digits(progress.best) + where))
     return rows
+
+
+def _sections(
+    progress: Progress, told: Told | None, previous: Told | None, log: Sequence[str], report: str
+) -> Iterator[str]:
+    if report:
+        yield f'<p class="report"><a href="{html.escape(report)}">The report of this run</a></p>'
+    if told is not None:
+        yield f"<h2>{_named(told)}</h2><table>{''.join(_row(*one) for one in _run(told))}</table>"
+    ill = [str(one) for one in progress.findings[:SHOWN_FINDINGS]]
+    more = len(progress.findings) - len(ill)
+    if ill:
+        rows = "".join(_row(*one.split(": ", 1)) for one in ill)
+        rest = f'<p class="quiet">and {more} more</p>' if more else ""
+        yield f"<h2>Health</h2><table>{rows}</table>{rest}"
+    if previous is not None and told is not None and (rows := "".join(_beside(progress, told, previous))):
+        head = f"<thead><tr><th></th><th>{_named(told)}</th><th>{_named(previous)}</th></tr></thead>"
+        yield f'<h2>Beside the run before</h2><table class="beside">{head}<tbody>{rows}</tbody></table>'
+    if log:
+        yield f"<h2>Log</h2><pre>{html.escape(chr(10).join(log))}</pre>"
+
+
+def _named(told: Told) -> str:
+    return f"Run {told.number}" if told.number else "This run"
+
+
+def _run(told: Told) -> Iterator[tuple[str, str]]:
+    if told.begun:
+        yield "Begun", f"{told.begun[:19].replace('T', ' ')} UTC"
+    yield "Host", told.host
+    resumed = told.processes - 1
+    yield "Resumed", "never" if resumed < 1 else "once" if resumed == 1 else f"{resumed} times"
+    if told.epochs:
+        yield "Time so far", in_hours(told.seconds)
+        yield "The last epoch took", in_hours(told.latest)
+
+
+def _beside(progress: Progress, told: Told, previous: Told) -> Iterator[str]:
+    """The two runs at the last epoch that both have ended, and the best of each."""
+    both = sorted(told.epochs.keys() & previous.epochs.keys())
+    key = progress.key_metric
+    if not both:
+        return
+    at = both[-1]
+    names = [("loss", "Training loss"), ("validation_loss", "Validation loss")]
+    if key not in ("", "loss") and previous.epochs[at].get("key_metric") == key:
+        names.append(("value", key))
+    for name, words in names:
+        cells = [_number(run.epochs[at].get(name)) for run in (told, previous)]
+        if any(cells):
+            yield _cells(f"{words}, epoch {at}", cells)
+    if names[-1][0] == "value":
+        yield _cells(f"Best {key}", [_best(run, progress.maximize) for run in (told, previous)])
+    yield _cells("Epochs", [str(len(run.epochs)) for run in (told, previous)])
+
+
+def _best(told: Told, maximize: bool) -> str:
+    found = [(_as_float(one.get("value")), number) for number, one in told.epochs.items()]
+    finite = [pair for pair in found if math.isfinite(pair[0])]
+    if not finite:
+        return ""
+    sign = 1 if maximize else -1
+    value, number = max(finite, key=lambda pair: (sign * pair[0], -pair[1]))
+    return f"{in_digits(value)} in epoch {number}"
+
+
+def _number(value: object) -> str:
+    return "" if value is None else in_digits(_as_float(value))
+
+
+def _as_float(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return math.nan
+
+
+def _cells(name: str, values: Sequence[str]) -> str:
+    cells = "".join(f"<td>{html.escape(value)}</td>" for value in values)
+    return f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
 
 
 def _row(key: str, value: str) -> str:

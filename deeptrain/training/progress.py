@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deeptrain.introspection.health import Finding
+
 Phase = Literal["build", "fit", "validate", "checkpoint", "done"]
 
 
@@ -36,6 +38,7 @@ class Progress:
         validation_losses: likewise; may be shorter, or empty when nothing is validated.
         key_values: the key metric of each finished epoch, likewise.
         maximize: whether more of it is better.
+        findings: what is wrong with layers, as health told last.
     """
 
     phase: Phase
@@ -57,6 +60,7 @@ class Progress:
     validation_losses: tuple[float, ...] = ()
     key_values: tuple[float, ...] = ()
     maximize: bool = True
+    findings: tuple[Finding, ...] = ()
 
     @property
     def batch(self) -> str:

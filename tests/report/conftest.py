@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from deeptrain.calibration import evaluation, subset, threshold
+from deeptrain.report import health_table
 from deeptrain.report.run import Lineage, Run, Scores
+from deeptrain.report.samples import Sample, Samples
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +74,45 @@ def _run(epochs: int = 4, per_epoch: int = 25, seed: int = 0, calibrated: bool =
         parameters=6305,
         versions={"keras": "3.15.1", "numpy": "2.4.1"},
         command="luigi --module pipelines TrainModel --experiment digits.toml --epochs 4",
+        feeds={"training": {"samples": 800, "batch size": 32}, "validation": {"samples": 200, "batch size": 32}},
+        examples=(drawn("image", [("other", ()), ("eight", ())]),),
+        health=health_table.of(weights()),
+        health_epoch=epochs,
+        hardest=(drawn("image", [("", ("log loss 4.2", "is eight, said other (0.98)"))]),),
+        hardest_split="calibration",
     )
     return dataclasses.replace(_calibrated(base, generator) if calibrated else base, **changes)
+
+
+def weights(layers: int = 2) -> dict[str, np.ndarray]:
+    """What some layers have learnt, one of them with large weights."""
+    generator = np.random.Generator(np.random.Philox(7))
+    found = {f"model/{number:04}/dense_{number}/kernel": generator.normal(0, 0.1, (8, 8)) for number in range(layers)}
+    found["model/0999/large/kernel"] = np.full((4, 4), 9.0)
+    return found
+
+
+def drawn(form: Any, groups: list[tuple[str, tuple[str, ...]]], made: bool = False) -> Samples:
+    """Four samples a group, with what is said of each."""
+    generator = np.random.Generator(np.random.Philox(3))
+    shape = {"image": (8, 8, 1), "series": (200, 3), "row": (3,)}[form]
+    return Samples(
+        name="",
+        form=form,
+        low=0.0,
+        high=1.0,
+        columns=("age", "weight", "height"),
+        groups=tuple(
+            (
+                name,
+                tuple(
+                    Sample(values, words, 3, "digits-2.csv", row, 0.9 * values if made else None)
+                    for row, values in enumerate(generator.random((4, *shape)))
+                ),
+            )
+            for name, words in groups
+        ),
+    )
 
 
 def _calibrated(run: Run, generator: np.random.Generator) -> Run:

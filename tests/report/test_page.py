@@ -11,11 +11,12 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from deeptrain.drawing import raster
-from deeptrain.report import outcome, page, rendering
+from deeptrain.report import health_table, outcome, page, rendering
 from deeptrain.report.confusion_picture import luminance
 from deeptrain.report.page import Image
 from deeptrain.report.run import Run
 from deeptrain.report.settings import ReportSettings
+from tests.report.conftest import drawn
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 VOID = {"meta", "link", "source", "img", "br"}
@@ -69,10 +70,22 @@ def source(run: Run) -> str:
 
 def test_every_picture_has_words_a_size_and_a_caption(source: str) -> None:
     found = Page(source)
-    images = found.of("img")
+    images = [image for image in found.of("img") if "small" not in (image.get("class") or "")]
     assert len(images) == len(found.of("figcaption")) == 7
     assert all(len(image["alt"] or "") > 40 for image in images)
     assert all(int(image["width"] or 0) > 300 and int(image["height"] or 0) > 200 for image in images)
+
+
+def test_every_sample_and_the_graph_have_words(source: str) -> None:
+    found = Page(source)
+    small = [image for image in found.of("img") if image.get("class") == "small"]
+    assert len(small) == 12
+    assert small[0]["alt"] == "other; set 3, row 0 of digits-2.csv"
+    assert small[-1]["alt"] == "log loss 4.2, is eight, said other (0.98); set 3, row 3 of digits-2.csv"
+    (graph,) = found.of("svg")
+    assert graph["role"] == "img"
+    words = "shards; training made from shards; predictions made from training, shards."
+    assert graph["aria-label"] == f"What was made from what: {words}"
 
 
 def test_nothing_is_loaded_and_nothing_runs(source: str) -> None:
@@ -116,7 +129,7 @@ def test_a_table_of_more_than_two_ways_has_the_whole_width(run: Run) -> None:
 def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name(source: str) -> None:
     found = Page(source)
     scrolled = [attributes for _, attributes in found.tags if "scroll" in (attributes.get("class") or "").split()]
-    assert len(scrolled) == 3
+    assert len(scrolled) == 5
     assert all(one["tabindex"] == "0" and one["role"] == "region" and one["aria-label"] for one in scrolled)
 
 
@@ -136,6 +149,10 @@ def test_hostile_names_are_text_everywhere(make_run: Callable[..., Run]) -> None
         versions={HOSTILE: HOSTILE},
         command=HOSTILE,
         stopped=HOSTILE,
+        examples=(dataclasses.replace(drawn("series", [(HOSTILE, ())]), columns=(HOSTILE,) * 3),),
+        health=health_table.of({f"model/0001/{HOSTILE}/kernel": np.ones((2, 2))}),
+        hardest=(drawn("row", [("", (HOSTILE,))]),),
+        hardest_split=HOSTILE,
         key_metric=HOSTILE,
         evaluation=evaluation,
         threshold={**(base.threshold or {}), "warnings": [HOSTILE], "split": HOSTILE},
@@ -158,7 +175,39 @@ def test_the_outcome_comes_first(source: str, run: Run) -> None:
     gain = best["gain"]["value"]
     assert f"against {half['metrics']['f1_score']:.3f} at 0.5: a gain of {gain:.3f} (" in found
     assert "), within noise, on data that chose nothing." in found
-    assert found.index(f"{value:.3f}") < found.index("What was asked") < found.index("Lineage")
+    order = [f"{value:.3f}", *(title for _, title in page.SECTIONS)]
+    assert sorted(order, key=found.index) == order
+
+
+@pytest.mark.parametrize("form", ["image", "series", "row"])
+def test_samples_of_every_form_are_drawn_with_what_was_made_of_them(run: Run, form: str) -> None:
+    examples = (drawn(form, [("a", ()), ("b", ())]),)
+    reconstructed = (drawn(form, [("", ("error 1",))], made=True),)
+    found = Page(html(dataclasses.replace(run, hardest=(), examples=examples, reconstructed=reconstructed)))
+    images = [image for image in found.of("img") if image.get("class") == "small"]
+    curves = [one for one in found.of("svg") if one.get("class") != "graph"]
+    assert (len(images), len(curves)) == {"image": (16, 0), "series": (0, 16), "row": (0, 0)}[form]
+    words = [one.get("alt") or one.get("aria-label") or "" for one in images + curves]
+    for which in ("original", "reconstruction"):
+        assert sum(f"{which}, error 1" in one for one in words) == (0 if form == "row" else 4)
+    assert ("ageweightheightwhere" in found.text) == (form == "row")
+    assert (found.text.count("reconstruction0.") == 4) == (form == "row")
+
+
+def test_a_sample_that_is_not_finite_is_drawn(run: Run) -> None:
+    for form in ("image", "series", "row"):
+        one = drawn(form, [("a", ())])
+        bad = dataclasses.replace(one.groups[0][1][0], values=np.full(one.groups[0][1][0].values.shape, np.nan))
+        one = dataclasses.replace(one, groups=(("a", (bad,)),))
+        assert "nan" not in html(dataclasses.replace(run, examples=(one,))).split("<main>")[1].split("Training</h2>")[0]
+
+
+def test_health_is_told_by_layer_with_a_verdict(source: str, run: Run) -> None:
+    found = Page(source).text
+    assert "1 of 3 layers could be healthier." in found
+    assert "large100 % of its weights are above 3; try weight decay, or inputs and labels scaled to about 1" in found
+    assert "dense_0healthy" in found
+    assert not [link for link in Page(html(dataclasses.replace(run, health=()))).of("a") if link["href"] == "#health"]
 
 
 def test_what_does_not_apply_is_said_with_its_reason(make_run: Callable[..., Run]) -> None:
@@ -167,7 +216,7 @@ def test_what_does_not_apply_is_said_with_its_reason(make_run: Callable[..., Run
     run = make_run(calibrated=False, left_out=(("threshold", reason), ("subset", reason)), evaluation=evaluation)
     found = Page(html(run))
     assert f"No threshold: {reason}." in " ".join(found.text.split())
-    assert len(found.of("img")) == 1
+    assert len([image for image in found.of("img") if image.get("class") != "small"]) == 1
     assert "On 360 test samples the accuracy is 0.910." in found.text
 
 
@@ -183,7 +232,7 @@ def test_tuning_on_the_validation_split_is_called_optimistic(make_run: Callable[
 @pytest.mark.parametrize(("epochs", "opened"), [(1, True), (12, True), (13, False), (300, False)])
 def test_a_long_table_of_epochs_is_folded(make_run: Callable[..., Run], epochs: int, opened: bool) -> None:
     found = Page(html(make_run(epochs=epochs, per_epoch=3, calibrated=False)))
-    assert [("open" in details) for details in found.of("details")] == [opened]
+    assert [("open" in details) for details in found.of("details")] == [False, opened, True]  # lineage, health
     assert f"{epochs} (best)" in found.text
 
 
@@ -198,6 +247,11 @@ def test_text_has_the_contrast_aa_asks_for(scheme: int) -> None:
         ("ink", "panel"),
         ("ink", "warn-panel"),
         ("warn", "warn-panel"),
+        ("warn", "paper"),
+        ("muted", "panel"),
     ):
         light, dark = sorted((luminance(to_rgb(color[text])), luminance(to_rgb(color[paper]))), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, paper)
+    for line in ("c1", "c2", "c3", "c4", "c5", "c6"):
+        light, dark = sorted((luminance(to_rgb(color[line])), luminance(to_rgb(color["panel"]))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3, line

@@ -115,3 +115,12 @@ def test_the_pictures_are_as_sharp_as_asked_and_as_large_as_ever(made: dict[str,
 @pytest.mark.parametrize("epochs", [1, 300])
 def test_short_and_long_trainings_have_a_report(make_run: Callable[..., Run], epochs: int) -> None:
     assert list(rendering.render(make_run(epochs=epochs, per_epoch=40, calibrated=False), FAST)) == NAMES
+
+
+@pytest.mark.parametrize("losses", [[], [np.nan] * 8], ids=["empty", "not finite"])
+def test_a_history_without_a_number_is_drawn(make_run: Callable[..., Run], losses: list[float]) -> None:
+    nothing = [{**epoch, "train": {"loss": "nan"}, "validation": {}} for epoch in make_run(calibrated=False).epochs]
+    run = make_run(calibrated=False, losses=np.array(losses))
+    made = rendering.render(dataclasses.replace(run, epochs=tuple(nothing), health=(), hardest=(), examples=()), FAST)
+    assert list(made) == NAMES
+    assert b'id="health"' not in made["index.html"]

@@ -1,15 +1,17 @@
 """An autoencoder: the labels are the inputs, as they are fed and without noise."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deeptrain import lineage, session
 from deeptrain.errors import UserCodeError
 from deeptrain.loading.position import Position
 from deeptrain.training import Trainer, judging
-from tests.conftest import TOML
+from tests.conftest import TOML, tree
 
 AUTOENCODER = """
 def build(data, width=3):
@@ -52,3 +54,30 @@ def test_an_output_that_has_not_the_inputs_shape_is_told(make_experiment: Callab
         UserCodeError, match=r"labels that are the input need an output of shape \[None, 4\], got \(None, 5\)"
     ):
         Trainer.from_experiment(make_experiment(toml=toml, builder=AUTOENCODER))
+
+
+READY = Path(__file__).parents[2] / "pipelines" / "experiments" / "autoencoder.toml"
+SMALL = {
+    "data.splits": {"train": 96, "val": 24, "test": 24},
+    "model.arguments": {"filters": 2, "code": 3},
+    "training.epochs": 2,
+}
+
+
+def test_the_ready_autoencoder_that_was_stopped_comes_to_the_same_bytes_and_pictures(tmp_path: Path) -> None:
+    trees = []
+    stopped: tuple[tuple[str, tuple[int, ...]], ...] = (("whole", ()), ("stopped", (2,)))
+    for name, stops in stopped:
+        plan = lineage.read(READY, store=tmp_path / name, settings=SMALL)
+        for epoch in stops:
+            with contextlib.closing(session.trainer(plan, writing=True)) as trainer:
+                trainer._pace.took = lambda *_: None  # one iteration a group
+                while (trainer.position.epoch, trainer.position.iteration % 3) != (epoch, 2):
+                    trainer.step(iterations=1)
+                trainer.save_soon()
+                trainer.step(iterations=1)
+        with contextlib.closing(session.trainer(plan, writing=True)) as trainer:
+            trainer.train()
+        (gif,) = (tmp_path / name).glob("autoencoder/training-*/live/autoencoder_pictures/*.gif")
+        trees.append({**tree(plan.training.directory), "gif": gif.read_bytes()})
+    assert trees[0] == trees[1]

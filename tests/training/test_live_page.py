@@ -2,14 +2,16 @@
 
 import html.parser
 import itertools
+import logging
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deeptrain.introspection.health import Finding
 from deeptrain.training import live_page
 from deeptrain.training.live_page import LivePage, render, thinned
 from deeptrain.training.progress import Progress
@@ -184,7 +186,86 @@ def test_nothing_is_left_beside_the_page(tmp_path):
     for number in range(5):
         page.show(progress(iteration=number))
     page.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "index.html"]
+
+
+class Wall:
+    """A wall clock that goes on a minute whenever it is asked."""
+
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        self.now += timedelta(minutes=1)
+        return self.now
+
+
+def trained(root, number, losses, values=(), begun=1):
+    """A training of that number that `begun` processes worked on, one after the other; the text of its page."""
+    wall = Wall()
+    for process in range(1, begun + 1):
+        page = LivePage(root / "live" / "index.html", "digits", now=wall, number=number)
+        page.show(progress(losses=()))
+        for count in range(1, len(losses) * process // begun + 1):
+            page.show(progress(losses=losses[:count], key_values=values[:count], key_metric="f1"))
+        page.close()
+    return " ".join(" ".join(Tags(page.path.read_text()).text).split())
+
+
+def test_the_page_is_written_whenever_an_epoch_has_ended(tmp_path):
+    page = LivePage(tmp_path / "training-1" / "live" / "index.html", "digits", clock=Clock())
+    for count in range(4):
+        page.show(progress(epoch=count + 1, losses=(0.5,) * count))
+        assert f"Epoch {count + 1} of 8" in page.path.read_text()
+    page.close()
+
+
+def test_the_page_tells_how_often_and_how_long_the_run_was_trained(tmp_path):
+    text = trained(tmp_path / "training-1", 1, (0.7, 0.5, 0.4, 0.3), begun=2)
+    assert "Run 1 Begun 2026-01-31 12:01:00 UTC Host" in text
+    assert "Resumed once" in text
+    assert "Time so far 13:00" not in text  # between two processes nobody worked
+    assert "The last epoch took" in text
+    assert "Beside the run before" not in text
+
+
+def test_the_page_has_the_run_beside_the_one_before(tmp_path):
+    trained(tmp_path / "training-b", 4, (0.9, 0.8), (0.3, 0.2))
+    trained(tmp_path / "training-a", 7, (0.7, 0.5, 0.4), (0.5, 0.6, 0.4))
+    assert "Beside" not in trained(tmp_path / "training-b", 4, (0.9, 0.8), (0.3, 0.2))
+    text = trained(tmp_path / "training-c", 9, (0.6, 0.45), (0.55, 0.65))
+    assert "Run 9 Run 7 Training loss, epoch 2 0.4500 0.5000" in text
+    assert "f1, epoch 2 0.6500 0.6000 Best f1 0.6500 in epoch 2 0.6000 in epoch 2 Epochs 2 3" in text
+
+
+def test_health_the_log_and_in_the_end_the_report_are_told(tmp_path):
+    handlers = list(logging.getLogger("deeptrain").handlers)
+    page = LivePage(
+        tmp_path / "training-1" / "live" / "index.html", "digits", now=lambda: NOW, report="../r/index.html"
+    )
+    findings = tuple(Finding(f"dense_{number}", "dead", 0.5, "is <dead>", "a lamp") for number in range(10))
+    page.show(progress(findings=findings))
+    logging.getLogger("deeptrain").warning("a <b>line</b> that was %s", "logged")
+    page.show(progress(findings=findings, losses=(0.7, 0.5, 0.4)))
+    text = page.path.read_text()
+    assert "is &lt;dead&gt;; try a lamp" in text
+    assert "and 2 more" in text
+    assert "warning: a &lt;b&gt;line&lt;/b&gt; that was logged" in text
+    assert "../r/index.html" not in text
+    page.show(progress(phase="done", losses=(0.7, 0.5, 0.4)))
+    assert '<a href="../r/index.html">' in page.path.read_text()
+    page.close()
+    assert logging.getLogger("deeptrain").handlers == handlers
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"\xff\xfe", b'{"kind": "began"}', b'{"time": 1, "kind": "epoch", "epoch": []}', b"[]"]
+)
+def test_a_log_of_any_content_stops_no_page(tmp_path, line):
+    live = tmp_path / "training-1" / "live"
+    live.mkdir(parents=True)
+    (live / "events.jsonl").write_bytes(line + b"\n")
+    assert "Run 3" in trained(tmp_path / "training-1", 3, (0.7, 0.5))
 
 
 def luminance(colour):

@@ -281,8 +281,10 @@ def test_autoencoder_pictures_show_originals_and_reconstructions(shape: tuple[in
     expected = ((1 - drawn) ** 2 * x[:5].astype(np.float64) ** 2).reshape(5, -1).mean(axis=1)
     np.testing.assert_allclose(callback.errors, expected, rtol=1e-5)
     files = sorted((tmp_path / "autoencoder_pictures").iterdir())
-    assert [file.name for file in files] == ["0000003.png", "0000006.png"]
-    assert files[-1].read_bytes() == callback.picture
+    assert [file.name for file in files] == ["0000003.png", "0000006.png", "reconstructions.gif"]
+    assert files[1].read_bytes() == callback.picture
+    with Image.open(files[2]) as animated:
+        assert animated.n_frames == 2
 
 
 def test_autoencoder_pictures_need_labels_like_the_input(splits: list[Any]) -> None:

@@ -1,26 +1,35 @@
 """Originals over their reconstructions, after each validation."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deeptrain.errors import SettingsError
-from deeptrain.introspection.pictures import reconstructions
+from deeptrain.errors import DataError, SettingsError, in_one_line
+from deeptrain.introspection.pictures import animation, reconstructions
 from deeptrain.introspection.pictures.png import png
 from deeptrain.training.callbacks.files_beside import FilesBeside
 from deeptrain.training.frequency import Every
 
 if TYPE_CHECKING:
     from deeptrain.training.trainer import Trainer
+
+log = logging.getLogger("deeptrain")
+
 MOST = 24
+MOST_FRAMES = 60
+GIF = "reconstructions.gif"
+SECONDS = 0.4
+"""That each picture of the GIF is seen."""
 
 
 class AutoencoderPictures:
     """Draws `live/autoencoder_pictures/0000420.png`, named by the iteration, for a model that gives its input again.
 
-    Of samples of the validation split, see `introspection.pictures.reconstructions`. All pictures of a training are
-    together a GIF: `animation.gif([file.read_bytes() for file in sorted(directory.glob("*.png"))])`.
+    Of samples of the validation split, see `introspection.pictures.reconstructions`. When all epochs are trained the
+    pictures of them, those that were drawn before a resume too, are together `reconstructions.gif` beside them: at
+    most 60, evenly taken, the newest among them.
 
     Attributes:
         every: by default after each validation.
@@ -68,3 +77,17 @@ class AutoencoderPictures:
         self.errors = np.array(drawn.numbers["errors"])
         self.picture = png(drawn)
         self._files.write(trainer, f"{trainer.position.iteration:07}.png", self.picture)
+
+    def end(self, trainer: "Trainer") -> None:
+        """Join the pictures, unless there are epochs to come."""
+        directory = self._files.directory(trainer)
+        if directory is None or (trainer.position.epoch <= trainer.epochs and trainer.state.stopped is None):
+            return
+        files = sorted(directory.glob("[0-9]*.png"))
+        shown = files[:: -(-len(files) // MOST_FRAMES)] if files else []
+        try:
+            pictures = [file.read_bytes() for file in dict.fromkeys([*shown, *files[-1:]])]
+            if pictures:
+                self._files.write(trainer, GIF, animation.gif(pictures, SECONDS))
+        except (OSError, DataError) as error:
+            log.warning("autoencoder_pictures: %s is not written: %s", directory / GIF, in_one_line(error))
