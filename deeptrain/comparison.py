@@ -22,7 +22,7 @@ from deeptrain.errors import ArtifactError, DeeptrainError, SettingsError
 from deeptrain.introspection import algorithms, naming
 from deeptrain.metrics import class_counts, names, of_output
 from deeptrain.report import compared, outcome
-from deeptrain.report.compared import ComparedRun, Comparison, Difference, TestScore
+from deeptrain.report.compared import ComparedRun, Comparison, Difference, OnTest
 from deeptrain.shards import layout
 from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact, events
@@ -203,14 +203,14 @@ def _stopped(run: ComparedRun) -> str | None:
     return None if stopped is None else str(stopped)
 
 
-def _test(found: _Found) -> TestScore | None:
+def _test(found: _Found) -> OnTest | None:
     if "evaluation" not in found.made:
         return None
     told = found.made["evaluation"].json("evaluation.json")
     if told.get("at"):
         way = _way(told)
         interval = way.get("interval")
-        return TestScore(
+        return OnTest(
             metric=str(told["metric"]),
             value=wording.as_float(way["metrics"].get(told["metric"])),
             interval=None if interval is None else Interval.from_plain(interval),
@@ -220,7 +220,7 @@ def _test(found: _Found) -> TestScore | None:
     name, value = next(iter(outcome.measured(told)), (None, None))
     if name is None:
         return None
-    return TestScore(str(name), wording.as_float(value), None, "", int(told.get("samples", 0)))
+    return OnTest(str(name), wording.as_float(value), None, "", int(told.get("samples", 0)))
 
 
 def _way(told: Mapping[str, Any]) -> Mapping[str, Any]:
