@@ -6,8 +6,9 @@ with both decisions about each (B. Efron, "Bootstrap methods: another look at th
 1979); of predicted numbers it is the mean of the differences of their errors (Student, 1908).
 """
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from deeptrain import model_name, run_names
 from deeptrain.calibration import class_offsets, evaluation, intervals
 from deeptrain.calibration.intervals import Gain, Interval
 from deeptrain.drawing import wording
-from deeptrain.errors import ArtifactError, DeeptrainError, SettingsError
+from deeptrain.errors import ArtifactError, DeeptrainError, SettingsError, in_one_line
 from deeptrain.introspection import algorithms, naming
 from deeptrain.metrics import class_counts, names, of_output
 from deeptrain.report import compared, outcome
@@ -65,20 +66,36 @@ def of(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     """Runs side by side: see `deeptrain.compare`."""
     if not 2 <= len(runs) <= MOST:
         raise SettingsError(f"compare takes 2 to {MOST} runs, got {len(runs)}: name directories such as runs/digits")
-    found = [_find(Path(run)) for run in runs]
+    found = []
+    for run in runs:
+        with _naming(run):
+            found.append(_find(Path(run)))
     for number, one in enumerate(found):
         for other in range(number):
             if one.training.resolve() == found[other].training.resolve():
                 raise SettingsError(f"{runs[number]} is the same training as {runs[other]}; name each run once")
     letters = compared.letters(len(found))
-    told = [_told(letter, str(run), one) for letter, run, one in zip(letters, runs, found, strict=True)]
+    told = []
+    for letter, run, one in zip(letters, runs, found, strict=True):
+        with _naming(run):
+            told.append(_told(letter, str(run), one))
     differences, notices = [], [(run.letter, UNSCORED) for run in told if run.test is None]
     notices += [(run.letter, f"Training stopped early: {stopped}.") for run in told if (stopped := _stopped(run))]
     for run, one in zip(told[1:], found[1:], strict=True):
-        difference, reason = _difference(run.letter, found[0], one)
+        with _naming(run.where):
+            difference, reason = _difference(run.letter, found[0], one)
         differences += [difference] if difference else []
         notices += [(f"{letters[0]} and {run.letter}", reason)] if reason else []
     return Comparison(tuple(told), tuple(differences), tuple(notices))
+
+
+@contextlib.contextmanager
+def _naming(run: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what is missing or of another type in a run's files into an error that names the run."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ArtifactError(f"{run}: was written by another version, or altered: {in_one_line(error)}") from error
 
 
 def _find(run: Path) -> _Found:

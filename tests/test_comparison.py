@@ -162,6 +162,14 @@ def test_what_is_no_run_is_refused_with_what_to_name(store: Path, two: tuple[Pat
         deeptrain.compare(two[0], old)
 
 
+def test_what_another_version_wrote_otherwise_is_an_error_that_names_the_run(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = written_runs.write(tmp_path, scores(), parameters=None)
+    with pytest.raises(ArtifactError, match=r"training-.*: was written by another version, or altered: TypeError: "):
+        deeptrain.compare(two[0], other)
+
+
 @settings(max_examples=40)
 @given(st.integers(20, 200))
 def test_no_line_of_the_table_is_wider_than_the_terminal(compared: Comparison, width: int) -> None:

@@ -35,6 +35,7 @@ def write(
     epochs: int = 3,
     key: str = "f1_score",
     metric: str | None = None,
+    parameters: int | None = 10,
     **settings: Any,
 ) -> Path:
     """A training with its predictions and evaluation; without outputs one that no job has finished.
@@ -79,7 +80,7 @@ def write(
         )
     if outputs is not None:
         told = {"epoch": epochs, "kind": kind, "outputs": "probabilities", "splits": {"test": len(labels)}}
-        told["model"] = {"summary": "", "parameters": 10}
+        told["model"] = {"summary": "", "parameters": parameters}
         inputs: dict[str, Any] = {
             "training": Specification("epoch", 1, root, {**asked, "epoch": epochs}, {"shards": shards})
         }
