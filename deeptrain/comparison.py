@@ -66,27 +66,31 @@ def of(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     """Runs side by side: see `deeptrain.compare`."""
     if not 2 <= len(runs) <= MOST:
         raise SettingsError(f"compare takes 2 to {MOST} runs, got {len(runs)}: name directories such as runs/digits")
-    found = []
-    for run in runs:
+    found: list[_Found] = []
+    told: list[ComparedRun] = []
+    for letter, run in zip(compared.letters(len(runs)), runs, strict=True):
         with _naming(run):
-            found.append(_find(Path(run)))
-    for number, one in enumerate(found):
-        for other in range(number):
-            if one.training.resolve() == found[other].training.resolve():
-                raise SettingsError(f"{runs[number]} is the same training as {runs[other]}; name each run once")
-    letters = compared.letters(len(found))
-    told = []
-    for letter, run, one in zip(letters, runs, found, strict=True):
-        with _naming(run):
+            one = _find(Path(run))
+            same = [it.where for it, before in zip(told, found, strict=True) if one.training.samefile(before.training)]
+            if same:
+                raise SettingsError(f"{run} is the same training as {same[0]}; name each run once")
+            found.append(one)
             told.append(_told(letter, str(run), one))
-    differences, notices = [], [(run.letter, UNSCORED) for run in told if run.test is None]
-    notices += [(run.letter, f"Training stopped early: {stopped}.") for run in told if (stopped := _stopped(run))]
-    for run, one in zip(told[1:], found[1:], strict=True):
-        with _naming(run.where):
-            difference, reason = _difference(run.letter, found[0], one)
+    differences: list[Difference] = []
+    notices = [(one.letter, text) for one in told for text in _notices(one)]
+    for compared_run, one in zip(told[1:], found[1:], strict=True):
+        with _naming(compared_run.where):
+            difference, reason = _difference(compared_run.letter, found[0], one)
         differences += [difference] if difference else []
-        notices += [(f"{letters[0]} and {run.letter}", reason)] if reason else []
+        notices += [(f"{told[0].letter} and {compared_run.letter}", reason)] if reason else []
     return Comparison(tuple(told), tuple(differences), tuple(notices))
+
+
+def _notices(run: ComparedRun) -> Iterator[str]:
+    if run.test is None:
+        yield UNSCORED
+    if run.epochs[-1]["stopped"]:
+        yield f"Training stopped early: {run.epochs[-1]['stopped']}."
 
 
 @contextlib.contextmanager
@@ -213,11 +217,6 @@ def _maximizes(key: str, results: Sequence[Results], best: int | None) -> bool:
     values = [one.key_value for one in results]
     chosen = next((one.key_value for one in results if one.epoch == best), None)
     return chosen is not None and chosen >= np.nanmax(values)
-
-
-def _stopped(run: ComparedRun) -> str | None:
-    stopped = run.epochs[-1]["stopped"]
-    return None if stopped is None else str(stopped)
 
 
 def _test(found: _Found) -> OnTest | None:
