@@ -118,7 +118,9 @@ class Comparison:
     @property
     def differing(self) -> tuple[Row, ...]:
         """The settings that are not the same in all runs, by dotted key."""
-        keys = dict.fromkeys(key for run in self.runs for key in run.settings)
+        keys = list(dict.fromkeys(key for run in self.runs for key in run.settings))
+        tables = list(dict.fromkeys(key.partition(".")[0] for key in keys))
+        keys.sort(key=lambda key: tables.index(key.partition(".")[0]))
         rows = (Row(key, tuple(wording.setting(run.settings.get(key)) for run in self.runs)) for key in keys)
         return tuple(row for row in rows if len(set(row.cells)) > 1)
 
