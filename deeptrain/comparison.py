@@ -6,8 +6,9 @@ with both decisions about each (B. Efron, "Bootstrap methods: another look at th
 1979); of predicted numbers it is the mean of the differences of their errors (Student, 1908).
 """
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from deeptrain import model_name
 from deeptrain.calibration import class_offsets, evaluation, intervals
 from deeptrain.calibration.intervals import Gain, Interval
 from deeptrain.drawing import wording
-from deeptrain.errors import ArtifactError, DeeptrainError, SettingsError
+from deeptrain.errors import ArtifactError, DeeptrainError, SettingsError, in_one_line
 from deeptrain.introspection import algorithms, naming
 from deeptrain.metrics import class_counts, names, of_output
 from deeptrain.report import compared, outcome
-from deeptrain.report.compared import ComparedRun, Comparison, Difference, TestScore
+from deeptrain.report.compared import ComparedRun, Comparison, Difference, OnTest
 from deeptrain.shards import layout
 from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact, events, run_names
@@ -65,20 +66,40 @@ def of(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     """Runs side by side: see `deeptrain.compare`."""
     if not 2 <= len(runs) <= MOST:
         raise SettingsError(f"compare takes 2 to {MOST} runs, got {len(runs)}: name directories such as runs/digits")
-    found = [_find(Path(run)) for run in runs]
-    for number, one in enumerate(found):
-        for other in range(number):
-            if one.training.resolve() == found[other].training.resolve():
-                raise SettingsError(f"{runs[number]} is the same training as {runs[other]}; name each run once")
-    letters = compared.letters(len(found))
-    told = [_told(letter, str(run), one) for letter, run, one in zip(letters, runs, found, strict=True)]
-    differences, notices = [], [(run.letter, UNSCORED) for run in told if run.test is None]
-    notices += [(run.letter, f"Training stopped early: {stopped}.") for run in told if (stopped := _stopped(run))]
-    for run, one in zip(told[1:], found[1:], strict=True):
-        difference, reason = _difference(run.letter, found[0], one)
+    found: list[_Found] = []
+    told: list[ComparedRun] = []
+    for letter, run in zip(compared.letters(len(runs)), runs, strict=True):
+        with _naming(run):
+            one = _find(Path(run))
+            same = [it.where for it, before in zip(told, found, strict=True) if one.training.samefile(before.training)]
+            if same:
+                raise SettingsError(f"{run} is the same training as {same[0]}; name each run once")
+            found.append(one)
+            told.append(_told(letter, str(run), one))
+    differences: list[Difference] = []
+    notices = [(one.letter, text) for one in told for text in _notices(one)]
+    for compared_run, one in zip(told[1:], found[1:], strict=True):
+        with _naming(compared_run.where):
+            difference, reason = _difference(compared_run.letter, found[0], one)
         differences += [difference] if difference else []
-        notices += [(f"{letters[0]} and {run.letter}", reason)] if reason else []
+        notices += [(f"{told[0].letter} and {compared_run.letter}", reason)] if reason else []
     return Comparison(tuple(told), tuple(differences), tuple(notices))
+
+
+def _notices(run: ComparedRun) -> Iterator[str]:
+    if run.test is None:
+        yield UNSCORED
+    if run.epochs[-1]["stopped"]:
+        yield f"Training stopped early: {run.epochs[-1]['stopped']}."
+
+
+@contextlib.contextmanager
+def _naming(run: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what is missing or of another type in a run's files into an error that names the run."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ArtifactError(f"{run}: was written by another version, or altered: {in_one_line(error)}") from error
 
 
 def _find(run: Path) -> _Found:
@@ -198,19 +219,14 @@ def _maximizes(key: str, results: Sequence[Results], best: int | None) -> bool:
     return chosen is not None and chosen >= np.nanmax(values)
 
 
-def _stopped(run: ComparedRun) -> str | None:
-    stopped = run.epochs[-1]["stopped"]
-    return None if stopped is None else str(stopped)
-
-
-def _test(found: _Found) -> TestScore | None:
+def _test(found: _Found) -> OnTest | None:
     if "evaluation" not in found.made:
         return None
     told = found.made["evaluation"].json("evaluation.json")
     if told.get("at"):
         way = _way(told)
         interval = way.get("interval")
-        return TestScore(
+        return OnTest(
             metric=str(told["metric"]),
             value=wording.as_float(way["metrics"].get(told["metric"])),
             interval=None if interval is None else Interval.from_plain(interval),
@@ -220,7 +236,7 @@ def _test(found: _Found) -> TestScore | None:
     name, value = next(iter(outcome.measured(told)), (None, None))
     if name is None:
         return None
-    return TestScore(str(name), wording.as_float(value), None, "", int(told.get("samples", 0)))
+    return OnTest(str(name), wording.as_float(value), None, "", int(told.get("samples", 0)))
 
 
 def _way(told: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,6 +16,8 @@ from deeptrain import files
 from deeptrain.experiment import Experiment
 from deeptrain.introspection import naming
 from deeptrain.lineage import Lineage
+from deeptrain.training.results import Results
+from deeptrain.training.run import METRICS
 
 log = logging.getLogger("deeptrain")
 
@@ -107,6 +109,6 @@ def of(plan: Lineage) -> str:
     name = ModelName(describe(plan.experiment), known.number if known else None)
     last = plan.training.done(plan.epochs)
     number = plan.training.best(last) if last else None
-    best = plan.training.results(number)[-1].key_value if number else None
+    best = Results.from_plain(plan.training.published(number).json(METRICS)).key_value if number else None
     judge = plan.experiment.training.judge
     return name.with_best(best, judge is not None and chosen.maximizes(judge, plan.experiment.beside))

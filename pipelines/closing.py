@@ -62,7 +62,9 @@ class Closing:
         self._terminal.closing_table(self._rows(plan, ran))
         if complete:
             plan.remember()
-            self._terminal.report_line(_shown(report / "index.html"), [model_name.of(plan), *_outcomes(plan)])
+            self._terminal.report_line(
+                _shown(report / "index.html"), [f"model {model_name.of(plan)}", *_outcomes(plan)]
+            )
 
     def _rows(self, plan: Lineage, ran: dict[str, dict[str, object]]) -> list[Row]:
         rows = []

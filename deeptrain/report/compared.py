@@ -11,7 +11,7 @@ from deeptrain.report.run import Plain
 
 
 @dataclass(frozen=True)
-class TestScore:
+class OnTest:
     """What the decisions of a run about its test split are worth.
 
     Attributes:
@@ -56,7 +56,7 @@ class ComparedRun:
     maximize: bool
     best_epoch: int | None
     parameters: int | None
-    test: TestScore | None
+    test: OnTest | None
     seconds: float | None
 
     def at_best(self, split: str, metric: str) -> float | None:
@@ -118,7 +118,9 @@ class Comparison:
     @property
     def differing(self) -> tuple[Row, ...]:
         """The settings that are not the same in all runs, by dotted key."""
-        keys = dict.fromkeys(key for run in self.runs for key in run.settings)
+        keys = list(dict.fromkeys(key for run in self.runs for key in run.settings))
+        tables = list(dict.fromkeys(key.partition(".")[0] for key in keys))
+        keys.sort(key=lambda key: tables.index(key.partition(".")[0]))
         rows = (Row(key, tuple(wording.setting(run.settings.get(key)) for run in self.runs)) for key in keys)
         return tuple(row for row in rows if len(set(row.cells)) > 1)
 
@@ -144,12 +146,12 @@ class Comparison:
             label = f"{wording.metric_name(name)}, test"
             yield label, [wording.score(test.value if test else None) for test in tests]
             if any(test and test.interval for test in tests):
-                yield "  95 % interval", [_ends(test.interval if test else None) for test in tests]
+                yield f"{label}: 95 % interval", [_ends(test.interval if test else None) for test in tests]
         if self.differences:
             by_letter = {one.letter: one.gain for one in self.differences}
             gains = [by_letter.get(run.letter) for run in runs]
-            yield f"  gain over {runs[0].letter}", [_signed(gain.value if gain else None) for gain in gains]
-            yield "  95 %, paired", [_ends(gain) for gain in gains]
+            yield f"gain over {runs[0].letter}", [_signed(gain.value if gain else None) for gain in gains]
+            yield f"gain over {runs[0].letter}: 95 %, paired", [_ends(gain) for gain in gains]
         if any(run.parameters is not None for run in runs):
             yield "parameters", [wording.count(run.parameters) for run in runs]
         if any(run.seconds is not None for run in runs):
@@ -200,7 +202,7 @@ class Comparison:
         }
 
 
-def _plain_test(test: TestScore) -> dict[str, Any]:
+def _plain_test(test: OnTest) -> dict[str, Any]:
     interval = None if test.interval is None else test.interval.plain()
     return {
         "metric": test.metric,

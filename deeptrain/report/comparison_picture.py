@@ -46,7 +46,7 @@ def draw_histories(comparison: Comparison, theme: Theme, width: int = 1040) -> P
     left, right = (64, 18) if width >= LEAST_WIDTH else (56, 20)
     columns = max(1, (width - left) // 90)
     legend = ROW * math.ceil(len(comparison.runs) / columns) + 4
-    top, figure_height = 10.0, sum(30 + (legend if n == 0 else 6) + HEIGHT + 34 for n in range(len(panes))) + 36.0
+    top, figure_height = 10.0, sum(30 + (legend if n == 0 else 6) + HEIGHT + 44 for n in range(len(panes))) + 36.0
     figure = canvas.new_figure(width, figure_height, theme)
     last = max(run.epochs[-1]["epoch"] for run in comparison.runs)
     for number, (title, is_loss, curves) in enumerate(panes):
@@ -73,7 +73,7 @@ def draw_histories(comparison: Comparison, theme: Theme, width: int = 1040) -> P
             canvas.legend(axes, theme, -left, above - 29, columns)
         if number == len(panes) - 1:
             axes.set_xlabel("epoch")
-        top += above + HEIGHT + 34
+        top += above + HEIGHT + 44
     numbers = {
         title: {curve.run.letter: {"epoch": curve.x, "value": curve.y} for curve in curves}
         for title, _, curves in panes

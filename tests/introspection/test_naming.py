@@ -133,7 +133,7 @@ def test_two_different_choices_never_have_one_name(data: st.DataObject) -> None:
 
 
 def test_what_is_written_exactly_cannot_be_taken_apart_otherwise() -> None:
-    values = [1, -1, 3, 13, 1e-4, [5], [5, -3], [5, 5], [-1], [], "a", "a_1", "e", None]
+    values = [1, -1, 3, 13, 1e-4, [5], [5, -3], [5, 5], [-1], [], "a", "a_1", "e", "none", None]
     for aliases in (["", "", ""], ["a", "", "e"], ["", "5_", ""]):
         names = [named(list(chosen), aliases) for chosen in itertools.product(values, repeat=3)]
         assert len(names) == len({name.casefold() for name in names})

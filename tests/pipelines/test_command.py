@@ -24,6 +24,7 @@ def test_the_complete_job_makes_every_artifact_and_says_where_the_report_is(trai
         assert len(list(run_directory.glob(f"{stage}-*"))) == 1, stage
     assert sorted(path.name for path in run_directory.glob("training-*/epochs/*")) == ["0001", "0002", "0003"]
     assert command.litter(trained.directory / "runs") == []
+    assert re.search(r"^model M1__tiny__min\.[0-9]+$", trained.finished.out, re.MULTILINE)
     *_, last = lines_of(trained.finished.out)
     report = re.fullmatch(r"report +(runs/tiny/report-[0-9a-f]{16}/index\.html)", last)
     assert report is not None
