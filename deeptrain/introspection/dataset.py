@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 """Is told how many batches are done, and of how many, None where that is not known."""
 
+FEW = 16
+"""Batches that are summed in float32."""
+
 
 @dataclass(frozen=True)
 class OverData:
@@ -197,6 +200,7 @@ class _Numbers:
         self.stream = Stream() if statistics else None
         self._shapes: set[tuple[int, ...]] = set()
         self.total: np.ndarray | None = None
+        self._recent: np.ndarray | None = None
         self.norms: list[float] = []
 
     def add(self, value: np.ndarray) -> None:
@@ -209,6 +213,8 @@ class _Numbers:
         self.norms.append(norm)
         if not math.isfinite(norm):
             value = np.where(np.isfinite(value), value, 0)
+        if self._by_samples:
+            value = np.atleast_1d(value)
         shape = value.shape[1:] if self._by_samples else value.shape
         self._shapes.add(shape)
         if len(self._shapes) > 1:
@@ -216,9 +222,19 @@ class _Numbers:
             return
         if self.total is None:
             self.total = np.zeros(shape, np.float64)
-        # of a batch in its own float32, which it is few enough for; of all in float64
+        # Of a batch, or a few, in float32, which they are few enough for, of all in float64: that is much faster.
         exact = np.result_type(value.dtype, np.float32)
-        self.total += value.sum(axis=0, dtype=exact) if self._by_samples else value
+        if self._recent is None:
+            self._recent = np.zeros(shape, exact)
+        np.add(self._recent, value.sum(axis=0, dtype=exact) if self._by_samples else value, out=self._recent)
+        if len(self.norms) % FEW == 0:
+            self.fold()
+
+    def fold(self) -> None:
+        """Bring `total` up to date."""
+        if self.total is not None and self._recent is not None:
+            self.total += self._recent
+            self._recent.fill(0)
 
 
 def _gathered(
@@ -265,6 +281,8 @@ def _gathered(
             if progress is not None:
                 progress(done, of)
         before.result()
+    for one in numbers.values():
+        one.fold()
     if not done:
         raise IntrospectionError("there is no batch to look at")
     return OverData(
