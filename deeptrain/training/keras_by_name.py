@@ -4,13 +4,17 @@
 `keras.losses`, `keras.optimizers` and `keras.optimizers.schedules` has a name here, so reading one runs no one's code.
 """
 
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deeptrain import files
 from deeptrain.errors import ArtifactError
 from deeptrain.training.keras_globals import fresh_names_and_seeds
+
+_DOORS = {"get", "serialize", "deserialize"}
+"""Functions of these modules that make something of a description: what they read could name any code."""
 
 
 def said(key: str, value: Any) -> Any:
@@ -53,7 +57,7 @@ def meant(key: str, found: Any) -> Any:
 
 def _said(made: Any, room: Any) -> dict[str, Any] | None:
     function = getattr(made, "__name__", "")
-    if function and getattr(room, function, None) is made:
+    if inspect.isfunction(made) and function not in _DOORS and getattr(room, function, None) is made:
         return {"use": function}
     name = type(made).__name__
     if getattr(room, name, None) is not type(made):
@@ -82,20 +86,28 @@ def _arguments(made: Any) -> dict[str, Any]:
 def _meant(found: Any, room: Any) -> Any:
     import keras
 
-    known: Callable[..., Any] | None = None
-    if isinstance(found, Mapping) and str(found.get("use", "_")).isidentifier():
-        known = getattr(room, str(found["use"]), None)
-    if not callable(known) or found["use"].startswith("_"):
+    schedules = keras.optimizers.schedules
+    kind = {
+        keras.losses: keras.losses.Loss,
+        keras.optimizers: keras.optimizers.Optimizer,
+        schedules: schedules.LearningRateSchedule,
+    }[room]
+    name = found.get("use") if isinstance(found, Mapping) else None
+    known = getattr(room, name, None) if isinstance(name, str) and name not in _DOORS else None
+    made = isinstance(found, Mapping) and "arguments" in found
+    if not (isinstance(known, type) and issubclass(known, kind) if made else inspect.isfunction(known)):
         raise ArtifactError(f"{room.__name__} has nothing that is called {found!r:.80}")
-    if "arguments" not in found:
+    if not made:
         return known
     arguments = dict(found["arguments"])
-    if isinstance(arguments.get("learning_rate"), Mapping):
-        arguments["learning_rate"] = _meant(arguments["learning_rate"], keras.optimizers.schedules)
+    if room is keras.optimizers and isinstance(arguments.get("learning_rate"), Mapping):
+        arguments["learning_rate"] = _meant(arguments["learning_rate"], schedules)
+    if any(isinstance(value, Mapping) for value in arguments.values()):
+        raise ArtifactError(f"{name} is described by numbers and names alone, got {arguments!r:.200}")
     try:
-        return known(**arguments)
+        return known(**arguments)  # type: ignore[misc]
     except (TypeError, ValueError) as error:
-        raise ArtifactError(f"{found['use']} does not take {arguments!r:.200}: {error}") from error
+        raise ArtifactError(f"{name} does not take {arguments!r:.200}: {error}") from error
 
 
 def _plain(made: Any) -> dict[str, Any]:

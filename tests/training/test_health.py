@@ -274,6 +274,14 @@ def test_telling_changes_no_byte_and_says_a_thing_once(caplog: pytest.LogCapture
     assert ("weights", "large") in [(one.layer, one.kind) for one in health.findings]
 
 
+def test_the_state_tells_what_the_newest_look_found() -> None:
+    made = trainer(Health("tell", rules=Rules(large=0.01)), learner=NumpyLearner)
+    assert made.state.health == ()
+    before = made.train(1)
+    assert [(one.layer, one.kind) for one in before.health] == [(one.layer, one.kind) for one in made.health.findings]
+    assert any(line.startswith("health ") and "weights: " in line for line in str(before).splitlines())
+
+
 def test_a_phase_that_changes_the_optimizer_is_not_rolled_back_behind_its_beginning() -> None:
     class Changing(Steep):
         def change(self, learning_rate: float = 0.0, frozen: Any = None) -> None: ...

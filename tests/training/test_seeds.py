@@ -52,7 +52,7 @@ def drawn(file: Path, **settings: Any) -> tuple[dict[str, bytes], list[list[int]
 def test_what_one_part_draws_changes_nothing_of_what_another_draws(make_experiment: Callable[..., Path]) -> None:
     file = make_experiment()
     variables, order, fed = drawn(file)
-    noisy = drawn(file, training__preprocessors=["normalise", {"use": "noise", "arguments": {"deviation": 0.5}}])
+    noisy = drawn(file, training__preprocessors=["normalise", {"use": "noise", "arguments": {"std": 0.5}}])
     assert noisy[:2] == (variables, order)
     assert noisy[2] != fed
     ordered = drawn(file, training__order="none")
