@@ -1,5 +1,6 @@
 # make train    set up .venv with locked versions, then run the main job
 # make test     set up, then ruff, mypy, import-linter, pytest
+# make sample   set up, then what kills whole commands, fills disks and flips bits: .ci/run runs both
 # make test-backends   Keras on JAX and on PyTorch, each in an environment of its own, .venv-jax and .venv-torch
 # make bench    the benchmarks of docs/performance.md
 # make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
@@ -14,13 +15,16 @@ READY := .venv/.ready
 OURS := deeptrain tasks pipelines tests
 BACKENDS := jax torch
 
-.PHONY: train test test-backends check bench bench-calibration bench-loading bench-training lock clean
+.PHONY: train test sample test-backends check bench bench-calibration bench-loading bench-training lock clean
 
 train: $(READY)
 	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/reliability $(ARGS)
+
+sample: $(READY)
+	$(BIN)/python -m pytest tests/reliability -n 2 --dist worksteal $(ARGS)
 
 test-backends: $(BACKENDS:%=test-backend-%)
 
