@@ -55,4 +55,4 @@ def test_a_directory_that_is_not_empty_stays_as_it_is(tmp_path: Path, capsys: py
         )
     assert tree(tmp_path) == {"mine/work": b"hours", "file": b"x"}
     assert main(["new", str(tmp_path / "file" / "mine")]) == 1
-    assert "cannot be written: Not a directory" in capsys.readouterr().err
+    assert "cannot be written: File exists" in capsys.readouterr().err
