@@ -21,7 +21,7 @@ from luigi.configuration import get_config
 from luigi.parameter import UnconsumedParameterWarning
 
 import tasks
-from deeptrain.errors import Interrupted
+from deeptrain.errors import ArtifactError, Interrupted
 from deeptrain.lineage import Lineage
 from deeptrain.store.locks import Lock, run_lock
 from pipelines import scheduler
@@ -112,7 +112,7 @@ def _on_plan(plan: Lineage, closing: Closing) -> None:
 def _work_on(run: Path) -> Lock:
     """Say for the rest of this process that it works on a run, so that nobody deletes from it."""
     lock = run_lock(run, shared=True)
-    with contextlib.suppress(OSError):  # nobody deletes from a store that cannot be written
+    with contextlib.suppress(OSError, ArtifactError):  # nobody deletes from a store that cannot be written
         lock.acquire()
     return lock
 

@@ -4,7 +4,8 @@ An object: for each definition, as "FILE:NAME", the sha256 of its text. NAME is 
 what runs when it is imported.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from deeptrain import files
@@ -13,14 +14,18 @@ from deeptrain.store import code
 
 
 def write(run: Path, names: Iterable[str], beside: Path) -> None:
-    """Write down what the code behind "module:name" callables is made of, unless none of it is the user's."""
+    """Write down what the code behind "module:name" callables is made of, unless none of it is the user's.
+
+    Where nothing can be written, nothing is: it only serves a message.
+    """
     parts = code.parts(names, beside)
-    if parts:
-        path = _path(run, code.digest_of_parts(parts))
-        if not path.is_file():
+    if not parts:
+        return
+    path = _path(run, code.digest_of_parts(parts))
+    if not path.is_file():
+        with contextlib.suppress(OSError, ArtifactError):
             files.make_directories(path.parent)
-            told = {f"{file}:{name}": files.digest_of(text) for (file, name), text in parts.items()}
-            files.write_loose(path, files.readable_json(told))
+            files.write_loose(path, files.readable_json(_digests(parts)))
 
 
 def changed(run: Path, old: str, new: str, names: Iterable[str], beside: Path) -> str | None:
@@ -32,9 +37,13 @@ def changed(run: Path, old: str, new: str, names: Iterable[str], beside: Path) -
         return None
     if not parts or code.digest_of_parts(parts) != new or not isinstance(before, dict):
         return None
-    now = {f"{file}:{name}": files.digest_of(text) for (file, name), text in parts.items()}
+    now = _digests(parts)
     differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     return ", ".join(map(_in_words, differing)) or None
+
+
+def _digests(parts: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    return {f"{file}:{name}": files.digest_of(text) for (file, name), text in parts.items()}
 
 
 def _in_words(part: str) -> str:
