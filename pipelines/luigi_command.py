@@ -102,7 +102,8 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 def _on_plan(plan: Lineage, closing: Closing) -> None:
     closing.begin(plan)
-    _work_on(plan.root)
+    for run in {plan.root, *(other.plan.root for other in plan.others)}:
+        _work_on(run)
     # With a worker's id of its own, a central scheduler hands a killed run's task back to the next run at once.
     name = f"deeptrain-{socket.gethostname()}-{os.getuid()}-{plan.root.resolve()}"
     _set(get_config(), "worker", "id", name)
