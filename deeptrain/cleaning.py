@@ -1,6 +1,6 @@
-"""What may go from a store: what no published run refers to, or what a rule names; and deleting it.
+"""What may go from a store: what no finished run refers to, or what a rule names; and deleting it.
 
-A *published run* is a report: everything it was made from stays with it. An experiment without one is work in
+A *finished run* is a report: everything it was made from stays with it. An experiment without one is work in
 progress. Sessions and raw files that were written by hand belong to nobody's run and stay, with all they need.
 """
 
@@ -27,8 +27,8 @@ class Rules:
     """What is asked for.
 
     Attributes:
-        older_than: seconds; published runs that are older do not count any more, and nothing that is younger goes.
-        keep_last: only so many published runs of each experiment count, the newest; with `older_than` the younger, too.
+        older_than: seconds; finished runs that are older do not count any more, and nothing that is younger goes.
+        keep_last: only so many finished runs of each experiment count, the newest; with `older_than` the younger, too.
         interventions: instead, what followed from changes by hand goes.
         quarantine: instead, what was set aside as damaged or stale goes.
     """
@@ -144,17 +144,17 @@ def _forget_latest(report: Path) -> None:
 def _unreferenced(
     found: References, free: Sequence[Path], rules: Rules, now: float, notes: list[str]
 ) -> Iterator[Piece]:
-    published = {run: _published(found, run) for run in found.runs}
-    ended = {unit: why for run in free for unit, why in _ended(published[run], rules, now)}
+    finished = {run: _finished(found, run) for run in found.runs}
+    ended = {unit: why for run in free for unit, why in _ended(finished[run], rules, now)}
     stays = [
         unit
         for unit in found.units
-        if unit.run not in free or unit.stage in OWN or (unit in published[unit.run] and unit not in ended)
+        if unit.run not in free or unit.stage in OWN or (unit in finished[unit.run] and unit not in ended)
     ]
     reached = found.reached(stays)
     for run in free:
         going = [unit for unit in found.units if unit.run == run and unit not in reached]
-        if going and not published[run] and rules.older_than is None:
+        if going and not finished[run] and rules.older_than is None:
             notes.append(f"{run} is left alone: no run of it is finished yet; --older-than takes from it")
             continue
         # Reports first: a kill in between must not leave one without what it tells of.
@@ -164,19 +164,19 @@ def _unreferenced(
 
 def _alone(unit: Unit) -> str:
     done = f"; epochs done: {len(unit.artifacts)}" if unit.stage == "training" else ""
-    return f"no published run refers to it{done}"
+    return f"no finished run that stays refers to it{done}"
 
 
-def _published(found: References, run: Path) -> list[Unit]:
+def _finished(found: References, run: Path) -> list[Unit]:
     """The reports of a run, the one of its newest finished job first, the others from new to old."""
     reports = [unit for unit in found.units if unit.run == run and unit.stage == "report" and unit.artifacts]
     latest = _latest(run)
     return sorted(reports, key=lambda unit: (unit.directory.name != latest, -_measured([unit.directory])[1]))
 
 
-def _ended(published: Sequence[Unit], rules: Rules, now: float) -> Iterator[tuple[Unit, str]]:
-    """Published runs that a rule names, with the reason."""
-    for place, unit in enumerate(published):
+def _ended(finished: Sequence[Unit], rules: Rules, now: float) -> Iterator[tuple[Unit, str]]:
+    """Finished runs that a rule names, with the reason."""
+    for place, unit in enumerate(finished):
         reasons = []
         if rules.keep_last is not None:
             if place < rules.keep_last:
@@ -185,7 +185,7 @@ def _ended(published: Sequence[Unit], rules: Rules, now: float) -> Iterator[tupl
         if rules.older_than is not None:
             if now - _measured([unit.directory])[1] <= rules.older_than:
                 continue
-            reasons.append("older")
+            reasons.append("older than asked")
         if reasons:
             yield unit, "a finished run, " + " and ".join(reasons)
 

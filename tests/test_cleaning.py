@@ -73,7 +73,7 @@ def test_what_a_finished_run_was_made_from_stays_and_the_rest_goes(tmp_path: Pat
     other = publish(tmp_path, 0.2, epochs=2, report=False)
     found = going(tmp_path)
     assert stages(found) == ["predictions", "training"]
-    assert found[other.name] == "no published run refers to it; epochs done: 2"
+    assert found[other.name] == "no finished run that stays refers to it; epochs done: 2"
     cleaning.remove(cleaning.find(tmp_path, Rules(), NOW).pieces)
     assert not other.exists()
     assert going(tmp_path) == {}
