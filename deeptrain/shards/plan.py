@@ -61,7 +61,9 @@ class Conversion:
         return (self.samples, *self.parts, self.whole)
 
 
-def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversion:
+def of(
+    settings: DataSettings, base: Path, root: Path, memory: Path, aliases: Mapping[str, str] | None = None
+) -> Conversion:
     """The conversion that `[data]` asks for; reads raw files only to fingerprint those that changed.
 
     Args:
@@ -69,6 +71,7 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversi
         base: the directory of the TOML file.
         root: where artifacts go, `runs/EXPERIMENT`.
         memory: the file that remembers fingerprints.
+        aliases: digests of a loader's code for which others stand; see `store.code_aliases`.
 
     Raises:
         DataError: when raw files are missing.
@@ -77,6 +80,7 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversi
     found = sources.find(settings, base)
     raw = fingerprinted(found, memory)
     loader = _code(settings, base, found)
+    loader = (aliases or {}).get(loader or "", loader)
     seeds = {"data": settings.seed}
     asked = _meant(settings, base, found)
     inputs: dict[str, Input] = dict(raw)
