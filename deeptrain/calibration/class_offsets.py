@@ -121,9 +121,7 @@ def choose(
     told = tuple(map(str, range(number))) if called is None else tuple(called)
     if len(told) != number:
         raise DataError(f"names of classes must be one for each of {number} columns of probabilities, got {len(told)}")
-    given = checks.weights(weights, len(truth))
-    if given is not None:
-        truth, values, given = truth[given > 0], values[given > 0], checks.unequal(given[given > 0])
+    truth, values, given = checks.counting(truth, values, weights)
     of_class = np.bincount(truth, minlength=number)
     there = np.count_nonzero(of_class)
     if there < 2:

@@ -120,8 +120,4 @@ def weighted(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None) ->
         DataError: when they are not that.
     """
     truth, values = checks.binary(labels, scores)
-    given = checks.weights(weights, len(truth))
-    if given is None:
-        return truth, values, None
-    some = given > 0
-    return truth[some], values[some], checks.unequal(given[some])
+    return checks.counting(truth, values, weights)
