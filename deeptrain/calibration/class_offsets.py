@@ -47,7 +47,7 @@ class ClassOffsets(Record):
         classes: names of the classes.
         offsets: (classes,) natural logarithms; the least in size of them is 0, as only differences matter.
         metric: name of the metric that was made best.
-        in_sample: the metric with the offsets on the samples they were chosen on; too high, see `cross_fitted`.
+        in_sample: the metric with the offsets on the samples they were chosen on; too good, see `cross_fitted`.
         value_without: the metric without offsets on the same samples.
         cross_fitted: the metric of all decisions when those about each fold are by the offsets of the other folds.
         gain: of the cross-fitted decisions over those without offsets, with its confidence interval.

@@ -32,7 +32,7 @@ class LabelThresholds(Record):
         labels: names of the labels.
         values: (labels,) the thresholds, each midway between neighbouring distinct scores of its label.
         metric: name of the averaged metric that was made best.
-        in_sample: the metric at the thresholds on the samples they were chosen on; too high, see `cross_fitted`.
+        in_sample: the metric at the thresholds on the samples they were chosen on; too good, see `cross_fitted`.
         value_at_half: the metric on the same samples, all thresholds being 0.5.
         cross_fitted: the metric of all decisions when those about each fold are by the best thresholds of the other
             folds; nan with a single sample.
