@@ -13,10 +13,10 @@ RECIPES = {
     "threshold": 3,
     "subset": 2,
     "offsets": 2,
-    "thresholds": 1,
+    "thresholds": 2,
     "members": 2,
-    "probabilities": 1,
-    "evaluation": 3,
+    "probabilities": 2,
+    "evaluation": 4,
 }
 """The integer of each stage, raised when our own code changes its bytes."""
 CHOICES = ("threshold", "subset", "offsets", "thresholds", "members", "probabilities")

@@ -39,7 +39,10 @@ SAME = ("threshold", "subset")
 PARTS: Mapping[str, Callable[[Lineage, SplitPredictions], Any]] = {
     "members": lambda plan, _: ensemble.scored(plan, "test"),
     "probabilities": lambda plan, test: probabilities.score(
-        test.labels, test.values, methods.restored(plan.artifact("probabilities").json("probabilities.json")["map"])
+        test.labels,
+        test.values,
+        methods.restored(plan.artifact("probabilities").json("probabilities.json")["map"]),
+        test.weights,
     ).plain(),
 }
 """By stage, what is told beside decisions, as plain values, whatever the kind."""
@@ -101,8 +104,7 @@ def _labels(plan: Lineage) -> dict[str, Any]:
     calibration = plan.experiment.calibration
     chosen = plan.artifact("thresholds").json("thresholds.json")
     made = plan.artifact("predictions")
-    labels, scores, names = predictions.binary_columns(made, "test")
-    weights = predictions.read(made, "test", names[0]).weights
+    labels, scores, names, weights = predictions.binary_columns(made, "test")
     ways = {"half": 0.5, "thresholds": chosen["values"]}
     metric, average = Use.of(calibration.metric).use, calibration.several.average
     return evaluation.score_labels(labels, scores, metric, average, ways, names, weights=weights).plain()

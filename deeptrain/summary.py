@@ -204,7 +204,7 @@ def _sureness(
 
 def _sure(scored: predictions.SplitPredictions, values: np.ndarray) -> reports.Scores:
     labels, values = (scored.labels, values) if values.ndim == 1 else reliability.top_label(scored.labels, values)
-    return reports.Scores(labels, values, scored.sets)
+    return reports.Scores(labels, values, scored.sets, scored.weights)
 
 
 def _lineage(plan: Lineage, made: dict[str, Artifact], epochs: list[Artifact]) -> tuple[reports.Lineage, ...]:

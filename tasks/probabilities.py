@@ -22,7 +22,7 @@ class Probabilities(ExperimentTask):
         asked = plan.stages["probabilities"].settings
         scored = predictions.read(plan.artifact("predictions"), plan.calibration_split, plan.output or "")
         chosen = probabilities.choose(
-            scored.labels, scored.values, asked["methods"], folds=asked["folds"], seed=asked["seed"]
+            scored.labels, scored.values, asked["methods"], asked["folds"], asked["seed"], scored.weights
         )
         with self.writing(plan) as writer:
             writer.json("probabilities.json", {**chosen.plain(), "split": plan.calibration_split})

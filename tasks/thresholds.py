@@ -21,10 +21,12 @@ class Thresholds(ExperimentTask):
         from deeptrain.training import predictions
 
         settings = plan.experiment.calibration
-        labels, scores, names = predictions.binary_columns(plan.artifact("predictions"), plan.calibration_split)
+        labels, scores, names, weights = predictions.binary_columns(
+            plan.artifact("predictions"), plan.calibration_split
+        )
         metric = Use.of(settings.metric).use
         chosen = label_thresholds.choose(
-            labels, scores, metric, settings.several.average, settings.folds, settings.seed, names
+            labels, scores, metric, settings.several.average, settings.folds, settings.seed, names, weights
         )
         with self.writing(plan) as writer:
             writer.json("thresholds.json", {**chosen.plain(), "split": plan.calibration_split})

@@ -68,6 +68,9 @@ subset_size = 2
 dpi = 50
 """
 
+WEIGHED = TOML.replace("samples_per_set", 'weights = "w"\nsamples_per_set')
+"""The same where a column of the samples, see `weigh`, says what each counts for."""
+
 
 def write_experiment(directory: Path, toml: str = TOML, builder: str = BUILDER, samples: int = 200) -> Path:
     """An experiment's file with its builder and raw data beside it."""
@@ -85,6 +88,14 @@ def write_experiment(directory: Path, toml: str = TOML, builder: str = BUILDER, 
     file = directory / "tiny.toml"
     file.write_text(toml)
     return file
+
+
+def weigh(file: Path, weights: list[float]) -> None:
+    """Give the samples these weights in turn."""
+    for path in (file.parent / "raw").iterdir():
+        head, *rows = path.read_text().split()
+        weighed = [f"{row},{weights[number % len(weights)]}" for number, row in enumerate(rows)]
+        path.write_text("\n".join([f"{head},w", *weighed]) + "\n")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from deeptrain import lineage, session
 from deeptrain.alive import AliveTrainer
 from deeptrain.errors import ArtifactError, DeeptrainError
-from tests.conftest import TOML, tree
+from tests.conftest import TOML, WEIGHED, tree, weigh
 
 
 @pytest.mark.parametrize(
@@ -51,17 +51,8 @@ def test_a_setting_that_the_data_cannot_meet_is_told_before_training(
         session.open_data(plan)
 
 
-WEIGHED = TOML.replace("samples_per_set", 'weights = "w"\nsamples_per_set')
 CONSTRAINED = WEIGHED.replace("[calibration]", '[calibration]\nconstraint = "recall >= 0.5"')
 OF_CLASSES = TOML.replace("positive = 1", 'kind = "classes"').replace('"f1_score", ', "")
-
-
-def weigh(file: Path, weights: list[float]) -> None:
-    """Give the samples these weights in turn."""
-    for path in (file.parent / "raw").iterdir():
-        head, *rows = path.read_text().split()
-        weighed = [f"{row},{weights[number % len(weights)]}" for number, row in enumerate(rows)]
-        path.write_text("\n".join([f"{head},w", *weighed]) + "\n")
 
 
 @pytest.mark.parametrize(

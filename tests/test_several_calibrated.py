@@ -105,7 +105,7 @@ def test_what_was_chosen_is_what_the_functions_choose(planned: Lineage) -> None:
     assert offsets.pop("split") == "calibration"
     chosen = class_offsets.choose(kind.labels, kind.values, "f1_score_macro", called=("0", "1", "2"))
     assert offsets == chosen.plain()
-    labels, scores, called = predictions.binary_columns(made, "calibration")
+    labels, scores, called, _ = predictions.binary_columns(made, "calibration")
     thresholds = planned.artifact("thresholds").json("thresholds.json")
     assert thresholds.pop("split") == "calibration"
     assert called == ("late", "sick")
@@ -121,7 +121,7 @@ def test_both_are_scored_once_on_the_test_split(planned: Lineage) -> None:
     assert [entry["name"] for entry in told["at"]] == ["largest", "offsets"]
     assert [entry["metrics"]["f1_score_macro"] for entry in told["at"]] == pytest.approx(values)
     assert told["at"][1]["gain"]["value"] == pytest.approx(values[1] - values[0])
-    labels, scores, _ = predictions.binary_columns(made, "test")
+    labels, scores, _, _ = predictions.binary_columns(made, "test")
     own = planned.artifact("thresholds").json("thresholds.json")["values"]
     values = [macro(labels, scores, threshold=cut) for cut in (0.5, own)]
     assert [entry["metrics"]["f1_score_macro"] for entry in told["labels"]["at"]] == pytest.approx(values)

@@ -72,10 +72,8 @@ def best(
         raise DataError(f"the metric is nan at all {len(at)} thresholds that were tried")
     worths = np.array([worth(int(point)) for point in at])
     equals = at[worths == worths.max()]
-    lower, upper = points.lower[equals], points.upper[equals]
-    distance = np.where(lower > preference, lower - preference, preference - upper)
-    chosen = int(equals[np.argmin(distance)])
-    return Optimum(points.threshold(chosen), tried[chosen], (float(points.lower[chosen]), float(points.upper[chosen])))
+    chosen = points.nearest(equals, preference)
+    return Optimum(points.threshold(chosen), tried[chosen], points.span(chosen))
 
 
 def _spread(called: Integers, first: int, last: int, most: int) -> Integers:

@@ -47,7 +47,7 @@ class ClassOffsets(Record):
         classes: names of the classes.
         offsets: (classes,) natural logarithms; the least in size of them is 0, as only differences matter.
         metric: name of the metric that was made best.
-        in_sample: the metric with the offsets on the samples they were chosen on; too high, see `cross_fitted`.
+        in_sample: the metric with the offsets on the samples they were chosen on; too good, see `cross_fitted`.
         value_without: the metric without offsets on the same samples.
         cross_fitted: the metric of all decisions when those about each fold are by the offsets of the other folds.
         gain: of the cross-fitted decisions over those without offsets, with its confidence interval.
@@ -121,9 +121,7 @@ def choose(
     told = tuple(map(str, range(number))) if called is None else tuple(called)
     if len(told) != number:
         raise DataError(f"names of classes must be one for each of {number} columns of probabilities, got {len(told)}")
-    given = checks.weights(weights, len(truth))
-    if given is not None:
-        truth, values, given = truth[given > 0], values[given > 0], checks.unequal(given[given > 0])
+    truth, values, given = checks.counting(truth, values, weights)
     of_class = np.bincount(truth, minlength=number)
     there = np.count_nonzero(of_class)
     if there < 2:

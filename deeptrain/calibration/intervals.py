@@ -59,6 +59,9 @@ UNKNOWN = Interval(math.nan, math.nan)
 def clopper_pearson(hits: ArrayLike, trials: ArrayLike, level: float = LEVEL) -> tuple[Scores, Scores]:
     """Both ends of the exact interval of a rate, arrays that broadcast; (0, 1) of no trials; imports SciPy.
 
+    Neither hits nor trials need be whole: of weighted samples, trials are the number of equal ones that would be as
+    sure (E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998).
+
     Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits", Biometrika 26, 1934.
     """
     from scipy.special import betaincinv
@@ -66,7 +69,7 @@ def clopper_pearson(hits: ArrayLike, trials: ArrayLike, level: float = LEVEL) ->
     found, of = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(trials, np.float64))
     misses, tail = of - found, (1 - level) / 2
     # Where an end is 1 for certain the other argument only has to be one that the function takes.
-    high = np.where(misses > 0, betaincinv(found + 1, np.maximum(misses, 1), 1 - tail), 1.0)
+    high = np.where(misses > 0, betaincinv(found + 1, np.where(misses > 0, misses, 1), 1 - tail), 1.0)
     return lower_bound(found, of, tail), high
 
 
@@ -78,8 +81,8 @@ def lower_bound(hits: ArrayLike, trials: ArrayLike, tail: float) -> Scores:
     from scipy.special import betaincinv
 
     found, of = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(trials, np.float64))
-    some = np.maximum(found, 1)
-    return np.where(found > 0, betaincinv(some, np.maximum(of, 1) - some + 1, tail), 0.0)
+    some = np.where(found > 0, found, 1)
+    return np.where(found > 0, betaincinv(some, np.where(found > 0, of - found, 0) + 1, tail), 0.0)
 
 
 def of_rate(hits: int, trials: int) -> Interval:

@@ -1,20 +1,21 @@
 """A threshold for each of several labels, so that the average of a metric over the labels is best, exactly.
 
 Macro and weighted averages are best where every label is best by itself. A micro average is a ratio of sums over
-labels: the best operating points, one a label, are found by Dinkelbach's method on integers.
+labels: the best operating points, one a label, are found by Dinkelbach's method; on integers, if samples count alike.
 Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13, 1967.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from deeptrain.calibration import folds as dealing
 from deeptrain.calibration import operating_points
-from deeptrain.calibration.operating_points import Integers, OperatingPoints
+from deeptrain.calibration.operating_points import OperatingPoints
 from deeptrain.calibration.record import Record
 from deeptrain.calibration.threshold import FEW
 from deeptrain.errors import DataError, SettingsError
@@ -31,13 +32,13 @@ class LabelThresholds(Record):
         labels: names of the labels.
         values: (labels,) the thresholds, each midway between neighbouring distinct scores of its label.
         metric: name of the averaged metric that was made best.
-        in_sample: the metric at the thresholds on the samples they were chosen on; too high, see `cross_fitted`.
+        in_sample: the metric at the thresholds on the samples they were chosen on; too good, see `cross_fitted`.
         value_at_half: the metric on the same samples, all thresholds being 0.5.
         cross_fitted: the metric of all decisions when those about each fold are by the best thresholds of the other
             folds; nan with a single sample.
         per_label: the metric of each label by itself at its threshold, in sample; nan where undefined.
         positives: how many samples have each label.
-        samples: number of samples.
+        samples: number of samples, of those that count for something.
         warnings: sentences a user should read before trusting the thresholds.
     """
 
@@ -67,6 +68,7 @@ def choose(
     folds: int = 5,
     seed: int = 0,
     called: Sequence[str] | None = None,
+    weights: ArrayLike | None = None,
 ) -> LabelThresholds:
     """The thresholds with the best average of a metric over all there are, each label's found by one sort.
 
@@ -83,44 +85,45 @@ def choose(
         folds: parts of the cross-fitting, at least 2.
         seed: decides which sample falls into which part.
         called: names of the labels; by default their numbers.
+        weights: (n,) what each sample counts for; what is best is then so but for rounding.
 
     Raises:
-        DataError: when labels or scores are not that, or names are not one for each label.
+        DataError: when labels, scores or weights are not that, or names are not one for each label.
         SettingsError: for an unknown metric or average, or one whose micro average is no ratio.
     """
     key = names.with_arguments(names.count_metric(metric), {"average": average})
     binary = names.count_metric(metric)
     if average == "micro" and binary.ratio is None:
         raise SettingsError(f"metric {binary.name} is no ratio of counts: its average must be macro or weighted")
-    truth, values = checks.several(labels, scores)
+    truth, values, weighed = checks.counting(*checks.several(labels, scores), weights)
     told = tuple(map(str, range(truth.shape[1]))) if called is None else tuple(called)
     if len(told) != truth.shape[1]:
         raise DataError(f"names of labels must be one for each of {truth.shape[1]} columns of labels, got {len(told)}")
     if not truth.any():
         raise DataError(f"cannot calibrate: 0 positives of {truth.shape[1]} labels among {len(truth)} samples")
 
-    points = _points(truth, values)
+    points = _points(truth, values, weighed)
     chosen = _best(points, binary, average)
     thresholds = np.array([of.threshold(index) for of, index in zip(points, chosen, strict=True)])
-    columns = counts.counted_columns(truth, values > thresholds)
-    cross_fitted = _cross_fitted(truth, values, binary, key, folds, seed)
-    at_half = _averaged(key, truth, values > 0.5)
+    columns = counts.counted_columns(truth, values > thresholds, weighed)
+    cross_fitted = _cross_fitted(truth, values, weighed, binary, key, folds, seed)
+    at_half = _averaged(key, truth, values > 0.5, weighed)
     return LabelThresholds(
         labels=told,
         values=tuple(thresholds.tolist()),
         metric=key.name,
-        in_sample=_averaged(key, truth, values > thresholds),
+        in_sample=_averaged(key, truth, values > thresholds, weighed),
         value_at_half=at_half,
         cross_fitted=cross_fitted,
         per_label=tuple(binary.at_counts(*columns).tolist()),
         positives=tuple(truth.sum(axis=0).tolist()),
         samples=len(truth),
-        warnings=(*_poor(points, told), *_gain(key, cross_fitted, at_half)),
+        warnings=(*_poor(truth, told), *_gain(key, cross_fitted, at_half)),
     )
 
 
-def _points(labels: Labels, scores: Scores) -> list[OperatingPoints]:
-    return [operating_points.of(truth, values) for truth, values in zip(labels.T, scores.T, strict=True)]
+def _points(labels: Labels, scores: Scores, weights: Scores | None) -> list[OperatingPoints]:
+    return [operating_points.of(truth, values, weights) for truth, values in zip(labels.T, scores.T, strict=True)]
 
 
 def _best(points: Sequence[OperatingPoints], metric: Metric, average: Average) -> list[int]:
@@ -140,16 +143,21 @@ def _best_alone(points: OperatingPoints, metric: Metric) -> int:
 def _best_ratio(points: Sequence[OperatingPoints], ratio: Ratio) -> list[int]:
     """One point a label, so that the ratio of sums over labels is greatest; among equals those nearest to 0.5."""
     fractions = [tuple(_weighted(part, of.counts) for part in (ratio.numerator, ratio.denominator)) for of in points]
-    total = sum(int(under.max()) for _, under in fractions)
+    whole = all(over.dtype.kind == "i" for over, _ in fractions)
+    total = sum(under.max().item() for _, under in fractions)
     p, q = 0, 1
     while True:
-        if total * (p + q) >= 1 << 63:
+        if whole and total * (p + q) >= 1 << 63:
             raise DataError(f"thresholds cannot be searched exactly: sums of {total:,} counts do not fit into 64 bits")
         terms = [over * q - under * p for over, under in fractions]
         best = [int(term.argmax()) for term in terms]
-        if sum(int(term[index]) for term, index in zip(terms, best, strict=True)) <= 0:
+        over, under = (
+            sum(part[side][index].item() for part, index in zip(fractions, best, strict=True)) for side in (0, 1)
+        )
+        # Rounding keeps the order of products, so the ratio grows with every step, of weights too, and there is a last.
+        if over * q <= p * under:
             break
-        p, q = (sum(int(part[side][index]) for part, index in zip(fractions, best, strict=True)) for side in (0, 1))
+        p, q = over, under
     equals = [np.flatnonzero(term == term.max()) for term in terms]
     chosen = [of.nearest(among) for of, among in zip(points, equals, strict=True)]
     if any(fractions[label][1][index] for label, index in enumerate(chosen)):
@@ -163,38 +171,41 @@ def _best_ratio(points: Sequence[OperatingPoints], ratio: Ratio) -> list[int]:
     return chosen
 
 
-def _weighted(weights: tuple[int, ...], at: tuple[Integers, ...]) -> Integers:
+def _weighted(weights: tuple[int, ...], at: tuple[NDArray[Any], ...]) -> NDArray[Any]:
     return sum((weight * count for weight, count in zip(weights, at, strict=True)), np.zeros_like(at[0]))
 
 
-def _averaged(key: Metric, labels: Labels, decisions: Labels) -> float:
-    tp, fp, fn, tn = counts.counted_columns(labels, decisions)
+def _averaged(key: Metric, labels: Labels, decisions: Labels, weights: Scores | None) -> float:
+    tp, fp, fn, tn = counts.counted_columns(labels, decisions, weights)
     function = counts.BY_NAME[key.computation]
     return float(averages.of_columns(key.average or "macro", function, (tp, fp, fn, tn), key.arguments))
 
 
-def _cross_fitted(labels: Labels, scores: Scores, metric: Metric, key: Metric, folds: int, seed: int) -> float:
+def _cross_fitted(
+    labels: Labels, scores: Scores, weights: Scores | None, metric: Metric, key: Metric, folds: int, seed: int
+) -> float:
     if len(labels) < 2:
         return float("nan")
     # In an order of their own, whatever order they come in: samples that are alike may be exchanged.
-    order = np.lexsort((*scores.T, *labels.T))
+    order = np.lexsort((*(() if weights is None else (weights,)), *scores.T, *labels.T))
     labels, scores = labels[order], scores[order]
+    weights = None if weights is None else weights[order]
     # Labels together are no class: samples are dealt out as if they were of one.
     fold = dealing.dealt(np.zeros(len(labels), np.int64), folds, seed)
     decisions = np.zeros_like(labels)
     for number in range(min(folds, len(labels))):
         held_out = fold == number
-        points = _points(labels[~held_out], scores[~held_out])
+        points = _points(labels[~held_out], scores[~held_out], None if weights is None else weights[~held_out])
         chosen = _best(points, metric, key.average or "macro")
         thresholds = [of.threshold(index) for of, index in zip(points, chosen, strict=True)]
         decisions[held_out] = scores[held_out] > np.array(thresholds)
-    return _averaged(key, labels, decisions)
+    return _averaged(key, labels, decisions, weights)
 
 
-def _poor(points: Sequence[OperatingPoints], called: Sequence[str]) -> Iterator[str]:
-    for of, name in zip(points, called, strict=True):
-        samples = of.positives + of.negatives
-        rarer, what = min((of.positives, "positive"), (of.negatives, "negative"))
+def _poor(labels: Labels, called: Sequence[str]) -> Iterator[str]:
+    samples = len(labels)
+    for positives, name in zip(labels.sum(axis=0).tolist(), called, strict=True):
+        rarer, what = min((positives, "positive"), (samples - positives, "negative"))
         if rarer == 0:
             yield f"Label {name} has no {what}s among {samples} samples: nothing tells where its threshold should be."
         elif rarer < FEW:

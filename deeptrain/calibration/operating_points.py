@@ -34,6 +34,7 @@ class OperatingPoints:
         fp: (points,) the same of false positives.
         positives: number of samples with label 1, or the sum of their weights.
         negatives: the same of samples with label 0.
+        limits: (least, above); only thresholds t with least <= t < above are looked at.
     """
 
     lower: Scores
@@ -42,6 +43,7 @@ class OperatingPoints:
     fp: NDArray[Any]
     positives: float
     negatives: float
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
     @property
     def counts(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -58,7 +60,13 @@ class OperatingPoints:
         Between scores that are neighbours in float64 there is no such number; there it is the lower score, which is
         right for >.
         """
-        return midway(float(self.lower[point]), float(self.upper[point]))
+        return midway(*self.span(point))
+
+    def span(self, point: int) -> tuple[float, float]:
+        """(low, high) of a point: all t with low <= t < high make it."""
+        least, above = self.limits
+        low, high = max(float(self.lower[point]), least), min(float(self.upper[point]), above)
+        return low, high if low < high else above  # no score is greater than the bounds, which are 1 and 1
 
     def point_of(self, threshold: float) -> int:
         """The point that a threshold between the bounds makes."""
@@ -66,7 +74,8 @@ class OperatingPoints:
 
     def nearest(self, among: Integers, preference: float = 0.5) -> int:
         """Of some points the one with thresholds nearest to the preference, of two equally near the higher one."""
-        lower, upper = self.lower[among], self.upper[among]
+        least, above = self.limits
+        lower, upper = np.maximum(self.lower[among], least), np.minimum(self.upper[among], above)
         # Below 0 only where the preference is one of the thresholds.
         distance = np.where(lower > preference, lower - preference, preference - upper)
         return int(among[np.argmin(distance)])
@@ -94,12 +103,10 @@ class OperatingPoints:
         return slice(first, max(after, first + 1))
 
     def within(self, least: float, most: float) -> "OperatingPoints":
-        """Those points that a threshold t with least <= t <= most makes, their bounds narrowed to it."""
-        part, above = self.between(least, most), np.nextafter(most, np.inf)
-        upper = np.minimum(self.upper[part], above)
-        if upper[0] <= least:  # no score is greater than the bounds, which are 1 and 1
-            upper[0] = above
-        return replace(self, lower=np.maximum(self.lower[part], least), upper=upper, tp=self.tp[part], fp=self.fp[part])
+        """Those points that a threshold t with least <= t <= most makes, and no other threshold of theirs."""
+        part, limits = self.between(least, most), (least, float(np.nextafter(most, np.inf)))
+        lower, upper, tp, fp = (column[part] for column in (self.lower, self.upper, self.tp, self.fp))
+        return replace(self, lower=lower, upper=upper, tp=tp, fp=fp, limits=limits)
 
     def plateau(self, metric: Metric, point: int) -> tuple[float, float]:
         """The bounds of the unbroken run of points around one that have its value of a metric."""
@@ -117,7 +124,7 @@ class OperatingPoints:
             last += len(same) if same.all() else int(np.argmin(same))
             if not same.all():
                 break
-        return float(self.lower[last]), float(self.upper[first])
+        return self.span(last)[0], self.span(first)[1]
 
 
 def midway(lower: float, upper: float) -> float:

@@ -24,7 +24,7 @@ class Optimum(Record):
     Attributes:
         value: midway between neighbouring distinct scores, so that > and >= agree; outside [0, 1] only where it calls
             all samples alike and a score is exactly 0 or 1.
-        in_sample: the metric on the samples the threshold was chosen on; too high for others.
+        in_sample: the metric on the samples the threshold was chosen on; too good for others.
         plateau: (low, high); every threshold t with low <= t < high gives `in_sample` too.
     """
 
@@ -120,8 +120,4 @@ def weighted(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None) ->
         DataError: when they are not that.
     """
     truth, values = checks.binary(labels, scores)
-    given = checks.weights(weights, len(truth))
-    if given is None:
-        return truth, values, None
-    some = given > 0
-    return truth[some], values[some], checks.unequal(given[some])
+    return checks.counting(truth, values, weights)

@@ -111,7 +111,12 @@ def applicable(classes: bool) -> tuple[str, ...]:
 
 
 def choose(
-    labels: ArrayLike, outputs: ArrayLike, methods: Sequence[str] = (), folds: int = 5, seed: int = 0
+    labels: ArrayLike,
+    outputs: ArrayLike,
+    methods: Sequence[str] = (),
+    folds: int = 5,
+    seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> Probabilities:
     """The map to probabilities with the least cross-fitted log loss; imports SciPy.
 
@@ -128,27 +133,29 @@ def choose(
         methods: names of those to compare; none for all that are `applicable`.
         folds: parts of the cross-fitting, at least 2; as many as there are samples where there are fewer.
         seed: decides which sample falls into which part.
+        weights: (n,) what each sample counts for, in fits, losses and quality; only their ratios matter.
 
     Raises:
-        DataError: when labels or outputs are not that, with counts.
+        DataError: when labels, outputs or weights are not that, with counts.
         SettingsError: for a method that is unknown or does not apply, or fewer than 2 folds.
     """
     if folds < 2:
         raise SettingsError(f"folds must be at least 2, got {folds}")
-    truth, scores = _in_one_order(*checked(labels, outputs))
+    truth, scores, weighed = _in_one_order(*_counting(*checked(labels, outputs), weights))
+    _two(truth, scores)
     names = _names(methods, scores.ndim == 2)
     classes = scores.shape[1] if scores.ndim == 2 else 2
     fold = dealing.dealt(truth, min(folds, len(truth)), seed)
-    aside = {name: _cross_fitted(name, truth, scores, fold, classes) for name in names}
+    aside = {name: _cross_fitted(name, truth, scores, weighed, fold, classes) for name in names}
     loss = {name: quality.losses(truth, found) for name, found in aside.items()}
-    fitted = {name: ready.fit(name, scores, _targets(truth, scores, classes)) for name in names}
+    fitted = {name: _fitted(name, truth, scores, weighed, classes) for name in names}
     candidates = tuple(
         Candidate(
             method=name,
-            cross_fitted=float(loss[name].mean()),
-            in_sample=float(quality.losses(truth, fitted[name].apply(scores)).mean()),
-            gain=float(np.mean(loss["none"] - loss[name])),
-            error=_error(loss["none"] - loss[name]),
+            cross_fitted=float(np.mean(weighed * loss[name])),
+            in_sample=float(np.mean(weighed * quality.losses(truth, fitted[name].apply(scores)))),
+            gain=float(np.mean(weighed * (loss["none"] - loss[name]))),
+            error=_error(loss["none"] - loss[name], weighed),
         )
         for name in names
     )
@@ -157,37 +164,38 @@ def choose(
     return Probabilities(
         map=ready.plain(fitted[best.method]),
         candidates=candidates,
-        before=quality.of(truth, scores),
-        cross_fitted=quality.of(truth, aside[best.method]),
+        before=quality.of(truth, scores, weighed),
+        cross_fitted=quality.of(truth, aside[best.method], weighed),
         samples=tuple(counts.tolist()),
         warnings=(*_few(counts), *_gain(best)),
     )
 
 
-def score(labels: ArrayLike, outputs: ArrayLike, found: Map) -> Change:
+def score(labels: ArrayLike, outputs: ArrayLike, found: Map, weights: ArrayLike | None = None) -> Change:
     """What a map is worth on samples that had no part in it; one class alone is no error here.
 
     Args:
         labels: as `choose`.
         outputs: as `choose`.
         found: the map.
+        weights: (n,) what each sample counts for.
 
     Raises:
-        DataError: when labels or outputs are not that, with counts.
+        DataError: when labels, outputs or weights are not that, with counts.
     """
-    truth, scores = checked(labels, outputs, both=False)
+    truth, scores, weighed = _counting(*checked(labels, outputs), weights)
     after = found.apply(scores)
     better = quality.losses(truth, scores) - quality.losses(truth, after)
-    return Change(quality.of(truth, scores), quality.of(truth, after), float(better.mean()), _error(better))
+    gain = float(np.mean(weighed * better))
+    return Change(quality.of(truth, scores, weighed), quality.of(truth, after, weighed), gain, _error(better, weighed))
 
 
-def checked(labels: ArrayLike, outputs: ArrayLike, *, both: bool = True) -> tuple[Integers, Scores]:
+def checked(labels: ArrayLike, outputs: ArrayLike) -> tuple[Integers, Scores]:
     """Labels as int64 (n,) and outputs as float64 (n,) or (n, classes), clean.
 
     Args:
         labels: of samples.
         outputs: of the same samples.
-        both: whether at least two classes must be there.
 
     Raises:
         DataError: when they are not that: how many break which rule, of how many, and the first.
@@ -206,15 +214,24 @@ def checked(labels: ArrayLike, outputs: ArrayLike, *, both: bool = True) -> tupl
     if given.ndim == 1 and given.dtype.kind in "biuf" and len(given) == len(values):
         _all(np.isin(given, np.arange(classes)), given, f"labels are none of the class numbers 0 to {classes - 1}")
     if values.ndim == 2:
-        truth, scores = checks.classes(labels, outputs)
-        there = np.unique(truth)
-        if both and len(there) < 2:
-            raise DataError(f"cannot calibrate: all {len(truth)} samples are of class {there[0]}; two are needed")
-        return truth, scores
+        return checks.classes(labels, outputs)
     of_two, scores = checks.binary(labels, outputs)
-    if both:
-        checks.both_classes(of_two)
     return of_two.astype(np.int64), scores
+
+
+def _two(labels: Integers, scores: Scores) -> None:
+    there = np.unique(labels)
+    if scores.ndim == 1:
+        checks.both_classes(labels == 1)
+    elif len(there) < 2:
+        raise DataError(f"cannot calibrate: all {len(labels)} samples are of class {there[0]}; two are needed")
+
+
+def _counting(labels: Integers, scores: Scores, weights: ArrayLike | None) -> tuple[Integers, Scores, Scores]:
+    """The samples that count for something, and for how much, 1 on average."""
+    labels, scores, weighed = checks.counting(labels, scores, weights)
+    each = np.ones(len(labels)) if weighed is None else weighed / weighed.max()
+    return labels, scores, each / each.mean()
 
 
 def _all(good: Any, found: Any, what: str, cure: str = "") -> None:
@@ -226,13 +243,13 @@ def _all(good: Any, found: Any, what: str, cure: str = "") -> None:
         )
 
 
-def _in_one_order(labels: Integers, scores: Scores) -> tuple[Integers, Scores]:
-    """The samples sorted by score and label: whatever their order was, sums are of the same numbers in the same order.
+def _in_one_order(labels: Integers, scores: Scores, weights: Scores) -> tuple[Integers, Scores, Scores]:
+    """The samples sorted by score, label and weight, so that sums are of the same numbers in the same order.
 
     Samples that are alike may stand in any order, since they are alike.
     """
-    order = np.lexsort((labels, scores) if scores.ndim == 1 else (labels, *scores.T))
-    return labels[order], scores[order]
+    order = np.lexsort((weights, labels, *np.atleast_2d(scores.T)))
+    return labels[order], scores[order], weights[order]
 
 
 def _names(methods: Sequence[str], classes: bool) -> tuple[str, ...]:
@@ -244,25 +261,27 @@ def _names(methods: Sequence[str], classes: bool) -> tuple[str, ...]:
     return tuple(name for name in fitting if not methods or name in methods or name == "none")
 
 
-def _targets(labels: Integers, scores: Scores, classes: int) -> Scores:
-    found = targets(labels, classes)
-    return found if scores.ndim == 2 else found[:, 1]
+def _fitted(name: str, labels: Integers, scores: Scores, weights: Scores, classes: int) -> Map:
+    wanted = targets(labels, classes, weights)
+    return ready.fit(name, scores, wanted if scores.ndim == 2 else wanted[:, 1], weights)
 
 
-def _cross_fitted(name: str, labels: Integers, scores: Scores, fold: Integers, classes: int) -> Scores:
+def _cross_fitted(name: str, labels: Integers, scores: Scores, weights: Scores, fold: Integers, classes: int) -> Scores:
     """The probability of each sample by the map of the other folds."""
     found = np.empty_like(scores)
     for number in np.unique(fold):
         out = fold == number
-        made = ready.fit(name, scores[~out], _targets(labels[~out], scores[~out], classes))
+        made = _fitted(name, labels[~out], scores[~out], weights[~out], classes)
         found[out] = made.apply(scores[out])
     return found
 
 
-def _error(differences: Scores) -> float:
-    """Standard error of their mean; nan of a single one."""
+def _error(differences: Scores, weights: Scores) -> float:
+    """Standard error of their mean, as that of a ratio of sums; nan of a single one."""
     count = len(differences)
-    return float(differences.std(ddof=1) / math.sqrt(count)) if count > 1 else float("nan")
+    if count < 2:
+        return math.nan
+    return float((weights * (differences - np.mean(weights * differences))).std(ddof=1) / math.sqrt(count))
 
 
 def _few(counts: Integers) -> Iterator[str]:

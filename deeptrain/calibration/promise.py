@@ -12,11 +12,12 @@ A. N. Angelopoulos et al., "Learn then test", 2021, arXiv:2110.01052).
   could pass without an error, then GROWTH times as many, and so on.
 """
 
+import bisect
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from deeptrain.calibration import intervals
 from deeptrain.calibration.constraint import Constraint
@@ -48,23 +49,25 @@ def tested(points: OperatingPoints, constraint: Constraint, confidence: float) -
         constraint: what must be kept.
         confidence: that what is promised is true, between 0 and 1.
     """
-    hits, of = cases(points, constraint)
     if constraint.rate != "precision":
-        passed = hits >= _fewest(int(of[0]), constraint.least, 1 - confidence)
+        recall = constraint.rate == "recall"
+        members = int(points.positives if recall else points.negatives)
+        fewest = _fewest(members, constraint.least, 1 - confidence)
+        passed = points.tp >= fewest if recall else points.fp <= members - fewest
         # By definition: no positive is missed where all samples are called, no negative where none is.
-        edge, called = (-1, points.positives + points.negatives) if constraint.rate == "recall" else (0, 0)
+        edge, called = (-1, points.positives + points.negatives) if recall else (0, 0)
         passed[edge] |= points.tp[edge] + points.fp[edge] == called
-        return Tested(passed, int(np.argmax(hits)))
+        return Tested(passed, int(np.argmax(points.tp) if recall else np.argmin(points.fp)))
     fewest = math.ceil(math.log(1 - confidence) / math.log(constraint.least))
-    wanted, called = [], START * fewest
-    while called <= of[-1]:
-        wanted.append(called)
+    every, wanted, called = range(len(points.tp)), [], START * fewest
+    while called <= points.tp[-1] + points.fp[-1]:
+        wanted.append(bisect.bisect_left(every, called, key=lambda point: points.tp[point] + points.fp[point]))
         called = math.ceil(called * GROWTH)
-    sequence = np.unique(np.searchsorted(of, wanted))
-    kept = np.zeros(len(hits), np.bool_)
+    sequence = np.unique(np.array(wanted, np.int64))
+    kept = np.zeros(len(every), np.bool_)
     if not len(sequence):
         return Tested(kept, None)
-    bounds = intervals.lower_bound(hits[sequence], of[sequence], 1 - confidence)
+    bounds = intervals.lower_bound(*cases(points, constraint, sequence), 1 - confidence)
     failed = np.flatnonzero(bounds < constraint.least)
     kept[sequence[: failed[0] if len(failed) else None]] = True
     return Tested(kept, int(sequence[np.argmax(bounds)]))
@@ -78,13 +81,14 @@ def seeming(points: OperatingPoints, constraint: Constraint) -> NDArray[np.bool_
     return held
 
 
-def cases(points: OperatingPoints, constraint: Constraint) -> tuple[Integers, Integers]:
-    """The rate of a constraint as counts at each point: how many are right, of how many."""
+def cases(points: OperatingPoints, constraint: Constraint, at: ArrayLike) -> tuple[Integers, Integers]:
+    """The rate of a constraint as counts at some points: how many are right, of how many."""
+    tp, fp = (column[np.asarray(at)] for column in (points.tp, points.fp))
     if constraint.rate == "precision":
-        return points.tp, points.tp + points.fp
+        return tp, tp + fp
     recall = constraint.rate == "recall"
     members = np.int64(points.positives if recall else points.negatives)
-    hits: Integers = points.tp if recall else members - points.fp
+    hits: Integers = tp if recall else members - fp
     return hits, np.broadcast_to(members, hits.shape)
 
 

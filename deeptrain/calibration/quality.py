@@ -37,36 +37,39 @@ class Quality(Record):
     classwise_error: float
 
 
-def of(labels: ArrayLike, probabilities: ArrayLike) -> Quality:
+def of(labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None) -> Quality:
     """The quality of probabilities; a class without a sample is no error here.
 
     Args:
         labels: (n,) of 0 and 1, or class numbers.
         probabilities: (n,) of label 1, or (n, classes).
+        weights: (n,) what each sample counts for.
 
     Raises:
-        DataError: when labels or probabilities are not that.
+        DataError: when labels, probabilities or weights are not that.
     """
+    weighed = checks.unequal(checks.weights(weights, len(np.asarray(labels))))
     if np.ndim(probabilities) != 2:
         truth, scores = checks.binary(labels, probabilities)
-        found = reliability.diagram(truth, scores)
-        parts = reliability.brier_parts(truth, scores)
+        found = reliability.diagram(truth, scores, weights=weighed)
+        parts = reliability.brier_parts(truth, scores, weights=weighed)
         classwise = found.expected_calibration_error
         loss = losses(truth.astype(np.int64), scores)
     else:
         classes, outputs = checks.classes(labels, probabilities)
         checks.probabilities(outputs)
         outputs = np.clip(outputs, 0, 1)  # sums may be off by a rounding
-        found = reliability.diagram(*reliability.top_label(classes, outputs))
+        found = reliability.diagram(*reliability.top_label(classes, outputs), weights=weighed)
         columns = [(classes == one, outputs[:, one]) for one in range(outputs.shape[1])]
-        each = [reliability.brier_parts(*column) for column in columns]
+        each = [reliability.brier_parts(*column, weights=weighed) for column in columns]
         names = ("brier", "reliability", "resolution", "uncertainty", "within")
         parts = BrierParts(*(sum(getattr(one, name) for one in each) for name in names))
-        classwise = float(np.mean([reliability.diagram(*column).expected_calibration_error for column in columns]))
+        diagrams = [reliability.diagram(*column, weights=weighed) for column in columns]
+        classwise = float(np.mean([one.expected_calibration_error for one in diagrams]))
         loss = losses(classes, outputs)
     return Quality(
         samples=len(loss),
-        log_loss=float(loss.mean()),
+        log_loss=float(np.average(loss, weights=weighed)),
         brier=parts,
         expected_calibration_error=found.expected_calibration_error,
         maximum_calibration_error=found.maximum_calibration_error,

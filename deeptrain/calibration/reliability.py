@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeptrain.calibration import intervals
+from deeptrain.calibration import intervals, optimum
 from deeptrain.calibration.record import Record
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import checks
@@ -23,7 +23,7 @@ class Bin(Record):
     Attributes:
         low: least score of the bin.
         high: bound above it.
-        samples: how many there are.
+        samples: how many there are, of those that count for something.
         mean_score: the mean of their scores; nan in an empty bin.
         fraction: the fraction of them that is positive; nan in an empty bin.
         band: the confidence interval of that fraction; (0, 1) in an empty bin.
@@ -58,13 +58,19 @@ class Reliability(Record):
 
 
 def diagram(
-    labels: ArrayLike, scores: ArrayLike, bins: int = 10, confidence: float = 0.95, equal: Equal = "width"
+    labels: ArrayLike,
+    scores: ArrayLike,
+    bins: int = 10,
+    confidence: float = 0.95,
+    equal: Equal = "width",
+    weights: ArrayLike | None = None,
 ) -> Reliability:
     """Mean score and observed fraction in bins, with exact bands; imports SciPy.
 
     Bands: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits", Biometrika 26, 1934. Expected
     and maximum calibration error: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian
     binning", AAAI 2015, in the binary form: the probability is that of the positive class. They depend on the bins.
+    With weights a bin is as sure as (sum w)^2 / sum w^2 equal samples (L. Kish, "Survey sampling", 1965).
 
     Args:
         labels: (n,) of 0 and 1, n >= 1.
@@ -73,40 +79,32 @@ def diagram(
         confidence: of the bands, between 0 and 1.
         equal: "width", or "mass" for bins with equally many samples; equal scores are never parted, so there may be
             fewer bins then.
+        weights: (n,) what each sample counts for.
 
     Raises:
-        DataError: when labels or scores are not that.
+        DataError: when labels, scores or weights are not that.
         SettingsError: when bins or confidence are out of range.
     """
-    if bins < 1:
-        raise SettingsError(f"bins must be at least 1, got {bins}")
+    _check_bins(bins)
     if not 0 < confidence < 1:
         raise SettingsError(f"confidence must be between 0 and 1, got {confidence}")
-    truth, values = checks.binary(labels, scores)
-    edges = _edges(values, bins, equal)
-    bins = len(edges) - 1
-    # Searching the edges, not multiplying by `bins`, puts a score that is an edge above it however it was rounded.
-    index = np.minimum(np.searchsorted(edges, values, side="right") - 1, bins - 1)
-    samples = np.bincount(index, minlength=bins)
-    positives = np.bincount(index, weights=truth, minlength=bins)
-    held = np.maximum(samples, 1)
-    mean_score = np.where(samples > 0, np.bincount(index, weights=values, minlength=bins) / held, np.nan)
-    fraction = np.where(samples > 0, positives / held, np.nan)
-
-    low, high = intervals.clopper_pearson(positives, samples, confidence)
+    found = _binned(labels, scores, bins, equal, weights)
+    low, high = intervals.clopper_pearson(
+        np.nan_to_num(found.fraction) * found.as_sure_as, found.as_sure_as, confidence
+    )
     bands = zip(low.tolist(), high.tolist(), strict=True)
     rows = zip(
-        edges[:-1].tolist(),
-        edges[1:].tolist(),
-        samples.tolist(),
-        mean_score.tolist(),
-        fraction.tolist(),
+        found.edges[:-1].tolist(),
+        found.edges[1:].tolist(),
+        found.samples.tolist(),
+        found.mean_score.tolist(),
+        found.fraction.tolist(),
         bands,
         strict=True,
     )
     return Reliability(
         bins=tuple(Bin(*row) for row in rows),
-        expected_calibration_error=float(np.nansum(np.abs(fraction - mean_score) * samples) / len(values)),
+        expected_calibration_error=float(np.nansum(np.abs(found.fraction - found.mean_score) * found.held)),
         confidence=confidence,
     )
 
@@ -134,24 +132,67 @@ class BrierParts(Record):
     within: float
 
 
-def brier_parts(labels: ArrayLike, scores: ArrayLike, bins: int = 10, equal: Equal = "width") -> BrierParts:
+def brier_parts(
+    labels: ArrayLike, scores: ArrayLike, bins: int = 10, equal: Equal = "width", weights: ArrayLike | None = None
+) -> BrierParts:
     """The Brier score of (n,) 0 and 1 and its parts, over the bins of `diagram`.
 
     Raises:
         DataError: as `diagram`.
         SettingsError: as `diagram`.
     """
-    truth, values = checks.binary(labels, scores)
-    found = diagram(truth, values, bins, equal=equal)
-    held = np.array([one.samples for one in found.bins]) / len(values)
-    filled = held > 0
-    mean = np.array([one.mean_score for one in found.bins])[filled]
-    fraction = np.array([one.fraction for one in found.bins])[filled]
-    held, base = held[filled], float(truth.mean())
-    brier = float(np.mean((values - truth) ** 2))
+    _check_bins(bins)
+    found = _binned(labels, scores, bins, equal, weights)
+    filled = found.samples > 0
+    held, mean, fraction = (column[filled] for column in (found.held, found.mean_score, found.fraction))
+    truth, values, weighed = found.of
+    brier, base = (float(np.average(of, weights=weighed)) for of in ((values - truth) ** 2, truth))
     reliability, resolution = float(held @ (mean - fraction) ** 2), float(held @ (fraction - base) ** 2)
     uncertainty = base * (1 - base)
     return BrierParts(brier, reliability, resolution, uncertainty, brier - reliability + resolution - uncertainty)
+
+
+@dataclass(frozen=True, eq=False)
+class _Binned:
+    """Samples in bins: what they are, the (bins + 1,) edges, and (bins,) arrays."""
+
+    of: tuple[Labels, Scores, Scores | None]
+    edges: Scores
+    samples: checks.Integers
+    held: Scores  # the part of all weight
+    as_sure_as: Scores  # so many equal samples
+    mean_score: Scores
+    fraction: Scores
+
+
+def _binned(labels: ArrayLike, scores: ArrayLike, bins: int, equal: Equal, weights: ArrayLike | None) -> _Binned:
+    truth, values, weighed = optimum.weighted(labels, scores, weights)
+    edges = _edges(values, bins, equal)
+    bins = len(edges) - 1
+    # Searching the edges, not multiplying by `bins`, puts a score that is an edge above it however it was rounded.
+    index = np.minimum(np.searchsorted(edges, values, side="right") - 1, bins - 1)
+    samples = np.bincount(index, minlength=bins)
+    each = np.ones(len(values)) if weighed is None else weighed / weighed.max()
+
+    def sums(of: Scores) -> Scores:
+        return np.bincount(index, of, bins).astype(np.float64, copy=False)
+
+    weight = sums(each)
+    some = np.where(samples > 0, weight, np.nan)
+    return _Binned(
+        of=(truth, values, weighed),
+        edges=edges,
+        samples=samples,
+        held=weight / weight.sum(),
+        as_sure_as=np.nan_to_num(weight * weight / np.where(samples > 0, sums(each * each), np.nan)),
+        mean_score=sums(each * values) / some,
+        fraction=sums(each * truth) / some,
+    )
+
+
+def _check_bins(bins: int) -> None:
+    if bins < 1:
+        raise SettingsError(f"bins must be at least 1, got {bins}")
 
 
 def top_label(labels: Labels | checks.Integers, outputs: Scores) -> tuple[Labels, Scores]:

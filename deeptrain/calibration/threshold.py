@@ -66,7 +66,7 @@ class Threshold(Record):
         interval: the middle part of the best thresholds of resamples; None where there are no resamples.
         metric: name of the metric it was chosen for.
         arguments: of the metric, such as its beta.
-        in_sample: the metric at the threshold on the samples it was chosen on; too high, see `cross_fitted`.
+        in_sample: the metric at the threshold on the samples it was chosen on; too good, see `cross_fitted`.
         value_at_half: the metric at 0.5 on the same samples.
         cross_fitted: the metric of all decisions when those about each fold are by the threshold that the other folds
             lead to, by the same rule; nan when a class has a single member.
@@ -170,7 +170,7 @@ class _Asked:
         told = operating_points.best(points, self.metric, self.preference, tests.kept) if met else tests.point
         hits, cases = (0, 0)
         if told is not None:
-            hits, cases = (int(one[told]) for one in promise.cases(points, asked))
+            hits, cases = (int(one[0]) for one in promise.cases(points, asked, [told]))
         bound = float(intervals.lower_bound(np.array(hits), np.array(cases), 1 - self.confidence))
         found = Promise(
             constraint=str(asked),
@@ -184,8 +184,7 @@ class _Asked:
         )
         # A run of equal values is no plateau here: what keeps the constraint was tested point by point.
         point = 0 if told is None else told
-        plateau = (float(points.lower[point]), float(points.upper[point]))
-        return found, Optimum(points.threshold(point), points.value(self.metric, point), plateau)
+        return found, Optimum(points.threshold(point), points.value(self.metric, point), points.span(point))
 
 
 def choose(
@@ -209,8 +208,8 @@ def choose(
     it. With a constraint it is the best of those thresholds that keep it on other samples too. The order of the samples
     does not matter, for nothing of all this.
 
-    Costs about a sort of the scores a resample at worst, folds + 1 times; 48 bytes a sample at the peak, 10 more with
-    bounds, and 80 more with weights, which also take much longer: samples are then drawn one by one.
+    Costs about a sort of the scores a resample at worst, folds + 1 times; 48 bytes a sample at the peak, 80 more with
+    weights, which also take much longer: samples are then drawn one by one.
 
     Args:
         labels: (n,) of 0 and 1, both present.

@@ -1,6 +1,6 @@
 """Labels and outputs as clean arrays, or an error that names the rule, the row and the value."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,7 @@ from deeptrain.errors import DataError
 Labels = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 Integers = NDArray[np.int64]
+T = TypeVar("T", bound=np.generic)
 
 SUM_TOLERANCE = 1e-2
 """How far the probabilities of a sample may be from 1 in sum: half-precision softmax is off by 1e-3 at most."""
@@ -126,6 +127,24 @@ def weights(given: ArrayLike | None, samples: int) -> Scores | None:
 def unequal(given: Scores | None) -> Scores | None:
     """Weights as `weights` gives them, but None where all count alike: metrics and intervals are those without them."""
     return None if given is None or bool((given == given[0]).all()) else given
+
+
+def counting(labels: NDArray[T], outputs: Scores, given: ArrayLike | None) -> tuple[NDArray[T], Scores, Scores | None]:
+    """The samples that count for something, and their weights, None where all of them count alike.
+
+    Args:
+        labels: (n, ...).
+        outputs: (n, ...).
+        given: weights (n,).
+
+    Raises:
+        DataError: as `weights`.
+    """
+    counted = weights(given, len(labels))
+    if counted is None:
+        return labels, outputs, None
+    some = counted > 0
+    return labels[some], outputs[some], unequal(counted[some])
 
 
 def finite(array: ArrayLike, name: str) -> NDArray[Any]:

@@ -25,7 +25,7 @@ SECTIONS = (
     ("reproduce", "How to reproduce"),
 )
 CAPTIONS = {
-    "threshold": "{how} What it is worth on the {split} split, where it was chosen, is too high: {in_sample}; "
+    "threshold": "{how} What it is worth on the {split} split, where it was chosen, is too good: {in_sample}; "
     "cross-fitted it is {cross_fitted}.{test}",
     "cost": "What mistakes cost on average, by the prices that were given; less is better.",
     "reliability": "Where the dots leave the dashed line by more than the band, a score is not a probability. "

@@ -36,7 +36,7 @@ def draw(theme: Theme, before: Scores, after: Scores, method: str, split: str, c
         ("before", "scores", before, theme.second, theme.faint[1], -1, "s"),
         ("after", f"by {method}", after, theme.main, theme.faint[0], 1, "o"),
     ):
-        found = reliability.diagram(scores.labels, scores.scores)
+        found = reliability.diagram(scores.labels, scores.scores, weights=scores.weights)
         drawn[name] = found
         filled = [one for one in found.bins if one.samples]
         x = [one.mean_score for one in filled]

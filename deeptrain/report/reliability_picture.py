@@ -21,7 +21,7 @@ def draw(theme: Theme, scores: Scores, split: str) -> Picture:
         scores: of one split.
         split: its name, for words.
     """
-    diagram = reliability.diagram(scores.labels, scores.scores)
+    diagram = reliability.diagram(scores.labels, scores.scores, weights=scores.weights)
     filled = [one for one in diagram.bins if one.samples]
     figure = canvas.new_figure(WIDTH, HEIGHT, theme)
     canvas.heading(figure, theme, "Reliability: are scores probabilities?", 0, 4)

@@ -142,15 +142,18 @@ def read(artifact: Artifact, split: str, output: str = ONLY, within: str = "") -
     return SplitPredictions(outputs, values, labels, sets, weights)
 
 
-def binary_columns(artifact: Artifact, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Labels and probabilities of all binary outputs, both (samples, outputs), and the outputs' names in order.
+def binary_columns(artifact: Artifact, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray | None]:
+    """Labels and probabilities of all binary outputs, both (samples, outputs), the outputs' names, and weights.
 
     Raises:
         ArtifactError: when they are not there or damaged.
     """
     names = tuple(name for name, kind in parts(index(artifact)["kind"]).items() if kind == "binary")
     found = [read(artifact, split, name) for name in names]
-    return np.stack([one.labels for one in found], axis=1), np.stack([one.values for one in found], axis=1), names
+    labels, values = (
+        np.stack(column, axis=1) for column in zip(*((one.labels, one.values) for one in found), strict=True)
+    )
+    return labels, values, names, found[0].weights
 
 
 def _file(split: str, what: str, output: str) -> str:

@@ -77,7 +77,12 @@ def test_the_optimum_beside_a_sort():
 def test_choosing_takes_little_memory():
     labels, scores = drawn(10**7)
     sys.stdout.write("\nthreshold.choose of 10,000,000 scores: resamples, five folds, intervals\n")
-    bar("peak memory, in scores", peak_of(lambda: threshold.choose(labels, scores), scores), 6)
+    for said, asked in {
+        "": {},
+        " with bounds": {"bounds": (0.2, 0.8)},
+        " with a constraint": {"constraint": "recall >= 0.7"},
+    }.items():
+        bar(f"peak memory{said}, in scores", peak_of(partial(threshold.choose, labels, scores, **asked), scores), 6)
 
 
 def test_the_optimum_beside_other_searches():

@@ -124,3 +124,34 @@ def test_bad_input_is_told_with_counts():
         label_thresholds.choose(truth, scores, "accuracy")
     with pytest.raises(SettingsError, match=r"informedness is no ratio of counts: its average must be macro or weig"):
         label_thresholds.choose(truth, scores, "informedness", "micro")
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+@settings(max_examples=30, deadline=None)
+@given(data=small(), seed=st.integers(0, 1000))
+def test_with_weights_no_choice_of_thresholds_is_better(data, seed, average):
+    truth, scores = data
+    weights = np.random.Generator(np.random.Philox(seed)).random(len(truth)) + 0.1
+    found = label_thresholds.choose(truth, scores, "f1_score", average, weights=weights)
+    key = names.get(f"f1_score_{average}")
+    places = [sorted({-1.0, *column}) for column in scores.T.tolist()]
+    every = [key(truth, scores, weights, choice) for choice in itertools.product(*places)]
+    best = max((value for value in every if not math.isnan(value)), default=math.nan)
+    assert found.in_sample == pytest.approx(best, abs=1e-12, nan_ok=True)
+    order = np.random.Generator(np.random.Philox(seed)).permutation(len(truth))
+    again = label_thresholds.choose(truth[order], scores[order], "f1_score", average, weights=weights[order])
+    assert again.values == found.values
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+def test_a_sample_of_weight_two_counts_as_two_and_one_of_weight_zero_as_none(average):
+    truth, scores = drawn(200, noise=0.3)
+    weights = np.random.Generator(np.random.Philox(4)).integers(0, 4, 200)
+    each = np.repeat(np.arange(200), weights)
+    found = label_thresholds.choose(truth, scores, average=average, weights=weights)
+    repeated = label_thresholds.choose(truth[each], scores[each], average=average)
+    assert (found.values, found.samples) == (repeated.values, np.count_nonzero(weights))
+    assert found.per_label == pytest.approx(repeated.per_label)
+    assert (found.in_sample, found.value_at_half) == pytest.approx((repeated.in_sample, repeated.value_at_half))
+    plain = label_thresholds.choose(truth, scores, average=average)
+    assert label_thresholds.choose(truth, scores, average=average, weights=np.full(200, 3.3)) == plain

@@ -206,3 +206,39 @@ def test_targets_of_two_classes_are_platts() -> None:
 def test_what_is_no_map_is_told_when_it_is_read(value: object, message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         methods.restored(value)
+
+
+@pytest.mark.parametrize(
+    ("made", "name"), [(made, name) for made in (two_classes, several) for name in applicable(made is several)]
+)
+def test_a_sample_of_weight_two_counts_as_two_in_every_map(made, name: str) -> None:
+    labels, outputs = made(200)
+    wanted = targets(labels, outputs.shape[1]) if outputs.ndim == 2 else targets(labels, 2)[:, 1]
+    weights = np.random.Generator(np.random.Philox(5)).integers(1, 4, 200)
+    each = np.repeat(np.arange(200), weights)
+    weighed = methods.fit(name, outputs, wanted, weights / weights.mean())
+    repeated = methods.fit(name, outputs[each], wanted[each])
+    assert weighed.apply(outputs) == pytest.approx(repeated.apply(outputs), abs=1e-6 if name == "vector" else 1e-9)
+    assert methods.fit(name, outputs, wanted, np.ones(200)).plain() == methods.fit(name, outputs, wanted).plain()
+
+
+def test_weighted_maps_are_scikit_learns() -> None:
+    labels, scores = two_classes(300)
+    weights = np.random.Generator(np.random.Philox(6)).random(300) + 0.1
+    weights /= weights.mean()
+    curve = IsotonicRegression(out_of_bounds="clip").fit(scores, labels, sample_weight=weights)
+    assert methods.fit("isotonic", scores, labels, weights).apply(scores) == pytest.approx(
+        curve.predict(scores), abs=1e-9
+    )
+    wanted = targets(labels, 2, weights)[:, 1]
+    sums = np.bincount(labels, weights)
+    assert wanted == pytest.approx(np.where(labels, (sums[1] + 1) / (sums[1] + 2), 1 / (sums[0] + 2)), abs=1e-12)
+    found = methods.fit("platt", scores, wanted, weights)
+    line = minimize(
+        lambda at: np.mean(
+            weights * (np.logaddexp(0, at[0] * log_odds(scores) + at[1]) - wanted * (at[0] * log_odds(scores) + at[1]))
+        ),
+        [1.0, 0.0],
+        tol=1e-12,
+    ).x
+    assert (found.slope, found.intercept) == pytest.approx(line, abs=1e-5)

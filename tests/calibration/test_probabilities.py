@@ -169,3 +169,38 @@ def test_two_spellings_of_one_question_are_one() -> None:
     one, other = ProbabilitiesSettings(methods=("beta", "none")), ProbabilitiesSettings(methods=("beta",))
     assert one.relevant() == other.relevant() == {"methods": ["beta", "none"], "folds": 5, "seed": 0}
     assert ProbabilitiesSettings().relevant()["methods"] == []
+
+
+@pytest.mark.parametrize("made", [two_classes, several])
+def test_of_weights_only_ratios_matter_and_what_counts_for_nothing_is_left_out(made) -> None:
+    labels, outputs = made(300, 4)
+    weights = np.random.Generator(np.random.Philox(8)).integers(0, 4, 300) / 2
+    found = probabilities.choose(labels, outputs, weights=weights)
+    some = weights > 0
+    assert found == probabilities.choose(labels[some], outputs[some], weights=4 * weights[some])
+    assert sum(found.samples) == np.count_nonzero(some)
+    assert probabilities.choose(labels, outputs, weights=np.full(300, 0.2)) == probabilities.choose(labels, outputs)
+    order = np.random.Generator(np.random.Philox(1)).permutation(300)
+    assert probabilities.choose(labels[order], outputs[order], weights=weights[order]) == found
+
+
+def test_the_map_is_for_those_samples_that_count() -> None:
+    """One half is too sure and counts, the other too modest and hardly does."""
+    sure, modest = two_classes(2000, 1), two_classes(2000, 2, 0.3, -1.0)
+    labels, scores = (np.concatenate(column) for column in zip(sure, modest, strict=True))
+    weights = np.repeat([1.0, 0.01], 2000)
+    plain, weighed = (probabilities.choose(labels, scores, weights=one) for one in (None, weights))
+    fresh = two_classes(20_000, 3)
+    gains = [probabilities.score(*fresh, one.fitted).gain for one in (plain, weighed)]
+    assert gains[1] > gains[0] + 0.01
+    told = probabilities.score(labels, scores, weighed.fitted, weights)
+    assert told.gain == pytest.approx(told.before.log_loss - told.after.log_loss)
+    assert told.before.log_loss == pytest.approx(weighed.before.log_loss)
+
+
+def test_weights_leave_two_classes_or_it_is_told() -> None:
+    labels, scores = two_classes(50, 1)
+    with pytest.raises(DataError, match=r"^cannot calibrate: 0 positives among \d+ samples; both classes are needed$"):
+        probabilities.choose(labels, scores, weights=1 - labels)
+    with pytest.raises(DataError, match=r"^weights must be one for each of the 50 samples, got 3$"):
+        probabilities.choose(labels, scores, weights=[1, 2, 3])

@@ -123,3 +123,18 @@ def test_a_wrong_certainty_costs_no_more_than_float32_can_say() -> None:
 def test_rows_that_are_no_distribution_are_told() -> None:
     with pytest.raises(DataError, match=r"^outputs of a sample must sum to 1, got 1\.5 in row 0 "):
         quality.of([0, 1], [[0.5, 1.0], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_whole_weights_are_samples_repeated_and_equal_ones_change_nothing(classes: int) -> None:
+    generator = np.random.Generator(np.random.Philox(9))
+    outputs = generator.dirichlet(np.ones(classes), 300) if classes else generator.random(300)
+    labels = generator.integers(0, classes or 2, 300)
+    weights = generator.integers(0, 4, 300)
+    each = np.repeat(np.arange(300), weights)
+    found, repeated = quality.of(labels, outputs, weights).plain(), quality.of(labels[each], outputs[each]).plain()
+    assert (found.pop("samples"), repeated.pop("samples")) == (300, weights.sum())
+    parts, expected = found.pop("brier"), repeated.pop("brier")
+    assert parts == pytest.approx(expected, abs=1e-12)
+    assert found == pytest.approx(repeated, abs=1e-12)
+    assert quality.of(labels, outputs, np.full(300, 0.3)) == quality.of(labels, outputs)

@@ -74,3 +74,16 @@ def test_bad_input_is_told():
         reliability.diagram([0, 1], [0.1, 0.9], confidence=95)
     with pytest.raises(DataError, match=r"^scores must be finite, got nan in row 0 "):
         reliability.diagram([0, 1], [math.nan, 0.9])
+
+
+def test_a_bin_of_unequal_weights_is_less_sure_and_one_heavy_sample_as_sure_as_one():
+    labels, scores = np.tile([0, 1], 20), np.full(40, 0.45)
+    weights = np.tile([1.0, 3.0], 20)
+    weighed = reliability.diagram(labels, scores, weights=weights).bins[4]
+    assert weighed.fraction == pytest.approx(0.75)
+    low, high = reliability.intervals.clopper_pearson(0.75 * 32, 32)  # (20 + 60)^2 / (20 + 180)
+    assert weighed.band == pytest.approx((float(low), float(high)))
+    heavy = np.where(np.arange(40) == 1, 1e9, 1.0)
+    assert reliability.diagram(labels, scores, weights=heavy).bins[4].band == pytest.approx((0.025, 1), abs=1e-6)
+    alone = reliability.diagram(labels, scores, weights=np.arange(40) == 1)
+    assert (alone.bins[4].samples, alone.expected_calibration_error) == (1, pytest.approx(0.55))

@@ -15,7 +15,7 @@ from deeptrain.errors import SettingsError
 from deeptrain.shards import reading
 from deeptrain.training import predictions
 from pipelines import __main__ as command
-from tests.conftest import TOML, write_experiment
+from tests.conftest import TOML, WEIGHED, weigh, write_experiment
 
 TABLE = '\n[calibration.probabilities]\nmethods = ["temperature", "platt", "beta"]\n'
 ASKED = TOML.replace("epochs = 3", "epochs = 1") + TABLE
@@ -23,8 +23,10 @@ ASKED = TOML.replace("epochs = 3", "epochs = 1") + TABLE
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run's experiment file; its store is `runs` beside it."""
-    file = write_experiment(tmp_path_factory.mktemp("finished"), toml=ASKED)
+    """A finished run's experiment file, of samples that count differently; its store is `runs` beside it."""
+    toml = WEIGHED.replace("epochs = 3", "epochs = 1") + TABLE
+    file = write_experiment(tmp_path_factory.mktemp("finished"), toml=toml)
+    weigh(file, [1, 2, 0.5])
     task = pipelines.TrainModel(experiment=str(file), store=str(file.parent / "runs"))
     assert luigi.build([task], local_scheduler=True, detailed_summary=True).status.name == "SUCCESS"
     return file
@@ -35,9 +37,10 @@ def test_the_map_is_chosen_on_the_calibration_split_and_scored_on_the_test_split
     made = plan.artifact("predictions")
     scored, tested = (predictions.read(made, split) for split in ("calibration", "test"))
     methods = ["temperature", "platt", "beta"]
-    expected = probabilities.choose(scored.labels, scored.values, methods)
+    expected = probabilities.choose(scored.labels, scored.values, methods, weights=scored.weights)
     assert plan.artifact("probabilities").json("probabilities.json") == {**expected.plain(), "split": "calibration"}
-    change = probabilities.score(tested.labels, tested.values, expected.fitted)
+    assert expected != probabilities.choose(scored.labels, scored.values, methods)
+    change = probabilities.score(tested.labels, tested.values, expected.fitted, tested.weights)
     assert plan.artifact("evaluation").json("evaluation.json")["probabilities"] == change.plain()
     told = json.loads((plan.artifact("report").directory / "report.json").read_bytes())
     assert told["probabilities"]["map"] == expected.plain()["map"]

@@ -79,6 +79,16 @@ def test_the_dynamic_threshold_is_that_of_the_exact_search(name: str, splits: li
         assert callback.value == callback.state()["value"] == best.in_sample >= before
 
 
+def test_the_dynamic_threshold_keeps_to_its_bounds(splits: list[Any]) -> None:
+    made = trainer(splits, [callback := DynamicThreshold("f1_score", bounds=[0.7, 0.75])], metrics=["f1_score"])
+    made.step(epochs=1)
+    best = optimum.of(made.validated.labels, made.validated.outputs, "f1_score", bounds=(0.7, 0.75))
+    assert (made.threshold, callback.value) == (best.value, best.in_sample)
+    assert 0.7 <= made.threshold <= 0.75
+    with pytest.raises(SettingsError, match=r"^bounds must be two thresholds between 0 and 1, the lower first, got \["):
+        DynamicThreshold("f1_score", bounds=(0.9, 0.1))
+
+
 def test_a_threshold_needs_binary_labels_and_a_metric_of_counts(splits: list[Any]) -> None:
     with pytest.raises(
         SettingsError, match="dynamic_threshold: no threshold changes loss, the key metric; give a metr"

@@ -42,8 +42,8 @@ class Beta(Record):
         return sigmoid(self.a * np.log(inside) - self.b * np.log1p(-inside) + self.c)
 
     @classmethod
-    def fit(cls, outputs: Scores, targets: Scores) -> Self:
-        """The map of the least log loss; scores and targets (n,)."""
+    def fit(cls, outputs: Scores, targets: Scores, weights: Scores | float = 1.0) -> Self:
+        """The map of the least log loss; scores, targets and weights (n,)."""
         inside = clipped(outputs)
-        (a, b), c = logistic.fit(np.column_stack([np.log(inside), -np.log1p(-inside)]), targets)
+        (a, b), c = logistic.fit(np.column_stack([np.log(inside), -np.log1p(-inside)]), targets, weights)
         return cls(a, b, c)

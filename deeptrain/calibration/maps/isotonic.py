@@ -38,12 +38,13 @@ class Isotonic(Record):
         return np.interp(outputs, self.scores, self.probabilities)
 
     @classmethod
-    def fit(cls, outputs: Scores, targets: Scores) -> Self:
-        """The curve of the least squared error, equal scores taken together; scores and targets (n,)."""
+    def fit(cls, outputs: Scores, targets: Scores, weights: Scores | float = 1.0) -> Self:
+        """The curve of the least squared error, equal scores taken together; scores, targets and weights (n,)."""
         from scipy.optimize import isotonic_regression
 
-        x, where, members = np.unique(outputs, return_inverse=True, return_counts=True)
-        found = isotonic_regression(np.bincount(where, weights=targets) / members, weights=members)
+        x, where = np.unique(outputs, return_inverse=True)
+        members = np.bincount(where, weights=np.broadcast_to(weights, targets.shape))
+        found = isotonic_regression(np.bincount(where, weights=weights * targets) / members, weights=members)
         first, last = found.blocks[:-1], found.blocks[1:] - 1
         knots = np.unique(np.concatenate([first, last]))
         level = np.clip(found.x[knots], 0, 1)  # means of numbers in [0, 1] may round out of it

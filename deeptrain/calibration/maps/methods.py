@@ -21,18 +21,19 @@ OF_TWO = frozenset({Platt.name, Beta.name, Isotonic.name})
 """Methods for two classes; of several each class is taken against the rest."""
 
 
-def fit(name: str, outputs: Scores, targets: Scores) -> Map:
+def fit(name: str, outputs: Scores, targets: Scores, weights: Scores | float = 1.0) -> Map:
     """The map of a method.
 
     Args:
         name: of the method.
         outputs: (n,) scores of the positive class, or (n, classes).
         targets: of the same shape, see `score_map.targets`.
+        weights: (n,) what each sample counts for, over 0, 1 on average; a law: a sample of weight 2 counts as two.
     """
     method = METHODS[name]
     if outputs.ndim == 2 and name in OF_TWO:
-        return OneVersusRest([method.fit(outputs[:, one], targets[:, one]) for one in range(outputs.shape[1])])
-    return method.fit(outputs, targets)
+        return OneVersusRest([method.fit(outputs[:, one], targets[:, one], weights) for one in range(outputs.shape[1])])
+    return method.fit(outputs, targets, weights)
 
 
 def plain(found: Map) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Platt(Record):
         return sigmoid(self.slope * log_odds(outputs) + self.intercept)
 
     @classmethod
-    def fit(cls, outputs: Scores, targets: Scores) -> Self:
-        """The line of the least log loss; scores and targets (n,)."""
-        (slope,), intercept = logistic.fit(log_odds(outputs)[:, None], targets)
+    def fit(cls, outputs: Scores, targets: Scores, weights: Scores | float = 1.0) -> Self:
+        """The line of the least log loss; scores, targets and weights (n,)."""
+        (slope,), intercept = logistic.fit(log_odds(outputs)[:, None], targets, weights)
         return cls(slope, intercept)

@@ -54,7 +54,7 @@ def softmax(values: Scores) -> Scores:
     return found
 
 
-def targets(labels: Integers, classes: int) -> Scores:
+def targets(labels: Integers, classes: int, weights: Scores | float = 1.0) -> Scores:
     """What maps are fitted to instead of 0 and 1: (n, classes) float64, rows sum to 1.
 
     Of the n members of a class each counts (n + 1) / (n + 2) for its class, and the rest is shared by the others: as if
@@ -64,8 +64,9 @@ def targets(labels: Integers, classes: int) -> Scores:
     Args:
         labels: (n,) class numbers.
         classes: how many there are.
+        weights: (n,) what each sample counts for, 1 on average; n is then their sum.
     """
-    members = np.bincount(labels, minlength=classes)[labels]
+    members = np.bincount(labels, np.broadcast_to(weights, labels.shape), classes)[labels]
     found: Scores = np.repeat((1 / (members + 2) / (classes - 1))[:, None], classes, axis=1)
     found[np.arange(len(labels)), labels] = (members + 1) / (members + 2)
     return found

@@ -40,12 +40,13 @@ class Temperature(Record):
         return softmax(np.log(clipped(outputs)) / self.temperature)
 
     @classmethod
-    def fit(cls, outputs: Scores, targets: Scores) -> Self:
+    def fit(cls, outputs: Scores, targets: Scores, weights: Scores | float = 1.0) -> Self:
         """The temperature of the least log loss, as exact as float64 is: its slope in 1 / temperature has one root.
 
         Args:
             outputs: (n,) or (n, classes) scores.
             targets: of the same shape, in [0, 1].
+            weights: (n,) what each counts for.
         """
         from scipy.optimize import brentq
 
@@ -54,10 +55,10 @@ class Temperature(Record):
             targets = np.column_stack([1 - targets, targets])
         else:
             logits = np.log(clipped(outputs))
-        wanted = float(np.mean(np.sum(targets * logits, axis=1)))
+        wanted = float(np.mean(weights * np.sum(targets * logits, axis=1)))
 
         def slope(inverse: float) -> float:
-            return float(np.mean(np.sum(softmax(inverse * logits) * logits, axis=1))) - wanted
+            return float(np.mean(weights * np.sum(softmax(inverse * logits) * logits, axis=1))) - wanted
 
         least, most = 1 / HOTTEST, 1 / COLDEST
         if slope(least) >= 0:

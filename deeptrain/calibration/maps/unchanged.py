@@ -18,6 +18,6 @@ class Unchanged(Record):
         return outputs
 
     @classmethod
-    def fit(cls, outputs: Scores, targets: Scores) -> Self:  # noqa: ARG003 - as the other methods
+    def fit(cls, outputs: Scores, targets: Scores, weights: Scores | float = 1.0) -> Self:  # noqa: ARG003 - as others
         """Nothing is to be fitted."""
         return cls()

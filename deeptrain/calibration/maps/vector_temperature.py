@@ -38,12 +38,13 @@ class VectorTemperature(Record):
         return softmax(np.log(clipped(outputs)) * np.array(self.slopes) + np.array(self.shifts))
 
     @classmethod
-    def fit(cls, outputs: Scores, targets: Scores) -> Self:
+    def fit(cls, outputs: Scores, targets: Scores, weights: Scores | float = 1.0) -> Self:
         """The slopes and shifts of the least log loss, which is convex in them; by L-BFGS-B.
 
         Args:
             outputs: (n, classes) scores.
             targets: (n, classes), rows sum to 1.
+            weights: (n,) what each counts for.
         """
         from scipy.optimize import minimize
 
@@ -54,9 +55,9 @@ class VectorTemperature(Record):
             values = logits * point[:classes] + point[classes:]
             highest = values.max(axis=1, keepdims=True)
             total = np.log(np.sum(np.exp(values - highest), axis=1)) + highest[:, 0]
-            wrong = (softmax(values) - targets) / samples
+            wrong = (softmax(values) - targets) * np.reshape(weights, (-1, 1)) / samples
             gradient = np.concatenate([np.sum(wrong * logits, axis=0), np.sum(wrong, axis=0)])
-            return float(np.mean(total - np.sum(targets * values, axis=1))), gradient
+            return float(np.mean(weights * (total - np.sum(targets * values, axis=1)))), gradient
 
         start = np.concatenate([np.ones(classes), np.zeros(classes)])
         bounds = [(0.0, None)] * classes + [(None, None)] * classes

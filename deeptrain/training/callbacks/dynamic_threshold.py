@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deeptrain.calibration import operating_points, optimum
+from deeptrain.calibration.optimum import Bounds
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import names
 
@@ -20,15 +21,18 @@ class DynamicThreshold:
     without weight on both, leaves the threshold as it is.
     """
 
-    def __init__(self, metric: str | None = None) -> None:
-        """Choose the metric.
+    def __init__(self, metric: str | None = None, bounds: Bounds | None = None) -> None:
+        """Choose the metric, and between which thresholds.
 
         Args:
             metric: a metric of counts; by default the trainer's key metric.
+            bounds: (least, most) of the thresholds, both included; by default all.
 
         Raises:
-            SettingsError: for an unknown metric, or one that no threshold changes.
+            SettingsError: for an unknown metric, one that no threshold changes, or bounds that are none.
         """
+        self._bounds = None if bounds is None else (bounds[0], bounds[1])
+        optimum.check_bounds(self._bounds, 0.5)
         self._metric = None if metric is None else names.count_metric(metric)
         self._value: float | None = None
 
@@ -62,9 +66,11 @@ class DynamicThreshold:
         if not 0 < labels.sum() < labels.size:
             return
         points = operating_points.of(labels, scores, weights)
+        if self._bounds is not None:
+            points = points.within(*self._bounds)
         best = operating_points.best(points, metric)  # type: ignore[arg-type]
         trainer.threshold = points.threshold(best)
-        self._value = float(points.values(metric)[best])  # type: ignore[arg-type]
+        self._value = points.value(metric, best)  # type: ignore[arg-type]
 
     def state(self) -> Mapping[str, Any]:
         """The metric at the threshold; the threshold itself is the trainer's."""
