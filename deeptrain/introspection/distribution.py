@@ -140,6 +140,33 @@ class Statistics:
         stream.add(np.asarray(values))
         return stream.statistics()
 
+    @classmethod
+    def counted(cls, counts: Counts, quantiles: Mapping[float, float], *, exact: bool = True) -> "Statistics":
+        """Those of numbers that were counted.
+
+        Args:
+            counts: what they are.
+            quantiles: of them, by share; none where nobody asks for any, since they cost more than all others together.
+            exact: whether these are of all numbers.
+        """
+        some = counts.finite > 0
+        return cls(
+            size=counts.size,
+            nan=counts.nan,
+            inf=counts.inf,
+            zeros=counts.zeros,
+            dead=counts.dead,
+            large=counts.large,
+            mean=counts.mean,
+            std=math.sqrt(counts.deviations / counts.finite) if some else math.nan,
+            norm=math.sqrt(counts.squares) if some else math.nan,
+            rms=counts.rms if some else math.nan,
+            low=counts.low if some else math.nan,
+            high=counts.high if some else math.nan,
+            quantiles=quantiles,
+            exact=exact,
+        )
+
     @property
     def median(self) -> float:
         """The number that half of them are below."""
@@ -229,27 +256,8 @@ class Stream:
 
     def statistics(self) -> Statistics:
         """What they are in short."""
-        counts = self.counts
-        kept = np.concatenate(self._kept) if self._kept else np.empty(0)
-        kept = kept[np.isfinite(kept)]
-        some = counts.finite > 0
-        quantiles = np.quantile(kept, QUANTILES).tolist() if len(kept) else [math.nan] * len(QUANTILES)
-        return Statistics(
-            size=counts.size,
-            nan=counts.nan,
-            inf=counts.inf,
-            zeros=counts.zeros,
-            dead=counts.dead,
-            large=counts.large,
-            mean=counts.mean,
-            std=math.sqrt(counts.deviations / counts.finite) if some else math.nan,
-            norm=math.sqrt(counts.squares) if some else math.nan,
-            rms=counts.rms if some else math.nan,
-            low=counts.low if some else math.nan,
-            high=counts.high if some else math.nan,
-            quantiles=dict(zip(QUANTILES, quantiles, strict=True)),
-            exact=self._step == 1.0,
-        )
+        kept = np.concatenate([np.empty(0), *self._kept])
+        return Statistics.counted(self.counts, quantiles(kept), exact=self._step == 1.0)
 
 
 def statistics(arrays: Mapping[str, Any], *, dead: float = DEAD, large: float = LARGE) -> dict[str, Statistics]:

@@ -5,7 +5,7 @@ gradients and of their squares) stands in for gradients. NumPy is loaded when so
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -144,10 +144,7 @@ def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -
             group.setdefault(layer or path, []).append((weight, value))
     for name, value in floats.items():
         if name.startswith(OF_WEIGHTS):
-            last = weight = name.rpartition("/")[2]
-            while weight and weight not in of:
-                weight = weight.rpartition("_")[0]
-            layer, weight = of.get(weight, (last, ""))
+            layer, weight = of.get(weight_and_kind(name, of)[0], (name.rpartition("/")[2], ""))
             kept = gradients if name.startswith("optimizer/") else states if weight in OF_DATA else weights
             kept.setdefault(layer, []).append((weight, value))
     steps = [value for name, value in variables.items() if _counts_steps(name)]
@@ -161,6 +158,20 @@ def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -
         )
         for layer in {**weights, **states, **gradients}
     }
+
+
+def weight_and_kind(name: str, weights: Container[str]) -> tuple[str, str]:
+    """Which weight a variable of an optimizer is kept for, and what it is: "" for a weight where it is of none.
+
+    Args:
+        name: of the variable: "optimizer/0005/adam/block_dense_kernel_velocity" keeps a "velocity".
+        weights: the paths of the weights there are, joined by "_": "block_dense_kernel".
+    """
+    weight, kind = name.rpartition("/")[2], ""
+    while weight and weight not in weights:
+        weight, _, last = weight.rpartition("_")
+        kind = f"{last}_{kind}" if kind else last
+    return weight, kind
 
 
 def magnitudes(layers: Mapping[str, Layer]) -> dict[str, list[float]]:

@@ -139,12 +139,9 @@ def _kept(model: Any, names: Mapping[str, str]) -> Iterator[tuple[str, np.ndarra
     for variable in optimizer.variables:
         if variable is optimizer.iterations:
             yield "iteration", view(current(variable))
-        path, kind = variable.path.rpartition("/")[2], ""
-        while path and path not in by_path:
-            path, _, last = path.rpartition("_")
-            kind = f"_{last}{kind}"
+        path, kind = health.weight_and_kind(variable.path, by_path)
         if path and len(variable.shape):
-            yield f"{by_path[path]}{kind}", view(current(variable))
+            yield f"{by_path[path]}_{kind}", view(current(variable))
 
 
 def _cells(row: Row) -> tuple[str, ...]:
