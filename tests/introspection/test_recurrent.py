@@ -161,3 +161,14 @@ def test_what_is_not_recurrent_is_refused() -> None:
         recurrent.gates(model, select="dense")
     with pytest.raises(IntrospectionError, match="no layer of model that is chosen is recurrent"):
         recurrent.state_gradients(model, X, Y)
+
+
+def test_an_error_within_a_layer_is_told_without_what_keras_says_around_it() -> None:
+    import keras
+    from keras import layers
+
+    images = keras.Sequential([keras.Input((2, 4, 4, 1)), layers.ConvLSTM2D(2, 3, name="memory"), layers.Flatten()])
+    images.compile("sgd", "mean_squared_error")
+    told = r"^memory: gradients along time are of layers over \(batch, time, features\), got 5 axes$"
+    with pytest.raises(IntrospectionError, match=told):
+        recurrent.state_gradients(images, np.zeros((1, 2, 4, 4, 1), np.float32), np.zeros((1, 8), np.float32))
