@@ -9,9 +9,10 @@ from deeptrain import hardest
 from deeptrain.calibration import reliability
 from deeptrain.calibration.maps import methods
 from deeptrain.formats.cells import shown
+from deeptrain.introspection import verdicts
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import chosen
-from deeptrain.report import examples, health_table, outcome
+from deeptrain.report import examples, outcome
 from deeptrain.report import hardest as drawn_hardest
 from deeptrain.report import run as reports
 from deeptrain.shards import reading
@@ -87,7 +88,7 @@ def of(plan: Lineage) -> reports.Run:
         averaged=tuple(sorted(told.get("averaged", ()))),
         feeds=_feeds(plan, shards, results),
         examples=examples.of(shards.split("train"), plan.output),
-        health=health_table.of(Journal(plan.training).variables(looked_at)),
+        health=verdicts.judged(Journal(plan.training).variables(looked_at)).rows,
         health_epoch=looked_at,
         **_hardest(plan, made["predictions"], shards),
     )

@@ -48,7 +48,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Lineage:
     (directory / "then.json").write_text(
         json.dumps([len(history.iterations(run)), sorted(set(history.watched(run)["iteration"].to_pylist()))])
     )
-    killed._record.close()
+    killed._loop.record.close()
     task = pipelines.Predictions(experiment=str(file), store=str(directory / "runs"))
     assert luigi.build([task], local_scheduler=True, detailed_summary=True).status.name == "SUCCESS"
     return lineage.read(file, store=directory / "runs")

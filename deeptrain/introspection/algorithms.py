@@ -1,12 +1,11 @@
 """What nested values need that `optree`, which comes with Keras, does not do: paths, a common order, readable names."""
 
-import difflib
 import functools
 import types
 from collections.abc import Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +41,7 @@ def _step(nested: Any, left: str, where: str) -> tuple[str, Any, str]:
             key = ".".join(parts[:count])
             if key in keys:
                 return key, nested[keys[key]], ".".join(parts[count:])
-        near = difflib.get_close_matches(parts[0], keys, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(keys)) or 'none'}"
-        raise DataError(f"{where} has no key {parts[0]!r}; {hint}")
+        raise DataError(f"{where} has no key {parts[0]!r}; {did_you_mean(parts[0], sorted(keys))}")
     if not _is_row(nested):
         raise DataError(f"{where} is {readable_name(nested)}, which holds nothing that is called {parts[0]!r}")
     try:

@@ -140,6 +140,33 @@ class Statistics:
         stream.add(np.asarray(values))
         return stream.statistics()
 
+    @classmethod
+    def counted(cls, counts: Counts, quantiles: Mapping[float, float], *, exact: bool = True) -> "Statistics":
+        """Those of numbers that were counted.
+
+        Args:
+            counts: what they are.
+            quantiles: of them, by share; none where nobody asks for any, since they cost more than all others together.
+            exact: whether these are of all numbers.
+        """
+        some = counts.finite > 0
+        return cls(
+            size=counts.size,
+            nan=counts.nan,
+            inf=counts.inf,
+            zeros=counts.zeros,
+            dead=counts.dead,
+            large=counts.large,
+            mean=counts.mean,
+            std=math.sqrt(counts.deviations / counts.finite) if some else math.nan,
+            norm=math.sqrt(counts.squares) if some else math.nan,
+            rms=counts.rms if some else math.nan,
+            low=counts.low if some else math.nan,
+            high=counts.high if some else math.nan,
+            quantiles=quantiles,
+            exact=exact,
+        )
+
     @property
     def median(self) -> float:
         """The number that half of them are below."""
@@ -195,7 +222,6 @@ class Stream:
         self._dead, self._large = dead, large
         self._most = kept
         self._kept: list[np.ndarray] = []
-        self._held = 0  # how many are kept
         self._next = 0  # numbers the next one that is kept
         self._step = 1.0  # every so many are kept: all, then multiples of the golden ratio, since no layout has these
 
@@ -207,6 +233,8 @@ class Stream:
         seen = self.counts.size
         self.newest = counted(flat, self._dead, self._large)
         self.counts += self.newest
+        while math.ceil((seen + len(flat)) / self._step) > self._most:
+            self._thin()  # first, so that none is copied that would be let go
         first = self._next
         end = math.ceil((seen + len(flat)) / self._step)
         while int(end * self._step) < seen + len(flat):
@@ -216,42 +244,20 @@ class Stream:
         if end > first:
             places = (np.arange(first, end) * self._step).astype(np.int64) - seen
             self._kept.append(flat[places].astype(np.float64) if self._step > 1 else flat.astype(np.float64))
-            self._held += end - first
             self._next = end
-        while self._held > self._most:
-            self._thin()
 
     def _thin(self) -> None:
-        whole = np.concatenate(self._kept)
+        whole = np.concatenate([np.empty(0), *self._kept])
         step = 2 * _GOLDEN if self._step == 1.0 else 2 * self._step
-        count = math.ceil(self._held * self._step / step)
+        count = math.ceil(len(whole) * self._step / step)
         places = (np.arange(count) * step).astype(np.int64) if self._step == 1.0 else np.arange(count) * 2
         places = places[places < len(whole)]
-        self._kept, self._held, self._next, self._step = [whole[places]], len(places), len(places), step
+        self._kept, self._next, self._step = [whole[places]], len(places), step
 
     def statistics(self) -> Statistics:
         """What they are in short."""
-        counts = self.counts
-        kept = np.concatenate(self._kept) if self._kept else np.empty(0)
-        kept = kept[np.isfinite(kept)]
-        some = counts.finite > 0
-        quantiles = np.quantile(kept, QUANTILES).tolist() if len(kept) else [math.nan] * len(QUANTILES)
-        return Statistics(
-            size=counts.size,
-            nan=counts.nan,
-            inf=counts.inf,
-            zeros=counts.zeros,
-            dead=counts.dead,
-            large=counts.large,
-            mean=counts.mean,
-            std=math.sqrt(counts.deviations / counts.finite) if some else math.nan,
-            norm=math.sqrt(counts.squares) if some else math.nan,
-            rms=counts.rms if some else math.nan,
-            low=counts.low if some else math.nan,
-            high=counts.high if some else math.nan,
-            quantiles=dict(zip(QUANTILES, quantiles, strict=True)),
-            exact=self._step == 1.0,
-        )
+        kept = np.concatenate([np.empty(0), *self._kept])
+        return Statistics.counted(self.counts, quantiles(kept), exact=self._step == 1.0)
 
 
 def statistics(arrays: Mapping[str, Any], *, dead: float = DEAD, large: float = LARGE) -> dict[str, Statistics]:
@@ -321,15 +327,11 @@ def norm_of(values: np.ndarray) -> float:
     total = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for begin in range(0, flat.size, CHUNK):
-            total += _squares(flat[begin : begin + CHUNK], doubles)
+            part = flat[begin : begin + CHUNK]
+            held = doubles[: len(part)]
+            np.copyto(held, part)
+            total += float(np.square(held, out=held).sum())
     return math.sqrt(total)
-
-
-def _squares(part: np.ndarray, doubles: np.ndarray) -> float:
-    """The sum of the squares, in float64 and by NumPy's own sum: the same wherever the array lies in memory."""
-    held = doubles[: len(part)]
-    np.copyto(held, part)
-    return float(np.square(held, out=held).sum())
 
 
 def _counted(
@@ -349,7 +351,7 @@ def _counted(
             total = float(doubles.sum())
         if not len(part):
             return Counts(size, nan, inf)
-        squares = _squares(part, doubles)
+        squares = float(np.square(doubles, out=doubles).sum())
         deviations = squares - total * total / len(part)
         if not deviations > _CANCELS * squares:  # what is left is noise: once more, from the mean
             deviations = float(np.square(part - total / len(part), dtype=np.float64).sum())

@@ -83,8 +83,8 @@ def called(model: Any, x: Any, training: bool) -> Any:
             raise IntrospectionError(f"{model.name} takes x of shape {list(expected)}, got a batch of {_shapes(x)}")
     try:
         return model(x, training=training)
-    except DeeptrainError:
-        raise
+    except DeeptrainError as error:
+        raise _as_raised(error) from None
     except Exception as error:
         raise IntrospectionError(f"{model.name} takes no batch of {_shapes(x)}: {in_one_line(error)}") from error
 
@@ -100,10 +100,20 @@ def check_called(model: Any, chosen: list[Place], calls: Mapping[str, int], sele
         raise IntrospectionError(f"{', '.join(missing[:3])} of {model.name} is not called in a pass")
 
 
+def _as_raised(error: DeeptrainError) -> DeeptrainError:
+    """An error as it was raised within a layer: Keras raises it again with its text among many lines of its own."""
+    while isinstance(error.__context__, DeeptrainError):
+        error = error.__context__
+    return error
+
+
 def _shapes(x: Any) -> str:
     import keras
 
-    shapes = keras.tree.map_structure(lambda part: f"shape {list(part.shape)}", x)
-    if isinstance(shapes, Mapping):
-        return ", ".join(f"{name} of {shape}" for name, shape in shapes.items())
-    return ", ".join(shapes) if isinstance(shapes, list | tuple) else str(shapes)
+    if isinstance(x, Mapping):
+        return ", ".join(f"{name} of {_shapes(part)}" for name, part in x.items())
+    if not isinstance(x, list | tuple):
+        return f"shape {list(x.shape)}"
+    if any(isinstance(part, list | tuple) for part in x):
+        return f"lists of {len(keras.tree.flatten(x))} numbers, which are no array"
+    return ", ".join(_shapes(part) for part in x)

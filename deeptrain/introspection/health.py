@@ -5,7 +5,7 @@ gradients and of their squares) stands in for gradients. NumPy is loaded when so
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -38,6 +38,9 @@ LARGE = 3.0
 NUMBERED = ("model/", "recurrent/")
 """Groups of variables whose names go on with a number and their path."""
 
+OF_DATA = frozenset({"moving_mean", "moving_variance", "mean", "variance"})
+"""What layers call the statistics of their data that they keep, which are not learnt."""
+
 OF_WEIGHTS = ("optimizer/", "average/")
 """Groups of variables that are kept for weights; their names end with the weight's path, joined by "_", and more."""
 
@@ -47,7 +50,7 @@ class Rules:
     """From when on something is told.
 
     Attributes:
-        dead: a weight below it in magnitude is dead.
+        dead: a weight below it in magnitude is dead; biases and other offsets are not, which begin at zero.
         large: a weight above it in magnitude is large.
         share: of a layer's weights, above which dead and large ones are told.
         growth: a layer explodes when the root mean square of its weights is above `large` and more than so many times
@@ -77,12 +80,15 @@ class Layer:
     """What a layer holds.
 
     Attributes:
-        weights: its own numbers, those of moving statistics and recurrent states too.
-        gradients: what the optimizer keeps for them, all zero where it keeps nothing.
-        unreached: those of its weights of which all that the optimizer keeps is zero: no gradient came to them.
+        weights: what it learns. None of an offset is counted as dead.
+        states: what data left in it, moving statistics and recurrent states: only what is not finite is told of them.
+        gradients: what the optimizer keeps for its weights, all zero where it keeps nothing.
+        unreached: those of its weights of which all that the optimizer keeps is zero after a step: no gradient came to
+            them.
     """
 
     weights: "Counts"
+    states: "Counts"
     gradients: "Counts"
     unreached: tuple[str, ...]
 
@@ -115,11 +121,6 @@ class Finding:
         return self.kind in SERIOUS
 
 
-def _of_metric(name: str) -> bool:
-    """Whether a variable is the state of a metric, which is no weight."""
-    return name.startswith("metrics/")
-
-
 def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -> dict[str, Layer]:
     """The numbers of each layer, by its name, in one pass.
 
@@ -129,8 +130,9 @@ def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -
         rules: what counts as dead and large.
     """
     rules = rules or Rules()
-    weights: dict[str, list[np.ndarray]] = {}
-    gradients: dict[str, dict[str, list[np.ndarray]]] = {}
+    weights: dict[str, list[tuple[str, np.ndarray]]] = {}
+    states: dict[str, list[tuple[str, np.ndarray]]] = {}
+    gradients: dict[str, list[tuple[str, np.ndarray]]] = {}
     of: dict[str, tuple[str, str]] = {}
     floats = {name: value for name, value in variables.items() if value.dtype.kind == "f" and not _of_metric(name)}
     for name, value in floats.items():
@@ -138,29 +140,38 @@ def measure(variables: Mapping[str, "np.ndarray"], rules: Rules | None = None) -
             path = name.split("/", 2)[2] if name.startswith(NUMBERED) else name
             layer, _, weight = path.rpartition("/")
             of[path.replace("/", "_")] = layer or path, weight
-            weights.setdefault(layer or path, []).append(value)
+            group = states if name.startswith("recurrent/") or weight in OF_DATA else weights
+            group.setdefault(layer or path, []).append((weight, value))
     for name, value in floats.items():
         if name.startswith(OF_WEIGHTS):
-            last = weight = name.rpartition("/")[2]
-            while weight and weight not in of:
-                weight = weight.rpartition("_")[0]
-            layer, weight = of.get(weight, (last, ""))
-            if name.startswith("average/"):
-                weights.setdefault(layer, []).append(value)
-            else:
-                gradients.setdefault(layer, {}).setdefault(weight, []).append(value)
+            layer, weight = of.get(weight_and_kind(name, of)[0], (name.rpartition("/")[2], ""))
+            kept = gradients if name.startswith("optimizer/") else states if weight in OF_DATA else weights
+            kept.setdefault(layer, []).append((weight, value))
+    steps = [value for name, value in variables.items() if _counts_steps(name)]
+    stepped = not steps or any(one.any() for one in steps)
     return {
         layer: Layer(
             _counts(weights.get(layer, ()), rules),
-            _counts((one for kept in gradients.get(layer, {}).values() for one in kept), rules),
-            tuple(
-                weight
-                for weight, kept in gradients.get(layer, {}).items()
-                if weight and not any(one.any() for one in kept)
-            ),
+            _counts(states.get(layer, ()), rules),
+            _counts(gradients.get(layer, ()), rules),
+            _unreached(gradients.get(layer, ())) if stepped else (),
         )
-        for layer in {**weights, **gradients}
+        for layer in {**weights, **states, **gradients}
     }
+
+
+def weight_and_kind(name: str, weights: Container[str]) -> tuple[str, str]:
+    """Which weight a variable of an optimizer is kept for, and what it is: "" for a weight where it is of none.
+
+    Args:
+        name: of the variable: "optimizer/0005/adam/block_dense_kernel_velocity" keeps a "velocity".
+        weights: the paths of the weights there are, joined by "_": "block_dense_kernel".
+    """
+    weight, kind = name.rpartition("/")[2], ""
+    while weight and weight not in weights:
+        weight, _, last = weight.rpartition("_")
+        kind = f"{last}_{kind}" if kind else last
+    return weight, kind
 
 
 def magnitudes(layers: Mapping[str, Layer]) -> dict[str, list[float]]:
@@ -187,7 +198,7 @@ def check(
 
 
 def _found(layer: Layer, before: list[float] | None, rules: Rules) -> Iterable[tuple[Kind, float, str]]:
-    for what, numbers in (("weights", layer.weights), ("gradients", layer.gradients)):
+    for what, numbers in (("weights", layer.weights), ("states", layer.states), ("gradients", layer.gradients)):
         for kind, count, said in (("nan", numbers.nan, "NaN"), ("inf", numbers.inf, "infinite")):
             if count:
                 yield cast("Kind", kind), count / numbers.size, f"{_percent(count, numbers)} of its {what} are {said}"
@@ -213,12 +224,34 @@ def _percent(count: int, of: "Counts") -> str:
     return f"{100 * count / of.size:.3g} %"
 
 
-def _counts(arrays: Iterable["np.ndarray"], rules: Rules) -> "Counts":
+def _of_metric(name: str) -> bool:
+    """Whether a variable is the state of a metric, which is no weight."""
+    return name.startswith("metrics/")
+
+
+def _is_offset(weight: str) -> bool:
+    """Whether a weight is added, not multiplied with: such begin at zero, and let signals through when they are."""
+    return "bias" in weight or weight == "beta"
+
+
+def _counts_steps(name: str) -> bool:
+    """Whether a variable is the count of an optimizer's steps."""
+    return name.startswith("optimizer/") and name.endswith("/iteration")
+
+
+def _unreached(kept: Iterable[tuple[str, "np.ndarray"]]) -> tuple[str, ...]:
+    reached: dict[str, bool] = {}
+    for weight, value in kept:
+        reached[weight] = reached.get(weight, False) or bool(value.any())
+    return tuple(weight for weight, has in reached.items() if weight and not has)
+
+
+def _counts(arrays: Iterable[tuple[str, "np.ndarray"]], rules: Rules) -> "Counts":
     from deeptrain.introspection.distribution import Counts, counted
 
     found = Counts()
-    for array in arrays:
-        counts = counted(array, rules.dead, rules.large)
+    for weight, array in arrays:
+        counts = counted(array, 0.0 if _is_offset(weight) else rules.dead, rules.large)
         # a single number, such as a learning rate, is neither dead nor large
         found += counts if array.ndim else Counts(counts.size, counts.nan, counts.inf)
     return found

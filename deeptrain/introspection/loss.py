@@ -146,4 +146,7 @@ def _as_outputs(y: Any, said: Any) -> Any:
 def _shapes(given: Any) -> str:
     import keras
 
-    return str(keras.tree.map_structure(lambda part: f"shape {list(part.shape)}", given)).replace("'", "")
+    def shape(part: Any) -> str:
+        return "none" if part is None else f"shape {list(part.shape)}"
+
+    return str(keras.tree.map_structure(shape, given)).replace("'", "")

@@ -1,6 +1,6 @@
 """Recurrent layers: their weights by gate, their hidden states and the gradients by these along time.
 
-Of LSTM, GRU, SimpleRNN and RNN of their cells, within Bidirectional too, and of weights also within TimeDistributed.
+Of LSTM, GRU, SimpleRNN and RNN of their cells, within Bidirectional and TimeDistributed too.
 """
 
 import contextlib
@@ -77,7 +77,8 @@ def states(model: Any, x: Any, select: Selection = "*", *, training: bool = Fals
 
     Returns:
         By the layer's name, (batch, time, units): the state after each step of its input, in the input's order of time,
-        also where the layer goes backwards. Of stacked cells that of the last cell. They begin at zero.
+        also where the layer goes backwards. Of stacked cells that of the last cell. They begin at zero. A second call
+        of a layer is "layer@2"; within TimeDistributed they are (batch, steps, time, units).
 
     Raises:
         IntrospectionError: when none of the layers is recurrent, or as `outputs` does.
@@ -86,14 +87,14 @@ def states(model: Any, x: Any, select: Selection = "*", *, training: bool = Fals
 
     model = keras_model(model)
     chosen = _recurrent(model, select)
-    found: dict[str, Any] = {}
+    found = _Calls()
 
     def watching(place: Place) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def change(loop: Callable[..., Any]) -> Callable[..., Any]:
             def watched(*given: Any, **named: Any) -> Any:
                 with _held(place.layer, "return_sequences", True):
                     last, sequence, after = loop(*given, **named)
-                found[place.name] = _in_time(sequence, place.layer)
+                found.add(place, _in_time(sequence, place.layer))
                 return last, sequence, after
 
             return watched
@@ -101,11 +102,12 @@ def states(model: Any, x: Any, select: Selection = "*", *, training: bool = Fals
         return change
 
     with held_still(model), contextlib.ExitStack() as stack:
-        for place in chosen:
+        for place, above in chosen:
+            stack.enter_context(found.told_of(place, above))
             stack.enter_context(_by_step(place.layer))
             stack.enter_context(replaced(place.layer, "inner_loop", watching(place)))
         called(model, keras.tree.map_structure(keras.ops.convert_to_tensor, x), training)
-    return {place.name: as_array(found[place.name]) for place in chosen if place.name in found}
+    return found.arrays(found.tensors, chosen)
 
 
 def state_gradients(
@@ -137,7 +139,7 @@ def state_gradients(
         loss: instead of the model's own.
 
     Returns:
-        By the layer's name, (batch, time, units), in the input's order of time.
+        As `states` has them.
 
     Raises:
         IntrospectionError: when none of the layers is recurrent, or as `gradients` does.
@@ -145,23 +147,69 @@ def state_gradients(
     model, given = keras_model(model), model
     chosen = _recurrent(model, select)
     backward = Backward.of(given, (), by="outputs", penalties=penalties, loss=loss, training=training)
-    apart: dict[str, Any] = {}
+    apart = _Calls()
 
     @contextlib.contextmanager
     def watched(watch: Callable[[Any], None]) -> Iterator[dict[str, Any]]:
         with contextlib.ExitStack() as stack:
-            for place in chosen:
+            for place, above in chosen:
+                stack.enter_context(apart.told_of(place, above))
                 stack.enter_context(_by_step(place.layer))
                 stack.enter_context(replaced(place.layer, "inner_loop", _nudged(place, apart, watch)))
-            yield apart
+            yield apart.tensors
 
     with held_still(model):
         _, found = backward.by(watched, *tensors(x, y, weights, class_weights))
-    return {place.name: as_array(found[place.name]) for place in chosen if place.name in found}
+    return apart.arrays(found, chosen)
+
+
+class _Calls:
+    """A tensor of each time that recurrent layers go over a sequence.
+
+    Attributes:
+        tensors: by the number of the time, as text, in the order in which they came.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.tensors: dict[str, Any] = {}
+        self._of: dict[str, list[list[str]]] = {}  # by layer, by call, the times; several within TimeDistributed
+
+    @contextlib.contextmanager
+    def told_of(self, place: Place, above: Place | None) -> Iterator[None]:
+        """Each call within begins a list, of the layer or of the TimeDistributed above, which calls it by steps."""
+        calls = self._of.setdefault(place.name, [])
+
+        def change(call: Callable[..., Any]) -> Callable[..., Any]:
+            def beginning(*given: Any, **named: Any) -> Any:
+                calls.append([])
+                return call(*given, **named)
+
+            return beginning
+
+        with replaced((above or place).layer, "call", change):
+            yield
+
+    def add(self, place: Place, tensor: Any) -> None:
+        """Take the tensor of a time."""
+        name = str(len(self.tensors))
+        self.tensors[name] = tensor
+        self._of[place.name][-1].append(name)
+
+    def arrays(self, found: Mapping[str, Any], chosen: list[tuple[Place, Place | None]]) -> dict[str, np.ndarray]:
+        """What was found by the times, by the layers' names."""
+        told = {}
+        for place, above in chosen:
+            for number, times in enumerate(self._of[place.name], 1):
+                values = [as_array(found[name]) for name in times]
+                if values:
+                    name = place.name if number == 1 else f"{place.name}@{number}"
+                    told[name] = values[0] if above is None else np.stack(values, axis=1)
+        return told
 
 
 def _nudged(
-    place: Place, apart: dict[str, Any], watch: Callable[[Any], None]
+    place: Place, apart: _Calls, watch: Callable[[Any], None]
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A zero is added to the state after each step: the gradient by it is the one by the state.
 
@@ -181,7 +229,7 @@ def _nudged(
             units = _units(cell)
             zeros = ops.zeros((*ops.shape(sequences)[:2], units), sequences.dtype)
             watch(zeros)
-            apart[place.name] = zeros
+            apart.add(place, zeros)
 
             def step(call: Callable[..., Any]) -> Callable[..., Any]:
                 def with_nudge(inputs: Any, states: Any, **more: Any) -> Any:
@@ -221,18 +269,35 @@ def _in_time(sequence: Any, layer: Any) -> Any:
     return ops.flip(sequence, axis=1) if layer.go_backwards else sequence
 
 
-def _recurrent(model: Any, select: Selection) -> list[Place]:
+def _recurrent(model: Any, select: Selection) -> list[tuple[Place, Place | None]]:
+    """The chosen layers that are recurrent, each with the TimeDistributed that calls it once a step, if one does."""
     import keras
 
-    found = [
-        place for place in _within(model, select) if isinstance(place.layer, keras.layers.RNN) and not place.stepwise
-    ]
+    all_places = {place.name: place for place in places(model)}
+    found = []
+    for place in _within(model, select):
+        if isinstance(place.layer, keras.layers.RNN):
+            above = _by_steps(place, all_places)
+            if above is None or isinstance(above.layer, keras.layers.TimeDistributed):
+                found.append((place, above))
     if not found:
         raise IntrospectionError(
-            f"no layer of {model.name} that is chosen is recurrent and called as a whole: LSTM, GRU, SimpleRNN or RNN, "
-            "within Bidirectional too"
+            f"no layer of {model.name} that is chosen is recurrent: LSTM, GRU, SimpleRNN or RNN, within Bidirectional "
+            "and TimeDistributed too"
         )
     return found
+
+
+def _by_steps(place: Place, all_places: Mapping[str, Place]) -> Place | None:
+    """The nearest layer above that calls what is within it once a step."""
+    import keras
+
+    name = place.name
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        if isinstance(all_places[name].layer, keras.layers.RNN | keras.layers.TimeDistributed):
+            return all_places[name]
+    return None
 
 
 def _cells(model: Any, select: Selection) -> list[tuple[str, Place]]:

@@ -5,13 +5,12 @@ name, "encoder/dense/kernel", whatever kind of model it is in. Where two of one 
 "dense#2".
 """
 
-import difflib
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deeptrain.errors import IntrospectionError
+from deeptrain.errors import IntrospectionError, did_you_mean
 
 Selection = str | int | Sequence[str | int]
 """What is chosen: a name, in full or its last part where that is the only one; a pattern as of files, "conv*"; the
@@ -151,10 +150,8 @@ def matching(wanted: str, known: Mapping[str, Iterable[str]], what: str, within:
         if any(fnmatch.fnmatchcase(alias, wanted) if wild else alias == wanted for alias in aliases)
     ]
     if not found:
-        aliases = sorted({alias for several in known.values() for alias in several})
-        near = difflib.get_close_matches(wanted, aliases, n=3)
-        told = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(list(known)[:8]) or 'none'}"
-        raise IntrospectionError(f"no {what} of {within} is called {wanted}; {told}")
+        aliases = dict.fromkeys([*known, *sorted({alias for several in known.values() for alias in several})])
+        raise IntrospectionError(f"no {what} of {within} is called {wanted}; {did_you_mean(wanted, aliases)}")
     if len(found) > 1 and not wild:
         raise IntrospectionError(
             f"several of {within} are called {wanted}: {', '.join(found[:8])}; name one of them in full, or take them "

@@ -13,7 +13,7 @@ from deeptrain.introspection.held import has_keras
 from deeptrain.introspection.selection import keras_model, weight_names
 
 HEAD = ("layer", "numbers", "rms", "NaN", "inf", "dead", "large", "gradients", "verdict")
-WELL = "well"
+HEALTHY = "healthy"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Row:
     Attributes:
         layer: its name.
         numbers: what it holds, as training's health counts it.
-        findings: what is wrong, what is serious first; none where it is well.
+        findings: what is wrong, what is serious first; none where it is healthy.
     """
 
     layer: str
@@ -32,13 +32,18 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """What is wrong, in words, or "well"."""
-        return "; ".join(one.rule for one in self.findings) or WELL
+        """What is wrong, in words, or "healthy"."""
+        return "; ".join(one.rule for one in self.findings) or HEALTHY
 
     @property
     def advice(self) -> str:
-        """What to try; empty where it is well."""
+        """What to try; empty where it is healthy."""
         return "; ".join(dict.fromkeys(one.advice for one in self.findings))
+
+    @property
+    def serious(self) -> bool:
+        """Whether training does not recover from it by itself."""
+        return any(one.serious for one in self.findings)
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,14 +90,25 @@ def health_table(
     Raises:
         IntrospectionError: when the model is not built.
     """
-    rules = rules or Rules()
-    measured = health.measure(_variables(model, gradients), rules)
-    found = health.check(None, measured, rules)
+    return judged(_variables(model, gradients), rules)
+
+
+def judged(variables: Mapping[str, np.ndarray], rules: Rules | None = None) -> HealthTable:
+    """The health of every layer that learns, and of others where something is wrong.
+
+    Args:
+        variables: of a learner, by name; see `health.measure`.
+        rules: from when on something is told.
+    """
+    measured = health.measure(variables, rules)
+    findings: dict[str, list[Finding]] = {}
+    for one in health.check(None, measured, rules):
+        findings.setdefault(one.layer, []).append(one)
     return HealthTable(
         tuple(
-            Row(name, layer, tuple(one for one in found if one.layer == name))
+            Row(name, layer, tuple(findings.get(name, ())))
             for name, layer in measured.items()
-            if layer.weights.size or layer.gradients.size
+            if layer.weights.size or name in findings
         )
     )
 
@@ -101,8 +117,7 @@ def _variables(model: Any, gradients: Mapping[str, np.ndarray] | None) -> Mappin
     """As `Learner.variables` names them, those of a Keras model by our names."""
     if not has_keras(model) and gradients is None:
         found: Mapping[str, np.ndarray] = model.variables()
-        # what the optimizer holds of no weight, such as its learning rate, is no layer
-        return {name: value for name, value in found.items() if value.ndim or not name.startswith("optimizer/")}
+        return found
     model = keras_model(model)
     named = weight_names(model)
     kept = _kept(model, {one.path: name for name, one in named.items()}) if gradients is None else gradients.items()
@@ -113,16 +128,20 @@ def _variables(model: Any, gradients: Mapping[str, np.ndarray] | None) -> Mappin
 
 
 def _kept(model: Any, names: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
-    """What the optimizer keeps of each weight, by the weight's name and the kind: it knows them by their paths."""
+    """What the optimizer keeps of each weight, by the weight's name and the kind, and the number of its steps.
+
+    It knows weights by their paths.
+    """
     by_path = {path.replace("/", "_"): name for path, name in names.items()}
     optimizer = getattr(model, "optimizer", None)
-    for variable in optimizer.variables if optimizer is not None else ():
-        path, kind = variable.path.partition("/")[2], ""
-        while path and path not in by_path:
-            path, _, last = path.rpartition("_")
-            kind = f"_{last}{kind}"
+    if optimizer is None:
+        return
+    for variable in optimizer.variables:
+        if variable is optimizer.iterations:
+            yield "iteration", view(current(variable))
+        path, kind = health.weight_and_kind(variable.path, by_path)
         if path and len(variable.shape):
-            yield f"{by_path[path]}{kind}", view(current(variable))
+            yield f"{by_path[path]}_{kind}", view(current(variable))
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -102,6 +102,7 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
         hardest=[one.plain() for one in run.hardest],
         reconstructed=[one.plain() for one in run.reconstructed],
         verdict=health_table.verdict(run.health),
+        health=[(row, health_table.cells(row)) for row in run.health],
         settings=[(name, list(_rows(table))) for name, table in run.settings.items()],
         lineage=[_line(line, run.lineage) for line in run.lineage],
         splits=_splits(run.data),

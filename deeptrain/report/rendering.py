@@ -1,6 +1,5 @@
 """The files of a report: a page, two pictures, and every number in them."""
 
-import dataclasses
 import gc
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +17,7 @@ from deeptrain.introspection.pictures import scores as scores_picture
 from deeptrain.report import (
     confusion_picture,
     cost_picture,
+    health_table,
     members_picture,
     outcome,
     page,
@@ -178,7 +178,7 @@ def _told(run: Run) -> dict[str, Any]:
         **({"averaged": list(run.averaged)} if run.averaged else {}),
         "parameters": run.parameters,
         "feeds": run.feeds,
-        "health": {"epoch": run.health_epoch, "layers": [dataclasses.asdict(one) for one in run.health]},
+        "health": {"epoch": run.health_epoch, "layers": [health_table.plain(one) for one in run.health]},
         "examples": _shown(run.examples),
         "hardest": {"split": run.hardest_split, "samples": _shown(run.hardest)},
         **({"reconstructed": _shown(run.reconstructed)} if run.reconstructed else {}),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain.errors import DataError
-from deeptrain.report.health_table import LayerHealth
+from deeptrain.introspection.verdicts import Row
 from deeptrain.report.samples import Samples
 
 Plain = Mapping[str, Any]
@@ -102,7 +102,7 @@ class Run:
         averaged: numbers of the epochs whose mean weights predicted, ascending; none where it was one alone.
         feeds: how data is fed, by "training" and "validation": plain values by what they are called.
         examples: samples of each class of the training split, of each input.
-        health: of every layer with weights, at the end of `health_epoch`.
+        health: of every layer with weights, and others where something is wrong, at the end of `health_epoch`.
         health_epoch: the epoch that predicted, or where its state is not kept, the best.
         hardest: samples of `hardest_split` that the model was most wrong about, of each input.
         hardest_split: the split they are of, in words.
@@ -139,7 +139,7 @@ class Run:
     averaged: tuple[int, ...] = ()
     feeds: Plain = field(default_factory=dict)
     examples: tuple[Samples, ...] = ()
-    health: tuple[LayerHealth, ...] = ()
+    health: tuple[Row, ...] = ()
     health_epoch: int = 0
     hardest: tuple[Samples, ...] = ()
     hardest_split: str = ""

@@ -165,7 +165,7 @@ def _fed(told: Plain) -> Iterator[tuple[str, str]]:
 
 
 def _health(run: Run) -> Iterator[tuple[str, str]]:
-    ill = [one for one in run.health if not one.healthy]
+    ill = [one for one in run.health if one.findings]
     if run.health:
         yield "layers", wording.count(len(run.health))
         yield "healthy", wording.count(len(run.health) - len(ill))

@@ -1,14 +1,13 @@
 """A Keras model on TensorFlow as a learner: fused iterations, and every variable there is by name."""
 
 import contextlib
-import difflib
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import DeeptrainError, TrainingError, in_one_line
+from deeptrain.errors import DeeptrainError, TrainingError, did_you_mean, in_one_line
 from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
 from deeptrain.training import (
@@ -351,8 +350,7 @@ class KerasLearner:
         names = {name for layer, _ in self._flags for name in _names(layer)}
         for pattern in patterns:
             if not fnmatch.filter(names, pattern):
-                near = difflib.get_close_matches(pattern, names, n=3)
-                told = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(names)[:8])}"
+                told = did_you_mean(pattern, sorted(names))
                 raise TrainingError(f"no layer of {self.model.name} is called {pattern}; {told}")
         for layer, trainable in self._flags:  # setting one sets those within it, which come later
             layer.trainable = trainable

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import TrainingError
+from deeptrain.introspection.still import recurrent_states
 
 _COUNTED = re.compile(r"^([^/]*?)_\d+/")
 """An optimizer's name with the number Keras gives to the second of a kind in a process."""
@@ -115,20 +116,7 @@ def _grouped(model: Any, optimizer: Any, global_seeds: Any) -> Iterator[tuple[st
         yield ("average" if id(variable) in averages else "optimizer"), variable
     yield "seeds", global_seeds.state
     known = {id(variable) for variable in [*model.variables, *optimizer.variables]}
-    for variable in _recurrent_states(model):
+    for variable in recurrent_states(model):
         if id(variable) not in known:
             known.add(id(variable))
             yield "recurrent", variable
-
-
-def _layers(model: Any) -> list[Any]:
-    return list(model._flatten_layers())
-
-
-def _recurrent_states(model: Any) -> Iterator[Any]:
-    """States of stateful recurrent layers: they are in no collection of Keras."""
-    import keras
-
-    for layer in _layers(model):
-        if getattr(layer, "stateful", False) and getattr(layer, "states", None) is not None:
-            yield from (leaf for leaf in keras.tree.flatten(layer.states) if isinstance(leaf, keras.Variable))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 PROGRAM = """
 import json, resource, time
-from deeptrain.report import health_table, rendering
+from deeptrain.introspection import verdicts
+from deeptrain.report import rendering
 from tests.report.conftest import _run, weights
 
 layers = 100
 model = "\\n".join(f"dense_{number:<20} Dense  (None, 64)  4,160" for number in range(layers))
-run = _run(epochs=200, per_epoch=500, health=health_table.of(weights(layers)), model=model)
+run = _run(epochs=200, per_epoch=500, health=verdicts.judged(weights(layers)).rows, model=model)
 begun, busy = time.perf_counter(), time.process_time()
 made = rendering.render(run)
 print(json.dumps({

@@ -202,7 +202,7 @@ def test_the_ten_millionth_iteration(tmp_path: Path) -> None:
     """Where training stands is a value: one that stands far on costs what one costs that has begun."""
     early, *_ = experiment(tmp_path / "early", "mlp", (16,), 1024)
     late, *_ = experiment(tmp_path / "late", "mlp", (16,), 1024)
-    record = late._record  # nothing public can pretend that so much was trained
+    record = late._loop.record  # nothing public can pretend that so much was trained
     record.kept = record.kept.with_(position=Position(epoch=9_766, iteration=10_000_000))
     contestants: dict[str, Callable[[], object]] = {
         "from iteration 10,000,000": lambda: an_epoch(late),

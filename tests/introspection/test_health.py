@@ -52,10 +52,51 @@ def test_a_well_model_has_no_finding() -> None:
         ({"layers/1/weights": with_one(np.nan), "rate": np.array(0.0), "drawn": np.array(3)}, ("layers/1", "nan")),
         ({"rate": np.array(np.inf)}, ("rate", "inf")),
         ({"recurrent/0000/lstm/state": with_one(np.nan)}, ("lstm", "nan")),
+        ({"model/0001/norm/moving_variance": with_one(np.inf)}, ("norm", "inf")),
     ],
 )
 def test_what_is_wrong_is_told_of_its_layer(variables: dict[str, Any], expected: tuple[str, str]) -> None:
     assert found(variables) == [expected]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"model/0000/dense/kernel": WELL, "model/0001/dense/bias": np.zeros(10, np.float32)},
+        {"model/0000/lstm/kernel": WELL, "model/0001/lstm/bias": np.repeat([0, 1, 0, 0], 10).astype(np.float32)},
+        {"model/0000/gru/kernel": WELL, "model/0001/gru/bias": np.zeros((2, 30), np.float32)},
+        {"model/0000/norm/gamma": 2 + WELL[0], "model/0001/norm/beta": np.zeros(10, np.float32)},
+        {"net/0/attention/in_proj_weight": WELL, "net/0/attention/in_proj_bias": np.zeros(10, np.float32)},
+    ],
+)
+def test_offsets_that_are_zero_as_they_begin_are_no_finding(variables: dict[str, Any]) -> None:
+    assert found(variables) == []
+
+
+def test_statistics_of_the_data_are_no_weights_however_great_they_grow() -> None:
+    def model(times: float) -> dict[str, Any]:
+        kept = {
+            "norm/moving_mean": times * WELL,
+            "norm/moving_variance": times * (1 + WELL),
+            "scale/mean": times * WELL,
+        }
+        return {
+            **{f"model/{number:04}/{name}": value for number, (name, value) in enumerate(kept.items())},
+            "recurrent/0000/lstm/state": times * WELL,
+            "average/0000/adam/norm_moving_mean": times * WELL,
+            "model/0009/block/dense/kernel": WELL,
+        }
+
+    before = health.magnitudes(health.measure(model(1)))
+    for times in (0.0, 1e6):
+        assert found(model(times), before) == []
+    assert health.measure(model(1e6))["norm"].weights.size == 0
+
+
+def test_before_the_first_step_no_layer_is_called_unreached() -> None:
+    model = {"model/0000/block/dense/kernel": WELL, **adam(0 * WELL, 0 * WELL)}
+    assert found({**model, "optimizer/0000/adam/iteration": np.array(0)}) == []
+    assert found(model) == [("block/dense", "dead")]
 
 
 def test_a_layer_explodes_when_it_is_great_and_grew_since_the_check_before() -> None:

@@ -109,18 +109,48 @@ def test_every_kind_of_recurrent_layer_is_known() -> None:
     assert [one.numpy().tobytes() for one in model.variables] == before
 
 
-def test_weights_within_time_distributed_are_taken_apart_but_have_no_states() -> None:
+def test_within_time_distributed_each_step_has_the_states_and_gradients_of_a_sequence_of_its_own() -> None:
     import keras
     from keras import layers
 
     with fresh_names_and_seeds(5):
-        inner = layers.TimeDistributed(layers.LSTM(3, name="memory"), name="each")
-        model = keras.Sequential([keras.Input((2, 6, 4)), inner], name="model")
-    assert list(recurrent.gates(model)) == ["each/memory"]
-    assert outputs(model, np.stack([X, X], 1))["each"].shape == (5, 2, 3)
-    told = "no layer of model that is chosen is recurrent and called as a whole: LSTM, GRU, SimpleRNN or RNN"
-    with pytest.raises(IntrospectionError, match=told):
-        recurrent.states(model, np.stack([X, X], 1))
+        memory = layers.Bidirectional(layers.LSTM(3, name="memory"), name="both", merge_mode="sum")
+        each = layers.TimeDistributed(memory, name="each")
+        model = keras.Sequential([keras.Input((2, 6, 4)), each], name="model")
+    model.compile("sgd", "mean_squared_error")
+    x, y = np.stack([X, 2 * X], 1), np.stack([Y, -Y], 1)
+    with fresh_names_and_seeds(5):
+        alone = keras.Sequential([keras.Input((6, 4)), memory], name="alone")
+    alone.compile("sgd", "mean_squared_error")
+    kinds = ("forward", "backward")
+    assert list(recurrent.gates(model)) == [f"each/both/{kind}_memory" for kind in kinds]
+    states, along = recurrent.states(model, x), recurrent.state_gradients(model, x, y)
+    assert list(states) == list(along) == list(recurrent.gates(model))
+    for step in range(2):
+        own = recurrent.states(alone, x[:, step]), recurrent.state_gradients(alone, x[:, step], y[:, step])
+        for kind in kinds:
+            name = f"{kind}_memory"
+            np.testing.assert_allclose(states[f"each/both/{name}"][:, step], own[0][f"both/{name}"], rtol=1e-5)
+            of_both = along[f"each/both/{name}"][:, step]  # the mean is over twice as many labels
+            np.testing.assert_allclose(2 * of_both, own[1][f"both/{name}"], rtol=1e-4, atol=1e-7)
+
+
+def test_a_recurrent_layer_that_is_called_twice_has_both() -> None:
+    import keras
+    from keras import layers
+
+    with fresh_names_and_seeds(5):
+        one, two = keras.Input((6, 4), name="one"), keras.Input((6, 4), name="two")
+        memory = layers.GRU(3, name="memory")
+        model = keras.Model({"one": one, "two": two}, layers.Add(name="sum")([memory(one), memory(two)]), name="model")
+    model.compile("sgd", "mean_squared_error")
+    given = {"one": X, "two": X[::-1]}
+    found, seen = recurrent.states(model, given), outputs(model, given)
+    along, by_outputs = recurrent.state_gradients(model, given, Y), gradients(model, given, Y, by="outputs")
+    assert list(found) == list(along) == ["memory", "memory@2"]
+    for name, states in found.items():
+        assert np.array_equal(states[:, -1], seen[name])
+        np.testing.assert_allclose(along[name][:, -1], by_outputs[name], rtol=1e-5)
 
 
 def test_what_is_not_recurrent_is_refused() -> None:
@@ -131,3 +161,14 @@ def test_what_is_not_recurrent_is_refused() -> None:
         recurrent.gates(model, select="dense")
     with pytest.raises(IntrospectionError, match="no layer of model that is chosen is recurrent"):
         recurrent.state_gradients(model, X, Y)
+
+
+def test_an_error_within_a_layer_is_told_without_what_keras_says_around_it() -> None:
+    import keras
+    from keras import layers
+
+    images = keras.Sequential([keras.Input((2, 4, 4, 1)), layers.ConvLSTM2D(2, 3, name="memory"), layers.Flatten()])
+    images.compile("sgd", "mean_squared_error")
+    told = r"^memory: gradients along time are of layers over \(batch, time, features\), got 5 axes$"
+    with pytest.raises(IntrospectionError, match=told):
+        recurrent.state_gradients(images, np.zeros((1, 2, 4, 4, 1), np.float32), np.zeros((1, 8), np.float32))

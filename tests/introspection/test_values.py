@@ -251,6 +251,12 @@ def test_data_of_another_shape_is_refused(plain: Any, everything: Any) -> None:
         outputs(everything, {"one": X, "two": X})
     with pytest.raises(IntrospectionError, match=r"there is no loss of labels of shape \[4, 7\] and outputs of shape"):
         gradients(plain, X, np.zeros((4, 7)))
+    with pytest.raises(IntrospectionError, match="takes no batch of lists of 24 numbers, which are no array: "):
+        outputs(plain, X.tolist())
+    x, y = batch()
+    name = next(iter(y))
+    with pytest.raises(IntrospectionError, match=f"there is no loss of labels of .*{name}: none.* and outputs of"):
+        gradients(everything, x, {other: labels for other, labels in y.items() if other != name})
 
 
 def test_what_is_not_finite_is_shown_as_it_is(plain: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deeptrain.calibration import evaluation, subset, threshold
-from deeptrain.report import health_table
+from deeptrain.introspection import verdicts
 from deeptrain.report.run import Lineage, Run, Scores
 from deeptrain.report.samples import Sample, Samples
 
@@ -76,7 +76,7 @@ def _run(epochs: int = 4, per_epoch: int = 25, seed: int = 0, calibrated: bool =
         command="luigi --module pipelines TrainModel --experiment digits.toml --epochs 4",
         feeds={"training": {"samples": 800, "batch size": 32}, "validation": {"samples": 200, "batch size": 32}},
         examples=(drawn("image", [("other", ()), ("eight", ())]),),
-        health=health_table.of(weights()),
+        health=verdicts.judged(weights()).rows,
         health_epoch=epochs,
         hardest=(drawn("image", [("", ("log loss 4.2", "is eight, said other (0.98)"))]),),
         hardest_split="calibration",

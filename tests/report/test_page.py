@@ -11,7 +11,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from deeptrain.drawing import raster
-from deeptrain.report import health_table, outcome, page, rendering
+from deeptrain.introspection import verdicts
+from deeptrain.report import outcome, page, rendering
 from deeptrain.report.confusion_picture import luminance
 from deeptrain.report.page import Image
 from deeptrain.report.run import Run
@@ -150,7 +151,7 @@ def test_hostile_names_are_text_everywhere(make_run: Callable[..., Run]) -> None
         command=HOSTILE,
         stopped=HOSTILE,
         examples=(dataclasses.replace(drawn("series", [(HOSTILE, ())]), columns=(HOSTILE,) * 3),),
-        health=health_table.of({f"model/0001/{HOSTILE}/kernel": np.ones((2, 2))}),
+        health=verdicts.judged({f"model/0001/{HOSTILE}/kernel": np.ones((2, 2))}).rows,
         hardest=(drawn("row", [("", (HOSTILE,))]),),
         hardest_split=HOSTILE,
         key_metric=HOSTILE,

@@ -80,7 +80,7 @@ def written(made: Trainer) -> None:
     """Write a checkpoint now."""
     made.save_soon()
     made.step(0)
-    made._record.settle()
+    made._loop.record.settle()
 
 
 def test_one_that_is_set_between_two_calls_goes_on_too(
@@ -104,6 +104,24 @@ def test_rows_are_of_every_look_once(undisturbed: dict[str, bytes]) -> None:
     found = [tuple(row[name] for name in ("iteration", *watched.TEXTS)) for row in rows.to_pylist()]
     assert len(found) == len(set(found))
     assert set(rows["quantity"].to_pylist()) == {*OF, "loss"}
+
+
+def test_what_the_optimizer_keeps_is_of_the_weight_whose_name_it_bears(splits: list[Any]) -> None:
+    class Named(NumpyLearner):
+        """Has two weights, the name of one the end of the other's."""
+
+        def variables(self) -> dict[str, np.ndarray]:
+            layers = {"pre_dense": 3.0, "dense": 4.0, "re_dense": 5.0}
+            model = {f"model/{at:04}/{name}/kernel": np.ones(2) for at, name in enumerate(layers)}
+            kept = {f"optimizer/0000/sgd/{name}_kernel_m_t": np.array([value]) for name, value in layers.items()}
+            return super().variables() | model | kept
+
+    for layers, expected in (("dense/kernel", [4.0]), ("*kernel", [3.0, 4.0, 5.0])):
+        watch = Watch(("optimizer",), layers=layers, statistics=("norm",), every=Every(iterations=1))
+        data = [Batches(splits[0], 8, seed=1, order="sets"), Batches(splits[1], 8)]
+        Trainer(Named(), *data, callbacks={"watch": watch}).step(1)
+        assert watch.rows()["value"].to_pylist() == expected
+        assert set(watch.rows()["weight"].to_pylist()) == {"kernel/m_t"}
 
 
 def test_what_is_recorded_is_what_there_is(splits: list[Any]) -> None:

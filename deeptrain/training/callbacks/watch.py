@@ -2,8 +2,7 @@
 
 import functools
 import logging
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -13,6 +12,8 @@ from deeptrain import introspection
 from deeptrain.errors import ArtifactError, SettingsError, UserCodeError, did_you_mean
 from deeptrain.introspection import distribution, selection, watched
 from deeptrain.introspection.distribution import Statistics
+from deeptrain.introspection.health import weight_and_kind
+from deeptrain.introspection.held import has_keras
 from deeptrain.introspection.selection import Selection
 from deeptrain.introspection.watched import Watched
 from deeptrain.loading.arrays import mapped
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from deeptrain.loading.feed import Group
+    from deeptrain.training.learner import Learner
     from deeptrain.training.results import Results
     from deeptrain.training.trainer import Trainer
 
@@ -209,14 +211,7 @@ def _short(values: np.ndarray, statistics: Sequence[str]) -> dict[str, float]:
     """Statistics by name; quantiles, which cost more than all others together, where one is asked for."""
     if not QUANTILES.isdisjoint(statistics):
         return Statistics.of(values).as_dict()
-    counts = distribution.counted(values)
-    if not counts.finite:
-        return {**dict.fromkeys(STATISTICS, math.nan), **{name: getattr(counts, name) for name in COUNTED}}
-    return {
-        **{name: getattr(counts, name) for name in (*COUNTED, "mean", "rms", "low", "high")},
-        "std": math.sqrt(counts.deviations / counts.finite),
-        "norm": math.sqrt(counts.squares),
-    }
+    return Statistics.counted(distribution.counted(values), {}).as_dict()
 
 
 def _newest(trainer: "Trainer") -> "Group":
@@ -232,7 +227,7 @@ def _values(
     if quantity == "weights":
         return introspection.weights(trainer.learner, layers)
     if quantity == "optimizer":
-        return _optimizer(trainer.learner.variables(), introspection.weights(trainer.learner, layers))
+        return _optimizer(trainer.learner, layers)
     group = newest()
     x = mapped(_last, group.x)
     if quantity == "outputs":
@@ -241,17 +236,19 @@ def _values(
     return introspection.gradients(trainer.learner, x, mapped(_last, group.y), layers, training=True, weights=weights)
 
 
-def _optimizer(variables: Mapping[str, np.ndarray], of: Iterable[str]) -> dict[str, np.ndarray]:
+def _optimizer(learner: "Learner", layers: Selection) -> dict[str, np.ndarray]:
     """What an optimizer keeps of weights: "dense/kernel/velocity" by "optimizer/0005/adam/dense_kernel_velocity"."""
+    if has_keras(learner):
+        chosen = selection.chosen_weights(selection.keras_model(learner), layers)
+        names = {variable.path.replace("/", "_"): name for name, variable in chosen.items()}
+    else:
+        names = {name.replace("/", "_"): name for name in introspection.weights(learner, layers)}
     found = {}
-    places = sorted(((f"_{name.replace('/', '_')}_", name) for name in of), key=lambda one: -len(one[0]))
-    for name, value in variables.items():
-        if not name.startswith("optimizer/") or value.dtype.kind != "f":
-            continue
-        last = f"_{name.rpartition('/')[2]}"
-        place, weight = next(((place, weight) for place, weight in places if place in last), ("", ""))
-        if place:
-            found[f"{weight}/{last.rpartition(place)[2]}"] = value
+    for name, value in learner.variables().items():
+        if name.startswith("optimizer/") and value.dtype.kind == "f":
+            weight, kind = weight_and_kind(name, names)
+            if weight:
+                found[f"{names[weight]}/{kind}"] = value
     return found
 
 
