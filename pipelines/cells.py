@@ -49,6 +49,13 @@ def cut_path(path: str, width: int, mark: str = "…") -> str:
     return cut(head + mark + tail, width, "")
 
 
+def wrapped(text: str, width: int | None) -> list[str]:
+    """The text in lines of at most `width` columns, broken between words; None breaks nothing."""
+    import textwrap
+
+    return [text] if width is None else textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def padded(text: str, width: int) -> str:
     """The text with spaces behind it up to `width` columns."""
     return text + " " * max(width - cells(text), 0)

@@ -104,8 +104,8 @@ def _outcomes(plan: Lineage) -> list[str]:
     if "threshold" in plan.stages:
         lines.append(_worth(plan.artifact("threshold").json("threshold.json")))
     if "evaluation" in plan.stages:
-        evaluation = plan.artifact("evaluation").json("evaluation.json")
-        lines += [outcome.scored(evaluation)] if evaluation.get("at") else []
+        tested = outcome.on_test(plan.artifact("evaluation").json("evaluation.json"))
+        lines += [tested] if tested else []
     return lines
 
 

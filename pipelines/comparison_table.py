@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cells import cells, cut, cut_path, padded, printable
+from pipelines.cells import cells, cut, cut_path, padded, printable, wrapped
 
 if TYPE_CHECKING:
     from deeptrain.report.compared import Comparison, Row
@@ -24,7 +24,7 @@ def lines(comparison: "Comparison", width: int | None, mark: str = "…") -> lis
     found += ["", *_table("outcome", comparison.outcomes, letters, width, mark, cutting=False)]
     told = [*comparison.sentences(), *(f"{about}: {text}" for about, text in comparison.notices)]
     if told:
-        found += ["", *(line for text in told for line in _wrapped(printable(text), width))]
+        found += ["", *(line for text in told for line in wrapped(printable(text), width))]
     return found
 
 
@@ -51,7 +51,7 @@ def _table(
     if width is not None and cutting:
         first = max(len(title), *(min(cells(row[0]), width * 9 // 20) for row in body))
         most = max(LEAST, (width - first) // len(letters) - len(GAP))
-        body = [[_cut_key(row[0], width * 9 // 20, mark), *(cut(one, most, mark) for one in row[1:])] for row in body]
+        body = [[_cut_key(row[0], width * 9 // 20, mark), *_cut_values(row[1:], most, mark)] for row in body]
     sizes = [max(cells(row[place]) for row in (head, *body)) for place in range(len(head))]
     begin = 1
     while begin < len(head):
@@ -74,7 +74,12 @@ def _cut_key(key: str, width: int, mark: str) -> str:
     return key if cells(key) <= width else mark + key[len(mark) - width :]
 
 
-def _wrapped(text: str, width: int | None) -> list[str]:
-    import textwrap
-
-    return [text] if width is None else textwrap.wrap(text, width, subsequent_indent="  ")
+def _cut_values(values: Sequence[str], width: int, mark: str) -> list[str]:
+    """Values that differ in at most `width` columns: without what they begin with alike where they would look alike."""
+    shown = [cut(value, width, mark) for value in values]
+    if len(set(shown)) == len(set(values)):
+        return shown
+    long = [value for value in values if cells(value) > width]
+    least = min(map(len, long))
+    alike = next((place for place in range(least) if len({value[place] for value in long}) > 1), least)
+    return [cut(value if cells(value) <= width else mark + value[alike:], width, mark) for value in values]

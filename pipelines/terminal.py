@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from deeptrain.training.progress import Progress
 from pipelines import progress_lines
-from pipelines.cells import cells, printable
+from pipelines.cells import cells, printable, wrapped
 from pipelines.closing_table import Row, State, table_lines
 from pipelines.progress_lines import Line, Part
 
@@ -153,8 +153,8 @@ class Terminal:
         width = self._width()
         with self._lock:
             self._put(())
-            for outcome in outcomes:
-                self.say(outcome)
+            for part in (part for outcome in outcomes for part in wrapped(printable(outcome), width)):
+                self.say(part)
             if width is None or cells(progress_lines.text_of(line)) <= width:
                 self._put(line)
             else:

@@ -177,6 +177,12 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(compared: Comparison, w
         assert cells(line) <= width
 
 
+def test_settings_that_differ_do_not_look_alike_when_they_are_cut() -> None:
+    values = ("pipelines.experiments.digits_model:build", "pipelines.experiments.visits_model:build", "–")
+    assert comparison_table._cut_values(values, 20, "…") == ["…digits_model:build", "…visits_model:build", "–"]
+    assert comparison_table._cut_values(("a long value", "another one"), 8, "…") == ["a long…", "another…"]
+
+
 def test_the_table_reads_so(compared: Comparison) -> None:
     lines = comparison_table.lines(compared, None)
     assert lines[3:6] == ["settings that differ  A   B", "training.batch_size   32  64", ""]

@@ -15,6 +15,9 @@ NAMES = {
     "mse": "MSE",
     "mae": "MAE",
     "val": "validation",
+    "brier": "Brier",
+    "jaccard": "Jaccard",
+    "nan": "NaN",
 }
 
 

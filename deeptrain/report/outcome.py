@@ -7,7 +7,7 @@ from typing import Any
 from deeptrain.drawing import wording
 from deeptrain.report.run import Plain, Run
 
-SPLITS = {"val": "validation"}
+SPLITS = {"train": "training", "val": "validation"}
 NAMES = {
     "half": "at 0.5",
     "threshold": "at the threshold",
@@ -84,19 +84,14 @@ def key_value(run: Run, number: int) -> Any:
 def sentence(run: Run) -> str:
     """The outcome as a reader would tell it."""
     parts = []
-    if run.evaluation and run.evaluation.get("at"):
-        parts.append(scored(run.evaluation))
+    if tested := on_test(run.evaluation or {}):
+        parts.append(tested)
     elif run.threshold:
         parts.append(
             f"On the {split_name(run.threshold)} split the {wording.metric_name(run.threshold['metric'])} is "
             f"{wording.score(run.threshold['cross_fitted'])} (cross-fitted) at the threshold "
             f"{wording.score(run.threshold['value'])}, against {wording.score(run.threshold['value_at_half'])} at 0.5."
         )
-    elif found := dict(measured(run.evaluation or {})):
-        name = next(iter(found))
-        samples = (run.evaluation or {}).get("samples")
-        where = "the test split" if samples is None else wording.plural(samples, "test sample")
-        parts.append(f"On {where} the {wording.metric_name(name)} is {wording.score(found[name])}.")
     last = run.epochs[-1]["epoch"]
     which = "the best" if run.used_epoch == run.best_epoch else f"where epoch {run.best_epoch} is the best"
     if run.averaged:
@@ -106,12 +101,24 @@ def sentence(run: Run) -> str:
     return " ".join(parts)
 
 
-def scored(evaluation: Plain) -> str:
-    """What the decisions about the test split are worth, how sure that is, and what calibration gained; one sentence.
+def on_test(evaluation: Plain) -> str:
+    """What the test split says, in one sentence; "" without one.
 
     Args:
-        evaluation: plain result of `calibration.evaluation`, with at least one way of deciding.
+        evaluation: plain result of `calibration.evaluation`, or nothing.
     """
+    if evaluation.get("at"):
+        return _decided(evaluation)
+    found = next(measured(evaluation), None)
+    if found is None:
+        return ""
+    samples = evaluation.get("samples")
+    where = "the test split" if samples is None else wording.plural(samples, "test sample")
+    return f"On {where} the {wording.metric_name(found[0])} is {wording.score(found[1])}."
+
+
+def _decided(evaluation: Plain) -> str:
+    """What the decisions about the test split are worth, how sure that is, and what calibration gained."""
     first, best = evaluation["at"][0], chosen(evaluation)
     told, name = best or first, evaluation["metric"]
     where = NAMES[told["name"]] if best else ""

@@ -18,6 +18,7 @@ SECTIONS = (
     ("data", "Data"),
     ("training", "Training"),
     ("health", "Health"),
+    ("reconstructed", "Reconstructions"),
     ("calibration", "Calibration and test"),
     ("hardest", "Hardest samples"),
     ("asked", "What was asked"),
@@ -108,7 +109,8 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
         splits=_splits(run.data),
         data=list(_data(run.data)),
         statistics=[
-            (f"training {name}", wording.statistic(value)) for name, value in (run.data.get("statistics") or {}).items()
+            (f"training {wording.metric_name(name)}", wording.statistic(value))
+            for name, value in (run.data.get("statistics") or {}).items()
         ],
         pictures={"history": images["history"].plain()},
         history_caption=_history_caption(run, drawn["history"]),
@@ -126,7 +128,7 @@ def render(run: Run, images: Mapping[str, Image], drawn: Mapping[str, Mapping[st
 def _sections(run: Run) -> list[tuple[str, str]]:
     """The sections of the page: what there is nothing of is not among them."""
     calibrated = any((run.threshold, run.subset, run.offsets, run.thresholds, run.members, run.probabilities))
-    there = {"health": bool(run.health), "hardest": bool(run.hardest)}
+    there = {"health": run.health, "reconstructed": run.reconstructed, "hardest": run.hardest}
     return [
         (anchor, "Test" if anchor == "calibration" and not calibrated else title)
         for anchor, title in SECTIONS
@@ -202,6 +204,8 @@ def _data(data: Plain) -> Iterator[tuple[str, str]]:
             yield "classes", wording.count(len(value))
         elif name == "shape":
             yield "shape of a sample", " by ".join(str(size) for size in value)
+        elif name == "labels_are_input":
+            yield from [("labels", "the samples themselves")] if value else []
         elif name == "classes" and value:
             yield "classes", ", ".join(str(one) for one in value)
         elif value not in (None, [], ()):
@@ -323,7 +327,9 @@ def _scored(run: Run) -> dict[str, Any]:
     caption = f"The test split, scored once: {wording.plural(evaluation['samples'], 'sample')}"
     if "positives" in evaluation:
         caption += f", {wording.count(evaluation['positives'])} positive"
-    return {"caption": caption, "names": [outcome.NAMES.get(e["name"], e["name"]) for e in at], "rows": rows}
+    ways = [outcome.NAMES.get(entry["name"], entry["name"]) for entry in at]
+    # Classes are called by their greatest score: where that is the only way there is nothing to tell it from.
+    return {"caption": caption, "names": [] if ways == [outcome.NAMES["largest"]] else ways, "rows": rows}
 
 
 def _sure(at: list[Plain]) -> list[Row]:

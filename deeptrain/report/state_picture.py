@@ -1,5 +1,6 @@
 """The whole state of a run on one picture: outcome, training, data, settings, seeds, artifacts, versions."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ CHARACTERS = int((WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS / CHARACTE
 """Of a column."""
 NAME_WIDTH = 22
 """Most characters of a name."""
-BREAKS = (" ", "=./(:-_")
-"""Behind which a long value goes on in a second line, what is better first."""
+BREAKS = tuple(map(re.compile, (" ", r"[=./(:-](?!\d)", "_")))
+"""Behind which a long value goes on in another line, what is better first; never within a number."""
+MOST_LINES = 3
+"""Of a value."""
 MOST_ROWS = 40
 MOST_SEEN = 12
 MOST_ILL = 6
@@ -39,7 +42,7 @@ class Block:
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """The rows with long values in two lines, the second without a name."""
+        """The rows with long values in several lines, of which only the first has a name."""
         return tuple(
             ("" if number else name, part)
             for name, value in self.rows
@@ -55,8 +58,8 @@ class Block:
 def draw(run: Run, theme: Theme) -> Picture:
     """Everything that is known of the run, in three columns of aligned names and values, as high as it takes.
 
-    Names and values begin at the same places in all of them. A long value has two lines; one that is too long for
-    these loses its middle. Call it within `canvas.drawing()`.
+    Names and values begin at the same places in all of them. A long value has up to three lines; one that is too long
+    for these loses its middle. Call it within `canvas.drawing()`.
     """
     columns = _columns(blocks(run))
     height = TOP + max(sum(block.height for block in column) for column in columns) + 10
@@ -155,7 +158,7 @@ def _data(run: Run) -> Iterator[tuple[str, str]]:
         parts = f" ({' / '.join(wording.count(number) for number in found)})" if 0 < len(found) <= 4 else ""
         yield outcome.SPLITS.get(split, split), wording.count(samples) + parts
     for name, value in (run.data.get("statistics") or {}).items():
-        yield f"training {name}", wording.statistic(value)
+        yield f"training {wording.metric_name(name)}", wording.statistic(value)
 
 
 def _fed(told: Plain) -> Iterator[tuple[str, str]]:
@@ -204,13 +207,13 @@ def _filled(found: list[Block], height: int) -> list[list[Block]]:
     return columns
 
 
-def _in_lines(text: str, width: int) -> list[str]:
-    """The text in one line, or in two, without its middle where it is longer than these."""
-    if len(text) <= width:
-        return [text]
-    places = [1 + max(text.rfind(mark, 0, width) for mark in marks) for marks in BREAKS]
-    place = next((found for found in places if found > width // 3), width)
-    return [text[:place].rstrip(), wording.cut(text[place:].lstrip(), width)]
+def _in_lines(text: str, width: int, most: int = MOST_LINES) -> list[str]:
+    """The text in at most so many lines; the last loses its middle where the text is longer than these."""
+    if len(text) <= width or most == 1:
+        return [wording.cut(text, width)]
+    places = [max((found.end() for found in mark.finditer(text) if found.end() <= width), default=0) for mark in BREAKS]
+    place = next((found for found in places if found > width // 5), width)
+    return [text[:place].rstrip(), *_in_lines(text[place:].lstrip(), width, most - 1)]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -1,8 +1,28 @@
 """The templates of pages, which lie beside this file and may be made of each other."""
 
+import re
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
+
+PLACES = re.compile(r"(?<=[._:/=(])(?!\d)(?=.)")
+"""Where a word may be broken that is wider than its line; not within a number."""
+
+
+def whole(text: str) -> Markup:
+    """The text as HTML that is broken between its words, and within one only where it is wider than the line.
+
+    A browser would break "--seed" and "digits-1.csv" at their hyphens, and a long name between any two letters.
+    """
+    return Markup(" ").join(map(_kept, text.split(" ")))
+
+
+def _kept(word: str) -> Markup:
+    parts = PLACES.split(word)
+    if len(parts) == 1 and "-" not in word:
+        return escape(word)
+    return Markup('<span class="whole">{}</span>').format(Markup("<wbr>").join(parts))
 
 
 def get(name: str) -> jinja2.Template:
@@ -14,4 +34,5 @@ def get(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["whole"] = whole
     return environment.get_template(name)

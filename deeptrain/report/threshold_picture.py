@@ -66,8 +66,8 @@ def draw(run: Run, theme: Theme, scores: Scores, chosen: Plain) -> Picture:
             zorder=4,
         )
     axes.set_xlim(-0.01, 1.01)
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, -0.02) if np.nanmin(y) >= 0 else low, min(high, 1.02) if np.nanmax(y) <= 1 else high)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, -0.02) if np.nanmin(y) >= 0 else bottom, min(top, 1.02) if np.nanmax(y) <= 1 else top)
     axes.set_xlabel("threshold: positive if the score is greater")
     for axis in (axes.xaxis, axes.yaxis):
         canvas.plain_numbers(axis)

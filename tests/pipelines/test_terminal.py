@@ -281,6 +281,12 @@ def test_the_path_of_the_report_is_whole(width):
     assert out.getvalue().splitlines() == (["", f"report       {path}"] if width == 300 else ["", "report", path])
 
 
+def test_what_came_out_is_broken_between_words():
+    out, _, _, terminal = plain(COLUMNS="40")
+    terminal.report_line("report", ["On 500 test samples the F1 score is 0.776 (0.666 to 0.860)."])
+    assert out.getvalue().splitlines()[1:3] == ["On 500 test samples the F1 score is", "  0.776 (0.666 to 0.860)."]
+
+
 def test_an_ascii_stream_gets_ascii():
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")

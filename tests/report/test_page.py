@@ -20,7 +20,7 @@ from deeptrain.report.settings import ReportSettings
 from tests.report.conftest import drawn
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
-VOID = {"meta", "link", "source", "img", "br"}
+VOID = {"meta", "link", "source", "img", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -111,7 +111,7 @@ def test_sections_can_be_reached_and_ids_are_unique(source: str) -> None:
     ids = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     targets = [(link["href"] or "")[1:] for link in found.of("a") if (link["href"] or "").startswith("#")]
-    assert targets == [name for name, _ in page.SECTIONS]
+    assert targets == [name for name, _ in page.SECTIONS if name != "reconstructed"]
     assert set(targets) <= set(ids)
     labelled = {attributes["aria-labelledby"] for _, attributes in found.tags if "aria-labelledby" in attributes}
     assert labelled <= set(ids)
@@ -176,7 +176,7 @@ def test_the_outcome_comes_first(source: str, run: Run) -> None:
     gain = best["gain"]["value"]
     assert f"against {half['metrics']['f1_score']:.3f} at 0.5: a gain of {gain:.3f} (" in found
     assert "), within noise, on data that chose nothing." in found
-    order = [f"{value:.3f}", *(title for _, title in page.SECTIONS)]
+    order = [f"{value:.3f}", *(title for name, title in page.SECTIONS if name != "reconstructed")]
     assert sorted(order, key=found.index) == order
 
 
@@ -191,6 +191,7 @@ def test_samples_of_every_form_are_drawn_with_what_was_made_of_them(run: Run, fo
     words = [one.get("alt") or one.get("aria-label") or "" for one in images + curves]
     for which in ("original", "reconstruction"):
         assert sum(f"{which}, error 1" in one for one in words) == (0 if form == "row" else 4)
+    assert {"href": "#reconstructed"} in found.of("a")
     assert ("ageweightheightwhere" in found.text) == (form == "row")
     assert (found.text.count("reconstruction0.") == 4) == (form == "row")
 
@@ -209,6 +210,14 @@ def test_health_is_told_by_layer_with_a_verdict(source: str, run: Run) -> None:
     assert "large100 % of its weights are above 3; try weight decay, or inputs and labels scaled to about 1" in found
     assert "dense_0healthy" in found
     assert not [link for link in Page(html(dataclasses.replace(run, health=()))).of("a") if link["href"] == "#health"]
+
+
+def test_the_only_way_of_deciding_is_not_told_apart_from_others(make_run: Callable[..., Run]) -> None:
+    at = [{"name": "largest", "metrics": {"accuracy": 0.91}, "interval": {"low": 0.9, "high": 0.92}}]
+    evaluation = {"samples": 360, "metric": "accuracy", "at": at, "without_threshold": {"log_loss": 0.3}}
+    found = Page(html(make_run(calibrated=False, evaluation=evaluation)))
+    assert "without offsets" not in found.text
+    assert "0.900 to 0.920" in found.text
 
 
 def test_what_does_not_apply_is_said_with_its_reason(make_run: Callable[..., Run]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deeptrain.calibration import reliability, threshold, threshold_curve
 from deeptrain.drawing import canvas
@@ -250,6 +252,27 @@ def test_the_state_lines_up_and_loses_no_block(run: Run) -> None:
     assert picture.numbers["Calibration"]["threshold"]
     assert picture.numbers["[training]"]["batch_size"] == "32"
     assert set(picture.numbers) == {block.title for block in state_picture.blocks(run)} | {"Outcome"}
+
+
+@given(st.text("ab=._(- 01,", max_size=90), st.integers(8, 30))
+def test_a_value_has_at_most_three_lines_that_hold_all_of_it_where_it_fits(text: str, width: int) -> None:
+    text = " ".join(text.split())
+    lines = state_picture._in_lines(text, width)
+    assert len(lines) <= 3
+    assert all(len(line) <= width for line in lines)
+    if "\N{HORIZONTAL ELLIPSIS}" not in lines[-1]:
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [
+        ("adam(learning_rate=0.005, clipnorm=1.0)", ["adam(", "learning_rate=0.005,", "clipnorm=1.0)"]),
+        ("[f1_score, average_precision, accuracy]", ["[f1_score,", "average_precision,", "accuracy]"]),
+    ],
+)
+def test_a_long_value_is_broken_between_its_parts(value: str, lines: list[str]) -> None:
+    assert state_picture._in_lines(value, 24) == lines
 
 
 def test_a_state_with_long_values_and_long_tables_lines_up(make_run: Callable[..., Run]) -> None:
