@@ -121,7 +121,7 @@ def test_a_loss_is_scaled_less_until_no_gradient_overflows() -> None:
     made = MODELS["in half precision"]()
     (scale,) = (name for name in made.variables() if name.endswith("dynamic_scale"))
     scales = [float(made.variables()[scale])]
-    for _ in range(4):
+    for _ in range(12):
         made.fit(x, y)
         scales.append(float(made.variables()[scale]))
     assert scales[0] > scales[-1] == scales[-2], scales
@@ -158,8 +158,11 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> list[Split]:
 def test_a_trainer_that_is_stopped_at_every_iteration_ends_as_one_that_ran(splits: list[Split]) -> None:
     options: dict[str, Any] = {"epochs": 3, "kind": "binary", "metrics": ["f1_score"]}
     train, val = Batches(splits[0], 8, seed=1, order="samples"), Batches(splits[1], 8)
-    whole = Trainer(learner(), train, val, **options)
+    watch, histograms = Watch(["weights", "optimizer", "updates", "outputs"]), LayerHistograms(["weights", "outputs"])
+    whole = Trainer(learner(), train, val, callbacks=[watch, histograms], **options)
     whole.train()
+    assert set(watch.rows()["quantity"].to_pylist()) == {"weights", "optimizer", "updates", "outputs"}
+    assert histograms.numbers["outputs"].keys() == {"flatten", "dropout", "dense"}
     stopped: Trainer
 
     def watch(progress: Progress) -> None:
