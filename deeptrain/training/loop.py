@@ -127,6 +127,11 @@ class Loop:
             last: the last epoch to train.
             most: how many iterations may be fit in one call at most; asked before each.
         """
+        if self.driving:
+            raise TrainingError(
+                "this trainer is training: a callback may call neither train nor step; trainer.pause() stops it "
+                "between two iterations"
+            )
         self._refuse_ended()
         if self.by_hand.rate is not None:
             self.intervene("learning_rate", self.by_hand.rate)
