@@ -414,9 +414,13 @@ def _without_store(plan: Lineage, watch: Callable[[Progress], None] | None) -> T
     directory = tempfile.mkdtemp(prefix="deeptrain-")
     try:
         local = lineage.of(plan.experiment, Path(directory))
-        made = _made(open_data(local), None, watch, local.epochs)
+        return _owning(directory, _made(open_data(local), None, watch, local.epochs))
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    weakref.finalize(made, shutil.rmtree, directory, ignore_errors=True)
-    return made
+
+
+def _owning(directory: str, trainer: Trainer) -> Trainer:
+    """Apart: errors that libraries handle while a model is built keep the variables of whoever waits for them alive."""
+    weakref.finalize(trainer, shutil.rmtree, directory, ignore_errors=True)
+    return trainer

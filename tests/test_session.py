@@ -1,7 +1,9 @@
 """What the settings ask of the data is checked before hours are spent."""
 
+import gc
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from deeptrain import lineage, session
 from deeptrain.alive import AliveTrainer
 from deeptrain.errors import ArtifactError, DeeptrainError
+from deeptrain.training import Trainer
 from tests.conftest import TOML, WEIGHED, tree, weigh
 
 
@@ -176,3 +179,24 @@ def test_a_disk_that_alters_what_it_reads_is_told_instead_of_converting_for_ever
     ) as error:
         session.open_data(plan)
     assert str(error.value).startswith(f"{directory}: ")
+
+
+def test_the_samples_of_a_trainer_without_a_store_go_with_it(
+    experiment: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not when garbage is next collected: until then copies of all samples would heap up on the disk."""
+    place = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        trainer = Trainer.from_experiment(experiment)
+        trainer.step(2)
+        (samples,) = place.glob("deeptrain-*")
+        standing = trainer.state
+        del trainer
+        assert not samples.exists()
+    finally:
+        if collecting:
+            gc.enable()
+    assert standing.iteration == 2

@@ -16,6 +16,8 @@ def view(tensor: Any) -> np.ndarray:
 
     if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
         tensor = keras.ops.cast(tensor, "float32")
+    if keras.config.backend() == "torch":
+        return np.asarray(tensor.detach().cpu().numpy())
     if keras.config.backend() != "tensorflow":
         return np.asarray(keras.ops.convert_to_numpy(tensor))
     return np.asarray(memoryview(tensor)) if "CPU" in tensor.device.upper() else np.asarray(tensor.numpy())

@@ -63,6 +63,23 @@ def gradients(
     return {name: as_array(value) for name, value in found.items()}
 
 
+def check_known(given: Any) -> Any:
+    """The Keras model of which gradients are asked for.
+
+    Raises:
+        IntrospectionError: for what has none, a model that is not built, another backend than TensorFlow.
+    """
+    import keras
+
+    model = keras_model(given)
+    if keras.config.backend() != "tensorflow":
+        raise IntrospectionError(
+            f"gradients are known of Keras models on TensorFlow, {model.name} is on {keras.config.backend()}; "
+            "weights and outputs are known there, too"
+        )
+    return model
+
+
 def tensors(
     x: Any, y: Any, weights: Any = None, class_weights: Mapping[int, float] | None = None
 ) -> tuple[Any, Any, Any]:
@@ -112,13 +129,7 @@ class Backward:
         Raises:
             IntrospectionError: see `gradients`.
         """
-        import keras
-
-        model = keras_model(given)
-        if keras.config.backend() != "tensorflow":
-            raise IntrospectionError(
-                f"gradients are known of Keras models on TensorFlow, this one is on {keras.config.backend()}"
-            )
+        model = check_known(given)
         if by not in ("weights", "outputs"):
             raise IntrospectionError(f"gradients are by weights or by outputs, got {by!r:.80}")
         told = Loss.of(given, model, loss, penalties=penalties, training=training)

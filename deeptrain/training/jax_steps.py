@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain.loading.arrays import Arrays, mapped
-from deeptrain.training import keras_checks, keras_parts
+from deeptrain.training import keras_checks, keras_parts, keras_rate
 from deeptrain.training.keras_pure import Pure, State
 
 
@@ -79,11 +79,12 @@ class JaxSteps:
 
         def scaled_loss(weights: list[Any]) -> Any:
             losses, outputs, changed = pure.fitted(state | dict(zip(pure.trained, weights, strict=True)), one)
-            return pure.optimizer.scale_loss(losses["loss"]), (losses, outputs, state | changed)
+            return pure.scaled(state, losses["loss"]), (losses, outputs, state | changed)
 
         weights = [state[name] for name in pure.trained]
         (_, (losses, outputs, after)), gradients = jax.value_and_grad(scaled_loss, has_aux=True)(weights)
-        made = pure.optimizer.stateless_apply([after[name] for name in pure.of_optimizer], gradients, weights)
+        with keras_rate.overridden(pure.optimizer, state.get(keras_rate.OVERRIDE)):
+            made = pure.optimizer.stateless_apply([after[name] for name in pure.of_optimizer], gradients, weights)
         for names, values in zip((pure.trained, pure.of_optimizer), made, strict=True):
             after |= zip(names, values, strict=True)
         after = {name: jax.numpy.asarray(value, state[name].dtype) for name, value in after.items()}

@@ -115,7 +115,7 @@ class KerasLearner:
             TrainingError: when it is not built or not compiled, or has a loss that does not exist.
         """
         keras_checks.check_model(model, model.optimizer if getattr(model, "compiled", False) else None)
-        return cls(model, model.optimizer, _loss_of(model), kind, **options)
+        return cls(model, model.optimizer, _meant(model, model.loss), kind, **options)
 
     def fit(
         self,
@@ -283,7 +283,7 @@ class KerasLearner:
         A learner that was changed in the same way takes a checkpoint of this one exactly.
 
         Args:
-            loss: instead of the one before.
+            loss: instead of the one before; also by its name.
             optimizer: instead of the one before, not yet built; it begins anew.
             learning_rate: of the optimizer.
             frozen: patterns ("conv*") of names or paths of layers whose weights stay; all others are trained as the
@@ -291,8 +291,9 @@ class KerasLearner:
                 statistics, as Keras does. The optimizer keeps what it knows of frozen weights.
 
         Raises:
-            TrainingError: when a pattern fits no layer, or nothing is left to train.
+            TrainingError: when a pattern fits no layer, nothing is left to train, or no loss has the name.
         """
+        loss = _meant(self.model, loss)
         if frozen is not None:
             self._freeze(frozen)
         if loss is not None or optimizer is not None or frozen is not None:
@@ -545,15 +546,15 @@ class KerasLearner:
                     variable.assign(value)
 
 
-def _loss_of(model: Any) -> Any:
-    """The loss a model was compiled with; a name becomes the loss it means."""
+def _meant(model: Any, loss: Any) -> Any:
+    """A loss as it was given; a name becomes the loss it means."""
     import keras
 
-    if not isinstance(model.loss, str):
-        return model.loss
-    known = keras_names.loss(model.loss)
+    if not isinstance(loss, str):
+        return loss
+    known = keras_names.loss(loss)
     if known is None:
-        raise TrainingError(f"{model.name}: its loss {model.loss}: {keras_names.unknown_loss(model.loss)}")
+        raise TrainingError(f"{model.name}: its loss {loss}: {keras_names.unknown_loss(loss)}")
     return getattr(keras.losses, known)()
 
 

@@ -79,6 +79,10 @@ class Pure:
         (losses, outputs), changed = self._within(state | begun, lambda: self._run(batch, training=True))
         return losses, outputs, begun | changed
 
+    def scaled(self, state: State, loss: Any) -> Any:
+        """A loss as gradients are taken of it: in half precision multiplied by the scale that a state holds."""
+        return self._within(state, lambda: self.optimizer.scale_loss(loss))[0]
+
     def judged(self, state: State, given: Mapping[str, Any]) -> tuple[State, tuple[dict[str, Any], Any]]:
         """The states of recurrent layers after a forward pass, its losses where there are labels, and its outputs.
 
@@ -88,7 +92,8 @@ class Pure:
 
         averages = [self._names[id(variable)] for variable in averages_of(self.optimizer)]
         if averages:
-            begun = state[self._names[id(self.optimizer.iterations)]] != 0  # before, they are zeros
+            # Before, they are zeros. What counts updates is no variable where gradients are accumulated.
+            begun, _ = self._within(state, lambda: ops.not_equal(self.optimizer.iterations, 0))
             pairs = zip(self.trained, averages, strict=True)
             state = state | {name: ops.where(begun, state[average], state[name]) for name, average in pairs}
         batch = keras_parts.given(given)

@@ -1,6 +1,8 @@
 """The learning rate of an optimizer, settable between iterations also where a schedule gives it."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 log = logging.getLogger("deeptrain")
@@ -51,3 +53,22 @@ class LearningRate:
         # Keras asks a callable without arguments for the rate of each update.
         self._optimizer.learning_rate = lambda: self.override
         return True
+
+
+@contextlib.contextmanager
+def overridden(optimizer: Any, value: Any) -> Iterator[None]:
+    """Let an optimizer's stateless updates take a rate set by hand, whose variable they do not know.
+
+    Args:
+        optimizer: with a schedule, where a rate was set.
+        value: of the variable `OVERRIDE`; None where there is none.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    held = inner._learning_rate
+    if value is not None:
+        inner.learning_rate = lambda: value
+    try:
+        yield
+    finally:
+        if value is not None:
+            inner.learning_rate = held

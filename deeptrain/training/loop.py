@@ -1,6 +1,7 @@
 """The train loop: fits, validates, ends epochs, and can be stopped between any two groups of iterations."""
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,8 @@ class Loop:
     """Does what comes next in a training, again and again: a validation, an epoch's beginning or end, a group.
 
     What a person may set between two calls (the learner, what it is judged on, how many epochs) it reads of the
-    trainer, which is also what callbacks are handed; what training has come to is in its own parts.
+    trainer, which is also what callbacks are handed; what training has come to is in its own parts. The trainer owns
+    its loop, which does not keep it: one that is let go of is freed at once, with the samples it may have on disk.
 
     Attributes:
         record: the state, histories and results, and what of them is written.
@@ -74,7 +76,7 @@ class Loop:
             watch: is told where training stands.
             clock: seconds from any origin.
         """
-        self._trainer = trainer
+        self._owner = weakref.ref(trainer)
         self._clock = clock
         self._validate_every = validate
         self.record = Record(journal, clock, rolls_back=trainer.health.rolls_back)
@@ -91,6 +93,12 @@ class Loop:
         self._failed = False
         self._closed = False
         self._begun = 0  # the newest epoch that was begun here
+
+    @property
+    def _trainer(self) -> "Trainer":
+        trainer = self._owner()
+        assert trainer is not None  # noqa: S101 - who calls the loop is the trainer, or is called by it
+        return trainer
 
     def open(self, epochs: int, begin: tuple[Journal, Checkpoint] | None) -> None:
         """Tell callbacks of the trainer, then stand at a checkpoint that was given, or at the newest that was written.
@@ -119,6 +127,11 @@ class Loop:
             last: the last epoch to train.
             most: how many iterations may be fit in one call at most; asked before each.
         """
+        if self.driving:
+            raise TrainingError(
+                "this trainer is training: a callback may call neither train nor step; trainer.pause() stops it "
+                "between two iterations"
+            )
         self._refuse_ended()
         if self.by_hand.rate is not None:
             self.intervene("learning_rate", self.by_hand.rate)

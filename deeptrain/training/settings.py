@@ -216,6 +216,11 @@ ON_TENSORFLOW_IN_PHASES = ("optimizer", "loss", "frozen")
 """Likewise of a phase."""
 
 
+GRADIENTS = "gradients"
+OF_GRADIENTS = frozenset({"watch"})
+"""Ready-made callbacks that look at gradients where their argument `of` does not say what they look at."""
+
+
 class TrainingSettings(Section, frozen=True):
     """`[training]`: how the model is trained.
 
@@ -382,6 +387,10 @@ class TrainingSettings(Section, frozen=True):
         for key in ON_TENSORFLOW:
             if getattr(self, key) != self.without_effect[key]:
                 yield key, rule, getattr(self, key)
+        for number, use in enumerate(map(CallbackUse.of, self.callbacks), 1):
+            of = use.arguments.get("of", [GRADIENTS] if use.use in OF_GRADIENTS else [])
+            if use.use in WATCHING and isinstance(of, list) and GRADIENTS in of:
+                yield f"callbacks.{number}", f"{rule} for gradients; say `of` without them", use.use
         for number, phase in enumerate(self.phases, 1):
             for key in ON_TENSORFLOW_IN_PHASES:
                 if getattr(phase, key) is not None:

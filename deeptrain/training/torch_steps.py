@@ -79,8 +79,7 @@ class TorchSteps:
         drawn = {pure.of_seeds: pure.seeds.value + torch.tensor([0, 1]).to(pure.seeds.value)}
         with self._seeded():
             losses, outputs, changed = pure.fitted(dict(zip(pure.trained, weights, strict=True)) | drawn, one)
-        scaled = pure.optimizer.scale_loss(losses["loss"])
-        gradients = torch.autograd.grad(scaled, weights, allow_unused=True)
+        gradients = torch.autograd.grad(pure.scaled({}, losses["loss"]), weights, allow_unused=True)
         self.set(drawn | changed)
         with torch.no_grad():
             pure.optimizer.apply(list(gradients), pure.learnable)

@@ -251,8 +251,14 @@ class Trainer:
 
         Args:
             epochs: that have ended, from 1; by default all of them.
+
+        Raises:
+            TrainingError: for an epoch that has not.
         """
         asked = [one.epoch for one in self.results] if epochs is None else epochs
+        for epoch in asked:
+            if not 1 <= epoch <= len(self.results):
+                raise TrainingError(f"losses_by_set: expected epochs from 1 to {len(self.results)}, got {epoch}")
         return set_losses.of(self.history(), self.results, self._loop.course.phases.data, asked)
 
     @property
@@ -407,9 +413,16 @@ class Trainer:
             data: what is fit from the next epoch on.
 
         Raises:
+            SettingsError: for what is no data, or makes no optimizer.
             TrainingError: when it cannot be written down, or the learner cannot change it.
         """
         by_name: dict[Key, Any] = {"frozen": frozen, "loss": loss, "optimizer": optimizer}
+        feed = None if data is None else _feed(data)
+        if optimizer is not None and not callable(optimizer):
+            raise SettingsError(
+                "optimizer: expected a function that makes one, such as lambda: keras.optimizers.SGD(0.01), got "
+                f"{optimizer!r:.80}"
+            )
         for name, value in [*by_name.items(), ("data", data)]:
             if value is not None:
                 self._loop.record.refuse_unwritten(name)
@@ -419,9 +432,9 @@ class Trainer:
         for key, found in said.items():
             if found is not None:
                 self._loop.intervene(key, found)
-        if data is not None:
+        if feed is not None:
             self._loop.course.phases = self._loop.course.phases.followed_by(
-                Phase(epoch=self.position.epoch + 1, data=_feed(data))
+                Phase(epoch=self.position.epoch + 1, data=feed)
             )
         if learning_rate is not None:
             self._loop.intervene("learning_rate", learning_rate)
@@ -487,4 +500,6 @@ class Trainer:
 def _feed(data: Feed | Batches) -> Feed:
     if isinstance(data, Batches):
         return BatchFeed(data)
+    if not hasattr(data, "group"):
+        raise SettingsError(f"data: expected Batches, or a feed of them, got {type(data).__name__}")
     return data

@@ -15,20 +15,26 @@ from deeptrain.store.specification import Specification
 from deeptrain.training import arrays, runtime
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
-from tests.benchmarks.side_by_side import measured, show
+from tests.benchmarks.side_by_side import bar, measured, show
 
 PARAMETERS = 50_000_000
 LAYERS = 8
 BLOCK = 1 << 20
+ITERATIONS = 16
+"""Fit while a checkpoint is written: longer than that takes."""
+
+
+def width() -> int:
+    """Of each layer."""
+    return int((PARAMETERS / LAYERS) ** 0.5)
 
 
 def large() -> KerasLearner:
     import keras
 
-    width = int((PARAMETERS / LAYERS) ** 0.5)
     with fresh_names_and_seeds(1):
-        layers = [keras.layers.Dense(width, use_bias=False) for _ in range(LAYERS)]
-        model = keras.Sequential([keras.Input((width,)), *layers])
+        layers = [keras.layers.Dense(width(), use_bias=False) for _ in range(LAYERS)]
+        model = keras.Sequential([keras.Input((width(),)), *layers])
         return KerasLearner(model, keras.optimizers.Adam(), keras.losses.MeanSquaredError(), "values")
 
 
@@ -85,27 +91,47 @@ def test_a_checkpoint_of_fifty_million_parameters(tmp_path: Path) -> None:
             for piece in pieces():
                 file.write(piece)
 
-    show(
-        "what the loop waits for",
-        measured(
-            {
-                "a snapshot of every variable": learner.variables,
-                "copying the arrays": lambda: [np.array(value) for value in learner.variables().values()],
-            },
-            rounds=3,
-        ),
+    waited = measured(
+        {
+            "a snapshot of every variable": learner.variables,
+            "copying the arrays": lambda: [np.array(value) for value in learner.variables().values()],
+        },
+        rounds=3,
     )
-    show(
-        "writing",
-        measured(
-            {
-                "an artifact, piece by piece": lambda: write(lambda: list(arrays.pieces(learner.variables()))),
-                "an artifact, encoded as one": lambda: write(lambda: [arrays.encode(learner.variables())]),
-                "a plain durable write": lambda: plain_write(plain, list(arrays.pieces(learner.variables()))),
-            },
-            rounds=3,
-        ),
+    show("what the loop waits for", waited)
+    snapshot, copying = waited.values()
+    bar("what the loop waits for, of copying the arrays", snapshot / copying, 1.0)
+
+    written = measured(
+        {
+            "an artifact, piece by piece": lambda: write(lambda: list(arrays.pieces(learner.variables()))),
+            "an artifact, encoded as one": lambda: write(lambda: [arrays.encode(learner.variables())]),
+            "a plain durable write": lambda: plain_write(plain, list(arrays.pieces(learner.variables()))),
+        },
+        rounds=3,
     )
+    show("writing", written)
+    artifact_seconds, _, plain_seconds = written.values()
+    bar("the speed of writing, of a plain durable write's", plain_seconds / artifact_seconds, 0.7, least=True)
+
+    x = np.random.Generator(np.random.Philox(1)).standard_normal((ITERATIONS, 8, width()), np.float32)
+
+    def train() -> None:
+        learner.fit(x, x)
+
+    def train_and_save() -> None:
+        """As the trainer does: a snapshot, which a thread writes while training goes on."""
+        variables = learner.variables()
+        thread = threading.Thread(target=write, args=(lambda: list(arrays.pieces(variables)),))
+        thread.start()
+        train()
+        thread.join()
+
+    trained = measured({f"{ITERATIONS} iterations and a checkpoint": train_and_save, "without": train}, rounds=3)
+    show("training while a checkpoint is written", trained)
+    saving, alone = trained.values()
+    bar("saving every minute, percent of training time", 100 * (saving - alone) / 60, 2.0)
+
     path = specification.directory / "state.safetensors"
 
     def restore() -> None:
@@ -117,4 +143,7 @@ def test_a_checkpoint_of_fifty_million_parameters(tmp_path: Path) -> None:
         out_of_memory(path)
         read_and_hash(path)
 
-    show("restoring, cold", measured({"restore": restore, "reading and hashing the bytes": read}, rounds=3))
+    found = measured({"restore": restore, "reading and hashing the bytes": read}, rounds=3)
+    show("restoring, cold", found)
+    restoring, reading = found.values()
+    bar("the speed of restoring, of reading and hashing", reading / restoring, 0.7, least=True)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from deeptrain.errors import BatchError, Interrupted, TrainingError
+from deeptrain.errors import BatchError, Interrupted, IntrospectionError, TrainingError
 from deeptrain.loading.batches import Batches
 from deeptrain.shards.reading import Split
 from deeptrain.training import Trainer, arrays
 from deeptrain.training.backend_learner import BackendLearner
+from deeptrain.training.callbacks.layer_histograms import LayerHistograms
+from deeptrain.training.callbacks.watch import Watch
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.progress import Progress
 from tests import shard_files
@@ -54,6 +56,13 @@ def small() -> Any:
     )
 
 
+def loud() -> Any:
+    """Its gradients overflow in half precision, so the scale of the loss falls as it is trained."""
+    return keras.Sequential(
+        [keras.Input((6, 6, 1)), layers.Rescaling(20.0), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
+    )
+
+
 def learner(
     build: Callable[[], Any] = small, seed: int = 7, rate: Any = 1e-2, precision: str = "float32", **adam: Any
 ) -> BackendLearner:
@@ -67,7 +76,10 @@ MODELS: dict[str, Callable[..., BackendLearner]] = {
     "stateful": lambda seed=7: learner(stateful, seed),
     "averaged": lambda seed=7: learner(small, seed, use_ema=True, ema_overwrite_frequency=3),
     "accumulating": lambda seed=7: learner(small, seed, gradient_accumulation_steps=3),
-    "in half precision": lambda seed=7: learner(small, seed, precision="mixed_float16"),
+    "averaged and accumulating": lambda seed=7: learner(
+        small, seed, use_ema=True, ema_overwrite_frequency=2, gradient_accumulation_steps=2
+    ),
+    "in half precision": lambda seed=7: learner(loud, seed, precision="mixed_float16"),
 }
 
 
@@ -104,6 +116,17 @@ def test_fused_cut_and_restored_anywhere_it_ends_in_the_bytes_of_single_iteratio
         np.testing.assert_array_equal(other.predict(x[0]), single.predict(x[0]))
 
 
+def test_a_loss_is_scaled_less_until_no_gradient_overflows() -> None:
+    x, y = data(1)
+    made = MODELS["in half precision"]()
+    (scale,) = (name for name in made.variables() if name.endswith("dynamic_scale"))
+    scales = [float(made.variables()[scale])]
+    for _ in range(12):
+        made.fit(x, y)
+        scales.append(float(made.variables()[scale]))
+    assert scales[0] > scales[-1] == scales[-2], scales
+
+
 def test_every_kind_of_state_is_among_the_variables() -> None:
     made = MODELS["stateful"]()
     assert {name.split("/")[0] for name in made.variables()} == {"model", "seeds", "optimizer", "recurrent"}
@@ -135,8 +158,11 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> list[Split]:
 def test_a_trainer_that_is_stopped_at_every_iteration_ends_as_one_that_ran(splits: list[Split]) -> None:
     options: dict[str, Any] = {"epochs": 3, "kind": "binary", "metrics": ["f1_score"]}
     train, val = Batches(splits[0], 8, seed=1, order="samples"), Batches(splits[1], 8)
-    whole = Trainer(learner(), train, val, **options)
+    watch, histograms = Watch(["weights", "optimizer", "updates", "outputs"]), LayerHistograms(["weights", "outputs"])
+    whole = Trainer(learner(), train, val, callbacks=[watch, histograms], **options)
     whole.train()
+    assert set(watch.rows()["quantity"].to_pylist()) == {"weights", "optimizer", "updates", "outputs"}
+    assert histograms.numbers["outputs"].keys() == {"flatten", "dropout", "dense"}
     stopped: Trainer
 
     def watch(progress: Progress) -> None:
@@ -177,6 +203,10 @@ def test_a_rate_set_over_a_schedule_is_in_the_state_and_ends_with_it() -> None:
     assert other.learning_rate == 0.25
     other.fit(x[2:], y[2:])
     assert_same(other.variables(), expected)
+    before = {name: np.array(value) for name, value in made.variables().items() if name.startswith("model/")}
+    made.learning_rate = 0.0
+    made.fit(x[2:], y[2:])
+    assert_same(before, {name: value for name, value in made.variables().items() if name in before})
 
 
 def test_several_inputs_and_outputs_go_by_name_and_padding_counts_for_nothing() -> None:
@@ -259,6 +289,13 @@ def test_what_cannot_be_done_exactly_is_refused() -> None:
     made = learner(with_hidden_state)
     with pytest.raises(TrainingError, match="training changes variables that no checkpoint holds"):
         made.fit(*data(1))
+
+
+@pytest.mark.parametrize("callback", [Watch(), LayerHistograms(["gradients"])])
+def test_gradients_of_layers_are_refused_before_training(callback: Any, splits: list[Split]) -> None:
+    with pytest.raises(IntrospectionError, match="gradients are known of Keras models on TensorFlow, sequential is on"):
+        Trainer(learner(), Batches(splits[0], 8), callbacks=[callback])
+    Trainer(learner(), Batches(splits[0], 8), callbacks=[type(callback)(["weights", "outputs"])])
 
 
 def test_each_iteration_draws_anew_and_nobody_else_notices() -> None:

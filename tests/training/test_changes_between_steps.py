@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deeptrain.errors import TrainingError
+from deeptrain.errors import SettingsError, TrainingError
 from deeptrain.loading.batches import Batches
 from deeptrain.training import Trainer, on
 from tests import shard_files
@@ -82,3 +82,22 @@ def test_stopping_by_hand_ends_with_the_epoch(splits: list[Any]) -> None:
 def test_what_a_learner_cannot_change_is_told(what: str, splits: list[Any]) -> None:
     with pytest.raises(TrainingError, match=f"^NumpyLearner cannot change its {what} while it is trained"):
         trainer(splits).change(**{what: dict})
+
+
+def test_a_change_to_what_cannot_be_is_refused_at_once_and_nothing_is_lost(splits: list[Any]) -> None:
+    made = trainer(splits, epochs=2)
+    made.step()
+    with pytest.raises(SettingsError, match="data: expected Batches, or a feed of them, got int"):
+        made.change(data=5)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=r"optimizer: expected a function that makes one, .*, got 'sgd'"):
+        made.change(optimizer="sgd")  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match="losses_by_set: expected epochs from 1 to 0, got 1"):
+        made.losses_by_set([1])
+    assert made.train().epoch == 3
+    assert made.losses_by_set([2]).losses.shape == made.losses_by_set([1]).losses.shape
+
+
+def test_a_callback_that_trains_is_told_that_it_may_not(splits: list[Any]) -> None:
+    nested = on("iteration_end")(lambda trainer: trainer.step())
+    with pytest.raises(TrainingError, match="a callback may call neither train nor step"):
+        trainer(splits, callbacks=[nested]).train()

@@ -45,6 +45,16 @@ def test_what_only_tensorflow_does_is_refused_when_the_file_is_read(
     settings(**asked)
 
 
+def test_gradients_of_layers_which_only_tensorflow_gives_are_refused_when_the_file_is_read() -> None:
+    told = 'needs the backend "tensorflow", the experiment asks for "jax" for gradients; say `of` without them'
+    histograms = {"use": "layer_histograms", "arguments": {"of": ["weights", "gradients"]}}
+    with pytest.raises(SettingsError, match=f"training.callbacks.2: {told}, got 'watch'\n.*callbacks.3: {told}"):
+        settings(backend="jax", callbacks=["layer_histograms", "watch", histograms])
+    settings(callbacks=["watch", histograms])
+    weights = {"use": "watch", "arguments": {"of": ["weights"]}}
+    settings(backend="jax", callbacks=[weights, {"use": "mine:own", "arguments": {"of": ["gradients"]}}])
+
+
 @pytest.mark.skipif(importlib.util.find_spec("jax") is not None, reason="JAX is installed here")
 def test_a_backend_that_is_not_installed_is_told_with_what_to_install() -> None:
     told = r"training.backend = 'jax' needs the package jax, which is not installed: pip install 'deeptrain\[jax\]'"

@@ -9,6 +9,7 @@ import numpy as np
 
 from deeptrain import files
 from deeptrain.errors import SettingsError
+from deeptrain.introspection import backward, selection
 from deeptrain.introspection.backward import gradients
 from deeptrain.introspection.dataset import first_of
 from deeptrain.introspection.distribution import Statistics, histogram
@@ -90,6 +91,13 @@ class LayerHistograms:
         self._files = FilesBeside("layer_histograms", directory)
         self.numbers: dict[str, dict[str, Distribution]] = {}
         self.picture: bytes | None = None
+
+    def init(self, trainer: "Trainer") -> None:
+        """Refuse what cannot be looked at, before hours are spent."""
+        if "outputs" in self._of:
+            selection.keras_model(trainer.learner)
+        if "gradients" in self._of:
+            backward.check_known(trainer.learner)
 
     def act(self, trainer: "Trainer") -> None:
         """Look, and write."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from deeptrain import introspection
 from deeptrain.errors import ArtifactError, SettingsError, UserCodeError, did_you_mean
-from deeptrain.introspection import distribution, selection, watched
+from deeptrain.introspection import backward, distribution, selection, watched
 from deeptrain.introspection.distribution import Statistics
 from deeptrain.introspection.health import weight_and_kind
 from deeptrain.introspection.held import has_keras
@@ -110,7 +110,9 @@ class Watch:
         for quantity in self._of:
             if quantity in {"weights", "optimizer", "updates"}:
                 introspection.weights(trainer.learner, self._layers)
-            elif quantity != "learning_rate":
+            elif quantity == "gradients":
+                selection.chosen_weights(backward.check_known(trainer.learner), self._layers, trained=True)
+            elif quantity == "outputs":
                 selection.chosen_layers(selection.keras_model(trainer.learner), self._layers)
 
     def load(self, trainer: "Trainer") -> None:
