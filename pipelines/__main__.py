@@ -5,9 +5,19 @@ import sys
 
 from deeptrain.errors import DeeptrainError
 from pipelines.cells import printable
-from pipelines.commands import compare, export, find_rate, predict, reproduce
+from pipelines.commands import compare, export, find_rate, graph, plan, predict, reproduce, status, verify
 
-COMMANDS = (find_rate, reproduce, compare, predict, export)
+COMMANDS = (
+    plan,
+    status,
+    verify,
+    graph,
+    find_rate,
+    reproduce,
+    compare,
+    predict,
+    export,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -61,7 +61,7 @@ class Conversion:
         return (self.samples, *self.parts, self.whole)
 
 
-def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversion:
+def of(settings: DataSettings, base: Path, root: Path, memory: Path, *, keep: bool = True) -> Conversion:
     """The conversion that `[data]` asks for; reads raw files only to fingerprint those that changed.
 
     Args:
@@ -69,13 +69,14 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversi
         base: the directory of the TOML file.
         root: where artifacts go, `runs/EXPERIMENT`.
         memory: the file that remembers fingerprints.
+        keep: whether it may be written: see `fingerprints.fingerprint`.
 
     Raises:
         DataError: when raw files are missing.
         UserCodeError: when the loader is not found.
     """
     found = sources.find(settings, base)
-    raw = fingerprinted(found, memory)
+    raw = fingerprinted(found, memory, keep=keep)
     loader = _code(settings, base, found)
     seeds = {"data": settings.seed}
     asked = _meant(settings, base, found)
@@ -106,14 +107,14 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path) -> Conversi
     return Conversion(settings, base, root, memory, raw, samples, placed, whole)
 
 
-def fingerprinted(found: Mapping[str, sources.Source], memory: Path) -> dict[str, Source]:
-    """The content of raw files, by the names an artifact's manifest gives them."""
+def fingerprinted(found: Mapping[str, sources.Source], memory: Path, *, keep: bool = True) -> dict[str, Source]:
+    """The content of raw files, by the names an artifact's manifest gives them; `keep`: see `fingerprint`."""
     result = {}
     for name, source in found.items():
-        result[name] = fingerprints.fingerprint(source.data, source.anchor, memory)
+        result[name] = fingerprints.fingerprint(source.data, source.anchor, memory, keep=keep)
         if source.labels:
             key = "labels" if name == "raw" else f"{name} labels"
-            result[key] = fingerprints.fingerprint(source.labels, source.labels[0].parent, memory)
+            result[key] = fingerprints.fingerprint(source.labels, source.labels[0].parent, memory, keep=keep)
     return result
 
 
