@@ -98,13 +98,15 @@ def holder(path: Path) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file, contextlib.suppress(OSError):
-        said = file.read(4096).decode(errors="replace").strip()
+    try:
         status = os.fstat(descriptor)
-        named = _HOLDER.match(said)
-        if named and _has_open(int(named[1]), status):
-            return said
-    return None
+        said = os.read(descriptor, 4096).decode(errors="replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)  # before the look below: the process that is named may be this one
+    named = _HOLDER.match(said)
+    return said if named and _has_open(int(named[1]), status) else None
 
 
 def _has_open(process: int, status: os.stat_result) -> bool:

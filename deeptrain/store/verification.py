@@ -174,14 +174,15 @@ def _links(read: dict[Path, Manifest]) -> Iterator[Fault]:
             if there and link.content not in there:
                 rule = f"must be made from the {name} that is there, content {min(there)[:12]}"
                 yield Fault(directory, NAME, rule, f"was made from content {link.content[:12]}")
-        if directory.parent.name == "epochs" and "epoch" in made.inputs:
-            before = (
-                read.get(directory.with_name(f"{int(made.settings['epoch']) - 1:04d}")) if _numbered(made) else None
-            )
-            if before is not None and before.identity != made.inputs["epoch"].identity:
-                rule = f"must go on from the epoch before it, {before.identity[:12]}"
-                yield Fault(directory, NAME, rule, f"goes on from {made.inputs['epoch'].identity[:12]}")
+        yield from _following(directory, made, read)
 
 
-def _numbered(made: Manifest) -> bool:
-    return isinstance(made.settings.get("epoch"), int)
+def _following(directory: Path, made: Manifest, read: dict[Path, Manifest]) -> Iterator[Fault]:
+    """Whether an epoch that stands in its place goes on from the one that stands before it."""
+    number = made.settings.get("epoch")
+    if directory.parent.name != "epochs" or "epoch" not in made.inputs or directory.name != f"{number}".zfill(4):
+        return
+    before = read.get(directory.with_name(f"{int(directory.name) - 1:04d}"))
+    if before is not None and before.identity != made.inputs["epoch"].identity:
+        rule = f"must go on from the epoch before it, {before.identity[:12]}"
+        yield Fault(directory, NAME, rule, f"goes on from {made.inputs['epoch'].identity[:12]}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines import listing
 
 if TYPE_CHECKING:
-    from deeptrain.agenda import Agenda, Step
+    from deeptrain.agenda import Agenda, State, Step
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,8 +18,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "plan",
         help="tell what a run would do, and why",
         description="Tell what TrainModel would do with an experiment: each step in order, whether it is there, and "
-        "why not. Nothing is written, and no code of the experiment is run. States: there; run; maybe, which runs only if "
-        "what it is made from comes out otherwise than before; left out.",
+        "why not. Nothing is written, and no code of the experiment is run. States: there; run; maybe, which runs only "
+        "if what it is made from comes out otherwise than before; left out.",
         epilog="examples: python -m pipelines plan mine.toml --epochs 20; "
         """python -m pipelines plan mine.toml --settings '{"training.batch_size": 64}' --json""",
     )
@@ -76,4 +76,4 @@ def _summary(found: "Agenda") -> str:
     return f"{told}; {found.trained} of {found.epochs} epochs are trained"
 
 
-_WORDS = {"run": "to run", "maybe": "maybe", "there": "there"}
+_WORDS: dict["State", str] = {"run": "to run", "maybe": "maybe", "there": "there"}
