@@ -104,7 +104,7 @@ def test_status_tells_who_trains_and_how_far_a_stopped_training_came(warm: Warm,
     (one,) = json.loads(asked("status", "--json", cwd=here).out)
     assert (one["state"], one["running"]) == ("unfinished", "")
     plan = asked("plan", "tiny.toml", cwd=here).out
-    assert f"goes on in epoch {one['epochs'] + 1}, after " in plan
+    assert f"goes on in epoch {one['epochs'] + 1}, after " in plan, sorted(here.glob("runs/tiny/*/unfinished/*"))
 
 
 def test_mistakes_are_a_line_and_no_traceback(here: Path) -> None:
