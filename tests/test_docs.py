@@ -11,7 +11,9 @@ from tests.conftest import TOML, write_experiment
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["calibration.md", "control.md", "introspection.md", "orchestration.md", "running.md", "training.md"])
+@pytest.mark.parametrize(
+    "page", ["calibration.md", "control.md", "introspection.md", "orchestration.md", "running.md", "training.md"]
+)
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )  # Keras reads so
