@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from deeptrain import causes, lineage
+from deeptrain import causes, code_changes, lineage
 from deeptrain.causes import Change
 from deeptrain.errors import AlteredError, ArtifactError
 from deeptrain.lineage import Lineage
 from deeptrain.settings import Use
-from deeptrain.store import artifact
+from deeptrain.store import artifact, code_record
 from deeptrain.store.completeness import Verdict
 from deeptrain.store.manifest import NAME, Manifest
 from deeptrain.store.specification import Specification
@@ -261,7 +261,13 @@ class _Look:
             return []
         experiment = self.plan.experiment
         loader = experiment.data.loader
-        code = experiment.training_code() if asked.stage == "epoch" else [Use.of(loader).use] if loader else []
+        names = experiment.training_code() if asked.stage == "epoch" else [Use.of(loader).use] if loader else []
+
+        def code(old: str, new: str) -> str:
+            named = ", ".join(dict.fromkeys(name for name in names if ":" in name)) or "the loader"
+            told = code_record.changed(self.plan.root, old, new, names, experiment.beside)
+            return told or f"{named}, or what it calls"
+
         found = causes.changes(made, asked, code)
         # What a report was asked to tell is told by the stages it is made from.
         inputs = [change for change in found if change.kind == "input"]
@@ -339,7 +345,7 @@ def _some(told: Sequence[str], between: str) -> str:
 
 def _told(change: Change) -> str:
     if change.kind == "code":
-        return f"code changed: {change.name or 'the loader'}, or what it calls"
+        return f"code changed: {change.name}"
     if change.kind == "recipe":
         return "this version of deeptrain makes it differently"
     if change.name == "of":
@@ -359,6 +365,12 @@ def _notes(plan: Lineage) -> Iterator[str]:
         yield (
             f"{key} was changed by hand {'once' if times == 1 else f'{times} times'}, first in epoch {where[0].epoch}: "
             "epochs from there on are of that course"
+        )
+    change = code_changes.find(plan)
+    if change is not None and change.is_dear:
+        yield (
+            f"{change.named} changed since {change.made} was made, and nothing else: a run stops before any work and "
+            "asks for --on-code-change rerun or adopt"
         )
     yield from _other_versions(plan)
 

@@ -1,6 +1,6 @@
 """Why an artifact is not there: what differs between it and the newest one of its kind that was made."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class Change:
 
     Attributes:
         kind: "setting", "code", "input" or "recipe".
-        name: the setting's dotted key, the functions that the experiment names, or the input's name.
+        name: the setting's dotted key, the changed functions in words, or the input's name.
         before: of a setting, as it was recorded; None where it was not there. Of a recipe, its number.
         now: the same, as it is asked for.
     """
@@ -57,13 +57,13 @@ def _published(directory: Path) -> tuple[float, str]:
         return 0.0, directory.name
 
 
-def changes(made: Manifest, asked: Specification, code: Sequence[str] = ()) -> list[Change]:
+def changes(made: Manifest, asked: Specification, code: Callable[[str, str], str]) -> list[Change]:
     """What is asked for otherwise than it was when an artifact was made: settings first, then code, inputs, recipe.
 
     Args:
         made: of the same stage.
         asked: what is asked for now.
-        code: what the experiment names of the user's code that the stage calls.
+        code: what differs, in words, between the code of two digests, the older first.
     """
     found = [*_settings(made.settings, asked.settings), *_rest(made, asked, code)]
     late = [Change("input", name) for name, below in asked.inputs.items() if isinstance(below, Late)]
@@ -83,9 +83,9 @@ def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Cha
             yield Change("setting", key, was, is_now)
 
 
-def _rest(made: Manifest, asked: Specification, code: Sequence[str]) -> Iterator[Change]:
+def _rest(made: Manifest, asked: Specification, code: Callable[[str, str], str]) -> Iterator[Change]:
     if made.code != asked.code:
-        yield Change("code", ", ".join(dict.fromkeys(name for name in code if ":" in name)))
+        yield Change("code", code(made.code or "", asked.code or ""))
     for name, below in asked.inputs.items():
         link = made.inputs.get(name)
         if link is None or (not isinstance(below, Late) and link.identity != below.identity):

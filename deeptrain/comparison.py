@@ -246,17 +246,7 @@ def _way(told: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _seconds(found: _Found) -> float | None:
     """What the event log tells of all tasks that trained it, those that were stopped too."""
-    try:
-        logged = [
-            float(event["seconds"])
-            for event in events.read(found.root / "live" / "events.jsonl")
-            if event.get("kind") == "task"
-            and str(event.get("artifact", "")).startswith(f"{found.training.name}/")
-            and isinstance(event.get("seconds"), int | float)
-        ]
-    except OSError:
-        return None
-    return sum(logged) if logged else None
+    return events.seconds_of(found.root / "live" / "events.jsonl", [found.training.name])
 
 
 def _difference(letter: str, first: _Found, second: _Found) -> tuple[Difference | None, str]:

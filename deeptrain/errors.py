@@ -36,6 +36,10 @@ class SettingsError(DeeptrainError):
     """An experiment's TOML file or an override breaks a rule; the text has one line a mistake."""
 
 
+class CodeChangeError(DeeptrainError):
+    """Code changed, nothing else, and what it made was dear: a person has to say what is to be done."""
+
+
 class DataError(DeeptrainError):
     """Raw data or shards are missing, damaged, or not what the settings say."""
 

@@ -15,9 +15,10 @@ from deeptrain import experiment as experiments
 from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, SettingsError
 from deeptrain.experiment import Experiment
 from deeptrain.metrics.metric import Kind
+from deeptrain.settings import Use
 from deeptrain.shards import plan as conversions
 from deeptrain.shards.plan import Conversion
-from deeptrain.store import artifact, code, fingerprints, sweep
+from deeptrain.store import artifact, code, code_aliases, code_record, fingerprints, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
@@ -199,6 +200,12 @@ class Lineage:
             files.make_directories(self.live)
             files.write_loose(path, data)
 
+    def record_code(self) -> None:
+        """Note in `live/` what the user's code is made of, so that a later change of it can be named."""
+        loader, beside = self.experiment.data.loader, self.experiment.beside
+        code_record.write(self.root, self.experiment.training_code(), beside)
+        code_record.write(self.root, [] if loader is None else [Use.of(loader).use], beside)
+
     def tidy(self, *, rebuilt: bool = False) -> None:
         """Remove the litter of killed runs and what training no longer needs; what another process writes stays.
 
@@ -277,10 +284,11 @@ def of(experiment: Experiment, store: Path, *, keep: bool = True) -> Lineage:
 def _of(experiment: Experiment, store: Path, others: tuple[OtherRun, ...] | None, *, keep: bool) -> Lineage:
     """The lineage with other runs whose models are members; None for one that is looked at as such a member."""
     root = store / experiment.name
+    aliases = code_aliases.read(root)
     memory = root / "live" / "fingerprints.json"
-    conversion = conversions.of(experiment.data, experiment.beside, root, memory, keep=keep)
+    conversion = conversions.of(experiment.data, experiment.beside, root, memory, aliases, keep=keep)
     shards = conversion.whole
-    training = _training(experiment, root, shards, keep=keep)
+    training = _training(experiment, root, shards, aliases, keep=keep)
     asked: dict[str, Any] = experiment.predictions.relevant()
     if isinstance(experiment.predictions.epoch, str):
         asked["of"] = experiment.training.epochs
@@ -373,7 +381,10 @@ def _report(
     return Specification("report", RECIPES["report"], root, settings, {"training": everything, **stages})
 
 
-def _training(experiment: Experiment, root: Path, shards: Specification, *, keep: bool) -> TrainingRun:
+def _training(
+    experiment: Experiment, root: Path, shards: Specification, aliases: Mapping[str, str], *, keep: bool
+) -> TrainingRun:
+    own = code.digest(experiment.training_code(), experiment.beside)
     seed = experiment.experiment.seed
     weights = None
     if experiment.model.initial_weights is not None:
@@ -388,7 +399,7 @@ def _training(experiment: Experiment, root: Path, shards: Specification, *, keep
             "training": experiment.training.relevant(),
         },
         shards=shards,
-        code=code.digest(experiment.training_code(), experiment.beside),
+        code=aliases.get(own or "", own),
         seeds={"experiment": seed, "model": seeds.derive("model", seed)},
         checker=Checker(),
         initial_weights=weights,

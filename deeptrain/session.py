@@ -336,6 +336,7 @@ def trainer(
     if not writing:
         return _without_store(plan, watch)
     plan.tidy()
+    plan.record_code()
     settings = plan.experiment.training
     refuse_other_samples(plan)
     while True:

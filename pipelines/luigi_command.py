@@ -4,6 +4,8 @@ Luigi imports `pipelines` before it reads its own settings, so what is set here 
 """
 
 import atexit
+import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -19,8 +21,9 @@ from luigi.configuration import get_config
 from luigi.parameter import UnconsumedParameterWarning
 
 import tasks
-from deeptrain.errors import Interrupted
+from deeptrain.errors import ArtifactError, Interrupted
 from deeptrain.lineage import Lineage
+from deeptrain.store.locks import Lock, run_lock
 from pipelines import scheduler
 from pipelines.closing import Closing
 from pipelines.log_lines import LogLines, attach, explain
@@ -99,9 +102,20 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 def _on_plan(plan: Lineage, closing: Closing) -> None:
     closing.begin(plan)
+    for run in {plan.root, *(other.plan.root for other in plan.others)}:
+        _work_on(run)
     # With a worker's id of its own, a central scheduler hands a killed run's task back to the next run at once.
     name = f"deeptrain-{socket.gethostname()}-{os.getuid()}-{plan.root.resolve()}"
     _set(get_config(), "worker", "id", name)
+
+
+@functools.cache
+def _work_on(run: Path) -> Lock:
+    """Say for the rest of this process that it works on a run, so that nobody deletes from it."""
+    lock = run_lock(run, shared=True)
+    with contextlib.suppress(OSError, ArtifactError):  # nobody deletes from a store that cannot be written
+        lock.acquire()
+    return lock
 
 
 def _set(config: Any, section: str, option: str, value: str) -> None:

@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import luigi
 from luigi.freezing import recursively_unfreeze
 
-from deeptrain import lineage
+from deeptrain import code_changes, lineage
+from deeptrain.code_changes import Choice
 from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store import artifact
@@ -25,6 +26,9 @@ from tasks import children
 
 RUN = uuid.uuid4().hex
 """This run of a command and its child processes, in the event log."""
+
+HANDED_ON = ("experiment", "store", "epochs", "seed", "settings", "on_code_change")
+"""Parameters that a task gives to those it requires."""
 
 on_plan: list[Callable[[Lineage], None]] = []
 """Called once for each lineage this process reads."""
@@ -72,6 +76,20 @@ class WholeNumber(luigi.OptionalIntParameter):
         return int(text)
 
 
+class OnCodeChange(luigi.Parameter):
+    """What is done about a change of code alone that was dear: "rerun", "adopt", or nothing yet."""
+
+    def parse(self, source: str) -> str:
+        """The choice in the text.
+
+        Raises:
+            SettingsError: when it is none.
+        """
+        if source not in get_args(Choice):
+            raise SettingsError(f"--on-code-change: expected rerun or adopt, got {source!r}")
+        return source
+
+
 class ExperimentTask(luigi.Task):
     """A task of an experiment; `stage` names the artifact it makes."""
 
@@ -84,6 +102,12 @@ class ExperimentTask(luigi.Task):
         option="--seed", default=None, description="of the training, instead of the file's experiment.seed"
     )
     settings: Any = SettingsParameter(default={}, description='other settings, {"training.batch_size": 64}')
+
+    on_code_change: Any = OnCodeChange(
+        default="",
+        significant=False,
+        description="when only code changed and what it made was dear: rerun makes it again, adopt keeps it",
+    )
 
     debug: bool = luigi.BoolParameter(default=False, significant=False, description="show the traceback of an error")
 
@@ -111,7 +135,7 @@ class ExperimentTask(luigi.Task):
     def plan(self) -> Lineage:
         """The experiment's lineage, one for all tasks of a process that have the same parameters."""
         settings = json.dumps(recursively_unfreeze(self.settings), sort_keys=True)
-        return _plan(self.experiment, self.store, self.epochs, self.seed, settings)
+        return _plan(self.experiment, self.store, self.epochs, self.seed, settings, self.on_code_change)
 
     @property
     def specification(self) -> Specification:
@@ -189,7 +213,7 @@ class ExperimentTask(luigi.Task):
 
     def other(self, cls: type["ExperimentTask"], **parameters: Any) -> "ExperimentTask":
         """Another task of the same experiment; parameters are handed on, never taken from the command line."""
-        mine = {name: getattr(self, name) for name in ("experiment", "store", "epochs", "seed", "settings")}
+        mine = {name: getattr(self, name) for name in HANDED_ON}
         return cls(**mine, **parameters)
 
 
@@ -206,8 +230,11 @@ def _told(error: BaseException, plan: Lineage) -> BaseException:
 
 
 @functools.lru_cache(maxsize=64)
-def _plan(experiment: str, store: str, epochs: int | None, seed: int | None, settings: str) -> Lineage:
+def _plan(
+    experiment: str, store: str, epochs: int | None, seed: int | None, settings: str, on_code_change: Choice
+) -> Lineage:
     plan = lineage.read(Path(experiment), store=store, epochs=epochs, seed=seed, settings=json.loads(settings))
+    plan = code_changes.settled(plan, on_code_change)
     for told in on_plan:
         told(plan)
     return plan
@@ -223,3 +250,4 @@ def _tidy(plan: Lineage) -> None:
     if plan.root not in _tidied():
         _tidied().add(plan.root)
         plan.tidy()
+        plan.record_code()

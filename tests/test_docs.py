@@ -1,4 +1,4 @@
-"""Every example in the docs about calibration, control, introspection, orchestration and training runs, as it stands there."""
+"""Every example in the docs about calibration, control, introspection, running and training, as it stands there."""
 
 import re
 from pathlib import Path

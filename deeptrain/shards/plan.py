@@ -61,7 +61,15 @@ class Conversion:
         return (self.samples, *self.parts, self.whole)
 
 
-def of(settings: DataSettings, base: Path, root: Path, memory: Path, *, keep: bool = True) -> Conversion:
+def of(
+    settings: DataSettings,
+    base: Path,
+    root: Path,
+    memory: Path,
+    aliases: Mapping[str, str] | None = None,
+    *,
+    keep: bool = True,
+) -> Conversion:
     """The conversion that `[data]` asks for; reads raw files only to fingerprint those that changed.
 
     Args:
@@ -69,6 +77,7 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path, *, keep: bo
         base: the directory of the TOML file.
         root: where artifacts go, `runs/EXPERIMENT`.
         memory: the file that remembers fingerprints.
+        aliases: digests of a loader's code for which others stand; see `store.code_aliases`.
         keep: whether it may be written: see `fingerprints.fingerprint`.
 
     Raises:
@@ -78,6 +87,7 @@ def of(settings: DataSettings, base: Path, root: Path, memory: Path, *, keep: bo
     found = sources.find(settings, base)
     raw = fingerprinted(found, memory, keep=keep)
     loader = _code(settings, base, found)
+    loader = (aliases or {}).get(loader or "", loader)
     seeds = {"data": settings.seed}
     asked = _meant(settings, base, found)
     inputs: dict[str, Input] = dict(raw)

@@ -10,7 +10,7 @@ recorded elsewhere, and never in a digest.
 import ast
 import importlib.machinery
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,18 @@ def locate(module: str, beside: Path) -> Path | None:
 
 
 def digest(names: Iterable[str], beside: Path) -> str | None:
-    """Hex sha256 of the code behind "module:name" callables, or None when none of it is the user's.
+    """Hex sha256 of the code behind "module:name" callables, or None when none of it is the user's; see `parts`."""
+    found = parts(names, beside)
+    return digest_of_parts(found) if found else None
+
+
+def digest_of_parts(found: Mapping[tuple[str, str], str]) -> str:
+    """Hex sha256 of `parts`."""
+    return files.digest_of(sorted([*key, text] for key, text in found.items()))
+
+
+def parts(names: Iterable[str], beside: Path) -> dict[tuple[str, str], str]:
+    """The texts of all definitions that the code behind "module:name" callables reaches, by their file and name.
 
     Bare names (ready-made) and modules outside `beside` are left out.
 
@@ -57,7 +68,7 @@ def digest(names: Iterable[str], beside: Path) -> str | None:
         if is_beside(path, beside):
             waiting.append((path, attribute.partition(".")[0]))
             waiting.extend((package, "*") for package in _packages_of(path, beside))
-    return _digest(waiting, beside)
+    return _reached(waiting, beside)
 
 
 def digest_of(function: Callable[..., Any]) -> str | None:
@@ -81,10 +92,10 @@ def digest_of(function: Callable[..., Any]) -> str | None:
     depth = 0 if function.__module__ == "__main__" else function.__module__.count(".") + (path.name == "__init__.py")
     beside = path.parents[depth]
     found = [(path, function.__qualname__.partition(".")[0])]
-    return _digest([*found, *((package, "*") for package in _packages_of(path, beside))], beside)
+    return digest_of_parts(_reached([*found, *((package, "*") for package in _packages_of(path, beside))], beside))
 
 
-def _digest(waiting: list[tuple[Path, str]], beside: Path) -> str | None:
+def _reached(waiting: list[tuple[Path, str]], beside: Path) -> dict[tuple[str, str], str]:
     reached: dict[tuple[str, str], str] = {}
     modules: dict[Path, _Module] = {}
     for path, attribute in _drain(waiting):
@@ -95,7 +106,7 @@ def _digest(waiting: list[tuple[Path, str]], beside: Path) -> str | None:
         reached[key] = module_source.text_of(attribute)
         waiting.extend(module_source.reached_from(attribute, beside))
         waiting.append((path, "import"))
-    return files.digest_of(sorted([*key, text] for key, text in reached.items())) if reached else None
+    return reached
 
 
 def _drain(waiting: list[tuple[Path, str]]) -> Iterator[tuple[Path, str]]:

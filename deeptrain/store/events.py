@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,26 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     for generation in (_older(path), path):
         if generation.is_file():
             yield from _events(generation)
+
+
+def seconds_of(path: Path, artifacts: Collection[str]) -> float | None:
+    """Seconds that all tasks worked on artifacts or within them, stopped and failed ones too; None if none is told.
+
+    Args:
+        path: of the log of a run.
+        artifacts: names of directories in the run's.
+    """
+    try:
+        logged = [
+            float(event["seconds"])
+            for event in read(path)
+            if event.get("kind") == "task"
+            and str(event.get("artifact", "")).partition("/")[0] in artifacts
+            and isinstance(event.get("seconds"), int | float)
+        ]
+    except OSError:
+        return None
+    return sum(logged) if logged else None
 
 
 def _events(path: Path) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,9 +23,10 @@ class Lock:
     The lock file lies in `live/locks/`, outside all artifacts, and says who holds it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Name the lock file; nothing is taken yet."""
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        """Name the lock file; nothing is taken yet. Several may hold a shared one, and then nobody one that is not."""
         self._path = path
+        self._kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         self._descriptor = -1
         self._process = 0
 
@@ -40,7 +42,7 @@ class Lock:
         # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(descriptor, 4096).decode(errors="replace").strip()
             os.close(descriptor)
@@ -121,3 +123,22 @@ def _has_open(process: int, status: os.stat_result) -> bool:
             if os.path.samestat(descriptor.stat(), status):
                 return True
     return False
+
+
+def run_lock(run: Path, *, shared: bool = False) -> Lock:
+    """The lock of a run as a whole: commands that work on it share it, who deletes from it is alone."""
+    return Lock(run / "live" / f"{run.name}.lock", shared=shared)
+
+
+@contextlib.contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Being the only one at a run within the block: no command works on it, and nobody writes an artifact of it.
+
+    Raises:
+        LockedError: when somebody does, naming the process.
+    """
+    with run_lock(run):
+        for path in sorted(run.glob("live/locks/*.lock")):
+            with Lock(path):
+                pass
+        yield

@@ -1,12 +1,13 @@
 """Litter of killed runs: hidden directories and files that never became an artifact."""
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from deeptrain.errors import LockedError
-from deeptrain.store.locks import lock_of
+from deeptrain.store.locks import Lock, lock_of
 
 _LITTER = re.compile(r"\.(?P<name>.+)\.\d+\.[0-9a-f]{8}")
 TRAINING_PLACES = ("", "epochs", "states", "unfinished")
@@ -20,19 +21,21 @@ def sweep(run: Path) -> list[Path]:
         run: `runs/EXPERIMENT`; it may be absent.
     """
     gone = []
-    for directory, owner in _places(run):
-        for path in directory.iterdir() if directory.is_dir() else ():
-            match = _LITTER.fullmatch(path.name)
-            if match is None:
-                continue
-            written = owner or directory / match["name"]
-            try:
-                with lock_of(written.parent if owner else run, written):
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-            except LockedError:
-                continue
+    for path, lock in litter(run):
+        with contextlib.suppress(LockedError), lock:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
             gone.append(path)
     return gone
+
+
+def litter(run: Path) -> Iterator[tuple[Path, Lock]]:
+    """The litter in a run's directory, each with the lock that its writer holds while it lives."""
+    for directory, owner in _places(run):
+        for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+            match = _LITTER.fullmatch(path.name)
+            if match is not None:
+                written = owner or directory / match["name"]
+                yield path, lock_of(written.parent if owner else run, written)
 
 
 def _places(run: Path) -> Iterator[tuple[Path, Path | None]]:

@@ -1,0 +1,1 @@
+"""What `python -m pipelines new` writes: an experiment file and a builder, to be changed."""
