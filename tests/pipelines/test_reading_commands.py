@@ -104,7 +104,10 @@ def test_status_tells_who_trains_and_how_far_a_stopped_training_came(warm: Warm,
     (one,) = json.loads(asked("status", "--json", cwd=here).out)
     assert (one["state"], one["running"]) == ("unfinished", "")
     plan = asked("plan", "tiny.toml", cwd=here).out
-    assert f"goes on in epoch {one['epochs'] + 1}, after " in plan, sorted(here.glob("runs/tiny/*/unfinished/*"))
+    following = one["epochs"] + 1
+    # Stopped just where an epoch ends, it leaves no checkpoint.
+    left = list(here.glob(f"runs/tiny/*/unfinished/{following:05d}.*"))
+    assert (f"goes on in epoch {following}, after " in plan) is bool(left)
 
 
 def test_mistakes_are_a_line_and_no_traceback(here: Path) -> None:
