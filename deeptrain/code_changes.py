@@ -119,7 +119,7 @@ def _other_conversions(plan: Lineage) -> Iterator[Conversion]:
     for code in _codes(plan.root, "samples-*"):
         if code != own:
             found = conversions.of(
-                plan.experiment.data, plan.experiment.beside, plan.root, plan.conversion.memory, {own: code}
+                plan.experiment.data, plan.experiment.beside, plan.root, plan.conversion.memory, {own: code}, keep=False
             )
             if found.samples.directory.exists():
                 yield found

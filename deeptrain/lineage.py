@@ -248,6 +248,7 @@ def read(
     epochs: int | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    keep: bool = True,
 ) -> Lineage:
     """The lineage of the experiment in a TOML file.
 
@@ -257,6 +258,7 @@ def read(
         epochs: instead of the file's.
         seed: of the training, instead of the file's; the splits have their own.
         settings: other values for dotted keys.
+        keep: whether fingerprints of raw files may be written to the store; who only looks writes nothing.
 
     Raises:
         SettingsError: with every mistake of the file.
@@ -268,22 +270,25 @@ def read(
     for key, option, value in (("training.epochs", "--epochs", epochs), ("experiment.seed", "--seed", seed)):
         if value is not None:
             changes[key], options[key] = value, option
-    return of(experiments.read(Path(file), changes, options), Path(STORE if store is None else store))
+    return of(experiments.read(Path(file), changes, options), Path(STORE if store is None else store), keep=keep)
 
 
-def of(experiment: Experiment, store: Path) -> Lineage:
-    """The lineage of an experiment in a store; reads raw files only to fingerprint those that changed."""
-    return _of(experiment, store, _others(experiment, store))
+def of(experiment: Experiment, store: Path, *, keep: bool = True) -> Lineage:
+    """The lineage of an experiment in a store; reads raw files only to fingerprint those that changed.
+
+    `keep`: see `read`.
+    """
+    return _of(experiment, store, _others(experiment, store, keep=keep), keep=keep)
 
 
-def _of(experiment: Experiment, store: Path, others: tuple[OtherRun, ...] | None) -> Lineage:
+def _of(experiment: Experiment, store: Path, others: tuple[OtherRun, ...] | None, *, keep: bool) -> Lineage:
     """The lineage with other runs whose models are members; None for one that is looked at as such a member."""
     root = store / experiment.name
     aliases = code_aliases.read(root)
     memory = root / "live" / "fingerprints.json"
-    conversion = conversions.of(experiment.data, experiment.beside, root, memory, aliases)
+    conversion = conversions.of(experiment.data, experiment.beside, root, memory, aliases, keep=keep)
     shards = conversion.whole
-    training = _training(experiment, root, shards, aliases)
+    training = _training(experiment, root, shards, aliases, keep=keep)
     asked: dict[str, Any] = experiment.predictions.relevant()
     if isinstance(experiment.predictions.epoch, str):
         asked["of"] = experiment.training.epochs
@@ -296,7 +301,7 @@ def _of(experiment: Experiment, store: Path, others: tuple[OtherRun, ...] | None
     return Lineage(experiment, root, conversion, training, stages, left_out, others or ())
 
 
-def _others(experiment: Experiment, store: Path) -> tuple[OtherRun, ...]:
+def _others(experiment: Experiment, store: Path, *, keep: bool) -> tuple[OtherRun, ...]:
     """The other runs that an experiment names as members, in one order, however they are written down.
 
     Raises:
@@ -310,12 +315,12 @@ def _others(experiment: Experiment, store: Path) -> tuple[OtherRun, ...]:
     for seed in members.seeds:
         own = structs.replace(experiment.experiment, seed=seed)
         again = structs.replace(experiment, experiment=own, calibration=plain)
-        found.append(OtherRun(f"seed {seed}", _of(again, store, None), seed=seed))
+        found.append(OtherRun(f"seed {seed}", _of(again, store, None, keep=keep), seed=seed))
     for name in members.runs:
         file = experiment.beside / name
         other = experiments.read(file)
-        found.append(OtherRun(other.name, _of(other, store, None), file))
-    alone = _of(experiment, store, None)
+        found.append(OtherRun(other.name, _of(other, store, None, keep=keep), file))
+    alone = _of(experiment, store, None, keep=keep)
     for number, one in enumerate(found):
         rule = _misfit(alone, one, found[:number])
         if rule is not None:
@@ -376,13 +381,15 @@ def _report(
     return Specification("report", RECIPES["report"], root, settings, {"training": everything, **stages})
 
 
-def _training(experiment: Experiment, root: Path, shards: Specification, aliases: Mapping[str, str]) -> TrainingRun:
+def _training(
+    experiment: Experiment, root: Path, shards: Specification, aliases: Mapping[str, str], *, keep: bool
+) -> TrainingRun:
     own = code.digest(experiment.training_code(), experiment.beside)
     seed = experiment.experiment.seed
     weights = None
     if experiment.model.initial_weights is not None:
         path = experiment.beside / experiment.model.initial_weights
-        weights = fingerprints.fingerprint([path], path.parent, root / "live" / "fingerprints.json")
+        weights = fingerprints.fingerprint([path], path.parent, root / "live" / "fingerprints.json", keep=keep)
         weights = Source(files.digest_of(sorted(weights.files.values())), weights.files)
     return TrainingRun(
         root=root,

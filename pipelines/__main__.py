@@ -5,9 +5,9 @@ import sys
 
 from deeptrain.errors import DeeptrainError
 from pipelines.cells import printable
-from pipelines.commands import clean, compare, export, find_rate, new, predict, reproduce
+from pipelines.commands import clean, compare, export, find_rate, graph, new, plan, predict, reproduce, status, verify
 
-COMMANDS = (new, find_rate, reproduce, compare, predict, export, clean)
+COMMANDS = (new, plan, status, verify, graph, find_rate, reproduce, compare, predict, export, clean)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Every example in the docs about calibration, control, introspection and training runs, as it stands there."""
+"""Every example in the docs about calibration, control, introspection, running and training, as it stands there."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,9 @@ from tests.conftest import TOML, write_experiment
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["calibration.md", "control.md", "introspection.md", "running.md", "training.md"])
+@pytest.mark.parametrize(
+    "page", ["calibration.md", "control.md", "introspection.md", "orchestration.md", "running.md", "training.md"]
+)
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )  # Keras reads so

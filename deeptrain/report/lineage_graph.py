@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deeptrain.drawing import wording
+from deeptrain.report import templates
 from deeptrain.report.run import Lineage
 
 WIDTH, HEIGHT = 140, 62
@@ -52,6 +53,11 @@ def plain(lineage: Sequence[Lineage]) -> dict[str, Any]:
         "edges": edges,
         "words": _words(lineage),
     }
+
+
+def svg(lineage: Sequence[Lineage]) -> bytes:
+    """The graph as an SVG file, in light or dark as the reader likes; the same artifacts give the same bytes."""
+    return templates.get("lineage.svg").render(graph=plain(lineage)).encode()
 
 
 def _placed(lineage: Sequence[Lineage]) -> dict[str, Box]:

@@ -62,7 +62,13 @@ class Conversion:
 
 
 def of(
-    settings: DataSettings, base: Path, root: Path, memory: Path, aliases: Mapping[str, str] | None = None
+    settings: DataSettings,
+    base: Path,
+    root: Path,
+    memory: Path,
+    aliases: Mapping[str, str] | None = None,
+    *,
+    keep: bool = True,
 ) -> Conversion:
     """The conversion that `[data]` asks for; reads raw files only to fingerprint those that changed.
 
@@ -72,13 +78,14 @@ def of(
         root: where artifacts go, `runs/EXPERIMENT`.
         memory: the file that remembers fingerprints.
         aliases: digests of a loader's code for which others stand; see `store.code_aliases`.
+        keep: whether it may be written: see `fingerprints.fingerprint`.
 
     Raises:
         DataError: when raw files are missing.
         UserCodeError: when the loader is not found.
     """
     found = sources.find(settings, base)
-    raw = fingerprinted(found, memory)
+    raw = fingerprinted(found, memory, keep=keep)
     loader = _code(settings, base, found)
     loader = (aliases or {}).get(loader or "", loader)
     seeds = {"data": settings.seed}
@@ -110,14 +117,14 @@ def of(
     return Conversion(settings, base, root, memory, raw, samples, placed, whole)
 
 
-def fingerprinted(found: Mapping[str, sources.Source], memory: Path) -> dict[str, Source]:
-    """The content of raw files, by the names an artifact's manifest gives them."""
+def fingerprinted(found: Mapping[str, sources.Source], memory: Path, *, keep: bool = True) -> dict[str, Source]:
+    """The content of raw files, by the names an artifact's manifest gives them; `keep`: see `fingerprint`."""
     result = {}
     for name, source in found.items():
-        result[name] = fingerprints.fingerprint(source.data, source.anchor, memory)
+        result[name] = fingerprints.fingerprint(source.data, source.anchor, memory, keep=keep)
         if source.labels:
             key = "labels" if name == "raw" else f"{name} labels"
-            result[key] = fingerprints.fingerprint(source.labels, source.labels[0].parent, memory)
+            result[key] = fingerprints.fingerprint(source.labels, source.labels[0].parent, memory, keep=keep)
     return result
 
 

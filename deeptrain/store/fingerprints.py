@@ -20,7 +20,9 @@ LARGE = 1 << 20
 MOST_THREADS = 8
 
 
-def fingerprint(raw: Iterable[Path], base: Path, memory: Path, clock: Callable[[], float] = time.time) -> Source:
+def fingerprint(
+    raw: Iterable[Path], base: Path, memory: Path, clock: Callable[[], float] = time.time, *, keep: bool = True
+) -> Source:
     """The content of raw files as one digest, by names relative to `base` and bytes.
 
     Args:
@@ -28,6 +30,7 @@ def fingerprint(raw: Iterable[Path], base: Path, memory: Path, clock: Callable[[
         base: the directory they are named from; where it lies is in no digest.
         memory: a JSON file that remembers digests by size, times and inode; losing it costs time only.
         clock: seconds since the epoch, for tests.
+        keep: whether what was read is written down in that file; who only looks at a run changes nothing of it.
 
     Raises:
         DataError: when a file cannot be read.
@@ -46,7 +49,7 @@ def fingerprint(raw: Iterable[Path], base: Path, memory: Path, clock: Callable[[
         digests[Path(os.path.relpath(one.path, base)).as_posix()] = digest
         if one.changed < clock() - SETTLED_SECONDS:
             fresh[one.place] = [*one.key, digest]
-    if any(remembered.get(place) != known for place, known in fresh.items()):
+    if keep and any(remembered.get(place) != known for place, known in fresh.items()):
         files.make_directories(memory.parent)
         files.write_loose(memory, json.dumps({**remembered, **fresh}, sort_keys=True).encode())
     return Source(files.digest_of(digests), digests)

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Self
 
 from deeptrain import files
 from deeptrain.errors import LockedError
+
+_HOLDER = re.compile(r"process ([0-9]{1,10})\b")
 
 
 class Lock:
@@ -78,7 +81,48 @@ class Lock:
 
 def lock_of(run: Path, artifact: Path) -> Lock:
     """The lock of an artifact of a run, found by its path relative to the run."""
-    return Lock(run / "live" / "locks" / (artifact.relative_to(run).as_posix().replace("/", "__") + ".lock"))
+    return Lock(path_of(run, artifact))
+
+
+def path_of(run: Path, artifact: Path) -> Path:
+    """The file of that lock."""
+    return run / "live" / "locks" / (artifact.relative_to(run).as_posix().replace("/", "__") + ".lock")
+
+
+def holder(path: Path) -> str | None:
+    """Who holds a lock, in words, as far as this machine knows; None where nobody does.
+
+    The lock itself is not tried: whoever wanted it in that instant would be turned away. The process that the file
+    names is asked for instead: it holds the lock while it has the file open. Of another user's process it is only
+    known that it lives.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        said = os.read(descriptor, 4096).decode(errors="replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)  # before the look below: the process that is named may be this one
+    named = _HOLDER.match(said)
+    return said if named and _has_open(int(named[1]), status) else None
+
+
+def _has_open(process: int, status: os.stat_result) -> bool:
+    try:
+        opened = list(Path(f"/proc/{process}/fd").iterdir())
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    for descriptor in opened:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(descriptor.stat(), status):
+                return True
+    return False
 
 
 def run_lock(run: Path, *, shared: bool = False) -> Lock:

@@ -33,6 +33,7 @@ class Told:
         host: where the last one did.
         seconds: that all of them worked, from their beginning to the last epoch each ended.
         latest: seconds of the last epoch; NaN before the first.
+        asked: how many epochs the last process was to reach; None where it did not say.
         epochs: what each epoch came to, by its number.
     """
 
@@ -42,6 +43,7 @@ class Told:
     host: str = ""
     seconds: float = 0.0
     latest: float = math.nan
+    asked: int | None = None
     epochs: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -58,12 +60,12 @@ class Chronicle:
         self.told = Told()
         self.previous: Told | None = None
 
-    def begin(self) -> None:
-        """Write down that this process trains, and look at the runs beside it."""
+    def begin(self, epochs: int) -> None:
+        """Write down that this process trains up to so many epochs, and look at the runs beside it."""
         others = [read(path / "live" / NAME) for path in sorted(self._root.glob(DIRECTORIES)) if path != self._own]
         before = [one for one in others if 0 < one.number < self._number]
         self.previous = max(before, key=lambda one: one.number, default=None)
-        self._log.append("began", number=self._number)
+        self._log.append("began", number=self._number, epochs=epochs)
         self.told = read(self._path)
         if not self.told.processes:  # nothing can be written here
             self.told = Told(number=self._number, processes=1, host=platform.node())
@@ -98,6 +100,8 @@ def read(path: Path) -> Told:
                 told.setdefault("begun", str(event["time"]))
                 told["processes"] = told.get("processes", 0) + 1
                 told["host"] = str(event.get("host", ""))
+                asked = event.get("epochs")
+                told["asked"] = asked if isinstance(asked, int) else None
                 last = when
             elif event.get("kind") == "epoch" and isinstance(event.get("epoch"), int) and last is not None:
                 told["epochs"][event["epoch"]] = event

@@ -130,7 +130,7 @@ class LivePage:
         """Write the page, unless it was written less than `every_seconds` ago, and no epoch nor the training ended."""
         if self._last is None:
             logging.getLogger("deeptrain").addHandler(self._tail)
-            self._chronicle.begin()
+            self._chronicle.begin(progress.epochs)
         self._last = progress
         ended = self._chronicle.tell(progress)
         if ended or progress.phase == "done" or self._clock() - self._written_at >= self._every:

@@ -1,0 +1,139 @@
+"""Every byte against its record: which file breaks which rule, by which value."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deeptrain import lineage
+from deeptrain.errors import ArtifactError
+from deeptrain.store import artifact, verification
+from tests.conftest import write_experiment
+from tests.published_runs import publish, seen
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = write_experiment(tmp_path_factory.mktemp("published") / "here")
+    publish(lineage.read(file, store=file.parent / "runs"), files=2)
+    return file.parent / "runs"
+
+
+@pytest.fixture
+def store(published: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(published, tmp_path / "runs"))
+
+
+def one(store: Path, pattern: str) -> Path:
+    return next(store.glob(pattern))
+
+
+def test_a_whole_store_a_run_and_an_artifact_are_as_recorded(store: Path) -> None:
+    (store / "tiny/.subset-0.1.00000000").mkdir()
+    (store / "tiny/quarantine/subset-0000000000000000").mkdir(parents=True)
+    before = seen(store)
+    whole = verification.verify(store)
+    assert whole.faults == ()
+    assert whole.artifacts == 3 + 3 + 3 + 5  # samples, a part, what joins; epochs and states; stages
+    assert verification.verify(store / "tiny") == whole
+    assert verification.verify(one(store, "tiny/subset-*")).artifacts == 1
+    assert seen(store) == before
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage", "file", "rule", "value"),
+    [
+        ("threshold-*", lambda at: (at / "made").write_bytes(b"thrashold"), "made", "must have sha256 ", "has "),
+        ("threshold-*", lambda at: (at / "made").write_bytes(b"thr"), "made", "must have 9 bytes", "has 3"),
+        ("shards-*/parts/0001", lambda at: (at / "00001").unlink(), "00001", "must be there", "is missing"),
+        ("subset-*", lambda at: (at / "more").touch(), "more", "must be recorded in the manifest", "is not"),
+        (
+            "samples-*",
+            lambda at: (at / "manifest.json").unlink(),
+            "manifest.json",
+            "must be a manifest that is whole",
+            "cannot be read: No such file or directory",
+        ),
+        (
+            "training-*/states/0002",
+            lambda at: (at / "manifest.json").write_text('{"format": 2}'),
+            "manifest.json",
+            "must be a manifest that is whole",
+            "format must be 1, got 2: written by another version",
+        ),
+        (
+            "training-*/epochs/0003",
+            lambda at: (at / "metrics.json").rename(at / "x") and (at / "metrics.json").symlink_to("x"),
+            "metrics.json",
+            "must be a regular file",
+            "is none",
+        ),
+    ],
+)
+def test_damage_is_told_by_file_rule_and_value(
+    store: Path, pattern: str, damage: Callable[[Path], object], file: str, rule: str, value: str
+) -> None:
+    at = one(store, f"tiny/{pattern}")
+    damage(at)
+    first, *_ = verification.verify(store).faults
+    assert (first.artifact, first.file) == (at, file)
+    assert first.rule.startswith(rule)
+    assert first.value.startswith(value)
+
+
+def test_all_damage_is_told_not_the_first_alone(store: Path) -> None:
+    for part in ("00000", "00001"):
+        (one(store, "tiny/shards-*/parts/0001") / part).write_bytes(b"y")
+    (one(store, "tiny/report-*") / "made").unlink()
+    assert [fault.file for fault in verification.verify(store).faults] == ["made", "00000", "00001"]
+
+
+def test_an_artifact_that_stands_in_anothers_place_is_told(store: Path) -> None:
+    threshold, subset = one(store, "tiny/threshold-*"), one(store, "tiny/subset-*")
+    shutil.rmtree(threshold)
+    shutil.copytree(subset, threshold)
+    epochs = one(store, "tiny/training-*/epochs")
+    shutil.rmtree(epochs / "0002")
+    shutil.copytree(epochs / "0003", epochs / "0002")
+    found = {fault.artifact.name: fault for fault in verification.verify(store).faults}
+    assert found[threshold.name].rule == f"must be of {threshold.name}, as the directory is called"
+    assert found[threshold.name].value == f"is of {subset.name}"
+    assert (found["0002"].rule, found["0002"].value) == ("must be of epoch 2, where it stands", "is of epoch 3")
+
+
+def test_an_epoch_of_another_training_and_a_stale_artifact_are_told(store: Path) -> None:
+    file = store.parent / "other/tiny.toml"
+    write_experiment(file.parent)
+    plan = lineage.read(file, store=file.parent / "runs", settings={"training.batch_size": 8})
+    publish(plan)
+    epoch = one(store, "tiny/training-*/epochs/0002")
+    shutil.rmtree(epoch)
+    shutil.copytree(plan.training.epoch(2).directory, epoch)
+    rules = {fault.artifact.name: fault.rule for fault in verification.verify(store).faults}
+    assert rules["0002"].startswith("must go on from the epoch before it, ")
+
+    predictions = plan.stages["predictions"]
+    links = plan.checker.links(predictions)
+    shutil.rmtree(predictions.directory)
+    with artifact.writing(predictions, links) as writer:
+        writer.write("made", b"otherwise")
+    stale = {fault.artifact.name.partition("-")[0] for fault in verification.verify(file.parent / "runs").faults}
+    assert stale == {"threshold", "subset", "evaluation", "report"}
+
+
+def test_settings_of_another_type_are_no_traceback(store: Path) -> None:
+    path = one(store, "tiny/training-*/epochs/0002") / "manifest.json"
+    value = json.loads(path.read_text())
+    value["settings"]["epoch"] = [2]
+    value["sha256"] = verification.manifests.digest_of({key: one for key, one in value.items() if key != "sha256"})
+    path.write_text(json.dumps(value))
+    assert verification.verify(store).faults[0].value == "is of epoch [2]"
+
+
+def test_what_is_no_store_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="nowhere: no such directory; name a store"):
+        verification.verify(tmp_path / "nowhere")
+    with pytest.raises(ArtifactError, match="holds no artifact"):
+        verification.verify(tmp_path)
