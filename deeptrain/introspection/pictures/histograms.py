@@ -119,7 +119,11 @@ def _bars(values: NDArray[Any], bins: int, ends: tuple[float, float]) -> _Bars:
     nan, infinite = given_arrays.not_finite(values)
     flat = values.reshape(-1)
     finite = flat if nan + infinite == 0 else flat[np.isfinite(flat)]
-    counts = np.histogram(finite, bins, (low, high))[0] if finite.size else np.zeros(bins, np.int64)
+    ends_64 = (
+        np.float64(low),
+        np.float64(high),
+    )  # so that NumPy divides in float64: a narrow range of float16 it refuses
+    counts = np.histogram(finite, bins, ends_64)[0] if finite.size else np.zeros(bins, np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float(finite.mean(dtype=np.float64)) if finite.size else float("nan")
         std = float(finite.std(dtype=np.float64)) if finite.size else float("nan")

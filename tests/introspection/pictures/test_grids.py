@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
@@ -101,6 +101,8 @@ VALUES = arrays_of.arrays(
 
 @settings(max_examples=60, deadline=None)
 @given(VALUES, st.integers(1, 70))
+@example(np.array([1e-45, 0], np.float32), 2)
+@example(np.linspace(1, 1.01, 99).astype(np.float16), 70)
 def test_of_every_value_a_histogram_knows_where_it_is(values: np.ndarray, bins: int) -> None:
     found = histograms.draw({"a": values}, bins=bins).numbers["a"]
     counted = sum(found["counts"])
