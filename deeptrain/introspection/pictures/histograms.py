@@ -122,7 +122,7 @@ def _bars(values: NDArray[Any], bins: int, ends: tuple[float, float]) -> _Bars:
     ends_64 = (
         np.float64(low),
         np.float64(high),
-    )  # so that NumPy divides in float64: a narrow range of float16 it refuses
+    )  # so that NumPy divides in float64, also half precision
     counts = np.histogram(finite, bins, ends_64)[0] if finite.size else np.zeros(bins, np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float(finite.mean(dtype=np.float64)) if finite.size else float("nan")
