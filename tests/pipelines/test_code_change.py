@@ -41,6 +41,6 @@ def test_a_cheap_training_is_made_again_unasked(here: Path, warm: command.Warm) 
     before = len(command.stages(here / "runs"))
     again = warm.job("--epochs", "1", cwd=here)
     assert (again.code, again.err) == (0, "")
-    assert command.stages(here / "runs")[before:] == [
-        "epoch 1", "predictions", "threshold", "subset", "evaluation", "report",
-    ]  # fmt: skip
+    first, second, *chosen, scored, last = command.stages(here / "runs")[before:]
+    assert (first, second, scored, last) == ("epoch 1", "predictions", "evaluation", "report")
+    assert sorted(chosen) == ["subset", "threshold"]  # Luigi may begin with either

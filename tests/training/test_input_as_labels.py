@@ -61,6 +61,7 @@ SMALL = {
     "data.splits": {"train": 96, "val": 24, "test": 24},
     "model.arguments": {"filters": 2, "code": 3},
     "training.epochs": 2,
+    "training.threads": 1,  # as all tests of a process
 }
 
 
