@@ -35,6 +35,7 @@ STAGES = (
     "subset",
     "offsets",
     "thresholds",
+    "epoch_predictions",
     "members",
     "probabilities",
     "evaluation",

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from deeptrain.errors import ArtifactError
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.manifest import NAME, Link
 from deeptrain.store.specification import Input, Late, Source, Specification
+
+_Key = tuple[Path, str]
+"""Where and what: two runs of a store may each hold an artifact of one identity."""
 
 
 @dataclass(frozen=True)
@@ -34,31 +38,30 @@ class Checker:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self._complete: dict[str, Verdict] = {}
+        self._complete: dict[_Key, Verdict] = {}
 
     def check(self, specification: Specification) -> Verdict:
         """Whether an artifact is whole and was made from inputs that are whole and still have the same content."""
-        known: dict[str, Verdict] = {}
+        known: dict[_Key, Verdict] = {}
         waiting = [specification]
         while waiting:
             current = waiting[-1]
-            if current.identity in self._complete or current.identity in known:
+            key = _key(current)
+            if key in self._complete or key in known:
                 waiting.pop()
                 continue
             # An absent artifact needs no look at its inputs: most of a fresh plan ends here.
             if not (current.directory / NAME).is_file():
                 present = current.directory.exists()
                 reason = f"{current}: {'has no manifest' if present else 'not made yet'}"
-                known[current.identity] = Verdict(None, reason, damaged=present)
+                known[key] = Verdict(None, reason, damaged=present)
                 waiting.pop()
                 continue
             resolved = (_resolved(made) for made in current.inputs.values())
             below = [
                 made
                 for made in resolved
-                if isinstance(made, Specification)
-                and made.identity not in self._complete
-                and made.identity not in known
+                if isinstance(made, Specification) and _key(made) not in self._complete and _key(made) not in known
             ]
             if below:
                 waiting.extend(below)
@@ -66,10 +69,11 @@ class Checker:
             waiting.pop()
             verdict = self._own(current, known)
             if verdict.artifact is None:
-                known[current.identity] = verdict
+                known[key] = verdict
             else:
-                self._complete[current.identity] = verdict
-        return self._complete.get(specification.identity) or known[specification.identity]
+                self._complete[key] = verdict
+        key = _key(specification)
+        return self._complete.get(key) or known[key]
 
     def complete(self, specification: Specification) -> bool:
         """Whether the artifact is complete."""
@@ -99,7 +103,7 @@ class Checker:
         """Look at every artifact again the next time: something was found altered."""
         self._complete.clear()
 
-    def _own(self, specification: Specification, known: Mapping[str, Verdict]) -> Verdict:
+    def _own(self, specification: Specification, known: Mapping[_Key, Verdict]) -> Verdict:
         try:
             found = artifact.open(specification.directory)
         except ArtifactError as error:
@@ -114,7 +118,7 @@ class Checker:
             elif resolved is None:
                 return Verdict(None, f"{specification}: its input {name} is not complete")
             else:
-                below = self._complete.get(resolved.identity) or known[resolved.identity]
+                below = self._complete.get(_key(resolved)) or known[_key(resolved)]
                 if below.artifact is None:
                     return Verdict(None, f"{specification}: its input {name} is not complete: {below.reason}")
                 content = below.artifact.manifest.content
@@ -128,3 +132,7 @@ class Checker:
 def _resolved(made: Input) -> Specification | Source | None:
     """The input itself; for a late one the artifact it turned out to be, None while that is open."""
     return made.resolve() if isinstance(made, Late) else made
+
+
+def _key(made: Specification) -> _Key:
+    return made.root, made.identity

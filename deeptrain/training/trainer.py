@@ -3,6 +3,7 @@
 import signal as signals_module
 import time
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ class Trainer:
         of_training = Phases(phases, _feed(train_data))
         self.learner = learner
         self.val_data = None if val_data is None else _feed(val_data)
-        self.epochs = epochs
+        self.epochs = _whole("epochs", epochs)
         self.kind: Kind | Mapping[str, Kind] = kind or of_training.data(1).split.info.kind
         self.outputs: OutputKind = outputs
         chosen = metric_choice.choose(metrics, key_metric, self.kind, learner, maximize)
@@ -314,10 +315,11 @@ class Trainer:
             until: the last epoch to train; by default all of `epochs`.
 
         Raises:
+            SettingsError: for an epoch that is no integer.
             Interrupted: when it was asked to stop.
             TrainingError: when the loss is not finite, or this trainer failed before.
         """
-        last = self.epochs if until is None else until
+        last = self.epochs if until is None else _whole("train: until", until)
         return self._drive(lambda: True, last)
 
     def step(
@@ -337,13 +339,16 @@ class Trainer:
             until: until it is true of the state, looked at after every iteration.
 
         Raises:
-            SettingsError: when more than one is said.
+            SettingsError: when more than one is said, or one is no integer of at least 0.
             Interrupted: when it was asked to stop.
             TrainingError: when the loss is not finite, or this trainer failed before.
         """
         said = [one for one in (iterations, batches, epochs, until) if one is not None]
         if len(said) > 1:
             raise SettingsError("step: expected one of iterations, batches, epochs and until")
+        for name, number in (("iterations", iterations), ("batches", batches), ("epochs", epochs)):
+            if number is not None:
+                _whole(f"step: {name}", number)
         if epochs is not None:
             return self._drive(lambda: True, min(self.position.epoch + epochs - 1, self.epochs))
         if until is not None:
@@ -503,3 +508,14 @@ def _feed(data: Feed | Batches) -> Feed:
     if not hasattr(data, "group"):
         raise SettingsError(f"data: expected Batches, or a feed of them, got {type(data).__name__}")
     return data
+
+
+def _whole(name: str, value: Any) -> int:
+    """A number of things, or none.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise SettingsError(f"{name} must be an integer of at least 0, got {value!r}")
+    return int(value)

@@ -91,6 +91,19 @@ def test_a_missing_short_or_long_file_makes_an_artifact_incomplete(tmp_path: Pat
         assert message in verdict.reason
 
 
+def test_what_one_run_holds_does_not_make_another_complete(tmp_path: Path) -> None:
+    here, there = (specification(tmp_path / name) for name in ("here", "there"))
+    assert here.identity == there.identity
+    checker = Checker()
+    publish(there)
+    assert checker.complete(there)
+    assert not checker.complete(here)
+    publish(here)
+    found = checker.check(here).artifact
+    assert found is not None
+    assert found.directory == here.directory
+
+
 def test_every_flipped_bit_is_detected(tmp_path: Path) -> None:
     made = specification(tmp_path)
     told = publish(made).manifest

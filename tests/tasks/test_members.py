@@ -6,7 +6,7 @@ import luigi
 import numpy as np
 import pytest
 
-from deeptrain import ensemble, lineage, session
+from deeptrain import ensemble, lineage, session, summary
 from deeptrain.errors import AlteredError, ArtifactError, DataError, SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import names
@@ -97,6 +97,8 @@ def test_the_ensemble_is_scored_on_the_test_split(made: Lineage) -> None:
 def test_what_is_complete_is_not_done_again_and_what_is_altered_is(made: Lineage) -> None:
     assert made.complete("members")
     assert {"members", "epoch_predictions"} <= made.stages["report"].inputs.keys()
+    told = {one.stage: one for one in summary.of(made).lineage}
+    assert told["members"].inputs == (told["epoch_predictions"].artifact,)
     (other,) = made.others
     (path,) = other.plan.root.glob("predictions-*/test.labels.npy")
     path.write_bytes(path.read_bytes()[::-1])

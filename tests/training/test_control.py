@@ -153,6 +153,12 @@ def test_asking_for_two_things_at_once_is_refused(undisturbed: Path) -> None:
     trainer = Trainer.from_experiment(undisturbed / "tiny.toml")
     with pytest.raises(SettingsError, match="step: expected one of iterations, batches, epochs and until"):
         trainer.step(2, batches=1)
+    with pytest.raises(SettingsError, match=r"step: iterations must be an integer of at least 0, got 1\.5"):
+        trainer.step(1.5)
+    with pytest.raises(SettingsError, match="train: until must be an integer of at least 0, got 'a'"):
+        trainer.train("a")
+    with pytest.raises(SettingsError, match="epochs must be an integer of at least 0, got '3'"):
+        Trainer(trainer.learner, trainer.train_data, epochs="3")
     with pytest.raises(SettingsError, match="validate: a clock would make two runs differ"):
         Trainer(trainer.learner, trainer.train_data, validate=Every(seconds=1))
     with pytest.raises(TrainingError, match="replay: expected an iteration from 0 to -1, got 3"):

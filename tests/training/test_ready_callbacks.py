@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from deeptrain import lineage
-from deeptrain.calibration import optimum, set_means, subset
+from deeptrain.calibration import optimum, set_means, subset, threshold
 from deeptrain.errors import IntrospectionError, SettingsError, UserCodeError
 from deeptrain.introspection import gradients
 from deeptrain.loading.batch_feed import BatchFeed
@@ -77,6 +77,8 @@ def test_the_dynamic_threshold_is_that_of_the_exact_search(name: str, splits: li
         expected = best.value
         assert made.threshold == made.state.threshold == expected
         assert callback.value == callback.state()["value"] == best.in_sample >= before
+        others = threshold.choose(found.labels, found.outputs, name, resamples=0)
+        assert callback.cross_fitted == callback.state()["cross_fitted"] == others.cross_fitted
 
 
 def test_the_dynamic_threshold_keeps_to_its_bounds(splits: list[Any]) -> None:

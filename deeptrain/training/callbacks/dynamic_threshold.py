@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.calibration import operating_points, optimum
+from deeptrain.calibration import cross_fitting, operating_points, optimum
 from deeptrain.calibration.optimum import Bounds
 from deeptrain.errors import SettingsError
-from deeptrain.metrics import names
+from deeptrain.metrics import counts, names
+from deeptrain.metrics.checks import Labels, Scores
 
 if TYPE_CHECKING:
     from deeptrain.training.trainer import Trainer
+
+FOLDS = 5
+"""As many as those of the threshold that is calibrated, by default."""
 
 
 class DynamicThreshold:
@@ -35,11 +39,20 @@ class DynamicThreshold:
         optimum.check_bounds(self._bounds, 0.5)
         self._metric = None if metric is None else names.count_metric(metric)
         self._value: float | None = None
+        self._cross_fitted: float | None = None
 
     @property
     def value(self) -> float | None:
         """The metric, weighted as the data is, at the threshold on the predictions it was chosen on; None before."""
         return self._value
+
+    @property
+    def cross_fitted(self) -> float | None:
+        """The metric where each fifth of the predictions is decided by the threshold the others lead to; see `value`.
+
+        What other samples may expect. None before, and where a class has a single member.
+        """
+        return self._cross_fitted
 
     def init(self, trainer: "Trainer") -> None:
         """Check that there is a threshold to be chosen.
@@ -65,20 +78,32 @@ class DynamicThreshold:
         )
         if not 0 < labels.sum() < labels.size:
             return
-        points = operating_points.of(labels, scores, weights)
-        if self._bounds is not None:
-            points = points.within(*self._bounds)
-        best = operating_points.best(points, metric)  # type: ignore[arg-type]
-        trainer.threshold = points.threshold(best)
-        self._value = points.value(metric, best)  # type: ignore[arg-type]
+        truth, values, weighed = operating_points.sort_weighted(labels, scores, weights)
+        trainer.threshold, self._value = self._best(truth, values, weighed)
+
+        def rule(labels: Labels, scores: Scores, weights: Scores | None, fold: int) -> float:  # noqa: ARG001
+            return self._best(labels, scores, weights)[0]
+
+        decided = cross_fitting.decisions(truth, values, rule, FOLDS, 0, weighed)
+        self._cross_fitted = None
+        if decided is not None:
+            self._cross_fitted = float(metric.at_counts(*counts.weighed(truth, decided, weighed)))  # type: ignore[union-attr]
 
     def state(self) -> Mapping[str, Any]:
-        """The metric at the threshold; the threshold itself is the trainer's."""
-        return {"value": self._value}
+        """The metric at the threshold, here and for others; the threshold itself is the trainer's."""
+        return {"value": self._value, "cross_fitted": self._cross_fitted}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Know it again."""
-        self._value = state["value"]
+        self._value, self._cross_fitted = state["value"], state["cross_fitted"]
+
+    def _best(self, labels: Labels, scores: Scores, weights: Scores | None) -> tuple[float, float]:
+        """The best threshold for samples in ascending order of score, and the metric there."""
+        points = operating_points.of_sorted(labels, scores, weights)
+        if self._bounds is not None:
+            points = points.within(*self._bounds)
+        best = operating_points.best(points, self._metric)  # type: ignore[arg-type]
+        return points.threshold(best), points.value(self._metric, best)  # type: ignore[arg-type]
 
 
 def _counted(name: str, metric: str) -> Any:
