@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deeptrain.calibration import optimum, subset
 from deeptrain.errors import Interrupted
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.position import Position
@@ -17,7 +18,9 @@ from deeptrain.metrics import names
 from deeptrain.store import artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Specification
-from deeptrain.training import Every, Trainer, runtime
+from deeptrain.training import Every, Trainer, on, runtime
+from deeptrain.training.callbacks.best_subset import BestSubset
+from deeptrain.training.callbacks.dynamic_threshold import DynamicThreshold
 from deeptrain.training.journal import Journal
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.keras_learner import KerasLearner
@@ -277,3 +280,35 @@ def test_histories_tell_window_and_real_samples(tmp_path: Path) -> None:
     mean = np.average(rows.loss.astype(np.float64), weights=rows.samples)
     assert made.results[0].train["loss"] == pytest.approx(mean, rel=1e-12)
     assert made.results[0].validation.keys() == {"loss", "accuracy"}
+
+
+def test_the_threshold_and_the_best_sets_are_of_one_output_a_series_the_mean_of_its_weighted_windows() -> None:
+    settings = WindowSettings(size=4, slide=2, prediction_weights=LinearWeights(first=1.0, last=3.0))
+    lengths = [6, 8, 4, 9]
+    splits = [MemorySplit(series(lengths, seed=seed), np.arange(4) % 2) for seed in (1, 2)]
+    train, val = (
+        WindowFeed(Batches(split, 3), settings, 3, training=training)
+        for split, training in zip(splits, (True, False), strict=True)
+    )
+    said: dict[int, list[np.ndarray]] = {}
+
+    @on("validation_iteration_end")
+    def note(trainer: Trainer) -> None:
+        assert trainer.judged is not None
+        said.setdefault(trainer.judged.number, []).append(np.asarray(trainer.judged.outputs))
+
+    threshold, sets = DynamicThreshold("f1_score"), BestSubset(2, "f1_score")
+    made = Trainer(
+        learner(), train, val, metrics=[names.get("f1_score")], callbacks=[note, threshold, sets], kind="binary"
+    )
+    made.train()
+    expected = []
+    for number, length in enumerate(lengths):
+        windows = np.array([one[number % 3, 0] for one in said[number // 3]][: 1 + -(-(length - 4) // 2)])
+        expected.append(np.average(windows, weights=np.linspace(1, 3, len(windows))))
+    assert made.validated is not None
+    outputs = made.validated.outputs
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5)
+    assert made.threshold == optimum.of(splits[1].labels, outputs, "f1_score").value
+    best = subset.best(splits[1].labels, outputs, splits[1].sets, 2, "f1_score", made.threshold)
+    assert (sets.sets, sets.value) == (list(best.sets), best.value)
