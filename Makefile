@@ -1,6 +1,7 @@
 # make train    set up .venv with locked versions, then run the main job
 # make test     set up, then ruff, mypy, import-linter, pytest
 # make sample   set up, then what kills whole commands, fills disks and flips bits: .ci/run runs both
+# make reliability   the same and all of it: every fault, kill and power cut at every operation (root, an hour)
 # make test-backends   Keras on JAX and on PyTorch, each in an environment of its own, .venv-jax and .venv-torch
 # make bench    the benchmarks of docs/performance.md
 # make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
@@ -15,7 +16,7 @@ READY := .venv/.ready
 OURS := deeptrain tasks pipelines tests
 BACKENDS := jax torch
 
-.PHONY: train test sample test-backends check bench bench-calibration bench-loading bench-training lock clean
+.PHONY: train test sample reliability test-backends check bench bench-calibration bench-loading bench-training lock clean
 
 train: $(READY)
 	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
@@ -25,6 +26,9 @@ test: check
 
 sample: $(READY)
 	$(BIN)/python -m pytest tests/reliability -n 2 --dist worksteal $(ARGS)
+
+reliability: $(READY)
+	$(BIN)/python -m pytest tests/reliability -n 2 --dist worksteal --thorough $(ARGS)
 
 test-backends: $(BACKENDS:%=test-backend-%)
 

@@ -48,6 +48,13 @@ class ArtifactError(DeeptrainError):
     """An artifact in the store is missing, incomplete, damaged or from another version."""
 
 
+class WriteError(ArtifactError, OSError):
+    """What was to be written could not be: the disk is full, damaged, or not to be written to.
+
+    It is an `OSError`, too, since whoever lets go what cannot be written lets go this.
+    """
+
+
 class AlteredError(ArtifactError):
     """A file of an artifact does not have the recorded bytes.
 

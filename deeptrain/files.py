@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, WriteError
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 BLOCK = 1 << 20
@@ -44,7 +44,7 @@ class FileDigest:
 class HashingFile:
     """A binary file that is new, hashes what is written to it, and counts the bytes.
 
-    Write errors that mean a full disk become an `ArtifactError` naming the path and the bytes needed.
+    What fails is a `WriteError` that names the path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,13 +53,13 @@ class HashingFile:
         self.size = 0
         self._begun = 0
         self._hash = hashlib.sha256()
-        with explain_full_disk(path, 0):
+        with explained(path):
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Write all of `data` (a short write goes on where it stopped) and return its number of bytes."""
         view = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
-        with explain_full_disk(self.path, self.size + view.nbytes):
+        with explained(self.path, self.size + view.nbytes):
             if view.nbytes < BESIDE:
                 for at in range(0, view.nbytes, BLOCK):  # block by block, while it is in the processor's cache
                     self._write(view[at : at + BLOCK])
@@ -86,17 +86,20 @@ class HashingFile:
     def finish(self, name: str) -> FileDigest:
         """Bring the bytes to the disk, close, and return the digest under the given name."""
         try:
-            with explain_full_disk(self.path, self.size):
+            with explained(self.path, self.size):
                 os.fsync(self._descriptor)
+                descriptor, self._descriptor = self._descriptor, -1
+                os.close(descriptor)
         finally:
             self.close()
         return FileDigest(name, self.size, self._hash.hexdigest())
 
     def close(self) -> None:
-        """Close the descriptor; calling it again does nothing."""
+        """Let go of a file that is not finished; calling it again does nothing."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # what it would say was said by what failed before
+                os.close(descriptor)
 
 
 def begin_writing(descriptor: int, offset: int, size: int) -> None:
@@ -125,16 +128,33 @@ def _sync_file_range() -> Any:
 
 
 @contextlib.contextmanager
-def explain_full_disk(path: Path, needed: int) -> Iterator[None]:
+def explained(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn whatever the system says while `path` is written into an error that names it.
+
+    Raises:
+        WriteError: for any failure.
+    """
+    try:
+        with explain_full_disk(path, needed):
+            yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written: {error.strerror or error}; nothing was published") from error
+
+
+@contextlib.contextmanager
+def explain_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
     """Turn "no space left" into an error that says where, how much is needed and how much is free."""
     try:
         yield
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
-        raise ArtifactError(
+        there = next(parent for parent in path.parents if parent.is_dir())
+        raise WriteError(
             f"{path.parent}: the disk is full: at least {needed:,} bytes are needed for {path.name}, "
-            f"{free_bytes(path.parent):,} are free; nothing was published; free some space and run again"
+            f"{free_bytes(there):,} are free; nothing was published; free some space and run again"
         ) from error
 
 
@@ -146,20 +166,30 @@ def free_bytes(directory: Path) -> int:
 
 def sync_file(path: Path) -> None:
     """Bring a file that somebody else wrote to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with explained(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:
-    """Bring a directory's entries (created, renamed, removed names) to the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Bring a directory's entries (created, renamed, removed names) to the disk.
+
+    Raises:
+        WriteError: when they may not be there.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise WriteError(
+            f"{directory}: what was put there may not be on the disk: {error.strerror or error}; run again"
+        ) from error
 
 
 def make_directories(directory: Path) -> None:
@@ -169,9 +199,28 @@ def make_directories(directory: Path) -> None:
         missing.append(directory)
         directory = directory.parent
     for created in reversed(missing):
-        with explain_full_disk(created, 0):
+        with explained(created):
             created.mkdir(exist_ok=True)
         sync_directory(created.parent)
+
+
+def sync_tree(directory: Path) -> None:
+    """Bring the entries of a directory and of all below it to the disk; their files are there already."""
+    for at, _, _ in os.walk(directory, topdown=False):
+        sync_directory(Path(at))
+
+
+def rename(directory: Path, to: Path) -> None:
+    """Give a directory another name, which nothing has, durably.
+
+    Raises:
+        WriteError: naming the new name; when only the disk's promise failed, it may have it.
+    """
+    with explained(to):
+        os.rename(directory, to)  # noqa: PTH104 - beside os.replace, which would hide that nothing is replaced
+    sync_directory(to.parent)
+    if directory.parent != to.parent:
+        sync_directory(directory.parent)
 
 
 def unique_sibling(path: Path) -> Path:
@@ -186,10 +235,12 @@ def write_file(path: Path, data: bytes) -> FileDigest:
     try:
         file.write(data)
         digest = file.finish(path.name)
-        os.replace(temporary, path)
+        with explained(path, file.size):
+            os.replace(temporary, path)
     except BaseException:
         file.close()
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
     sync_directory(path.parent)
     return digest
@@ -202,7 +253,8 @@ def write_loose(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
 
 

@@ -91,9 +91,10 @@ def rewrite(
         numbers = []
     cells: list[Any] = []
     hidden = files.unique_sibling(target)
-    hidden.mkdir()
+    with files.explained(hidden):
+        hidden.mkdir()
     try:
-        with files.explain_full_disk(hidden / "samples", 0), contextlib.ExitStack() as stack:
+        with files.explain_full_disk(hidden / "samples"), contextlib.ExitStack() as stack:
             done, stands, add = 0, None, None
             for chunk in _cut(raw.chunks(_rows(contents, memory), dtype), samples_per_set):
                 place: int | None = None
@@ -123,12 +124,11 @@ def rewrite(
         found = _read_back(hidden, to, contents, done, target, keys)
         for file in sorted(hidden.iterdir()):
             files.sync_file(file)
-        files.sync_directory(hidden)
-        hidden.replace(target)
+        files.sync_tree(hidden)
+        files.rename(hidden, target)
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
-    files.sync_directory(target.parent)
     return tuple(target / file.relative_to(hidden) for file in found.files)
 
 

@@ -116,7 +116,8 @@ class Writer:
             ValueError: for a name that leads out of the artifact, which no manifest may hold.
         """
         path = self.directory / manifests.file_name(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         file = HashingFile(path)
         try:
             yield file
@@ -182,7 +183,7 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
     final = specification.directory
     files.make_directories(final.parent)
     hidden = files.unique_sibling(final)
-    with files.explain_full_disk(hidden, 0):
+    with files.explained(hidden):
         hidden.mkdir()
     try:
         writer = Writer(hidden)
@@ -201,18 +202,14 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
             files=digests,
         )
         files.write_file(hidden / manifests.NAME, files.readable_json(manifest.plain()))
-        inside = {directory for file in digests for directory in Path(file.name).parents}
-        for directory in sorted(inside, key=lambda path: -len(path.parts)):
-            files.sync_directory(hidden / directory)
-        files.sync_directory(hidden)
+        files.sync_tree(hidden)
         if final.exists():
             reason = _reason(final)
             log.warning("%s; it was made again, the old one is set aside in %s", reason, set_aside(final).parent)
-        os.rename(hidden, final)  # noqa: PTH104 - beside os.replace, which would hide that nothing is replaced
+        files.rename(hidden, final)
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
-    files.sync_directory(final.parent)
 
 
 def _reason(directory: Path) -> str:
@@ -233,9 +230,7 @@ def set_aside(directory: Path) -> Path:
     number = 1
     while (target := quarantine / f"{directory.name}.{number}").exists():
         number += 1
-    os.rename(directory, target)  # noqa: PTH104
-    files.sync_directory(quarantine)
-    files.sync_directory(directory.parent)
+    files.rename(directory, target)
     return target
 
 

@@ -69,13 +69,11 @@ def link(found: Path, to: Path) -> Artifact:
     hidden = files.unique_sibling(to)
     try:
         shutil.copytree(found, hidden, copy_function=_same_file)
-        for directory in [hidden, *(path for path in hidden.rglob("*") if path.is_dir())]:
-            files.sync_directory(directory)
-        os.rename(hidden, to)  # noqa: PTH104 - beside os.replace, which would hide that nothing is replaced
+        files.sync_tree(hidden)
+        files.rename(hidden, to)
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
-    files.sync_directory(to.parent)
     return made
 
 

@@ -6,7 +6,6 @@ epoch it acted in; whoever trains that epoch again acts alike at the same iterat
 
 import itertools
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,14 +81,7 @@ def read(directory: Path) -> tuple[Intervention, ...]:
 
 def write(directory: Path, interventions: Sequence[Intervention]) -> None:
     """Put all interventions of a training in place of those that were there, durably."""
-    hidden = files.unique_sibling(directory / NAME)
-    try:
-        files.write_file(hidden, files.readable_json([one.plain() for one in interventions]))
-        os.replace(hidden, directory / NAME)
-    except BaseException:
-        hidden.unlink(missing_ok=True)
-        raise
-    files.sync_directory(directory)
+    files.write_file(directory / NAME, files.readable_json([one.plain() for one in interventions]))
 
 
 def _checked(path: Path, row: Any) -> Intervention:
