@@ -53,9 +53,14 @@ class Lock:
         except BaseException:
             os.close(descriptor)
             raise
-        os.ftruncate(descriptor, 0)
         command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200])
-        os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
+        try:
+            with files.explained(self._path):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
         self._descriptor, self._process = descriptor, os.getpid()
 
     def release(self) -> None:
@@ -65,7 +70,8 @@ class Lock:
             if os.getpid() == self._process:
                 # Closing alone would leave the lock to a child that was forked meanwhile; a child only closes.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # it is free; who it was is of no use any more
+                os.close(descriptor)
 
     def __enter__(self) -> Self:
         """Take the lock."""

@@ -187,7 +187,7 @@ def test_no_failure_reaches_the_caller_and_the_first_is_told(tmp_path, caplog):
         log.append("tick")
         EventLog(tmp_path / "events.jsonl").append("tick", value=Unwritable())
     assert [record.getMessage().split(": ")[1:3] for record in caplog.records] == [
-        ["events are not recorded", "FileExistsError"],
+        ["events are not recorded", "WriteError"],
         ["events are not recorded", "TypeError"],
     ]
 
