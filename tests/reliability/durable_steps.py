@@ -99,15 +99,20 @@ def _training_run(root: Path) -> TrainingRun:
 
 
 def _training(root: Path) -> None:
-    """Three epochs with checkpoints within them; of the states at their ends the last two stay."""
+    """Three epochs with checkpoints within them; of the states at their ends the last two stay.
+
+    What a killed one left is tidied away first, as tasks do it.
+    """
     sweep.sweep(root / RUN)
+    run = _training_run(root)
+    run.tidy(0)
     train, val = (reading.open(root / name).split("train") for name in ("train", "val"))
     trainer = Trainer(
         NumpyLearner(),
         Batches(train, 3, seed=1, order="samples"),
         Batches(val, 3),
         epochs=3,
-        journal=Journal(_training_run(root)),
+        journal=Journal(run),
         autosave=Every(iterations=2),
     )
     one_by_one(trainer)
