@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeptrain.metrics.checks import Integers, Scores
+from deeptrain.metrics.checks import Integers
 
 WIDTH = 256
 """Samples of a block: as many as a byte tells apart."""
@@ -39,18 +39,18 @@ class Draws:
         samples += places
         return samples
 
-    def sums(self, values: Scores) -> Iterator[tuple[slice, Scores, Integers, Integers]]:
-        """Some blocks at a time: which, the values (n,) of what was drawn of them, where each block that has some begins
-        in these, and which those are.
+    def parts(self) -> Iterator[tuple[slice, Integers, Integers, Integers]]:
+        """The drawn samples of some blocks at a time: which blocks, the samples, where in these each block that has some
+        begins, and which of the blocks those are.
         """
         behind = np.append(0, np.cumsum(self.times))
         for first in range(0, len(self.times), TOGETHER):
-            part = slice(first, first + TOGETHER)
-            times = self.times[part]
-            samples = np.repeat(np.arange(first, first + len(times)) * WIDTH, times)
-            samples += self.places[behind[first] : behind[first + len(times)]]
+            times = self.times[first : first + TOGETHER]
+            after = first + len(times)
+            samples = np.repeat(np.arange(first, after) * WIDTH, times)
+            samples += self.places[behind[first] : behind[after]]
             some = np.flatnonzero(times)
-            yield part, values.take(samples), behind[part][some] - behind[first], some
+            yield slice(first, after), samples, behind[first:after][some] - behind[first], some
 
 
 def edges(samples: int) -> Integers:
@@ -62,8 +62,8 @@ def draw(samples: int, generator: np.random.Generator) -> Draws:
     """As many draws as there are samples, at least 1."""
     widths = np.diff(edges(samples))
     times = generator.multinomial(samples, widths / samples)
-    if widths[-1] == WIDTH:
-        return Draws(times, np.frombuffer(generator.bytes(samples), np.uint8))
-    full = samples - int(times[-1])
-    last = generator.integers(int(widths[-1]), size=int(times[-1])).astype(np.uint8)
-    return Draws(times, np.append(np.frombuffer(generator.bytes(full), np.uint8), last) if full else last)
+    places = generator.bit_generator.random_raw(-(-samples // 8)).astype("<u8", copy=False).view(np.uint8)[:samples]
+    if widths[-1] < WIDTH:
+        last = int(times[-1])
+        places[samples - last :] = generator.integers(int(widths[-1]), size=last)
+    return Draws(times, places)

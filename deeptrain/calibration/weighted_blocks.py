@@ -36,13 +36,15 @@ class WeightedBlocks:
             bounds: (least, most) of the thresholds.
         """
         self._scores, self._metric, self._bounds = scores, metric, bounds
-        self._signed = np.where(labels, weights, -weights)
+        self._signed = weights.copy()
+        np.negative(self._signed, where=~labels, out=self._signed)
         self._edges = draws.edges(len(scores))
         # A cut calls positive what is behind it. Of each edge the nearest cut before it that some threshold makes, and
         # the blocks' edges around that one.
         inner = self._edges[:-1]
         self._cuts = np.append(np.searchsorted(scores, scores[inner], "left"), len(scores))
         self._before, self._behind = self._cuts // draws.WIDTH, -(-self._cuts // draws.WIDTH)
+        self._before[-1] = len(inner)
         first, last = 0, len(scores)
         if bounds is not None:
             first, last = (int(np.searchsorted(scores, at, "right")) for at in bounds)
@@ -60,7 +62,8 @@ class WeightedBlocks:
         """The same of as many samples drawn with replacement."""
         drawn = draws.draw(len(self._scores), generator)
         tp, fp = np.zeros(len(drawn.times)), np.zeros(len(drawn.times))
-        for part, values, begin, some in drawn.sums(self._signed):
+        for part, samples, begin, some in drawn.parts():
+            values = self._signed.take(samples)
             tp[part][some] = np.add.reduceat(np.maximum(values, 0), begin)
             fp[part][some] = np.add.reduceat(np.minimum(values, 0), begin)
 
@@ -80,7 +83,7 @@ class WeightedBlocks:
         if not parts or parts[0][0][0] != none[0][0]:
             parts = [none, *parts]
         cuts, called_tp, called_fp = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return OperatingPoints(*self._spans(cuts), called_tp, called_fp, positives, negatives)
+        return OperatingPoints(*operating_points.spans(self._scores, cuts), called_tp, called_fp, positives, negatives)
 
     def _kept(self, tp: Scores, fp: Scores) -> Integers:
         """(runs, 2) unbroken runs of blocks that may hold a best point, from the greatest scores: first, and behind."""
@@ -107,19 +110,19 @@ class WeightedBlocks:
         ends = [[0]] * (begin == 0), [[len(self._scores)]] * (end == len(self._scores))
         cuts = np.concatenate([*ends[0], cuts, *ends[1]]).astype(np.int64)[::-1]
         called = end - cuts
-        of_tp = np.append(0.0, np.cumsum(np.maximum(each, 0)))[called]
-        of_fp = np.append(0.0, np.cumsum(-np.minimum(each, 0)))[called]
-        return cuts, of_tp + tp[after], of_fp + fp[after]
-
-    def _spans(self, cuts: Integers) -> tuple[Scores, Scores]:
-        """The least threshold of each cut, and the bound above its thresholds."""
-        scores = self._scores
-        lower = np.where(cuts > 0, scores[np.maximum(cuts, 1) - 1], 0.0 if scores[0] > 0 else -1.0)
-        upper = np.where(
-            cuts < len(scores), scores[np.minimum(cuts, len(scores) - 1)], 1.0 if scores[-1] < 1 else 2.0
-        )
-        return lower, upper
+        of_tp = _summed(np.maximum(each, 0), tp[[after, first]])
+        of_fp = _summed(-np.minimum(each, 0), fp[[after, first]])
+        return cuts, of_tp[called], of_fp[called]
 
     def _oriented(self, called_tp: Scores, called_fp: Scores, tp: Scores, fp: Scores) -> Values:
         at = self._metric.at_counts(called_tp, called_fp, tp[0] - called_tp, fp[0] - called_fp)
         return operating_points.oriented(at, self._metric)
+
+
+def _summed(each: Scores, ends: Scores) -> Scores:
+    """(n + 1,) the running sum of (n,) from one end to the other, which is reached when nothing more is to come.
+
+    Sums in another order differ by rounding, and what is left would be a little more, or less, than nothing.
+    """
+    found = np.cumsum(np.append(ends[0], each))
+    return np.asarray(np.where(found == found[-1], ends[1], np.minimum(found, ends[1])))
