@@ -11,7 +11,7 @@ from deeptrain.training.run import TrainingRun
 RECIPES = {
     "epoch_predictions": 1,
     "threshold": 4,
-    "subset": 2,
+    "subset": 3,
     "offsets": 2,
     "thresholds": 2,
     "members": 3,

@@ -40,8 +40,10 @@ class Draws:
         return samples
 
     def parts(self) -> Iterator[tuple[slice, Integers, Integers, Integers]]:
-        """The drawn samples of some blocks at a time: which blocks, the samples, where in these each block that has some
-        begins, and which of the blocks those are.
+        """The drawn samples, those of some blocks at a time.
+
+        Yields:
+            Which blocks; their samples; where in these each block begins that has some; which of the blocks those are.
         """
         behind = np.append(0, np.cumsum(self.times))
         for first in range(0, len(self.times), TOGETHER):

@@ -11,7 +11,7 @@ from deeptrain.metrics.checks import Integers, Labels
 
 
 def dealt(labels: Integers | Labels, folds: int, seed: int) -> NDArray[Any]:
-    """The fold of each sample, (n,) of the least unsigned type: the members of each class are dealt out as evenly as can be.
+    """The fold of each sample, (n,) of the least unsigned type: members of each class dealt out as evenly as can be.
 
     Each class is dealt on where the one before ended, so that the folds differ by one sample at most. A function of
     the labels in their order, so whoever sorts the samples first does not depend on their order.

@@ -229,8 +229,9 @@ def made_by(scores: Scores, threshold: float, bounds: tuple[float, float] | None
 
 
 def _summed(labels: Labels, of: bool, weights: Scores, called: NDArray[Any]) -> Scores:
-    """(points,) the weights of samples of one label at every point, summed from the greatest score down: what is not called is
-    left out, not subtracted.
+    """(points,) what is called of one label at every point, by weight.
+
+    Summed from the greatest score down: what is not called is left out, not subtracted.
     """
     found = np.zeros(len(called), np.float64)
     total = 0.0

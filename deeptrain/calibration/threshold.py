@@ -255,7 +255,8 @@ def choose(
 
     cross = cross_fitting.decisions(truth, values, asked.value, folds, seed, weighed)
     half, best = values > 0.5, values > chosen.best.value
-    resampled = cross_fitting.Resamples(truth, (best,) if cross is None else (best, half, cross), measure, seed, weighed)
+    decided = (best,) if cross is None else (best, half, cross)
+    resampled = cross_fitting.Resamples(truth, decided, measure, seed, weighed)
     at_half, cross_fitted, noise, around = worth(half), math.nan, math.nan, (math.nan, math.nan)
     if cross is not None:
         cross_fitted = worth(cross)

@@ -1,8 +1,8 @@
 """Samples that count differently, in blocks of neighbours, of which few may hold the best operating point.
 
 As in `contenders`: within a block a metric is at most its value for the true positives at the lower end and the false
-ones at the upper end, so that sums over blocks tell where points need not be told apart. Of a resample what was drawn of
-each block is summed first; how often each sample was is counted only in the blocks that are left.
+ones at the upper end, so that sums over blocks tell where points need not be told apart. Of a resample what was drawn
+of each block is summed first; how often each sample was is counted only in the blocks that are left.
 """
 
 from collections.abc import Callable

@@ -51,9 +51,7 @@ def test_thresholds_are_spread_as_those_of_samples_drawn_one_by_one(name, apart,
     assert not far_apart(ours, theirs)
 
 
-@pytest.mark.parametrize(
-    ("name", "bounds"), [("f1_score", None), ("cost", (0.2, 0.6))]
-)
+@pytest.mark.parametrize(("name", "bounds"), [("f1_score", None), ("cost", (0.2, 0.6))])
 def test_weighted_thresholds_are_spread_as_those_of_samples_drawn_one_by_one(name, bounds):
     labels, scores = drawn(seeded(1), 900)
     weights = seeded(14).exponential(size=900) ** 2

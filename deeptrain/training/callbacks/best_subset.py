@@ -16,8 +16,8 @@ class BestSubset:
     """Finds after each validation the sets that together have the best value of a metric of counts.
 
     By the exact search of `deeptrain.calibration.subset` at `trainer.threshold`. The value is in-sample: other sets
-    will not reach it. Every sample counts as one, as in that search, whatever it weighs in the data: what it proves it
-    proves over whole counts. Nothing of training changes.
+    will not reach it. A sample of weight 2 in the data counts as two samples, as in the metrics. Nothing of training
+    changes.
 
     Attributes:
         sets: numbers of the best sets of the newest validation, ascending; empty before the first, or where the metric
@@ -81,7 +81,8 @@ class BestSubset:
             return
         metric, labels = self._metric or trainer.key_metric, found.labels.reshape(-1) > 0
         try:
-            best = subset.best(labels, found.outputs.reshape(-1), found.sets, self._size, metric, trainer.threshold)
+            given = (labels, found.outputs.reshape(-1), found.sets, self._size, metric, trainer.threshold)
+            best = subset.best(*given, weights=found.weights)
         except DataError:  # undefined for every choice
             return
         self.sets, self.value = list(best.sets), best.value
