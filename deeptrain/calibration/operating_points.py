@@ -188,6 +188,8 @@ def of_sorted(labels: Labels, scores: Scores, weights: Scores | None = None) -> 
     within = bounds[1:-1]
     for part in _parts(len(within)):
         within[part] = scores[len(scores) - called[1:][part]]
+    tp: NDArray[Any]
+    fp: NDArray[Any]
     if weights is None:
         counted = np.cumsum(labels[::-1], dtype=np.int32 if len(labels) < 2**31 else np.int64)
         tp = np.zeros(len(called), np.int64)

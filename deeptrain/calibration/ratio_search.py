@@ -245,7 +245,7 @@ def weighted(
 ) -> NDArray[Any]:
     """The weighted sum of tp, fp, fn and tn, of the shape of each."""
     tp, fp, fn, tn = (weight * count for weight, count in zip(weights, at, strict=True))
-    return tp + fp + fn + tn
+    return np.asarray(tp + fp + fn + tn)
 
 
 def _chosen(numerator: NDArray[Any], denominator: NDArray[Any], room: Room, p: float, q: float) -> Integers:
