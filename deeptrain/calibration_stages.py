@@ -10,11 +10,11 @@ from deeptrain.training.run import TrainingRun
 
 RECIPES = {
     "epoch_predictions": 1,
-    "threshold": 3,
-    "subset": 2,
+    "threshold": 4,
+    "subset": 3,
     "offsets": 2,
     "thresholds": 2,
-    "members": 2,
+    "members": 3,
     "probabilities": 2,
     "evaluation": 4,
 }

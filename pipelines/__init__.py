@@ -4,7 +4,7 @@ from pipelines import luigi_command
 from tasks import (
     Calibrate,
     Epoch,
-    Evaluation,
+    Evaluate,
     Members,
     Offsets,
     Predictions,
@@ -21,7 +21,7 @@ from tasks import (
 __all__ = [
     "Calibrate",
     "Epoch",
-    "Evaluation",
+    "Evaluate",
     "Members",
     "Offsets",
     "Predictions",

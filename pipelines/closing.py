@@ -34,18 +34,22 @@ class Closing:
         """Say nothing at the end."""
         self._plan = None
 
-    def close(self) -> None:
-        """Say it, once, and only in the process of the command itself."""
+    def close(self, *, refused: bool = False) -> None:
+        """Say it, once, and only in the process of the command itself.
+
+        Args:
+            refused: whether an error was told, so that where nothing ran there is nothing to say.
+        """
         plan, self._plan = self._plan, None
         if plan is None or os.getpid() != self._process:
             return
         watching.close()
         try:
-            self._tell(plan)
+            self._tell(plan, refused)
         except (DeeptrainError, OSError) as error:
             self._terminal.complain(f"deeptrain: {error}")
 
-    def _tell(self, plan: Lineage) -> None:
+    def _tell(self, plan: Lineage, refused: bool) -> None:
         ran = {
             event["stage"]: event
             for event in events.read(plan.live / "events.jsonl")
@@ -54,7 +58,7 @@ class Closing:
         report = plan.stages["report"].directory
         complete = plan.complete("report") and plan.trained()
         if not ran:
-            if complete:
+            if complete and not refused:
                 plan.remember()
                 self._terminal.say(f"{plan.experiment.name}: everything is there already, nothing to do")
                 self._terminal.report_line(_shown(report / "index.html"))

@@ -35,6 +35,11 @@ class LogLines(logging.Handler):
         self._debug = debug
         self._told: set[tuple[str, ...]] = set()
 
+    @property
+    def failed(self) -> bool:
+        """Whether an error was told."""
+        return bool(self._told)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write the lines of a record."""
         try:

@@ -89,7 +89,7 @@ def take_part() -> None:
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
     scheduler.choose(terminal)
     signal.signal(signal.SIGTERM, _stop)
-    atexit.register(_end, terminal, closing, absence)
+    atexit.register(_end, terminal, lines, closing, absence)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     sys.excepthook = _ending(terminal, lines, closing)
@@ -135,12 +135,12 @@ def _tell_stages(terminal: Terminal) -> None:
             terminal.stage(task.label, f"made in {seconds:.1f} s")
 
 
-def _end(terminal: Terminal, closing: Closing, absence: scheduler.Absence) -> None:
+def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence) -> None:
     if absence.noticed and multiprocessing.parent_process() is None:
         closing.forget()
         watching.close()
         scheduler.go_on_without(terminal)
-    closing.close()
+    closing.close(refused=lines.failed)
 
 
 def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
@@ -159,7 +159,7 @@ def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
             number = error.signal_number if isinstance(error, Interrupted) else 2
             _exit(128 + number)
         lines.tell(error)
-        closing.close()
+        closing.close(refused=lines.failed)
         _exit(40)
 
     return hook

@@ -2,7 +2,7 @@
 
 from tasks.calibrate import Calibrate
 from tasks.epoch import Epoch
-from tasks.evaluation import Evaluation
+from tasks.evaluate import Evaluate
 from tasks.members import Members
 from tasks.offsets import Offsets
 from tasks.predictions import EpochPredictions, Predictions
@@ -19,7 +19,7 @@ __all__ = [
     "Calibrate",
     "Epoch",
     "EpochPredictions",
-    "Evaluation",
+    "Evaluate",
     "Members",
     "Offsets",
     "Predictions",

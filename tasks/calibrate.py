@@ -5,7 +5,7 @@ from luigi import WrapperTask
 from deeptrain.calibration_stages import CHOICES
 from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
-from tasks.evaluation import CHOSEN
+from tasks.evaluate import CHOSEN
 from tasks.predictions import Predictions
 
 

@@ -3,10 +3,10 @@
 from deeptrain.lineage import Lineage
 from tasks.base import ExperimentTask
 from tasks.epoch import Epoch
-from tasks.evaluation import CHOSEN, Evaluation
+from tasks.evaluate import CHOSEN, Evaluate
 from tasks.predictions import Predictions
 
-STAGES: dict[str, type[ExperimentTask]] = {"predictions": Predictions, **CHOSEN, "evaluation": Evaluation}
+STAGES: dict[str, type[ExperimentTask]] = {"predictions": Predictions, **CHOSEN, "evaluation": Evaluate}
 
 
 class Report(ExperimentTask):

@@ -29,6 +29,7 @@ class Subset(ExperimentTask):
             plan.kind or "binary",
             plan.experiment.calibration,
             reading.open(plan.conversion.directory).split(split),
+            scored.weights,
         )
         with self.writing(plan) as writer:
             writer.json("subset.json", {**found.plain(), "split": split})

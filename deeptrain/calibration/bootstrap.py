@@ -3,10 +3,8 @@
 The median of them is a better threshold for other samples than the best of these. Samples are drawn with replacement,
 as many as there are (B. Efron, "Bootstrap methods", 1979). What is drawn of neighbouring samples is drawn together
 first, by one multinomial; only neighbours that may hold the best point are then told apart (as in `contenders`), which
-gives the same distribution at a fraction of the cost.
+gives the same distribution at a fraction of the cost. With weights all are drawn, block by block.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from deeptrain.calibration import operating_points
 from deeptrain.calibration.contenders import TOLERANCE
 from deeptrain.calibration.operating_points import Integers, OperatingPoints
+from deeptrain.calibration.weighted_blocks import WeightedBlocks
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
@@ -22,17 +21,6 @@ APART = 4096
 """So many distinct scores are drawn one by one; more are put into BLOCKS of neighbours."""
 
 BLOCKS = 2048
-
-
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    """A resample at some operating points: their indices, ascending, and the counts there."""
-
-    at: Integers
-    tp: Values | Integers
-    fp: Values | Integers
-    positives: float
-    negatives: float
 
 
 def thresholds(
@@ -59,20 +47,16 @@ def thresholds(
         preference: among equals the threshold nearest to it is taken.
         bounds: (least, most) of the thresholds.
         weights: (n,) float64, what each sample counts for.
-        points: all operating points of the samples, where they are at hand.
+        points: all operating points of the samples without weights, where they are at hand.
     """
-    if points is None:
-        points = operating_points.of_sorted(labels, scores)
-    if weights is None:
-        blocks = _Blocks(points, resamples, generator, metric, bounds)
-        resampled = (blocks.draw(number) for number in range(resamples))
+    if weights is not None:
+        weighted = WeightedBlocks(labels, scores, weights, metric, bounds)
+        resampled = (weighted.resample(generator) for _ in range(resamples))
     else:
-        called = operating_points.calling(scores)
-        resampled = (_weighted(labels, weights, called, generator) for _ in range(resamples))
+        blocks = _Blocks(points or operating_points.of_sorted(labels, scores), resamples, generator, metric, bounds)
+        resampled = (blocks.draw(number) for number in range(resamples))
     found = [
-        _best(points, drawn, metric, preference, bounds)
-        for drawn in resampled
-        if drawn.positives > 0 and drawn.negatives > 0
+        _best(drawn, metric, preference, bounds) for drawn in resampled if drawn.positives > 0 and drawn.negatives > 0
     ]
     return np.array(found, np.float64)
 
@@ -109,12 +93,12 @@ class _Blocks:
             self.allowed = (self.ends[1:] >= allowed.start) & (self.ends[:-1] + 1 < allowed.stop)
             self.of_positives, self.of_negatives = _numbered(points.tp), _numbered(points.fp)
 
-    def draw(self, number: int) -> _Drawn:
+    def draw(self, number: int) -> OperatingPoints:
         """A resample at all points, or at those where it may be best."""
         tp, fp = self.tp[number], self.fp[number]
         positives, negatives = int(tp[-1]), int(fp[-1])
         if len(self.ends) == len(self.points.tp) or positives == 0 or negatives == 0:
-            return _Drawn(self.ends, tp, fp, positives, negatives)
+            return self._points(self.ends, tp, fp, positives, negatives)
         reached = self._oriented(tp, fp, positives, negatives)
         bound = self._oriented(tp[1:], fp[:-1], positives, negatives)
         best = reached[self.ends_allowed].max(initial=-np.inf)
@@ -127,13 +111,17 @@ class _Blocks:
         at = np.arange(sizes.sum()) + np.repeat(shift, sizes)
         of_tp = self._apart(self.of_positives, self.points.tp, tp, kept, shift, len(at))
         of_fp = self._apart(self.of_negatives, self.points.fp, fp, kept, shift, len(at))
-        return _Drawn(
+        return self._points(
             np.append(0, at),
             np.append(0, of_tp + np.repeat(_skipped(tp, kept), sizes)),
             np.append(0, of_fp + np.repeat(_skipped(fp, kept), sizes)),
             positives,
             negatives,
         )
+
+    def _points(self, at: Integers, tp: Integers, fp: Integers, positives: int, negatives: int) -> OperatingPoints:
+        """Some of the operating points, by their indices, with what is drawn."""
+        return OperatingPoints(self.points.lower[at], self.points.upper[at], tp, fp, positives, negatives)
 
     def _apart(
         self, of: NDArray[np.int32], counted: Integers, drawn: Integers, kept: Integers, shift: Integers, places: int
@@ -168,20 +156,12 @@ def _skipped(drawn: Integers, kept: Integers) -> Integers:
     return skipped
 
 
-def _weighted(labels: Labels, weights: Scores, called: Integers, generator: np.random.Generator) -> _Drawn:
-    drawn = np.bincount(generator.integers(len(labels), size=len(labels)), minlength=len(labels)) * weights
-    points = operating_points.sums(labels, drawn, called)
-    return _Drawn(np.arange(len(points[0])), *points, float(points[0][-1]), float(points[1][-1]))
-
-
-def _best(
-    points: OperatingPoints, drawn: _Drawn, metric: Metric, preference: float, bounds: tuple[float, float] | None
-) -> float:
+def _best(drawn: OperatingPoints, metric: Metric, preference: float, bounds: tuple[float, float] | None) -> float:
     called = drawn.tp + drawn.fp
     # Points that differ in no sample that was drawn are one point of the resample, with the thresholds of all of them.
     first = np.flatnonzero(np.append(True, called[1:] != called[:-1]))
     last = np.append(first[1:], len(called)) - 1
-    lower, upper = points.lower[drawn.at[last]], points.upper[drawn.at[first]]
+    lower, upper = drawn.lower[last], drawn.upper[first]
     # The bounds beyond 0 and 1 are for scores of exactly 0 and 1; where these were not drawn, a run goes on over them.
     of_resample = OperatingPoints(
         np.where(first < last, np.maximum(lower, 0), lower),

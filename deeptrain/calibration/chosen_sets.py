@@ -135,7 +135,9 @@ def per_set(
     )
 
 
-def certificate(name: str, p: float, q: float, where: str, size: int, candidates: Candidates, sign: int = 1) -> str:
+def certificate(
+    name: str, p: float, q: float, where: str, size: int, candidates: Candidates, sign: int = 1, slack: float = 0
+) -> str:
     """What proves that a choice is the best, as a sentence that can be checked.
 
     Args:
@@ -146,13 +148,19 @@ def certificate(name: str, p: float, q: float, where: str, size: int, candidates
         size: how many are chosen.
         candidates: of which.
         sign: 1 if more is better, -1 if less is.
+        slack: up to which a sum counts as 0, because rounding leaves so much of it.
     """
     over, under = (f"{value:,}" if isinstance(value, int) else f"{value!r}" for value in (p, q))
     limit = "" if candidates.groups is None else f", at most {candidates.most} of a group,"
     at = f"at {where} " if where else ""
     end = "greatest" if sign > 0 else "least"
     bound = "at most" if sign > 0 else "at least"
+    rest = (
+        f"{bound} {slack:.1e}, which is 0 but for rounding, so no choice is better but for that."
+        if slack
+        else f"{bound} 0, so no choice is better."
+    )
     return (
         f"{name} is {over} / {under} over the chosen sets; {at}the {size} {end} of numerator x {under} - denominator x "
-        f"{over} over the {len(candidates.which)} candidates{limit} sum to {bound} 0, so no choice is better."
+        f"{over} over the {len(candidates.which)} candidates{limit} sum to {rest}"
     )

@@ -5,10 +5,15 @@ with true positives and falls with false ones, so within a bin it is at most its
 bin's lower end and the false ones at its upper end. A bin that does not reach the best value seen at the ends of bins
 holds no best point; only the samples of the others are sorted. The result is exact: branch and bound (A. H. Land and
 A. G. Doig, 1960).
+
+Weights are summed in two parts, so that no sum of either is rounded and the order of the samples does not matter (as in
+J. Demmel and H. D. Nguyen, "Fast reproducible floating-point summation", 2013).
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +24,7 @@ from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
 from deeptrain.metrics.metric import Metric
 
-BINS = 1 << 16
+BINS = 1 << 14
 CHUNK = 1 << 18
 """Samples looked at together: their bins stay in the processor's cache."""
 
@@ -45,7 +50,41 @@ TOLERANCE = 1e-9
 """Relative; a bound that misses the best value by rounding alone keeps its bin."""
 
 
-def of(labels: Labels, scores: Scores, metric: Metric) -> OperatingPoints:
+BITS = 20
+"""So many of its leading bits the least weight must keep, or weights are not summed in two parts."""
+
+
+@dataclass(frozen=True)
+class _Split:
+    """How numbers are cut in two: what is added and taken away again to leave the leading bits of each part."""
+
+    leading: float
+    rest: float
+
+    @classmethod
+    def of(cls, weights: Scores) -> "_Split | None":
+        """For sums of all of these, above 0; None where these are too unlike, or too great or small."""
+        most, samples = float(weights.max()), len(weights)
+        if not 1e-200 < most < 1e200:
+            return None
+        # What is added is so great that its last bit is the least a sum of all numbers keeps.
+        exponent = math.frexp(most * samples)[1]
+        rest = exponent - 52 + samples.bit_length()
+        if weights.min() < 2.0 ** (rest - 52 + BITS):
+            return None
+        return cls(1.5 * 2.0**exponent, 1.5 * 2.0**rest)
+
+    def parts(self, weights: Scores) -> tuple[Scores, Scores]:
+        """Two numbers for each; where weights are whole or simple fractions the second is 0."""
+        first = weights + self.leading
+        first -= self.leading
+        second = weights - first
+        second += self.rest
+        second -= self.rest
+        return first, second
+
+
+def of(labels: Labels, scores: Scores, metric: Metric, weights: Scores | None = None) -> OperatingPoints:
     """Some operating points, all best ones and the neighbours of each among them.
 
     What is read off a best point (its thresholds, its plateau) is as among all points. Takes 12 MB, and what sorting
@@ -55,58 +94,93 @@ def of(labels: Labels, scores: Scores, metric: Metric) -> OperatingPoints:
         labels: (n,) bool.
         scores: (n,) float64 in [0, 1].
         metric: a metric of counts.
+        weights: (n,) float64, above 0, what each sample counts for.
     """
     if len(scores) > BINS:
-        for bins in (_even, _outward):
-            if _wanted(labels[::PROBE], scores[::PROBE], bins, metric) is None:
+        split = None if weights is None else _Split.of(weights)
+        samples = _Samples(labels, scores, weights, split)
+        for bins in (_even, _outward) if weights is None or split is not None else ():
+            if _wanted(samples.probe(), bins, metric) is None:
                 continue
-            found = _wanted(labels, scores, bins, metric)
+            found = _wanted(samples, bins, metric)
             if found is not None:
-                return _of_bins(labels, scores, bins, *found)
-    return operating_points.of(labels, scores)
+                return _of_bins(samples, bins, *found)
+    return operating_points.of(labels, scores, weights)
 
 
-def _wanted(
-    labels: Labels, scores: Scores, bins: Bins, metric: Metric
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
-    """What is in each bin, and which may hold a best point; None where these hold too many samples."""
-    held = _held(labels, scores, bins)
-    filled = np.flatnonzero(held.any(axis=1))[::-1]  # from the greatest scores
-    wanted = np.zeros(len(held), np.bool_)
-    wanted[filled[_kept(held[filled], metric)]] = True
-    return (held, wanted) if held[wanted].sum() * FEW <= len(scores) else None
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """The samples, in any order."""
+
+    labels: Labels
+    scores: Scores
+    weights: Scores | None
+    split: _Split | None
+
+    def probe(self) -> "_Samples":
+        """Some of them."""
+        weights = None if self.weights is None else self.weights[::PROBE]
+        return _Samples(self.labels[::PROBE], self.scores[::PROBE], weights, self.split)
+
+    def chosen(self, part: slice, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        """Some of a part of them: labels, scores, and weights if there are."""
+        columns = (self.labels, self.scores) if self.weights is None else (self.labels, self.scores, self.weights)
+        return tuple(column[part][chosen] for column in columns)
 
 
-def _held(labels: Labels, scores: Scores, bins: Bins) -> NDArray[np.int64]:
-    """(bins, 2) how many negatives and positives are in each."""
-    held = np.zeros((int(bins(np.ones(1))[0]) + 1, 2), np.int64)
-    for start in range(0, len(scores), CHUNK):
+def _wanted(samples: _Samples, bins: Bins, metric: Metric) -> tuple[NDArray[Any], NDArray[np.bool_]] | None:
+    """What is in each bin, and which may hold a best point; None where these hold too much."""
+    held = _held(samples, bins)
+    of_bins = held.sum(axis=0)
+    filled = np.flatnonzero(of_bins.any(axis=1))[::-1]  # from the greatest scores
+    wanted = np.zeros(len(of_bins), np.bool_)
+    wanted[filled[_kept(of_bins[filled], metric)]] = True
+    return (held, wanted) if of_bins[wanted].sum() * FEW <= of_bins.sum() else None
+
+
+def _held(samples: _Samples, bins: Bins) -> NDArray[Any]:
+    """(1, bins, 2) how many negatives and positives are in each, or (2, bins, 2) what these weigh, in two parts."""
+    size = 2 * (int(bins(np.ones(1))[0]) + 1)
+    found = np.zeros((1, size), np.int64) if samples.split is None else np.zeros((2, size))
+    for start in range(0, len(samples.scores), CHUNK):
         part = slice(start, start + CHUNK)
-        cells = bins(scores[part]) * np.int32(2) + labels[part]
-        held += np.bincount(cells, minlength=held.size).reshape(held.shape)
-    return held
+        cells = bins(samples.scores[part]) * np.int32(2) + samples.labels[part]
+        if samples.weights is None or samples.split is None:
+            found[0] += np.bincount(cells, minlength=size)
+            continue
+        first, second = samples.split.parts(samples.weights[part])
+        found[0] += np.bincount(cells, first, minlength=size)
+        if second.any():
+            found[1] += np.bincount(cells, second, minlength=size)
+    return found.reshape(len(found), -1, 2)
 
 
-def _of_bins(
-    labels: Labels, scores: Scores, bins: Bins, held: NDArray[np.int64], wanted: NDArray[np.bool_]
-) -> OperatingPoints:
+def _of_bins(samples: _Samples, bins: Bins, held: NDArray[Any], wanted: NDArray[np.bool_]) -> OperatingPoints:
     """The operating points of the samples in the bins wanted, as they are among all samples."""
     runs = _runs(bins, wanted)
     parts = []
-    for start in range(0, len(scores), CHUNK):
+    for start in range(0, len(samples.scores), CHUNK):
         part = slice(start, start + CHUNK)
-        chosen = np.flatnonzero(_within(scores[part], runs) if len(runs) <= RUNS else wanted[bins(scores[part])])
-        parts.append((labels[part][chosen], scores[part][chosen]))
-    points = operating_points.of(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        scores = samples.scores[part]
+        chosen = np.flatnonzero(_within(scores, runs) if len(runs) <= RUNS else wanted[bins(scores)])
+        parts.append(samples.chosen(part, chosen))
+    labels, scores, *weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    labels, scores, each = operating_points.sort_weighted(labels, scores, weights[0] if weights else None)
+    points = operating_points.of_sorted(labels, scores)
     # Above each bin that is left come the samples of bins that are not.
-    above = np.zeros((len(held) + 1, 2), np.int64)
-    above[:-1] = np.cumsum((held * ~wanted[:, None])[::-1], axis=0)[::-1]
-    negatives, positives = above[bins(points.upper[1:])].T
-    tp, fp = points.tp.copy(), points.fp.copy()
-    tp[1:] += positives
-    fp[1:] += negatives
-    total = held.sum(axis=0)
-    return replace(points, tp=tp, fp=fp, positives=int(total[1]), negatives=int(total[0]))
+    above = np.zeros((len(held), held.shape[1] + 1, 2), held.dtype)
+    above[:, :-1] = np.cumsum((held * ~wanted[:, None])[:, ::-1], axis=1)[:, ::-1]
+    places = bins(points.upper[1:])
+    counted = []
+    for of, called in enumerate((points.fp, points.tp)):
+        if each is None or samples.split is None:
+            sums = [called[1:]]
+        else:
+            within = samples.split.parts(each[labels == of][::-1])
+            sums = [np.append(0.0, np.cumsum(one))[called[1:]] for one in within]
+        counted.append(np.append(0, sum(one + over[places, of] for one, over in zip(sums, above, strict=True))))
+    negatives, positives = held.sum(axis=1).sum(axis=0).tolist()
+    return replace(points, tp=counted[1], fp=counted[0], positives=positives, negatives=negatives)
 
 
 def _runs(bins: Bins, wanted: NDArray[np.bool_]) -> list[tuple[float, float]]:
@@ -152,9 +226,9 @@ def _outward(scores: Scores) -> NDArray[np.int32]:
     return np.where(scores > 0.5, 2 * MIDDLE + 1 - leading, leading)
 
 
-def _kept(held: NDArray[np.int64], metric: Metric) -> NDArray[np.bool_]:
+def _kept(held: NDArray[Any], metric: Metric) -> NDArray[np.bool_]:
     """Which bins, the greatest scores first, may hold a best point, and the next one below each."""
-    fp, tp = np.vstack([np.zeros(2, np.int64), np.cumsum(held, axis=0)]).T
+    fp, tp = np.vstack([np.zeros(2, held.dtype), np.cumsum(held, axis=0)]).T
     reached = _oriented(metric, tp, fp, tp[-1], fp[-1])
     bound = _oriented(metric, tp[1:], fp[:-1], tp[-1], fp[-1])
     best = reached.max()
@@ -166,6 +240,6 @@ def _kept(held: NDArray[np.int64], metric: Metric) -> NDArray[np.bool_]:
 
 
 def _oriented(
-    metric: Metric, tp: NDArray[np.int64], fp: NDArray[np.int64], positives: np.int64, negatives: np.int64
+    metric: Metric, tp: NDArray[Any], fp: NDArray[Any], positives: np.number[Any], negatives: np.number[Any]
 ) -> Values:
     return operating_points.oriented(metric.at_counts(tp, fp, positives - tp, negatives - fp), metric)

@@ -8,7 +8,9 @@ Source of the idea: M. Stone, "Cross-validatory choice and assessment of statist
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from deeptrain.calibration import draws
 from deeptrain.calibration import folds as dealing
 from deeptrain.metrics.checks import Labels, Scores
 from deeptrain.metrics.counts import Values
@@ -42,7 +44,7 @@ def decisions(
     positives = int(np.count_nonzero(labels))
     if min(positives, len(labels) - positives) < 2:
         return None
-    fold = dealing.dealt(labels, folds, seed).astype(np.min_scalar_type(folds))
+    fold = dealing.dealt(labels, folds, seed)
     called = np.zeros(len(labels), np.bool_)
     for number in range(min(folds, len(labels))):
         held_out = fold == number
@@ -52,55 +54,89 @@ def decisions(
     return called
 
 
-def interval(
-    labels: Labels, decided: Labels, metric: Metric, confidence: float, seed: int, weights: Scores | None = None
-) -> tuple[float, float]:
-    """Where a metric of decisions lies with some confidence: the middle part of its values over resampled samples.
+class Resamples:
+    """Decisions about the same samples, resampled together: how sure the value of each is (B. Efron, 1979)."""
 
-    By the percentile bootstrap (B. Efron, 1979).
+    def __init__(
+        self, labels: Labels, decided: tuple[Labels, ...], metric: Metric, seed: int, weights: Scores | None = None
+    ) -> None:
+        """Draw what samples that count differently need; of others a few counts are enough, which are drawn when asked.
 
-    Returns:
-        Twice nan when hardly any resample has both classes.
-    """
-    (at,) = _resampled(labels, (decided,), metric, seed, weights)
-    at = at[np.isfinite(at)]
-    if len(at) < 2:
-        return float("nan"), float("nan")
-    low, high = np.quantile(at, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
-    return low, high
+        Args:
+            labels: (n,) bool.
+            decided: (n,) bool each, at most six.
+            metric: of counts.
+            seed: of the drawing.
+            weights: (n,) float64, what each sample counts for.
+        """
+        self._labels, self._decided, self._metric, self._seed = labels, decided, metric, seed
+        self._drawn: Values | None = None
+        if weights is not None:
+            cells = labels.astype(np.uint8)
+            for one in decided:
+                cells += cells + one
+            self._drawn = self._weighed(cells, weights)
 
+    def interval(self, of: int, confidence: float) -> tuple[float, float]:
+        """Where the metric of one of the decisions lies with some confidence: the middle part of its values.
 
-def error_of_difference(
-    labels: Labels, first: Labels, second: Labels, metric: Metric, seed: int, weights: Scores | None = None
-) -> float:
-    """Standard error of metric(first) - metric(second), two decisions about the same samples, all (n,) bool.
+        Returns:
+            Twice nan when hardly any resample has both classes.
+        """
+        at, _ = self._values(of, of)
+        at = at[np.isfinite(at)]
+        if len(at) < 2:
+            return float("nan"), float("nan")
+        low, high = np.quantile(at, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+        return low, high
 
-    By the paired bootstrap (B. Efron, 1979).
+    def error_of_difference(self, first: int, second: int) -> float:
+        """Standard error of the metric of one of the decisions minus that of another.
 
-    Returns:
-        nan when hardly any resample has both classes.
-    """
-    of_first, of_second = _resampled(labels, (first, second), metric, seed, weights)
-    difference = of_first - of_second
-    difference = difference[np.isfinite(difference)]
-    return float(difference.std(ddof=1)) if len(difference) > 1 else float("nan")
+        Returns:
+            nan when hardly any resample has both classes.
+        """
+        of_first, of_second = self._values(first, second)
+        difference = of_first - of_second
+        difference = difference[np.isfinite(difference)]
+        return float(difference.std(ddof=1)) if len(difference) > 1 else float("nan")
 
+    def _values(self, first: int, second: int) -> tuple[Values, Values]:
+        """The metric of two of the decisions, (resamples,) each."""
+        if self._drawn is None:
+            drawn = self._counted(self._decided[first], self._decided[second])
+        else:
+            others = set(range(len(self._decided))) - {first, second}
+            drawn = self._drawn.sum(axis=tuple(2 + one for one in others))
+            if first == second:
+                drawn = drawn[..., None] * np.eye(2)
+            elif first > second:
+                drawn = drawn.swapaxes(2, 3)
+        of_first, of_second = (
+            self._metric.at_counts(one[:, 1, 1], one[:, 0, 1], one[:, 1, 0], one[:, 0, 0])
+            for one in (drawn.sum(axis=3), drawn.sum(axis=2))
+        )
+        return of_first, of_second
 
-def _resampled(
-    labels: Labels, decided: tuple[Labels, ...], metric: Metric, seed: int, weights: Scores | None
-) -> tuple[Values, ...]:
-    """The metric of each of one or two decisions about resampled samples, (resamples,) each."""
-    first, second = decided[0], decided[-1]
-    cells = labels * np.uint8(4) + first * np.uint8(2) + second
-    generator = np.random.Generator(np.random.Philox([seed, len(labels)]))
-    if weights is None:
-        # Samples with equal label and decisions are alike, so that resampling them is one multinomial draw of eight
-        # counts, whatever n is.
+    def _counted(self, first: Labels, second: Labels) -> Values:
+        """(resamples, label, first, second) how many samples are drawn.
+
+        Samples with equal label and decisions are alike, so that resampling them is one multinomial draw of eight
+        counts, whatever n is.
+        """
+        cells = self._labels * np.uint8(4) + first * np.uint8(2) + second
         held = np.bincount(cells, minlength=8)
-        drawn = generator.multinomial(len(labels), held / len(labels), size=RESAMPLES).astype(np.float64)
-    else:
-        picks = (generator.integers(len(labels), size=len(labels)) for _ in range(WEIGHTED_RESAMPLES))
-        drawn = np.array([np.bincount(cells[pick], weights[pick], minlength=8) for pick in picks])
-    drawn = drawn.reshape(len(drawn), 2, 2, 2)  # resample, label, first, second
-    sums = (drawn.sum(axis=3), drawn.sum(axis=2))[: len(decided)]
-    return tuple(metric.at_counts(one[:, 1, 1], one[:, 0, 1], one[:, 1, 0], one[:, 0, 0]) for one in sums)
+        drawn = self._generator().multinomial(len(cells), held / len(cells), size=RESAMPLES)
+        return drawn.astype(np.float64).reshape(-1, 2, 2, 2)
+
+    def _weighed(self, cells: NDArray[np.uint8], weights: Scores) -> Values:
+        """(resamples, label, each of the decisions) what the samples drawn weigh."""
+        kinds, generator = 2 ** (1 + len(self._decided)), self._generator()
+        found = np.zeros((WEIGHTED_RESAMPLES, kinds))
+        for row in found:
+            for _, samples, _, _ in draws.draw(len(cells), generator).parts():
+                row += np.bincount(cells.take(samples), weights.take(samples), minlength=kinds)
+        return found.reshape(-1, *[2] * (1 + len(self._decided)))
+
+    def _generator(self) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox([self._seed, len(self._labels)]))

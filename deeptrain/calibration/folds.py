@@ -1,14 +1,17 @@
 """Which part of a cross-fitting each sample falls into."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from deeptrain import seeds
 from deeptrain.errors import SettingsError
 from deeptrain.metrics.checks import Integers, Labels
 
 
-def dealt(labels: Integers | Labels, folds: int, seed: int) -> Integers:
-    """The fold of each sample, (n,) int64: the members of each class are dealt out as evenly as can be.
+def dealt(labels: Integers | Labels, folds: int, seed: int) -> NDArray[Any]:
+    """The fold of each sample, (n,) of the least unsigned type: members of each class dealt out as evenly as can be.
 
     Each class is dealt on where the one before ended, so that the folds differ by one sample at most. A function of
     the labels in their order, so whoever sorts the samples first does not depend on their order.
@@ -23,7 +26,7 @@ def dealt(labels: Integers | Labels, folds: int, seed: int) -> Integers:
     """
     if folds < 2:
         raise SettingsError(f"folds must be at least 2, got {folds}")
-    found = np.empty(len(labels), np.int64)
+    found = np.empty(len(labels), np.min_scalar_type(folds))
     before = 0
     for one in np.unique(labels):
         members = np.flatnonzero(labels == one)

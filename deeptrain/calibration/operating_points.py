@@ -156,31 +156,48 @@ def sort(labels: Labels, scores: Scores) -> tuple[Labels, Scores]:
 def sort_weighted(labels: Labels, scores: Scores, weights: Scores | None) -> tuple[Labels, Scores, Scores | None]:
     """The same with what each sample counts for, (n,) float64; by weight among equals of one label.
 
-    Weights need an order of indices, 5 to 10 times slower than `sort`, and 40 bytes a sample at the peak.
+    Weights need an order of indices, 4 times slower than `sort`, and 41 bytes a sample at the peak; where many scores
+    are equal, 30 times slower.
     """
     if weights is None:
         return *sort(labels, scores), None
-    order = np.lexsort((weights, labels, scores))
-    return labels[order], scores[order] + 0.0, weights[order]
+    order = np.argsort(scores)
+    ordered = scores[order]
+    ordered += 0.0  # no -0
+    tied = np.zeros(len(order), np.bool_)
+    tied[1:] = ordered[1:] == ordered[:-1]
+    tied[:-1] |= tied[1:].copy()
+    among = np.flatnonzero(tied)
+    if len(among):
+        these = order[among]
+        order[among] = these[np.lexsort((weights[these], labels[these], ordered[among]))]
+    return labels[order], ordered, weights[order]
 
 
 def of_sorted(labels: Labels, scores: Scores, weights: Scores | None = None) -> OperatingPoints:
     """All operating points of samples in ascending order of score, n >= 1.
 
-    Takes 29 bytes a sample at the peak when all scores are distinct, of which 24 are kept; with weights 16 more.
+    Takes 29 bytes a sample at the peak when all scores are distinct, of which 24 are kept.
     """
     called = calling(scores)
+    if weights is not None and len(scores) < 2**31:
+        called = called.astype(np.int32)
     bounds = np.empty(len(called) + 1, np.float64)
     bounds[0] = 1.0 if scores[-1] < 1 else 2.0
     bounds[-1] = 0.0 if scores[0] > 0 else -1.0
     within = bounds[1:-1]
     for part in _parts(len(within)):
         within[part] = scores[len(scores) - called[1:][part]]
+    tp: NDArray[Any]
+    fp: NDArray[Any]
     if weights is None:
-        tp = _summed(np.cumsum(labels[::-1], dtype=np.int32 if len(labels) < 2**31 else np.int64), called, np.int64)
+        counted = np.cumsum(labels[::-1], dtype=np.int32 if len(labels) < 2**31 else np.int64)
+        tp = np.zeros(len(called), np.int64)
+        for part in _parts(len(called) - 1):
+            tp[1:][part] = counted[called[1:][part] - 1]
         fp = np.subtract(called, tp, out=called)
     else:
-        tp, fp = sums(labels, weights, called)
+        tp, fp = (_summed(labels, of, weights, called) for of in (True, False))
     return OperatingPoints(bounds[1:], bounds[:-1], tp, fp, tp[-1].item(), fp[-1].item())
 
 
@@ -192,19 +209,41 @@ def calling(scores: Scores) -> Integers:
     return np.flatnonzero(found)
 
 
-def sums(labels: Labels, weights: Scores, called: Integers) -> tuple[Scores, Scores]:
-    """The weights of true and of false positives at every point, (points,), of points that call so many."""
-    return (
-        _summed(np.cumsum(np.where(labels, weights, 0.0)[::-1]), called, np.float64),
-        _summed(np.cumsum(np.where(labels, 0.0, weights)[::-1]), called, np.float64),
-    )
+def spans(scores: Scores, cuts: Integers) -> tuple[Scores, Scores]:
+    """The least threshold, and the bound above all, that make each cut: (cuts,) of scores in ascending order.
+
+    Args:
+        scores: (n,) float64 in [0, 1].
+        cuts: (cuts,) from 0 to n: what is called positive begins there; neighbouring scores differ.
+    """
+    bottom, top = 0.0 if scores[0] > 0 else -1.0, 1.0 if scores[-1] < 1 else 2.0
+    lower = np.where(cuts > 0, scores[np.maximum(cuts, 1) - 1], bottom)
+    upper = np.where(cuts < len(scores), scores[np.minimum(cuts, len(scores) - 1)], top)
+    return lower, upper
 
 
-def _summed(from_the_greatest: NDArray[Any], called: Integers, dtype: type[Any]) -> NDArray[Any]:
-    """(points,) what is summed from the greatest score down, so that what is not called is left out, not subtracted."""
-    found = np.zeros(len(called), dtype)
-    for part in _parts(len(called) - 1):
-        found[1:][part] = from_the_greatest[called[1:][part] - 1]
+def made_by(scores: Scores, threshold: float, bounds: tuple[float, float] | None) -> float:
+    """The threshold of the point that a threshold between the bounds makes, of scores in ascending order."""
+    lower, upper = spans(scores, np.searchsorted(scores, [threshold], "right"))
+    nothing = np.zeros(1)
+    point = OperatingPoints(lower, upper, nothing, nothing, 0, 0)
+    return (point if bounds is None else point.within(*bounds)).threshold(0)
+
+
+def _summed(labels: Labels, of: bool, weights: Scores, called: NDArray[Any]) -> Scores:
+    """(points,) what is called of one label at every point, by weight.
+
+    Summed from the greatest score down: what is not called is left out, not subtracted.
+    """
+    found = np.zeros(len(called), np.float64)
+    total = 0.0
+    for part in _parts(len(weights)):
+        within = slice(max(len(weights) - part.stop, 0), len(weights) - part.start)
+        each = np.where(labels[within] == of, weights[within], 0.0)[::-1]
+        running = np.cumsum(np.append(total, each))
+        first, behind = called.searchsorted(np.array([part.start, part.start + len(each)], called.dtype), "right")
+        found[first:behind] = running[called[first:behind] - part.start]
+        total = float(running[-1])
     return found
 
 

@@ -72,8 +72,8 @@ def of(
     measure = names.count_metric(metric)
     check_bounds(bounds, preference)
     truth, values, weighed = weighted(labels, scores, weights)
-    if weighed is None and bounds is None:
-        points = contenders.of(truth, values, measure)
+    if bounds is None:
+        points = contenders.of(truth, values, measure, weighed)
     else:
         points = operating_points.of(truth, values, weighed)
     return best(points, measure, bounds, preference)

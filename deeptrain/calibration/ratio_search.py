@@ -3,8 +3,8 @@
 To find the greatest p / q over choices of sets and thresholds, take any p / q and ask whether some choice has
 sum(numerator * q - denominator * p) > 0. If so, that choice is better; if not, p / q is the greatest. The question is
 linear in the counts of each set, so its answer at a threshold is the sum of the greatest terms, and in integers it is
-exact: the result is certified. Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13,
-1967.
+exact: the result is certified. Weights are no integers: there a sum is 0 up to what rounding leaves, and no other
+choice is better by more. Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13, 1967.
 
 Few thresholds need to be looked at. True and false positives only fall as the threshold rises, so the terms between two
 thresholds are at most those of the true positives at one and the false positives at the other; where even these do
@@ -17,8 +17,10 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeptrain.calibration.operating_points import Integers
 from deeptrain.calibration.room import Room
@@ -33,13 +35,16 @@ BLOCK = 1 << 19
 MOST_WHOLE = 1000
 """Up to which whole numbers the prices of mistakes are taken exactly."""
 
+SLACK = 1e-12
+"""What rounding leaves of a sum of weights, relative to the sum of all."""
+
 PARTS = 16
 """Into how many parts an interval of thresholds is cut."""
 
 FIRST = 64
 """And the whole range; at least 2."""
 
-Called = tuple[Integers, Integers]
+Called = tuple[NDArray[Any], NDArray[Any]]
 """True and false positives at some thresholds, (points, n) each."""
 
 
@@ -56,8 +61,8 @@ class Found:
 
     point: int
     sets: Integers
-    numerator: int
-    denominator: int
+    numerator: float
+    denominator: float
 
 
 class RatioSearch:
@@ -75,7 +80,8 @@ class RatioSearch:
             DataError: when there are so many samples that integers of 64 bits do not hold the products.
         """
         total = int(sets.samples.sum()) * max(ratio.denominator)
-        if 8 * total * total >= 1 << 63:
+        self._slack = slack(sets, ratio)
+        if not self._slack and 8 * total * total >= 1 << 63:
             raise DataError(f"the subset cannot be searched exactly: squares of {total:,} counts do not fit in 64 bits")
         self._sets, self._thresholds, self._ratio = sets, thresholds, ratio
         self._distance = np.abs(thresholds - 0.5)
@@ -94,7 +100,8 @@ class RatioSearch:
             room: what may be chosen.
             start: a threshold that is a good one; the search is then shorter, and finds the same.
         """
-        p, q = 0, 1
+        p: float = 0
+        q: float = 1
         if start is not None:
             p, q = self._climbed(self._called(np.array([start])), room, p, q)
         pending = deque([self._first])
@@ -108,8 +115,8 @@ class RatioSearch:
         return self._preferred(room, p, q)
 
     def _looked(
-        self, points: Integers, called: Called, room: Room, p: int, q: int
-    ) -> tuple[int, int, Integers, Integers]:
+        self, points: Integers, called: Called, room: Room, p: float, q: float
+    ) -> tuple[float, float, Integers, Integers]:
         """The greatest ratio at some points, if it is above p / q, and the intervals between them that may have more.
 
         Args:
@@ -123,26 +130,28 @@ class RatioSearch:
             Numerator, denominator, and the ends of the intervals, whose inner points are to be looked at.
         """
         gains = room.greatest(self._terms(*called, p, q))
-        while gains.max() > 0:
-            most = gains.argmax()
+        while gains.max() > self._slack * q:
+            most, before = gains.argmax(), (p, q)
             p, q = self._climbed((called[0][[most]], called[1][[most]]), room, p, q)
-            better = gains > 0  # the others gain even less over a greater ratio
+            if (p, q) == before:
+                break
+            better = gains > self._slack * before[1]  # the others gain even less over a greater ratio
             gains[better] = room.greatest(self._terms(called[0][better], called[1][better], p, q))
         bounds = self._bounds(called, points.shape, room, p, q)
-        more = (bounds > 0) & (np.diff(points) > 1)
+        more = (bounds > self._slack * q) & (np.diff(points) > 1)
         return p, q, points[:, :-1][more], points[:, 1:][more]
 
-    def _climbed(self, called: Called, room: Room, p: int, q: int) -> tuple[int, int]:
+    def _climbed(self, called: Called, room: Room, p: float, q: float) -> tuple[float, float]:
         """The greatest ratio at a point, (1, n) called there, if it is above p / q."""
         numerator, denominator = self._fractions(*called)
         while True:
             chosen = _chosen(numerator[0], denominator[0], room, p, q)
-            over, under = int(numerator[0, chosen].sum()), int(denominator[0, chosen].sum())
-            if over * q <= under * p:
+            over, under = numerator[0, chosen].sum().item(), denominator[0, chosen].sum().item()
+            if over * q <= under * p + self._slack * q:
                 return p, q
             p, q = over, under
 
-    def _preferred(self, room: Room, p: int, q: int) -> Found:
+    def _preferred(self, room: Room, p: float, q: float) -> Found:
         """The choice at the point nearest to 0.5 that reaches the greatest ratio p / q."""
         undefined: Found | None = None
         # What is to be looked at, nearest first: of equally near ones intervals, which may hold lower points.
@@ -158,40 +167,40 @@ class RatioSearch:
             first = low == 0 and high == len(self._thresholds) - 1
             points = self._first if first else _cuts(np.array([low]), np.array([high]), PARTS)
             called = self._first_called if first else self._called(points[0])
-            reach = room.greatest(self._terms(*called, p, q)) == 0
+            reach = room.greatest(self._terms(*called, p, q)) >= -self._slack * q
             bounds = self._bounds(called, points.shape, room, p, q)[0]
             for point in np.unique(points[0, reach]).tolist():
                 if first or low < point < high:
                     heapq.heappush(heap, (float(self._distance[point]), 1, point, point))
-            for one in np.flatnonzero((bounds >= 0) & (np.diff(points[0]) > 1)):
+            for one in np.flatnonzero((bounds >= -self._slack * q) & (np.diff(points[0]) > 1)):
                 inner = min(max(self._nearest, int(points[0, one]) + 1), int(points[0, one + 1]) - 1)
                 ends = int(points[0, one]), int(points[0, one + 1])
                 heapq.heappush(heap, (float(self._distance[inner]), 0, *ends))
         assert undefined is not None  # noqa: S101 - a greatest ratio is reached somewhere
         return undefined
 
-    def _found(self, point: int, room: Room, p: int, q: int) -> Found:
+    def _found(self, point: int, room: Room, p: float, q: float) -> Found:
         numerator, denominator = self._fractions(*self._called(np.array([point])))
         chosen = _chosen(numerator[0], denominator[0], room, p, q)
-        return Found(point, chosen, int(numerator[0, chosen].sum()), int(denominator[0, chosen].sum()))
+        return Found(point, chosen, numerator[0, chosen].sum().item(), denominator[0, chosen].sum().item())
 
     def _called(self, points: Integers) -> Called:
         return self._sets.called(self._thresholds[points])
 
-    def _fractions(self, tp: Integers, fp: Integers) -> tuple[Integers, Integers]:
+    def _fractions(self, tp: NDArray[Any], fp: NDArray[Any]) -> Called:
         """Numerators and denominators of each set, (points, n)."""
-        at = tp, fp, self._sets.positives - tp, self._sets.negatives - fp
+        at = tp, fp, self._sets.totals[0] - tp, self._sets.totals[1] - fp
         return weighted(self._ratio.numerator, at), weighted(self._ratio.denominator, at)
 
-    def _terms(self, tp: Integers, fp: Integers, p: int, q: int) -> Integers:
+    def _terms(self, tp: NDArray[Any], fp: NDArray[Any], p: float, q: float) -> NDArray[Any]:
         """What each set has of numerator * q - denominator * p, (points, n); linear in true and false positives."""
         of_tp, of_fp, of_positive, of_negative = self._weights(p, q)
         terms = of_tp * tp
         terms += of_fp * fp
-        terms += of_positive * self._sets.positives + of_negative * self._sets.negatives
+        terms += of_positive * self._sets.totals[0] + of_negative * self._sets.totals[1]
         return terms
 
-    def _bounds(self, called: Called, shape: tuple[int, ...], room: Room, p: int, q: int) -> Integers:
+    def _bounds(self, called: Called, shape: tuple[int, ...], room: Room, p: float, q: float) -> NDArray[Any]:
         """(intervals, parts) what the greatest sum of terms between two neighbouring points is at most."""
         of_tp, of_fp, *_ = self._weights(p, q)
         sides = []
@@ -201,12 +210,18 @@ class RatioSearch:
             sides.append(side.reshape(-1, side.shape[-1]))
         return room.greatest(self._terms(sides[0], sides[1], p, q)).reshape(shape[0], shape[1] - 1)
 
-    def _weights(self, p: int, q: int) -> tuple[int, int, int, int]:
+    def _weights(self, p: float, q: float) -> tuple[float, float, float, float]:
         """What a true positive adds to a term, a false one, a positive that is not called, a negative that is not."""
         tp, fp, fn, tn = (
             over * q - under * p for over, under in zip(self._ratio.numerator, self._ratio.denominator, strict=True)
         )
         return tp - fn, fp - tn, fn, tn
+
+
+def slack(sets: SetCounts, ratio: Ratio) -> float:
+    """Up to which multiple of q a sum of numerator * q - denominator * p counts as 0: 0 of whole numbers."""
+    positives, negatives = (float(of.sum()) for of in sets.totals)
+    return SLACK * (positives + negatives) * max(ratio.denominator) if sets.weighted else 0
 
 
 def ratio_of(metric: Metric) -> Ratio | None:
@@ -225,13 +240,15 @@ def ratio_of(metric: Metric) -> Ratio | None:
     return Ratio((high, high - false_positive, high - false_negative, high), (high, high, high, high))
 
 
-def weighted(weights: tuple[int, int, int, int], at: tuple[Integers, Integers, Integers, Integers]) -> Integers:
+def weighted(
+    weights: tuple[int, int, int, int], at: tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+) -> NDArray[Any]:
     """The weighted sum of tp, fp, fn and tn, of the shape of each."""
     tp, fp, fn, tn = (weight * count for weight, count in zip(weights, at, strict=True))
-    return tp + fp + fn + tn
+    return np.asarray(tp + fp + fn + tn)
 
 
-def _chosen(numerator: Integers, denominator: Integers, room: Room, p: int, q: int) -> Integers:
+def _chosen(numerator: NDArray[Any], denominator: NDArray[Any], room: Room, p: float, q: float) -> Integers:
     return room.first(np.lexsort((-denominator, denominator * p - numerator * q)))
 
 

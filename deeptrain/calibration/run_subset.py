@@ -9,6 +9,7 @@ from deeptrain.calibration.room import fits
 from deeptrain.calibration.set_rules import Candidates, Rules
 from deeptrain.calibration.settings import CalibrationSettings
 from deeptrain.errors import DataError
+from deeptrain.metrics import checks
 from deeptrain.metrics.metric import Kind
 from deeptrain.shards.reading import Split
 
@@ -17,7 +18,13 @@ MOST_SIZES = 40
 
 
 def of_run(
-    labels: ArrayLike, values: ArrayLike, sets: ArrayLike, kind: Kind, settings: CalibrationSettings, split: Split
+    labels: ArrayLike,
+    values: ArrayLike,
+    sets: ArrayLike,
+    kind: Kind,
+    settings: CalibrationSettings,
+    split: Split,
+    weights: ArrayLike | None = None,
 ) -> tuple[Subset, tuple[Choice, ...]]:
     """The best sets of the size that is asked for, and the best of other sizes.
 
@@ -28,17 +35,20 @@ def of_run(
         kind: of the task, "binary" or "classes".
         settings: metric, size and rules.
         split: knows the raw files of the sets.
+        weights: (n,) what each sample counts for; by default all count alike.
 
     Raises:
         DataError: as `subset.best`.
     """
     rules, size = _rules(kind, settings, split), settings.subset_size
+    weights = checks.unequal(checks.weights(weights, len(np.asarray(sets))))
     if kind == "classes":
         right = set_means.correct(labels, values)
-        found = set_means.best(right, sets, size, "accuracy", rules=rules)
-        return found, set_means.every_size(right, sets, "accuracy", rules=rules, sizes=_sizes(found))
-    found = subset.best(labels, values, sets, size, settings.metric, rules=rules)
-    return found, subset.every_size(labels, values, sets, settings.metric, rules=rules, sizes=_sizes(found))
+        found = set_means.best(right, sets, size, "accuracy", rules=rules, weights=weights)
+        return found, set_means.every_size(right, sets, "accuracy", rules=rules, sizes=_sizes(found), weights=weights)
+    found = subset.best(labels, values, sets, size, settings.metric, rules=rules, weights=weights)
+    given = (labels, values, sets, settings.metric)
+    return found, subset.every_size(*given, rules=rules, sizes=_sizes(found), weights=weights)
 
 
 def check(labels: ArrayLike, kind: Kind, settings: CalibrationSettings, split: Split) -> None:

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from deeptrain.calibration import operating_points, swap_search
 from deeptrain.calibration.chosen_sets import Choice, Subset, certificate, per_set
 from deeptrain.calibration.operating_points import Integers
-from deeptrain.calibration.ratio_search import RatioSearch, ratio_of, weighted
+from deeptrain.calibration.ratio_search import RatioSearch, ratio_of, slack, weighted
 from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
 from deeptrain.calibration.set_rules import Candidates, Rules
@@ -33,6 +34,7 @@ def best(
     *,
     rules: Rules | None = None,
     numbers: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
 ) -> Subset:
     """The `size` sets on which a metric over their samples together is best.
 
@@ -50,13 +52,15 @@ def best(
             the samples of the chosen sets, midway between neighbouring scores.
         rules: what a choice must keep to.
         numbers: the numbers of all sets, where some have no samples.
+        weights: (n,) what each sample counts for, finite, at least 0; one of 0 is left out. Their sums are rounded:
+            what is certified is then that no other choice is better by more than rounding explains.
 
     Raises:
         DataError: when labels, scores or sets are not that, fewer sets than `size` may be chosen, or the metric is
             undefined for every choice.
         SettingsError: for an unknown metric, or one that no threshold changes.
     """
-    search = _Search(labels, scores, sets, metric, threshold, rules, numbers)
+    search = _Search(labels, scores, sets, metric, threshold, rules, numbers, weights)
     choice = search.choice(size)
     if math.isnan(choice.value):
         raise DataError(
@@ -76,6 +80,7 @@ def every_size(
     sizes: Sequence[int] | None = None,
     rules: Rules | None = None,
     numbers: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
 ) -> tuple[Choice, ...]:
     """The best choice of every size, each with its own best threshold: what `best` finds for that size.
 
@@ -91,12 +96,13 @@ def every_size(
         sizes: which; by default all from 1 to as many as may be chosen.
         rules: as `best` takes them.
         numbers: likewise.
+        weights: likewise.
 
     Raises:
         DataError: as `best`.
         SettingsError: as `best`.
     """
-    search = _Search(labels, scores, sets, metric, threshold, rules, numbers)
+    search = _Search(labels, scores, sets, metric, threshold, rules, numbers, weights)
     found = [search.choice(size) for size in search.candidates.sizes(sizes)]
     return tuple(choice for choice in found if not math.isnan(choice.value))
 
@@ -113,15 +119,21 @@ class _Search:
         threshold: float | None,
         rules: Rules | None,
         numbers: ArrayLike | None,
+        weights: ArrayLike | None,
     ) -> None:
         self.metric, self.rules = names.count_metric(metric), rules or Rules()
         self.ratio = ratio_of(self.metric)
         truth, values = checks.binary(labels, scores)
         members = checks.set_numbers(sets, len(truth))
+        every = np.unique(members) if numbers is None else _all(numbers, members)
+        counted = checks.weights(weights, len(truth))
+        if counted is not None:
+            some = counted > 0
+            truth, values, members, counted = truth[some], values[some], members[some], checks.unequal(counted[some])
         checks.both_classes(truth, "choose a subset")
         if threshold is not None and not math.isfinite(threshold):
             raise DataError(f"threshold must be finite, got {threshold}")
-        self.all = SetCounts.of(truth, values, members, None if numbers is None else _all(numbers, members))
+        self.all = SetCounts.of(truth, values, members, every, counted)
         self.candidates = Candidates.of(self.all.numbers, self.all.samples, self.all.positives, self.rules)
         self.sets = self.all.only(self.candidates.which)
         self.given = threshold
@@ -156,7 +168,7 @@ class _Search:
             certified=self.ratio is not None or size == len(self.sets.numbers),
         )
 
-    def objective(self, tp: Integers, fp: Integers, fn: Integers, tn: Integers) -> Values:
+    def objective(self, tp: NDArray[Any], fp: NDArray[Any], fn: NDArray[Any], tn: NDArray[Any]) -> Values:
         return operating_points.oriented(self.metric.at_counts(tp, fp, fn, tn), self.metric)
 
     def best_threshold(self, chosen: Integers) -> float:
@@ -187,7 +199,7 @@ class _Search:
             at, value = moved, self._value(chosen, moved)
             chosen = swap_search.improve(self._counts(at), self.objective, chosen, room)
 
-    def _counts(self, threshold: float) -> Integers:
+    def _counts(self, threshold: float) -> NDArray[Any]:
         return np.concatenate(self.sets.at(np.array([threshold])))
 
     def _value(self, chosen: Integers, threshold: float) -> float:
@@ -219,7 +231,7 @@ class _Search:
             most_per_group=None if self.rules.groups is None else self.rules.most_per_group,
         )
 
-    def _proof(self, choice: Choice, ratio: list[list[int]] | None) -> str:
+    def _proof(self, choice: Choice, ratio: list[list[float]] | None) -> str:
         if ratio is None and choice.certified:
             return "All sets that may be chosen are, so no other choice exists; every threshold was compared."
         if ratio is None:
@@ -231,7 +243,8 @@ class _Search:
         p, q = (sum(values[place] for place in places) for values in ratio)
         name = self.metric.name if self.metric.maximize else f"1 - {self.metric.name} / the higher price"
         where = "the threshold" if self.given is not None else f"each of {len(self._thresholds):,} thresholds"
-        return certificate(name, p, q, where, len(choice.sets), self.candidates)
+        left = 0 if self.ratio is None else slack(self.sets, self.ratio) * q
+        return certificate(name, p, q, where, len(choice.sets), self.candidates, slack=left)
 
 
 def _all(numbers: ArrayLike, members: Integers) -> Integers:

@@ -1,25 +1,30 @@
 """Good sets for any metric of counts, by swapping one set at a time until no swap is better; proves nothing."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeptrain.calibration.operating_points import Integers
 from deeptrain.calibration.room import Room
 from deeptrain.metrics.counts import Values
 
-Objective = Callable[[Integers, Integers, Integers, Integers], Values]
+Objective = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]], Values]
 """From arrays of tp, fp, fn, tn their value, more being better, -inf where undefined."""
+
+SLACK = 1e-12
+"""So much better a swap must be where counts are sums of weights, or rounding would go round in circles."""
 
 BLOCK = 1 << 20
 RANDOM_STARTS = 6
 
 
-def best(counts: Integers, objective: Objective, room: Room) -> Integers:
+def best(counts: NDArray[Any], objective: Objective, room: Room) -> Integers:
     """Indices of the sets, ascending, that no swap of one for another makes better; the best over several starts.
 
     Args:
-        counts: (4, n) int64, tp, fp, fn, tn of each set.
+        counts: (4, n) tp, fp, fn, tn of each set, int64, or float64, sums of weights.
         objective: of the sums over the chosen sets.
         room: what may be chosen.
     """
@@ -28,9 +33,9 @@ def best(counts: Integers, objective: Objective, room: Room) -> Integers:
     return found[int(np.argmax(values))]
 
 
-def improve(counts: Integers, objective: Objective, chosen: Integers, room: Room) -> Integers:
+def improve(counts: NDArray[Any], objective: Objective, chosen: Integers, room: Room) -> Integers:
     """The choice after the best swap, again and again until none is strictly better; ascending."""
-    chosen = np.sort(chosen)
+    chosen, slack = np.sort(chosen), SLACK if counts.dtype.kind == "f" else 0.0
     while True:
         total = counts[:, chosen].sum(axis=1)
         others = np.setdiff1d(np.arange(counts.shape[1]), chosen)
@@ -43,7 +48,7 @@ def improve(counts: Integers, objective: Objective, chosen: Integers, room: Room
             if fits is not None:
                 swapped = np.where(fits[start : start + rows], swapped, -np.inf)
             row, column = np.unravel_index(int(swapped.argmax()), swapped.shape)
-            if swapped[row, column] > value:
+            if swapped[row, column] > value + slack:
                 value, out, into = float(swapped[row, column]), start + int(row), int(others[column])
         if out < 0:
             return chosen
@@ -51,7 +56,7 @@ def improve(counts: Integers, objective: Objective, chosen: Integers, room: Room
         chosen.sort()
 
 
-def _starts(counts: Integers, objective: Objective, room: Room) -> list[Integers]:
+def _starts(counts: NDArray[Any], objective: Objective, room: Room) -> list[Integers]:
     # A start may be undefined, for want of a class: then some single swap brings that class in, if any can.
     tp, fp, fn, tn = counts
     orders = [np.argsort(-objective(tp, fp, fn, tn), kind="stable"), np.argsort(fp + fn - tp - tn, kind="stable")]

@@ -13,6 +13,7 @@ from deeptrain.calibration.constraint import Constraint
 from deeptrain.calibration.operating_points import OperatingPoints
 from deeptrain.calibration.optimum import Bounds, Optimum
 from deeptrain.calibration.record import Record
+from deeptrain.calibration.weighted_blocks import WeightedBlocks
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import checks, counts, names
 from deeptrain.metrics.checks import Labels, Scores
@@ -133,6 +134,8 @@ class _Asked:
 
     def choose(self, labels: Labels, scores: Scores, weights: Scores | None, fold: int) -> _Chosen:
         """The threshold for samples in ascending order of score; a fold has resamples of its own."""
+        # With weights resampling takes no operating points, so that these come after it: there is no room for both.
+        found = None if weights is None else self._resampled(labels, scores, weights, fold, None)
         every = operating_points.of_sorted(labels, scores, weights)
         points = every if self.bounds is None else every.within(*self.bounds)
         best = optimum.at(points, self.metric, operating_points.best(points, self.metric, self.preference))
@@ -142,24 +145,35 @@ class _Asked:
             if kept[0].met:
                 return _Chosen(kept[1], best, "constraint", None, kept[0])
         promised = None if kept is None else kept[0]
-        if not self.resamples:
-            return _Chosen(best, best, "optimum", None, promised)
-        found = bootstrap.thresholds(
-            labels,
-            scores,
-            self.metric,
-            self.resamples,
-            np.random.Generator(np.random.Philox([self.seed, fold])),
-            self.preference,
-            self.bounds,
-            weights,
-            every,
-        )
+        if found is None:
+            found = self._resampled(labels, scores, weights, fold, every)
         if not len(found):
             return _Chosen(best, best, "optimum", None, promised)
         low, middle, high = np.quantile(found, [(1 - self.confidence) / 2, 0.5, (1 + self.confidence) / 2]).tolist()
         at = optimum.at(points, self.metric, points.point_of(middle))
         return _Chosen(at, best, "median", (low, high), promised)
+
+    def value(self, labels: Labels, scores: Scores, weights: Scores | None, fold: int) -> float:
+        """The threshold alone; with weights in less memory."""
+        if weights is None:
+            return self.choose(labels, scores, None, fold).at.value
+        found = self._resampled(labels, scores, weights, fold, None)
+        if len(found):
+            return operating_points.made_by(scores, float(np.quantile(found, 0.5)), self.bounds)
+        points = WeightedBlocks(labels, scores, weights, self.metric, self.bounds).contenders()
+        points = points if self.bounds is None else points.within(*self.bounds)
+        return points.threshold(operating_points.best(points, self.metric, self.preference))
+
+    def _resampled(
+        self, labels: Labels, scores: Scores, weights: Scores | None, fold: int, every: OperatingPoints | None
+    ) -> Scores:
+        """The best thresholds of resamples; none where there are no resamples."""
+        if not self.resamples:
+            return np.empty(0)
+        generator = np.random.Generator(np.random.Philox([self.seed, fold]))
+        return bootstrap.thresholds(
+            labels, scores, self.metric, self.resamples, generator, self.preference, self.bounds, weights, every
+        )
 
     def _promised(self, points: OperatingPoints, asked: Constraint) -> tuple[Promise, Optimum]:
         """What can be kept, and the best threshold that keeps it; any other where none does."""
@@ -208,8 +222,7 @@ def choose(
     it. With a constraint it is the best of those thresholds that keep it on other samples too. The order of the samples
     does not matter, for nothing of all this.
 
-    Costs about a sort of the scores a resample at worst, folds + 1 times; 48 bytes a sample at the peak, 80 more with
-    weights, which also take much longer: samples are then drawn one by one.
+    Costs about a sort of the scores a resample at worst, folds + 1 times; 48 bytes a sample at the peak.
 
     Args:
         labels: (n,) of 0 and 1, both present.
@@ -237,22 +250,20 @@ def choose(
     del given
     chosen = asked.choose(truth, values, weighed, folds)
 
-    def rule(labels: Labels, scores: Scores, weights: Scores | None, fold: int) -> float:
-        return asked.choose(labels, scores, weights, fold).at.value
-
     def worth(decided: Labels) -> float:
         return float(measure.at_counts(*counts.weighed(truth, decided, weighed)))
 
-    cross = cross_fitting.decisions(truth, values, rule, folds, seed, weighed)
-    half = values > 0.5
+    cross = cross_fitting.decisions(truth, values, asked.value, folds, seed, weighed)
+    half, best = values > 0.5, values > chosen.best.value
+    decided = (best,) if cross is None else (best, half, cross)
+    resampled = cross_fitting.Resamples(truth, decided, measure, seed, weighed)
     at_half, cross_fitted, noise, around = worth(half), math.nan, math.nan, (math.nan, math.nan)
     if cross is not None:
         cross_fitted = worth(cross)
-        noise = cross_fitting.error_of_difference(truth, cross, half, measure, seed, weighed)
-        around = cross_fitting.interval(truth, cross, measure, confidence, seed, weighed)
+        noise = resampled.error_of_difference(2, 1)
+        around = resampled.interval(2, confidence)
     gain = cross_fitted - at_half if measure.maximize else at_half - cross_fitted
     positives = int(np.count_nonzero(truth))
-    best = values > chosen.best.value
     return Threshold(
         value=chosen.at.value,
         rule=chosen.rule,
@@ -265,7 +276,7 @@ def choose(
         cross_fitted_interval=around,
         plateau=chosen.at.plateau,
         optimum=chosen.best,
-        optimum_interval=cross_fitting.interval(truth, best, measure, confidence, seed, weighed),
+        optimum_interval=resampled.interval(0, confidence),
         confidence=confidence,
         promise=chosen.promise,
         positives=positives,

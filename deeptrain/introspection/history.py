@@ -17,7 +17,7 @@ from deeptrain.store.artifact import Artifact
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HISTORY, METRICS = "history.parquet", "metrics.json"
+HISTORY, METRICS, PROGRESS = "history.parquet", "metrics.json", "progress.json"
 
 
 def iterations(
@@ -59,7 +59,9 @@ def epochs(run: str | Path) -> "pa.Table":
     """One row an epoch that has ended.
 
     Columns: `epoch`; `iterations` since the training began; `learning_rate` of the next iteration; `key_value`, the key
-    metric; `best`, whether it was the best until then; `train.NAME` and `validation.NAME`, NaN where there is none.
+    metric; `best`, whether it was the best until then; `threshold` of the validations after it; `train.NAME` and
+    `validation.NAME`, and of each callback the numbers it keeps, `callback.NAME.KEY`, such as
+    `callback.dynamic_threshold.cross_fitted`; NaN where there is none.
 
     Args:
         run: see `iterations`.
@@ -177,19 +179,27 @@ def _parquet(found: Artifact) -> "pa.Table":
 
 
 def _results(found: Artifact) -> dict[str, Any]:
-    told = found.json(METRICS)
+    told, progress = found.json(METRICS), found.json(PROGRESS)
     try:
         row: dict[str, Any] = {"epoch": int(told["epoch"]), "iterations": int(told["iterations"])}
         row |= {"learning_rate": float(told["learning_rate"]), "key_value": float(told["key_value"])}
         row["best"] = bool(told["best"])
         for split in ("train", "validation"):
             row |= {f"{split}.{name}": float(value) for name, value in told[split].items()}
+        row["threshold"] = float(progress["state"]["threshold"])
+        for name, kept in progress["state"]["callbacks"].items():
+            row |= {f"callback.{name}.{key}": float(value) for key, value in kept.items() if _is_number(value)}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         path = found.directory / METRICS
         raise ArtifactError(
             f"{path}: not the results of an epoch ({in_one_line(error)}): of another version"
         ) from error
     return row
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value of JSON is one, "nan" and "inf" too."""
+    return (isinstance(value, int | float) and not isinstance(value, bool)) or value in ("nan", "inf", "-inf")
 
 
 def _between(table: "pa.Table", iterations: tuple[int, int] | None) -> "pa.Table":

@@ -111,22 +111,12 @@ def weights(given: ArrayLike | None, samples: int) -> Scores | None:
     Raises:
         DataError: when they are not finite numbers, at least 0 and not all 0, one for each sample.
     """
-    if given is None:
-        return None
-    counted = _numbers(given, "weights")
-    _shape("weights", counted, counted.ndim == 1, "(samples,)")
-    if len(counted) != samples:
-        raise DataError(f"weights must be one for each of the {samples} samples, got {len(counted)}")
-    _finite(counted, "weights")
-    _every_row(counted >= 0, counted, "weights must be at least 0")
-    if not counted.any():
-        raise DataError(f"weights must not all be 0, got {samples} of 0")
-    return counted
+    return None if given is None else _weights(given, samples)[0]
 
 
 def unequal(given: Scores | None) -> Scores | None:
     """Weights as `weights` gives them, but None where all count alike: metrics and intervals are those without them."""
-    return None if given is None or bool((given == given[0]).all()) else given
+    return None if given is None or given.min() == given.max() else given
 
 
 def counting(labels: NDArray[T], outputs: Scores, given: ArrayLike | None) -> tuple[NDArray[T], Scores, Scores | None]:
@@ -140,9 +130,11 @@ def counting(labels: NDArray[T], outputs: Scores, given: ArrayLike | None) -> tu
     Raises:
         DataError: as `weights`.
     """
-    counted = weights(given, len(labels))
-    if counted is None:
+    if given is None:
         return labels, outputs, None
+    counted, least, most = _weights(given, len(labels))
+    if least > 0:
+        return labels, outputs, None if least == most else counted
     some = counted > 0
     return labels[some], outputs[some], unequal(counted[some])
 
@@ -209,6 +201,21 @@ def equally_many(labels: NDArray[Any], outputs: NDArray[Any]) -> None:
         DataError: when there are not.
     """
     _same_length(len(labels), len(outputs), "outputs")
+
+
+def _weights(given: ArrayLike, samples: int) -> tuple[Scores, float, float]:
+    """Weights, the least and the greatest of them; see `weights`."""
+    counted = _numbers(given, "weights")
+    _shape("weights", counted, counted.ndim == 1, "(samples,)")
+    if len(counted) != samples:
+        raise DataError(f"weights must be one for each of the {samples} samples, got {len(counted)}")
+    least, most = float(counted.min(initial=np.inf)), float(counted.max(initial=0.0))
+    if not (least >= 0 and most < np.inf):  # NaN is neither
+        _finite(counted, "weights")
+        _every_row(counted >= 0, counted, "weights must be at least 0")
+    if most == 0:
+        raise DataError(f"weights must not all be 0, got {samples} of 0")
+    return counted, least, most
 
 
 def _numbers(given: ArrayLike, name: str) -> Scores:

@@ -52,6 +52,10 @@ def by_the_original(labels, scores):
     return at
 
 
+def weighing(samples):
+    return np.random.Generator(np.random.Philox([samples, 1])).exponential(size=samples)
+
+
 def peak_of(run, scores):
     """The most memory a function takes, in times the scores' own bytes."""
     tracemalloc.start()
@@ -74,6 +78,20 @@ def test_the_optimum_beside_a_sort():
         bar("peak memory of it, in scores", peak_of(partial(optimum.of, labels, scores), scores), 6)
 
 
+def test_the_optimum_of_weighted_samples_beside_a_sort():
+    weights = weighing(10**7)
+    for saturated in (False, True):
+        labels, scores = drawn(10**7, saturated)
+        contestants = {name: partial(optimum.of, labels, scores, name, weights=weights) for name in METRICS}
+        contestants["numpy.sort"] = partial(np.sort, scores)
+        kind = "weighted saturated scores" if saturated else "weighted scores"
+        found = measured(contestants, 5)
+        show(f"the exact threshold of 10,000,000 {kind}, by metric", found)
+        for name in METRICS:
+            bar(f"{name} of 1e7 {kind}, in sorts", found[name] / found["numpy.sort"], 1.5)
+        bar("peak memory of it, in scores", peak_of(partial(optimum.of, labels, scores, weights=weights), scores), 6)
+
+
 def test_choosing_takes_little_memory():
     labels, scores = drawn(10**7)
     sys.stdout.write("\nthreshold.choose of 10,000,000 scores: resamples, five folds, intervals\n")
@@ -81,6 +99,7 @@ def test_choosing_takes_little_memory():
         "": {},
         " with bounds": {"bounds": (0.2, 0.8)},
         " with a constraint": {"constraint": "recall >= 0.7"},
+        " with weights": {"weights": weighing(10**7)},
     }.items():
         bar(f"peak memory{said}, in scores", peak_of(partial(threshold.choose, labels, scores, **asked), scores), 6)
 
@@ -100,14 +119,16 @@ def test_the_optimum_beside_other_searches():
 
 def test_resampling_beside_a_sort():
     labels, scores = drawn(10**6)
-    ordered = operating_points.sort(labels, scores)
+    for kind, weights in {"": None, "weighted ": weighing(10**6)}.items():
+        ordered = operating_points.sort_weighted(labels, scores, weights)
 
-    def resampled():
-        return bootstrap.thresholds(*ordered, names.get("f1"), 50, np.random.Generator(np.random.Philox(1)))
+        def resampled(ordered=ordered):
+            generator = np.random.Generator(np.random.Philox(1))
+            return bootstrap.thresholds(*ordered[:2], names.get("f1"), 50, generator, weights=ordered[2])
 
-    found = measured({"bootstrap": resampled, "numpy.sort": lambda: np.sort(scores)}, 5)
-    show("50 resamples of 1,000,000 scores, with their best thresholds", found)
-    bar("50 resamples, in sorts", found["bootstrap"] / found["numpy.sort"], 60)
-    begun = time.perf_counter()
-    threshold.choose(labels, scores)
-    sys.stdout.write(f"  threshold.choose, five folds and intervals: {time.perf_counter() - begun:.2f} s\n")
+        found = measured({"bootstrap": resampled, "numpy.sort": lambda: np.sort(scores)}, 5)
+        show(f"50 resamples of 1,000,000 {kind}scores, with their best thresholds", found)
+        bar(f"50 {kind}resamples, in sorts", found["bootstrap"] / found["numpy.sort"], 60)
+        begun = time.perf_counter()
+        threshold.choose(labels, scores, weights=weights)
+        sys.stdout.write(f"  threshold.choose, five folds and intervals: {time.perf_counter() - begun:.2f} s\n")

@@ -167,9 +167,40 @@ def test_what_is_left_unsorted_holds_no_best_point(saturated):
 
 
 @pytest.mark.parametrize("saturated", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_of_weighted_samples_neither(saturated, whole):
+    generator = np.random.Generator(np.random.Philox(8))
+    labels, scores = separated(generator, contenders.BINS + 40_000, saturated)
+    weights = generator.exponential(size=len(labels))
+    weights = np.ceil(weights) if whole else weights
+    order = generator.permutation(len(labels))
+    for name in METRICS:
+        found = optimum.of(labels, scores, name, weights=weights)
+        expected = optimum.best(operating_points.of(labels, scores, weights), names.get(name), None, 0.5)
+        if whole:
+            assert found == expected
+        assert found.in_sample == pytest.approx(expected.in_sample, abs=1e-12)
+        assert (found.value, found.plateau) == (expected.value, expected.plateau)
+        assert optimum.of(labels[order], scores[order], name, weights=weights[order]) == found
+
+
+def test_what_all_samples_weigh_is_what_is_left_where_all_are_called():
+    labels = np.arange(100_000) % 3 == 0
+    scores = np.where(labels, 0.7, 0.2) + np.arange(100_000) * 1e-6
+    weights = np.random.Generator(np.random.Philox(10)).exponential(size=100_000)
+    for name, perfect in (("cost", 0), ("mcc", 1), ("accuracy", 1), ("f1_score", 1)):
+        assert optimum.of(labels, scores, name, weights=weights).in_sample == perfect
+    unlike = np.where(np.arange(100_000) < 10, 1e-30, weights)
+    assert optimum.of(labels, scores, "cost", weights=unlike).in_sample == 0
+
+
+@pytest.mark.parametrize("saturated", [False, True])
 def test_few_samples_are_sorted_of_many(saturated):
-    labels, scores = separated(np.random.Generator(np.random.Philox(9)), 300_000, saturated)
+    generator = np.random.Generator(np.random.Philox(9))
+    labels, scores = separated(generator, 300_000, saturated)
     assert len(contenders.of(labels, scores, names.get("mcc")).tp) < 30_000
+    weights = generator.exponential(size=len(labels))
+    assert len(contenders.of(labels, scores, names.get("mcc"), weights).tp) < 60_000
 
 
 @pytest.mark.parametrize("weighted", [False, True])

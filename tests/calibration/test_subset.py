@@ -108,6 +108,78 @@ def test_no_sets_and_threshold_are_better_together(samples, name, size):
     check_threshold(found, name, labels, scores, sets)
 
 
+WEIGHTED = st.lists(
+    st.tuples(st.booleans(), SCORE, st.integers(-2, 2), st.sampled_from([0.0, 0.1, 1 / 3, 1.0, 2.5])),
+    min_size=2,
+    max_size=16,
+)
+
+
+def weighted_brute_force(name, columns, size, thresholds):
+    labels, scores, sets, weights = columns
+    found = []
+    for chosen, at in itertools.product(itertools.combinations(np.unique(sets).tolist(), size), thresholds):
+        within = np.isin(sets, chosen)
+        cells = counts.weighed(labels[within], scores[within] > at, weights[within])
+        found.append(float(counts.BY_NAME[name](*cells)))
+    found = [value for value in found if not math.isnan(value)]
+    return (max if names.get(name).maximize else min)(found) if found else None
+
+
+@settings(deadline=None, max_examples=60)
+@given(WEIGHTED, st.sampled_from([*RATIOS, *OTHERS]), st.integers(1, 4), st.sampled_from([None, 0.25, 0.5]))
+def test_no_sets_of_weighted_samples_are_better(samples, name, size, at):
+    labels, scores, sets, weights = (np.array(column) for column in zip(*samples, strict=True))
+    some = weights > 0
+    assume(labels[some].any() and not labels[some].all() and size <= len(np.unique(sets[some])))
+    thresholds = EVERY_DECISION if at is None else [at]
+    best = weighted_brute_force(name, (labels[some], scores[some], sets[some], weights[some]), size, thresholds)
+    assume(best is not None)
+    given = (labels, scores, sets, size, name, at)
+    found = subset.best(*given, weights=weights)
+    if name in RATIOS:
+        assert found.certified
+        assert found.value == pytest.approx(best, abs=1e-12)
+        assert subset_proof.holds(found, labels, scores, sets, name, weights)
+    else:
+        assert better(name, found.value, best) < 1e-12
+    order = np.lexsort((scores, sets, weights * 7 % 3))
+    shuffled = subset.best(labels[order], scores[order], sets[order], *given[3:], weights=weights[order])
+    assert str(shuffled) == str(found)  # nan is not equal to itself
+
+
+@settings(deadline=None, max_examples=40)
+@given(SAMPLES, st.sampled_from(RATIOS), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_in_sets_too_a_sample_of_weight_two_counts_as_two(samples, name, size, random):
+    labels, scores, sets = columns(samples)
+    weights = np.array([random.randint(0, 3) for _ in labels])
+    each = np.repeat(np.arange(len(labels)), weights)
+    assume(labels[each].any() and not labels[each].all() and size <= len(np.unique(sets[each])))
+    try:
+        repeated = subset.best(labels[each], scores[each], sets[each], size, name)
+    except DataError as error:
+        assume("undefined" not in str(error))
+        raise
+    found = subset.best(labels, scores, sets, size, name, weights=weights)
+    assert (found.value, found.certified) == (pytest.approx(repeated.value, abs=1e-12), True)
+
+
+def test_the_proof_of_weighted_sets_says_what_rounding_leaves_and_fails_for_others():
+    generator = np.random.Generator(np.random.Philox(12))
+    labels, sets = generator.random(600) < 0.4, generator.integers(9, size=600)
+    scores, weights = np.clip(0.25 * labels + 0.75 * generator.random(600), 0, 1), generator.exponential(size=600)
+    found = subset.best(labels, scores, sets, 3, weights=weights)
+    assert found.proof.endswith("which is 0 but for rounding, so no choice is better but for that.")
+    assert subset_proof.holds(found, labels, scores, sets, "f1_score", weights)
+    other = replace(found, sets=tuple(sorted({*range(9)} - {*found.sets}))[:3])
+    assert not subset_proof.holds(other, labels, scores, sets, "f1_score", weights)
+    sizes = subset.every_size(labels, scores, sets, weights=weights)
+    assert [len(one.sets) for one in sizes] == list(range(1, 10))
+    assert sizes[2].sets == found.sets
+    alike = subset.best(labels, scores, sets, 3, weights=np.full(600, 0.3))
+    assert alike == subset.best(labels, scores, sets, 3)
+
+
 @settings(deadline=None, max_examples=50)
 @given(SAMPLES, st.sampled_from(OTHERS), st.integers(1, 6), st.sampled_from([None, 0.25, 0.5]))
 def test_what_swapping_finds_is_never_above_the_best_and_no_swap_is_better(samples, name, size, at):
@@ -177,7 +249,8 @@ def test_of_equally_good_sets_those_that_show_more_are_chosen():
 def counted(positives, negatives):
     """Sets whose samples are all called positive, of any size."""
     none = (np.empty(0),) * len(positives)
-    return SetCounts(np.arange(len(positives)), np.array(positives), np.array(negatives), none, none)
+    heads = np.array(positives), np.array(negatives)
+    return SetCounts(np.arange(len(positives)), *heads, heads, none, none)
 
 
 def test_more_samples_than_64_bits_can_multiply_are_refused():

@@ -157,9 +157,10 @@ def test_the_standard_error_of_a_difference_is_that_of_resampled_samples():
         - float(counts.f1_score(*counts.counted(labels[p], second[p])))
         for p in picks
     ]
-    found = cross_fitting.error_of_difference(labels, first, second, names.get("f1"), seed=0)
+    resampled = cross_fitting.Resamples(labels, (first, second), names.get("f1"), seed=0)
+    found = resampled.error_of_difference(0, 1)
     assert found == pytest.approx(np.std(differences), rel=0.15)
-    assert cross_fitting.error_of_difference(labels, first, first, names.get("f1"), seed=0) == 0
+    assert resampled.error_of_difference(0, 0) == 0
 
 
 @pytest.mark.parametrize(

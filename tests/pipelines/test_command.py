@@ -55,6 +55,13 @@ def test_a_second_run_has_nothing_to_do_says_so_and_imports_nothing_heavy(here: 
     assert [line for line in again.err.splitlines() if not line.startswith("import time:")] == []
 
 
+def test_a_split_that_chose_something_is_refused_in_one_line_though_all_is_there(here: Path) -> None:
+    asked = ("--experiment", "tiny.toml", "--local-scheduler", "--split", "val")
+    refused = run("--module", "pipelines", "Evaluate", *asked, cwd=here)
+    assert (refused.code, refused.out) == (40, "")
+    assert re.fullmatch(r"deeptrain: split to score: expected one that chose nothing, got 'val': it .*\n", refused.err)
+
+
 def test_two_fresh_runs_in_two_places_are_byte_equal(trained: Trained, tmp_path: Path) -> None:
     file = write_experiment(tmp_path / "another plâce" / "é")
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"

@@ -11,7 +11,7 @@ from deeptrain.errors import AlteredError, ArtifactError, DataError, SettingsErr
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import names
 from deeptrain.training import predictions
-from tasks import Evaluation, Members, Predictions
+from tasks import Evaluate, Members, Predictions
 from tests.conftest import TOML, write_experiment
 
 WIDE = (
@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Lineage:
     lineage_with_members = planned(directory, wide=WIDE)
     # A name of its own: a process reads the plan of a file once.
     file = str(lineage_with_members.experiment.file.rename(directory / "members.toml"))
-    build(Evaluation(experiment=file, store=store))
+    build(Evaluate(experiment=file, store=store))
     return lineage.read(file, store=store)
 
 

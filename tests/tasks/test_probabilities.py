@@ -81,14 +81,14 @@ def test_threshold_and_evaluation_hold_the_curve_of_their_metric(finished: Path)
 
 def test_only_a_split_that_chose_nothing_is_scored(finished: Path) -> None:
     asked = {"experiment": str(finished), "store": str(finished.parent / "runs")}
-    assert pipelines.Evaluation(**asked, split="test").complete()
+    assert pipelines.Evaluate(**asked, split="test").complete()
     used = "chose threshold, subset, probabilities"
     with pytest.raises(
         SettingsError, match=f"^split to score: expected one that chose nothing, got .*: it {used}; score"
     ):
-        pipelines.Evaluation(**asked, split="calibration")
+        pipelines.Evaluate(**asked, split="calibration")
     with pytest.raises(SettingsError, match=r"it chose the epoch; score 'test'$"):
-        pipelines.Evaluation(**asked, split="val")
+        pipelines.Evaluate(**asked, split="val")
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, when it writes and reads its file

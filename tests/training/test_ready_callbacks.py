@@ -15,7 +15,7 @@ from PIL import Image
 from deeptrain import lineage
 from deeptrain.calibration import optimum, set_means, subset, threshold
 from deeptrain.errors import IntrospectionError, SettingsError, UserCodeError
-from deeptrain.introspection import gradients
+from deeptrain.introspection import gradients, history
 from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.position import Position
@@ -112,6 +112,26 @@ def test_the_best_subset_is_that_of_the_exact_search(splits: list[Any]) -> None:
     assert made.state.callbacks["BestSubset"] == {"sets": callback.sets, "value": callback.value}
 
 
+def test_options_keep_the_names_of_the_original(splits: list[Any]) -> None:
+    limits, sets = {"dynamic_predict_threshold_min_max": [0.7, 0.75]}, {"best_subset_size": 2}
+    uses = [
+        CallbackUse(use="dynamic_threshold", arguments={"metric": "f1_score", **limits}),
+        CallbackUse(use="best_subset", arguments={"metric": "f1_score", **sets}),
+    ]
+    ours = [DynamicThreshold("f1_score", bounds=(0.7, 0.75)), BestSubset(2, "f1_score")]
+    named, made = (trainer(splits, callbacks) for callbacks in (from_experiment(uses, None), ours))
+    named.train()
+    made.train()
+    assert 0.7 <= named.threshold == made.threshold <= 0.75
+    assert list(named.state.callbacks.values()) == list(made.state.callbacks.values())
+    assert named.callbacks["best_subset"].best_subset_nums == ours[1].sets != []
+    with pytest.raises(SettingsError, match=r"bounds and dynamic_predict_threshold_min_max are two names of one opt"):
+        DynamicThreshold("f1_score", (0.1, 0.9), dynamic_predict_threshold_min_max=(0.1, 0.9))
+    for wrong in ([0.9, 0.1], 0.5, [0.1], ["low", "high"]):
+        with pytest.raises(SettingsError, match="bounds must be two thresholds between 0 and 1, the lower first, got"):
+            DynamicThreshold("f1_score", dynamic_predict_threshold_min_max=wrong)
+
+
 def test_the_history_tells_the_loss_of_each_set_that_was_fit(splits: list[Any]) -> None:
     made = trainer(splits, [], metrics=["f1_score"])
     made.train()
@@ -134,7 +154,10 @@ def test_the_history_tells_the_loss_of_each_set_that_was_fit(splits: list[Any]) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 0}, "size must be an integer of at least 1, got 0"),
+        ({"size": 0}, r"size \(or best_subset_size\) must be an integer of at least 1, got 0"),
+        ({"best_subset_size": 0}, r"size \(or best_subset_size\) must be an integer of at least 1, got 0"),
+        ({"metric": "f1_score"}, r"size \(or best_subset_size\) must be an integer of at least 1, got None"),
+        ({"size": 2, "best_subset_size": 3}, "size and best_subset_size are two names of one option; .* got 2 and 3"),
         ({"size": 6, "metric": "f1_score"}, "size must be at most the 5 sets of the validation split, got 6"),
         ({"size": 2}, "loss, the key metric, is not made of counts"),
         ({"size": 2, "metric": "roc_auc"}, "does not depend on a threshold"),
@@ -360,8 +383,10 @@ def test_an_experiment_names_them() -> None:
         *["SeedSetter", "BestSubset", "DataLogger", "LayerHistograms", "AutoencoderPictures", "PredictionPictures"],
         *["DynamicThreshold", "Watch", "EventFiles"],
     ]
-    with pytest.raises(UserCodeError, match="best_subset: raised TypeError"):
+    with pytest.raises(SettingsError, match=r"best_subset: size \(or best_subset_size\) must be an integer of"):
         from_experiment(["best_subset"], None)
+    with pytest.raises(UserCodeError, match="best_subset: raised TypeError"):
+        from_experiment([CallbackUse(use="best_subset", arguments={"sise": 3})], None)
 
 
 WATCHING = [
@@ -412,6 +437,11 @@ def test_an_experiment_with_all_of_them_that_is_stopped_ends_in_the_same_bytes(t
                 *[f"prediction_pictures/00000{number}.png" for number in ("05", "10", "15")],
                 *[f"watch/epoch-000{number}.parquet" for number in (1, 2, 3)],
             ]
+    epochs, kept = history.epochs(made.live.parent), made.state.callbacks["dynamic_threshold"]
+    assert epochs["threshold"].to_pylist()[-1] == made.threshold
+    for key in ("value", "cross_fitted"):
+        told = epochs[f"callback.dynamic_threshold.{key}"].to_pylist()
+        assert (len(told), told[-1]) == (3, kept[key])
     assert found[0] == found[1]
     assert logs[0] == logs[1]
     assert logs[0].count("\n") == 4

@@ -96,14 +96,20 @@ def test_no_threshold_is_chosen_where_one_class_weighs_nothing(splits: dict[str,
     assert (training.threshold, callback.value) == (0.5, None)
 
 
-def test_the_best_sets_are_told_with_every_sample_counting_as_one(trainer: Callable[..., Trainer]) -> None:
+def test_the_best_sets_are_those_of_the_weighted_samples(trainer: Callable[..., Trainer]) -> None:
     callback = BestSubset(1, "accuracy")
     training = trainer(epochs=1, callbacks=[callback])
     training.train()
     found = training.validated
     assert found is not None
-    best = subset.best(found.labels, found.outputs, found.sets, 1, "accuracy", training.threshold)
+    given = (found.labels, found.outputs, found.sets, 1, "accuracy", training.threshold)
+    best = subset.best(*given, weights=found.weights)
     assert (callback.sets, callback.value) == (list(best.sets), best.value)
+    within = np.isin(found.sets, best.sets)
+    columns = (found.labels, found.outputs, found.weights)
+    told = names.get("accuracy")(*(column[within] for column in columns), training.threshold)
+    assert callback.value == pytest.approx(told, rel=1e-12)
+    assert best.value != subset.best(*given).value, "the test needs weights that matter"
 
 
 def test_counts_of_training_batches_are_sums_of_weights(trainer: Callable[..., Trainer]) -> None:

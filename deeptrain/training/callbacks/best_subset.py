@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from deeptrain.calibration import subset
 from deeptrain.errors import DataError, SettingsError
 from deeptrain.metrics import names
+from deeptrain.training.callbacks.original_names import either
 
 if TYPE_CHECKING:
     from deeptrain.training.trainer import Trainer
@@ -15,8 +16,8 @@ class BestSubset:
     """Finds after each validation the sets that together have the best value of a metric of counts.
 
     By the exact search of `deeptrain.calibration.subset` at `trainer.threshold`. The value is in-sample: other sets
-    will not reach it. Every sample counts as one, as in that search, whatever it weighs in the data: what it proves it
-    proves over whole counts. Nothing of training changes.
+    will not reach it. A sample of weight 2 in the data counts as two samples, as in the metrics. Nothing of training
+    changes.
 
     Attributes:
         sets: numbers of the best sets of the newest validation, ascending; empty before the first, or where the metric
@@ -24,22 +25,34 @@ class BestSubset:
         value: the metric over their samples together; None where there are none.
     """
 
-    def __init__(self, size: int, metric: str | None = None) -> None:
+    def __init__(
+        self, size: int | None = None, metric: str | None = None, *, best_subset_size: int | None = None
+    ) -> None:
         """Choose how many.
 
         Args:
-            size: how many sets to choose, at least 1.
+            size: how many sets to choose, at least 1; must be given, by this name or the next.
             metric: a metric of counts; by default the trainer's key metric.
+            best_subset_size: the same as `size`, as DeepTrain 0.6 called it.
 
         Raises:
-            SettingsError: for a size below 1, an unknown metric, or one that no threshold changes.
+            SettingsError: for no size, one below 1, or one by both names, for an unknown metric, or one that no
+                threshold changes.
         """
-        if type(size) is not int or size < 1:
-            raise SettingsError(f"best_subset: size must be an integer of at least 1, got {size!r}")
-        self._size = size
+        given = either("best_subset", "size", size, "best_subset_size", best_subset_size)
+        if type(given) is not int or given < 1:
+            raise SettingsError(
+                f"best_subset: size (or best_subset_size) must be an integer of at least 1, got {given!r}"
+            )
+        self._size = given
         self._metric = None if metric is None else names.count_metric(metric).name
         self.sets: list[int] = []
         self.value: float | None = None
+
+    @property
+    def best_subset_nums(self) -> list[int]:
+        """The same as `sets`, as DeepTrain 0.6 called it."""
+        return self.sets
 
     def init(self, trainer: "Trainer") -> None:
         """Check that there are enough sets.
@@ -68,7 +81,8 @@ class BestSubset:
             return
         metric, labels = self._metric or trainer.key_metric, found.labels.reshape(-1) > 0
         try:
-            best = subset.best(labels, found.outputs.reshape(-1), found.sets, self._size, metric, trainer.threshold)
+            given = (labels, found.outputs.reshape(-1), found.sets, self._size, metric, trainer.threshold)
+            best = subset.best(*given, weights=found.weights)
         except DataError:  # undefined for every choice
             return
         self.sets, self.value = list(best.sets), best.value

@@ -8,6 +8,7 @@ from deeptrain.calibration.optimum import Bounds
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import counts, names
 from deeptrain.metrics.checks import Labels, Scores
+from deeptrain.training.callbacks.original_names import either
 
 if TYPE_CHECKING:
     from deeptrain.training.trainer import Trainer
@@ -25,17 +26,32 @@ class DynamicThreshold:
     without weight on both, leaves the threshold as it is.
     """
 
-    def __init__(self, metric: str | None = None, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        metric: str | None = None,
+        bounds: Bounds | None = None,
+        *,
+        dynamic_predict_threshold_min_max: Bounds | None = None,
+    ) -> None:
         """Choose the metric, and between which thresholds.
 
         Args:
             metric: a metric of counts; by default the trainer's key metric.
             bounds: (least, most) of the thresholds, both included; by default all.
+            dynamic_predict_threshold_min_max: the same, as DeepTrain 0.6 called it.
 
         Raises:
-            SettingsError: for an unknown metric, one that no threshold changes, or bounds that are none.
+            SettingsError: for an unknown metric, one that no threshold changes, or bounds that are none, or given by
+                both names.
         """
-        self._bounds = None if bounds is None else (bounds[0], bounds[1])
+        given = either(
+            "dynamic_threshold",
+            "bounds",
+            bounds,
+            "dynamic_predict_threshold_min_max",
+            dynamic_predict_threshold_min_max,
+        )
+        self._bounds = None if given is None else _two(given)
         optimum.check_bounds(self._bounds, 0.5)
         self._metric = None if metric is None else names.count_metric(metric)
         self._value: float | None = None
@@ -104,6 +120,16 @@ class DynamicThreshold:
             points = points.within(*self._bounds)
         best = operating_points.best(points, self._metric)  # type: ignore[arg-type]
         return points.threshold(best), points.value(self._metric, best)  # type: ignore[arg-type]
+
+
+def _two(bounds: Any) -> Bounds:
+    try:
+        low, high = (float(one) for one in bounds)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"dynamic_threshold: bounds must be two thresholds between 0 and 1, the lower first, got {bounds!r}"
+        ) from error
+    return low, high
 
 
 def _counted(name: str, metric: str) -> Any:

@@ -24,7 +24,7 @@ CHOSEN: dict[str, type[ExperimentTask]] = {
 }
 
 
-class Evaluation(ExperimentTask):
+class Evaluate(ExperimentTask):
     """Metrics of the test split, without and with what calibration chose."""
 
     split: str = luigi.Parameter(
