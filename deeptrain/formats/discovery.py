@@ -55,6 +55,7 @@ class Reading(TypedDict, total=False):
     features: int | None
     first: int | None
     mode: str | None
+    header: bool | None
     allow_missing: bool
 
 
@@ -76,6 +77,7 @@ def open(
     features: int | None = None,
     first: int | None = None,
     mode: str | None = None,
+    header: bool | None = None,
     others: Sequence[Path] = (),
     allow_missing: bool = False,
 ) -> RawData:
@@ -101,6 +103,7 @@ def open(
         features: number of features of svmlight files.
         first: number of their first feature, 0 or 1 (so if nothing is said).
         mode: of images, into which all are converted ("RGB", "L").
+        header: whether the first line of a text table holds the names of the columns.
         others: files or directories that are neither samples nor the labels that are asked for.
         allow_missing: whether inputs may hold NaN (an empty cell of a table, a null), as floats do.
 
@@ -111,7 +114,7 @@ def open(
     found = find(
         path, format=format, loader=loader, beside=beside, labels=labels, label_column=label_column, others=others
     )
-    kind = registry.configured(found.format, features=features, first=first, mode=mode)
+    kind = registry.configured(found.format, features=features, first=first, mode=mode, header=header)
     columns = None if inputs is None else tuple(inputs)
     said = Said(
         labels, label_column, label_names, group, columns, tuple(ignored), rows, keys, set_number, allow_missing

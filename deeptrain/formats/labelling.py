@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from deeptrain.errors import DataError
 from deeptrain.formats import numbering, places, registry
 from deeptrain.formats.cells import listed, shown
-from deeptrain.formats.csv import Delimited
+from deeptrain.formats.csv import Delimited, counts_up
 from deeptrain.formats.directory import DIGITS
 from deeptrain.formats.format import TEXT, Chunk, Field, Format
 from deeptrain.formats.sets import RawSet
@@ -158,16 +158,22 @@ def _without_group(path: Path, keys: Sequence[str], group: str | None) -> list[s
 
 
 def _with_header(format: Format, path: Path, sets: Sequence[RawSet], column: str | None, single: bool) -> Format:
-    """The format of text whose first line holds set numbers, if the count of lines says that it does."""
-    if not isinstance(format, Delimited) or single or column is not None or format.columns(path)[:1] != ("0",):
+    """The format of text whose first line holds set numbers, if the count of lines says that it does.
+
+    Where it cannot be told it holds labels, whose number is compared with that of the samples.
+    """
+    if not isinstance(format, Delimited):
         return format
-    forced = dataclasses.replace(format, header=True)
-    first = forced.first_line(path)
+    first = format.first_line(path)
+    if counts_up(first):
+        format = dataclasses.replace(format, header=False)
+    if single or column is not None or format.columns(path)[:1] != ("0",):
+        return format
     there = {found.number for found in sets}
     if None in there or not all(name.isdecimal() for name in first) or not there <= {int(name) for name in first}:
         return format
     lines = sum(chunk.samples for chunk in format.chunks(path, [Field("0", TEXT)], ROWS))
-    return forced if {found.samples for found in sets} == {lines - 1} else format
+    return dataclasses.replace(format, header=True) if {found.samples for found in sets} == {lines - 1} else format
 
 
 def _from_files(

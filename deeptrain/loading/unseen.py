@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deeptrain.errors import ArtifactError, DataError
 from deeptrain.formats import discovery, places, registry
 from deeptrain.formats.cells import listed, shown
+from deeptrain.formats.csv import Delimited
 from deeptrain.formats.data import RawData
 from deeptrain.formats.discovery import ONLY
 from deeptrain.formats.format import Field, Format
@@ -122,13 +123,15 @@ def _opened(path: Path, data: DataInfo, way: Way, format: str | None, beside: Pa
     loader = way.loader if format is None else None
     where: dict[str, Any] = {"format": format or way.format, "loader": loader, "beside": beside, "labels": "none"}
     found = discovery.find(path, **where)
-    # What was said of pictures or sparse rows is said of such files only.
+    # What was said of pictures, sparse rows or text is said of such files only.
     told: dict[str, Any] = {}
     if isinstance(found.format, Images):
         told["mode"] = way.reading.mode
     if isinstance(found.format, Svmlight):  # the largest feature may be in none of the new lines
-        told["features"] = math.prod(_sizes(data.inputs[0]))
-    kind = registry.configured(found.format, **{"features": None, "first": None, "mode": None, **told})
+        told |= {"features": math.prod(_sizes(data.inputs[0])), "first": way.reading.first}
+    if isinstance(found.format, Delimited):
+        told["header"] = way.reading.header
+    kind = registry.configured(found.format, **told)
     fields = kind.fields(found.files[0])
     keyed = _keys_are_sets(kind, found.files, fields, way)
     names = {field.name for field in fields}

@@ -78,3 +78,18 @@ def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(t
     assert {float(value) for name in ("train", "val") for value in shards.split(name).take(range(4))[:, 0]} == set(
         3.0 * np.arange(8)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("1.csv", "0,1\n2,3\n", "0, 1 may be the names of the columns or a sample; say which with reading.header = true"),
+        ("1.svm", "1 0:1\n", "has feature 0, features count from 1; say reading.first = 0 if these count from 0"),
+    ],
+)
+def test_what_must_be_said_of_a_format_is_named_as_the_settings_have_it(tmp_path: Path, tools, name, text, message):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).write_text(text)
+    with pytest.raises(DataError) as told:
+        sources.open(tools.settings(labels={}), tmp_path)
+    assert message in str(told.value)
