@@ -143,7 +143,7 @@ def test_a_first_line_that_counts_columns_up_is_names_or_a_sample_as_is_said(tmp
     file = tmp_path / "a.csv"
     size = first.count(",") + 1
     file.write_text(f"{first}\n{','.join('7' * size)}\n")
-    with pytest.raises(DataError, match=r"a\.csv: line 1: 0, 1.* may be the names of the columns or a sample; say which"):
+    with pytest.raises(DataError, match=r"a\.csv: line 1: 0, 1.* may be the names of the columns or a sample"):
         discovery.open(file)
     for header, samples in ((True, [[7] * size]), (False, [list(range(size)), [7] * size])):
         data = discovery.open(file, header=header)

@@ -83,7 +83,7 @@ def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(t
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("1.csv", "0,1\n2,3\n", "0, 1 may be the names of the columns or a sample; say which with reading.header = true"),
+        ("1.csv", "0,1\n2,3\n", "0, 1 may be the names of the columns or a sample; say which with reading.header = "),
         ("1.svm", "1 0:1\n", "has feature 0, features count from 1; say reading.first = 0 if these count from 0"),
     ],
 )
