@@ -228,9 +228,10 @@ def open_data(plan: Lineage) -> Opened:
 
 def _refuse_several_as_labels(data: DataInfo) -> None:
     if data.labels_are_input and len(data.inputs) > 1:
+        names = ", ".join(one.name for one in data.inputs)
         raise DataError(
-            f'data.labels = "input" is for samples of one input, these have {", ".join(one.name for one in data.inputs)};'
-            f" name the one that is its own label as data.reading.inputs, or say where labels are"
+            f'data.labels = "input" is for samples of one input, these have {names}; name the one that is its own label'
+            f" as data.reading.inputs, or say where labels are"
         )
 
 

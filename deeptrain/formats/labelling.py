@@ -77,6 +77,7 @@ class LabelSource:
             "name" of the sample's file in a column `names`.
         names: the column of file names.
         classes: the folders, in natural order.
+        level: which folder below the path of the data, 1 the first.
         group: the column of groups, where it is one of the files apart.
     """
 
@@ -87,6 +88,7 @@ class LabelSource:
     by: Literal["number", "order", "name"] | None = None
     names: str | None = None
     classes: tuple[str, ...] = ()
+    level: int = 1
     group: str | None = None
 
 
@@ -305,14 +307,21 @@ def read(data: "RawData") -> "Cells | None":
     if source.kind in {"none", "input"}:
         return None
     if source.kind == "folder":
-        return [file.parent.name for file in data.files]
+        return [places.folder_of(data.path, file, source.level) for file in data.files]
     if source.kind == "column":
         return _column(data, source.column or "")
     return _apart(data, source)
 
 
 def groups(data: "RawData") -> list[str]:
-    """The groups of all samples in order: a column of the data, or of the files of labels."""
+    """The groups of all samples in order: a column of the data, or of the files of labels, or folders."""
+    if data.group_level:
+        files = [(found.file + extra, found) for found in data.counted().sets for extra in range(found.files)]
+        return [
+            places.folder_of(data.path, data.files[file], data.group_level)
+            for file, found in files
+            for _ in range((found.samples or 0) // found.files)
+        ]
     if data.labels.group is None:
         found: Cells = column(data, data.group or "")
     else:

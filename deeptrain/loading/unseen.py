@@ -122,7 +122,8 @@ def read(path: Path, data: DataInfo, way: Way, *, format: str | None = None, bes
 def _opened(path: Path, data: DataInfo, way: Way, format: str | None, beside: Path | None) -> RawData:
     loader = way.loader if format is None else None
     where: dict[str, Any] = {"format": format or way.format, "loader": loader, "beside": beside, "labels": "none"}
-    found = discovery.find(path, **where)
+    group = next((name for name in way.others if name in places.FOLDERS), None)
+    found = discovery.find(path, **where, group=group)
     # What was said of pictures, sparse rows or text is said of such files only.
     told: dict[str, Any] = {}
     if isinstance(found.format, Images):
@@ -143,6 +144,7 @@ def _opened(path: Path, data: DataInfo, way: Way, format: str | None, beside: Pa
         ignored=sorted(way.others & names) if keyed else (),
         rows=way.reading.rows,
         keys=way.reading.keys if keyed else None,
+        group=group if found.group_level else None,
         allow_missing=way.allow_missing,
         set_number="none",  # sets are of no use here, and so is what their names lack
     )

@@ -76,7 +76,7 @@ class SplitSettings(Section, frozen=True):
         stratify: give each split each class in proportion; no effect on labels that are values.
         group: column whose equal values (a person, a device) never come to lie in two splits; sizes are then as near
             as whole groups allow, and the column is no feature. Of pictures, recordings and arrays it is one of the
-            table of labels.
+            table of labels. Or "folder": the folder that a file lies in; see `deeptrain.formats.discovery`.
     """
 
     train: Size

@@ -58,7 +58,8 @@ def find(settings: DataSettings, base: Path) -> dict[str, Source]:
     found = {}
     for name, path in settings.raw.items():
         place = base / path
-        here = [discovery.find(place, **where) for where in _where(settings, base).values()]
+        group = settings.splits.group
+        here = [discovery.find(place, **where, group=group) for where in _where(settings, base).values()]
         apart = tuple(dict.fromkeys(file for one in here for file in one.labels))
         formats = (here[0].format, *(registry.of(one.labels[0]) for one in here if one.labels))
         registered = tuple(one.function for one in formats if isinstance(one, Loaded) and one.function is not None)

@@ -276,6 +276,18 @@ def test_a_sparse_line_that_lacks_the_last_features_is_as_wide_as_the_runs(tmp_p
     assert unseen.read(tmp_path / "new.svmlight", info, way).tolist() == [[5, 0, 0]]
 
 
+def test_new_files_may_lie_in_folders_of_people_where_the_runs_own_did(tmp_path: Path) -> None:
+    for person in "uvw":
+        (tmp_path / "raw" / person).mkdir(parents=True)
+        delimited(",")(tmp_path / "raw" / person, TABLE, [0, 1] * 4)
+    splits = {"train": 16, "val": 8, "group": "folder"}
+    made = conversion.convert(tmp_path / "raw", tmp_path / "made", splits=splits, labels={"kind": "classes"})
+    info = reading.open(made).info
+    way = Way.of(artifact.open(made / "whole").manifest.settings, "here")
+    assert unseen.read(tmp_path / "raw", info, way).tolist() == [*TABLE.tolist()] * 3
+    assert unseen.read(tmp_path / "raw" / "v", info, way).tolist() == TABLE.tolist()
+
+
 def test_new_samples_may_lack_values_where_the_runs_own_could(tmp_path: Path) -> None:
     new = tmp_path / "new.csv"
     new.write_text("a,b,c\n1,,3\n4,nan,6\n")

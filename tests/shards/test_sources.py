@@ -64,6 +64,21 @@ def test_people_on_pictures_come_to_lie_in_one_split_each(tmp_path: Path, tools)
             tools.convert(tmp_path, labels=labels, splits={"train": 12, "val": 8, "group": group})
 
 
+def test_people_in_folders_come_to_lie_in_one_split_each_and_their_names_are_in_the_identity(tmp_path: Path, tools):
+    for number in range(5):
+        rows = [[number, row, row % 2] for row in range(4)]
+        tools.write_csv(tmp_path / "raw" / f"p{number}" / "walk.csv", rows, "person,x,label")
+    asked = {"splits": {"train": 12, "val": 8, "group": "folder"}, "reading": {"ignored": ["x"]}}
+    shards = tools.convert(tmp_path, **asked)
+    of = {name: set(shards.split(name).take(np.arange(size))[:, 0]) for name, size in (("train", 12), ("val", 8))}
+    assert (len(of["train"]), len(of["val"])) == (3, 2)
+    assert of["train"].isdisjoint(of["val"])
+    assert shards.split("val").raw(0)[0].endswith("/walk.csv")
+    before = tools.planned(tmp_path, **asked).samples.identity
+    (tmp_path / "raw" / "p4").rename(tmp_path / "raw" / "p5")
+    assert tools.planned(tmp_path, **asked).samples.identity != before
+
+
 def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(tmp_path: Path, tools):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "1.txt").write_text("")
