@@ -119,6 +119,8 @@ def resolve(
         DataError: when it cannot be told, or a set has no labels.
     """
     format = registry.of(files[0])
+    if isinstance(format, Delimited) and counts_up(format.first_line(files[0])):
+        format = dataclasses.replace(format, header=False)  # unless they prove to be set numbers
     if len(files) > 1:
         return _from_files(files, format, column, group, sets, data_files)
     (path,) = files
@@ -160,17 +162,10 @@ def _without_group(path: Path, keys: Sequence[str], group: str | None) -> list[s
 
 
 def _with_header(format: Format, path: Path, sets: Sequence[RawSet], column: str | None, single: bool) -> Format:
-    """The format of text whose first line holds set numbers, if the count of lines says that it does.
-
-    Where it cannot be told it holds labels, whose number is compared with that of the samples.
-    """
-    if not isinstance(format, Delimited):
+    """The format of text whose first line holds set numbers, if the count of lines says that it does."""
+    if not isinstance(format, Delimited) or single or column is not None or format.columns(path)[:1] != ("0",):
         return format
     first = format.first_line(path)
-    if counts_up(first):
-        format = dataclasses.replace(format, header=False)
-    if single or column is not None or format.columns(path)[:1] != ("0",):
-        return format
     there = {found.number for found in sets}
     if None in there or not all(name.isdecimal() for name in first) or not there <= {int(name) for name in first}:
         return format

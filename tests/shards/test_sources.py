@@ -95,6 +95,14 @@ def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(t
     )
 
 
+def test_labels_apart_that_may_be_two_things_are_called_by_their_file(tmp_path: Path, tools):
+    (tmp_path / "raw").mkdir()
+    np.save(tmp_path / "raw" / "x.npy", np.arange(9))
+    np.save(tmp_path / "raw" / "labels.npy", np.arange(9))
+    with pytest.raises(DataError, match=r"raw: labels 'labels\.npy': 9 different whole numbers in 9 samples can be"):
+        tools.convert(tmp_path, labels={})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
