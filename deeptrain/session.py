@@ -30,6 +30,7 @@ from deeptrain.metrics import checks, chosen
 from deeptrain.metrics.metric import Metric
 from deeptrain.metrics.of_output import MetricOfOutput
 from deeptrain.shards import conversion, layout, reading
+from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import parts
 from deeptrain.shards.progress import Watch, nobody
 from deeptrain.shards.reading import Shards, Split
@@ -213,6 +214,7 @@ def open_data(plan: Lineage) -> Opened:
         try:
             make_shards(plan).verified(layout.NAME)
             shards = reading.open(plan.conversion.directory)
+            _refuse_several_as_labels(shards.info)
             training = plan.experiment.training
             runtime.choose(training.threads, training.deterministic, training.backend)  # before code of the user's
             named = training.preprocessors
@@ -222,6 +224,15 @@ def open_data(plan: Lineage) -> Opened:
             plan.set_aside(error)
         else:
             return opened
+
+
+def _refuse_several_as_labels(data: DataInfo) -> None:
+    if data.labels_are_input and len(data.inputs) > 1:
+        names = ", ".join(one.name for one in data.inputs)
+        raise DataError(
+            f'data.labels = "input" is for samples of one input, these have {names}; name the one that is its own label'
+            f" as data.reading.inputs, or say where labels are"
+        )
 
 
 def _refuse_early(opened: Opened) -> None:

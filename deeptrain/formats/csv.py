@@ -3,6 +3,8 @@
 Accepted: UTF-8 with or without a byte order mark, lines ending in LF or CRLF, cells in double quotes, blank lines
 (ignored). A first line without a number is the header; a first line of numbers only is a sample, and the columns are
 then named by their number, "0", "1", ...; a header may number some columns if it counts them up ("0", "1", "label").
+A first line that counts up all of several columns from 0 may be either ("0,1,2", as pandas writes an array): it must be
+said.
 
 pyarrow is fast and its errors name no line. So what it refuses, or what it reads as not finite, is looked for again
 by the standard library's reader, cell by cell, only to say where it is.
@@ -45,7 +47,8 @@ class Delimited:
     """Text files of one row a line and cells between delimiters; a `Format`.
 
     Attributes:
-        header: whether the first line holds names; None: unless it holds numbers only.
+        header: whether the first line holds names; None: unless it holds numbers only, but for "0", "1", ..., which
+            are refused.
     """
 
     name: str
@@ -238,6 +241,11 @@ class Delimited:
         if not names:
             raise DataError(f"{path}: no samples: the file is empty")
         numeric = [cells.is_numeric(name) for name in names]
+        if self.header is None and counts_up(names):
+            raise DataError(
+                f"{path}: line {line}: {cells.listed(names, 4)} may be the names of the columns or a sample; say which "
+                f"with header = true or false"
+            )
         if self.header is False or (self.header is None and all(numeric)):
             return Header(tuple(map(str, range(len(names)))), 0)
         counted = [name for name, is_number in zip(names, numeric, strict=True) if is_number and self.header is None]
@@ -270,6 +278,11 @@ class Delimited:
                 if fault:
                     raise DataError(f"{path}: line {line}, column {cells.shown(name)}: {fault}")
         raise DataError(f"{path}: {otherwise}")
+
+
+def counts_up(first: Sequence[str]) -> bool:
+    """Whether the stripped cells of a first line are the numbers of several columns, from 0."""
+    return len(first) > 1 and list(first) == [str(number) for number in range(len(first))]
 
 
 CSV = Delimited("csv", (".csv",), ",")

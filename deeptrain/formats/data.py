@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeptrain.errors import DataError
-from deeptrain.formats import labelling
+from deeptrain.formats import labelling, places
 from deeptrain.formats.cells import shown
 from deeptrain.formats.format import Chunk, Field, Format
 from deeptrain.formats.labelling import LabelSource
@@ -63,10 +63,12 @@ class RawData:
         columns: names of a table's features, else ().
         sets: in the order of their numbers.
         labels: where the labels are.
-        group: the column of groups, of the data or of their table of labels (`LabelSource.group`), or None.
+        group: the column of groups, of the data or of their table of labels (`LabelSource.group`), or "folder", or
+            None.
         rows_per_set: 0, or how many samples each row of the array has that is a set.
         notes: what a user should be told: missing set numbers, labels without data.
         allow_missing: whether inputs of a float dtype may hold NaN; labels, groups and weights never do.
+        group_level: which folder below the path is the group of a file, 1 the first; 0 where groups are a column.
     """
 
     path: Path
@@ -81,6 +83,7 @@ class RawData:
     rows_per_set: int = 0
     notes: tuple[str, ...] = ()
     allow_missing: bool = False
+    group_level: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -259,7 +262,7 @@ class RawData:
             return
         path = self.files[found.file]
         fields = self._asked(found, wanted)
-        group = None if self.labels.group is not None else self.group
+        group = None if self.labels.group is not None or self.group_level else self.group
         apart = [name for name in (self._label_column, group) if name is not None]
         fields += [labelling.field_of(self, name) for name in apart]
         done = 0
@@ -268,7 +271,9 @@ class RawData:
                 self._inputs(chunk, found, path),
                 self._lengths(chunk, found),
                 None if self._label_column is None else labelling.cells(chunk, self._label_column),
-                None if group is None else labelling.words(labelling.cells(chunk, group)),
+                self._folders([path] * chunk.samples)
+                if group is None
+                else labelling.words(labelling.cells(chunk, group)),
                 _origin(number, found.file, found.first + chunk.first, chunk.samples),
             )
             done += chunk.samples
@@ -309,14 +314,21 @@ class RawData:
             origin = np.zeros((len(parts), 3), np.int64)
             origin[:, 0] = number
             origin[:, 1] = numbers_of
-            folders = [self.files[file].parent.name for file in numbers_of]
+            files = [self.files[file] for file in numbers_of]
+            classes = [places.folder_of(self.path, file, self.labels.level) for file in files if self.labels.classes]
             yield RawChunk(
                 {field.name: np.concatenate([part.arrays[field.name] for part in parts])},
                 {name: np.concatenate([part.lengths[name] for part in parts]) for name in parts[0].lengths},
-                folders if self.labels.kind == "folder" else None,
-                None,
+                classes or None,
+                self._folders(files),
                 origin,
             )
+
+    def _folders(self, files: Sequence[Path]) -> list[str] | None:
+        """The groups of samples of these files, where folders are."""
+        if not self.group_level:
+            return None
+        return [places.folder_of(self.path, file, self.group_level) for file in files]
 
     @property
     def _label_column(self) -> str | None:

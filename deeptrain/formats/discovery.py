@@ -1,5 +1,6 @@
 """From a path alone to a raw data set: its files by their names, then its sets, inputs and labels by their headers."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Reading(TypedDict, total=False):
     features: int | None
     first: int | None
     mode: str | None
+    header: bool | None
     allow_missing: bool
 
 
@@ -76,6 +78,7 @@ def open(
     features: int | None = None,
     first: int | None = None,
     mode: str | None = None,
+    header: bool | None = None,
     others: Sequence[Path] = (),
     allow_missing: bool = False,
 ) -> RawData:
@@ -92,7 +95,8 @@ def open(
         label_column: the column or key of labels: of the data, or of the files of labels where `labels` names them.
         label_names: in a table of labels, the column that names the file of a sample.
         group: a column or key of the data, or of the table of labels apart, of what must not be split (a person); it is
-            no input.
+            no input. Or "folder": the folder that a file lies in, of two in each other the first ("folder:2": the
+            second); of pictures and recordings the other one is the class then.
         inputs: names of the keys or columns that are inputs; None: all that are nothing else.
         ignored: keys or columns that are left out.
         rows: whether the first axis of the array of an only file counts samples or sets of samples.
@@ -101,6 +105,7 @@ def open(
         features: number of features of svmlight files.
         first: number of their first feature, 0 or 1 (so if nothing is said).
         mode: of images, into which all are converted ("RGB", "L").
+        header: whether the first line of a text table holds the names of the columns.
         others: files or directories that are neither samples nor the labels that are asked for.
         allow_missing: whether inputs may hold NaN (an empty cell of a table, a null), as floats do.
 
@@ -109,9 +114,16 @@ def open(
         UserCodeError: when a loader function is not found, raises, or gives what it must not.
     """
     found = find(
-        path, format=format, loader=loader, beside=beside, labels=labels, label_column=label_column, others=others
+        path,
+        format=format,
+        loader=loader,
+        beside=beside,
+        labels=labels,
+        label_column=label_column,
+        group=group,
+        others=others,
     )
-    kind = registry.configured(found.format, features=features, first=first, mode=mode)
+    kind = registry.configured(found.format, features=features, first=first, mode=mode, header=header)
     columns = None if inputs is None else tuple(inputs)
     said = Said(
         labels, label_column, label_names, group, columns, tuple(ignored), rows, keys, set_number, allow_missing
@@ -156,13 +168,18 @@ def _differ(file: Path, first: Path, fields: Sequence[Field], before: Sequence[F
 
 
 def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> RawData:
-    path = found.path
+    path, group = found.path, said.group
     names = [field.name for field in fields]
+    if found.group_level:
+        if group in names:
+            raise DataError(f"{path}: group {shown(group)} may be that column or the folders; rename the column")
+        said = dataclasses.replace(said, group=None)
     group_apart = said.group is not None and said.group not in names and bool(found.labels)
     if said.group is not None and format.single and not found.labels:
         raise DataError(
             f"{path}: group {shown(said.group)} is a column of a table of labels (file, label, "
-            f"{shown(said.group, quoted=False)}), there is none for these files; write one and name it as labels"
+            f"{shown(said.group, quoted=False)}), there is none for these files; write one and name it as labels, or "
+            f"put the files of each group into a folder and say group = 'folder'"
         )
     for key, asked in (
         ("label_column", [said.label_column] if not found.labels and said.label_column else []),
@@ -215,10 +232,11 @@ def _of(found: Found, format: Format, fields: tuple[Field, ...], said: Said) -> 
         columns,
         sets,
         source,
-        said.group,
+        group,
         per_row,
         notes + label_notes,
         said.allow_missing,
+        found.group_level,
     )
 
 
@@ -375,10 +393,13 @@ def _sets_of_files(
     if format.single:
         return (RawSet(None, found.path.name, 0, 0, count, files=count),), ()
     stems = [file.stem for file in found.files]
-    numbers_of = numbering.of(stems, said.set_number, found.path)
+    in_folders = found.group_level > 0
+    alike = in_folders and len(set(stems)) < count and said.set_number is None  # "anna/1.csv" and "ben/1.csv"
+    numbers_of = None if alike else numbering.of(stems, said.set_number, found.path)
     field = sources[0] or columns[0]
+    names = [file.relative_to(found.path).as_posix() if in_folders else file.name for file in found.files]
     sets = [
-        RawSet(None if numbers_of is None else numbers_of[index], file.name, index, 0, format.samples(file, field))
+        RawSet(None if numbers_of is None else numbers_of[index], names[index], index, 0, format.samples(file, field))
         for index, file in enumerate(found.files)
     ]
     if numbers_of is not None:
@@ -441,7 +462,7 @@ def _labels(
     if str(said.labels) == "folder" or (said.labels is None and found.classes):
         if not found.classes:
             raise DataError(f"{found.path}: labels = 'folder', but its files lie in no folders of their own")
-        return LabelSource("folder", classes=found.classes), (), sets
+        return LabelSource("folder", classes=found.classes, level=found.class_level), (), sets
     if found.labels:
         return labelling.resolve(
             found.labels, said.label_column, said.label_names, group, sets, found.files, format.single

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from deeptrain.errors import DataError
 from deeptrain.formats import numbering, places, registry
 from deeptrain.formats.cells import listed, shown
-from deeptrain.formats.csv import Delimited
+from deeptrain.formats.csv import Delimited, counts_up
 from deeptrain.formats.directory import DIGITS
 from deeptrain.formats.format import TEXT, Chunk, Field, Format
 from deeptrain.formats.sets import RawSet
@@ -77,6 +77,7 @@ class LabelSource:
             "name" of the sample's file in a column `names`.
         names: the column of file names.
         classes: the folders, in natural order.
+        level: which folder below the path of the data, 1 the first.
         group: the column of groups, where it is one of the files apart.
     """
 
@@ -87,6 +88,7 @@ class LabelSource:
     by: Literal["number", "order", "name"] | None = None
     names: str | None = None
     classes: tuple[str, ...] = ()
+    level: int = 1
     group: str | None = None
 
 
@@ -117,6 +119,8 @@ def resolve(
         DataError: when it cannot be told, or a set has no labels.
     """
     format = registry.of(files[0])
+    if isinstance(format, Delimited) and counts_up(format.first_line(files[0])):
+        format = dataclasses.replace(format, header=False)  # unless they prove to be set numbers
     if len(files) > 1:
         return _from_files(files, format, column, group, sets, data_files)
     (path,) = files
@@ -161,13 +165,12 @@ def _with_header(format: Format, path: Path, sets: Sequence[RawSet], column: str
     """The format of text whose first line holds set numbers, if the count of lines says that it does."""
     if not isinstance(format, Delimited) or single or column is not None or format.columns(path)[:1] != ("0",):
         return format
-    forced = dataclasses.replace(format, header=True)
-    first = forced.first_line(path)
+    first = format.first_line(path)
     there = {found.number for found in sets}
     if None in there or not all(name.isdecimal() for name in first) or not there <= {int(name) for name in first}:
         return format
     lines = sum(chunk.samples for chunk in format.chunks(path, [Field("0", TEXT)], ROWS))
-    return forced if {found.samples for found in sets} == {lines - 1} else format
+    return dataclasses.replace(format, header=True) if {found.samples for found in sets} == {lines - 1} else format
 
 
 def _from_files(
@@ -299,14 +302,21 @@ def read(data: "RawData") -> "Cells | None":
     if source.kind in {"none", "input"}:
         return None
     if source.kind == "folder":
-        return [file.parent.name for file in data.files]
+        return [places.folder_of(data.path, file, source.level) for file in data.files]
     if source.kind == "column":
         return _column(data, source.column or "")
     return _apart(data, source)
 
 
 def groups(data: "RawData") -> list[str]:
-    """The groups of all samples in order: a column of the data, or of the files of labels."""
+    """The groups of all samples in order: a column of the data, or of the files of labels, or folders."""
+    if data.group_level:
+        files = [(found.file + extra, found) for found in data.counted().sets for extra in range(found.files)]
+        return [
+            places.folder_of(data.path, data.files[file], data.group_level)
+            for file, found in files
+            for _ in range((found.samples or 0) // found.files)
+        ]
     if data.labels.group is None:
         found: Cells = column(data, data.group or "")
     else:

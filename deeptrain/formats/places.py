@@ -17,6 +17,8 @@ LABEL_NAMES = frozenset({"label", "labels", "target", "targets", "y"})
 """Names of files, folders, columns and keys, in any case, that are labels."""
 NO_PLACES = frozenset({"none", "input", "folder", "column"})
 """What `labels` says other than a path."""
+FOLDERS = {"folder": 1, "folder:1": 1, "folder:2": 2}
+"""What `group` says other than a column: which folder below the path, of those a file lies in."""
 SPLITS = frozenset({"train", "val", "valid", "validation", "test", "calibration"})
 
 
@@ -30,6 +32,8 @@ class Found:
         files: in natural order; of folders of classes, folder by folder.
         labels: files of labels apart, in natural order; empty if there are none.
         classes: names of the folders the files lie in, if each is a class; else ().
+        class_level: which folder below the path is the class of a file, 1 the first.
+        group_level: which is its group, 0 where none is.
     """
 
     path: Path
@@ -37,6 +41,8 @@ class Found:
     files: tuple[Path, ...]
     labels: tuple[Path, ...]
     classes: tuple[str, ...]
+    class_level: int = 1
+    group_level: int = 0
 
 
 def find(
@@ -47,9 +53,13 @@ def find(
     beside: Path | None = None,
     labels: str | Path | None = None,
     label_column: str | None = None,
+    group: str | None = None,
     others: Sequence[Path] = (),
 ) -> Found:
     """The files of a data set and of its labels; arguments as for `discovery.open`.
+
+    Files lie in the directory itself, or in folders, one a class. Where folders are groups, files of any format lie in
+    them, or in folders within them: of pictures and recordings these are the classes then.
 
     Labels apart are looked for, if nothing is said of them: for a directory, a file `labels.*` (or `y.*`,
     `targets.*`) in it, else a folder `labels` in or beside it, else such a file beside it; for a file, such a file
@@ -96,33 +106,53 @@ def find(
             raise DataError(
                 f"{folders[0]}: is a directory; raw files lie directly in {path}, or all in folders; move it elsewhere"
             )
-        files: tuple[Path, ...] = tuple(others)
-        classes: tuple[str, ...] = ()
+        files, level, depth = tuple(others), 0, 0
     elif folders:
-        files, classes = _in_folders(path, folders, asked)
+        level = FOLDERS.get(group or "", 0)
+        files, depth = _in_folders(path, folders, asked, bool(level))
+        if level > depth:
+            raise DataError(f"{path}: group {group!r}, but its files lie in one folder each; say group = 'folder'")
     else:
         wanted = f"that end in {' or '.join(asked.extensions)}" if asked and asked.extensions else registry.told()
         raise DataError(f"{path}: no raw files here; put files there {wanted}")
     kind = _one_format(path, files, asked)
+    of_classes = _class_level(depth, level)
+    classes = tuple(dict.fromkeys(folder_of(path, file, of_classes) for file in files if of_classes))
+    if level and not kind.single:
+        classes = ()
     if classes and not kind.single:
         raise DataError(
             f"{path}: holds the folders {listed(classes)} of {kind.name} files; folders are classes of pictures and "
-            f"recordings only: open one of the folders"
+            f"recordings only: open one of the folders, or say group = 'folder' if samples of one belong together"
         )
     apart = said
     if looks:
         apart = _only(path, named, [folder for folder in label_folders if folder.name.lower() in LABEL_NAMES]) or (
             () if classes else _beside_directory(path)
         )
-    return Found(path, kind, files, apart, classes)
+    return Found(path, kind, files, apart, classes, of_classes or 1, level)
+
+
+def folder_of(path: Path, file: Path, level: int) -> str:
+    """The name of the folder below a path that a file lies in, 1 for the first, 2 for the one in it."""
+    return file.relative_to(path).parts[level - 1]
+
+
+def _class_level(depth: int, group_level: int) -> int:
+    """Which folder is the class of files that lie so deep, 0 where none is."""
+    if depth == 0 or (group_level and depth == 1):
+        return 0
+    return 3 - group_level if group_level else 1
 
 
 def _is_label(stem: str) -> bool:
     return stem.lower() in LABEL_NAMES
 
 
-def _in_folders(path: Path, folders: Sequence[Path], asked: Format | None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """The files of folders, one a class, and the names of the folders."""
+def _in_folders(
+    path: Path, folders: Sequence[Path], asked: Format | None, groups: bool
+) -> tuple[tuple[Path, ...], int]:
+    """The files of folders, folder by folder, and how many folders each lies in: where these are groups, 1 or 2."""
     names = tuple(folder.name for folder in folders)
     splits = [name for name in names if name.lower() in SPLITS]
     if splits:
@@ -130,22 +160,39 @@ def _in_folders(path: Path, folders: Sequence[Path], asked: Format | None) -> tu
             f"{path}: holds the folders {listed(names)}: {splits[0]} looks like a split, not like a class; open one of "
             f"them, as {path / splits[0]}, or rename it"
         )
-    files: list[Path] = []
-    for folder in folders:
-        check_directory(folder, path)
-        found = list(entries(folder))
-        if asked is not None and asked.extensions:
-            found = [entry for entry in found if entry.is_dir() or entry.suffix.lower() in asked.extensions]
-        inner = [entry for entry in found if entry.is_dir()]
-        if inner:
-            check_name(inner[0])
-            raise DataError(f"{inner[0]}: is a directory within a folder that is a class; files lie directly in it")
-        if not found:
-            raise DataError(f"{folder}: no samples: the folder is empty; a folder is a class, remove it if it is none")
-        files += found
+    files = [file for folder in folders for file in _of_folder(folder, path, asked, deeper=groups)]
     if len(folders) < 2:
-        raise DataError(f"{path}: holds the folder {names[0]} only; open that, or have one folder a class")
-    return tuple(files), names
+        what = "group" if groups else "class"
+        raise DataError(f"{path}: holds the folder {names[0]} only; open that, or have one folder a {what}")
+    depths = {len(file.relative_to(path).parts) - 1: file for file in files}
+    if len(depths) > 1:
+        one, two = depths[1].relative_to(path), depths[2].relative_to(path)
+        raise DataError(
+            f"{path}: {shown(one, quoted=False)} lies in one folder and {shown(two, quoted=False)} in two; have all "
+            f"files as deep"
+        )
+    return tuple(files), min(depths)
+
+
+def _of_folder(folder: Path, path: Path, asked: Format | None, *, deeper: bool) -> Iterator[Path]:
+    """The files of a folder; `deeper`, those of its folders, too."""
+    check_directory(folder, path)
+    found = list(entries(folder))
+    if asked is not None and asked.extensions:
+        found = [entry for entry in found if entry.is_dir() or entry.suffix.lower() in asked.extensions]
+    if not found:
+        raise DataError(
+            f"{folder}: no samples: the folder is empty; a folder is a {'group' if deeper else 'class'}, remove it if "
+            f"it is none"
+        )
+    for entry in found:
+        if not entry.is_dir():
+            yield entry
+            continue
+        check_name(entry)
+        if not deeper:
+            raise DataError(f"{entry}: is a directory within a folder that is a class; files lie directly in it")
+        yield from _of_folder(entry, path, asked, deeper=False)
 
 
 def check_directory(folder: Path, inside: Path) -> None:

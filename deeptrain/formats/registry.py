@@ -8,7 +8,7 @@ from typing import Any
 from deeptrain.errors import DataError, UserCodeError
 from deeptrain.formats import loaders
 from deeptrain.formats.arrow import ARROW
-from deeptrain.formats.csv import CSV, TSV
+from deeptrain.formats.csv import CSV, TSV, Delimited
 from deeptrain.formats.format import Format
 from deeptrain.formats.hdf5 import HDF5
 from deeptrain.formats.image import IMAGES, Images
@@ -83,14 +83,21 @@ def loading(function: str | Use | Callable[[Path], Any], beside: Path | None) ->
     return loaders.Loaded(named.use, beside=beside, arguments=named.arguments)
 
 
-def configured(format: Format, *, features: int | None, first: int | None, mode: str | None) -> Format:
+def configured(
+    format: Format,
+    *,
+    features: int | None = None,
+    first: int | None = None,
+    mode: str | None = None,
+    header: bool | None = None,
+) -> Format:
     """The format with what was said of it.
 
     Raises:
         DataError: when something was said that is of no use to it.
     """
-    said = {"features": features, "first": first, "mode": mode}
-    kinds = {"features": Svmlight, "first": Svmlight, "mode": Images}
+    said = {"features": features, "first": first, "mode": mode, "header": header}
+    kinds = {"features": Svmlight, "first": Svmlight, "mode": Images, "header": Delimited}
     for key, value in said.items():
         if value is not None and not isinstance(format, kinds[key]):
             raise DataError(f"{key} = {value!r} means nothing for {format.name} files; leave it out")
@@ -98,4 +105,6 @@ def configured(format: Format, *, features: int | None, first: int | None, mode:
         return format.afresh()
     if isinstance(format, Svmlight):
         return dataclasses.replace(format, features=features, first=1 if first is None else first)
+    if isinstance(format, Delimited):
+        return dataclasses.replace(format, header=header)
     return dataclasses.replace(format, mode=mode) if isinstance(format, Images) else format

@@ -25,6 +25,10 @@ MOST_FEATURES = 1 << 16
 """More are only believed when they are said: one line could make every sample that wide."""
 LABEL, FEATURES = "label", "x"
 INDEX = re.compile(r"[0-9]{1,18}")
+QUERY = re.compile(r"-?[0-9]{1,18}")
+COMMENT = re.compile(rb"#[^\n]*")
+DOUBTFUL = re.compile(rb"_|qid(?!:-?[0-9]{1,18}\s)")
+"""What scikit-learn reads though it is damaged: Python's numbers with "_", and whatever stands in a word with "qid"."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,9 @@ class Svmlight:
             # features are left as they are counted, so that both ends can be checked
             matrix, labels = load_svmlight_file(io.BytesIO(block), zero_based=True, n_features=None)
         except (ValueError, OverflowError, IndexError, MemoryError, UnicodeDecodeError):
-            self._complain(path, width)
+            self._complain(path, MOST_FEATURES if width is None else width)
+        if (b"_" in block or b"qid" in block) and DOUBTFUL.search(COMMENT.sub(b"", block) + b"\n"):
+            self._complain(path, MOST_FEATURES if width is None else width)
         if self.first:
             if matrix.indices.min(initial=self.first) < self.first:
                 self._complain(path, width)
@@ -129,7 +135,7 @@ class Svmlight:
         for number, line in _lines(path):
             if not line:
                 continue
-            fault = self._fault(line.split(), width)
+            fault = self._fault(line, width)
             if fault:
                 raise DataError(f"{path}: line {number}: {fault}")
         raise DataError(f"{path}: is no svmlight: scikit-learn cannot parse it")
@@ -140,9 +146,13 @@ class Svmlight:
         if not NUMBER.fullmatch(parts[0]):
             return f"the label {shown(parts[0])} is no number"
         last = self.first - 1
-        for part in parts[1:]:
+        for place, part in enumerate(parts[1:], 1):
             name, colon, value = part.partition(":")
             if name == "qid":
+                if not QUERY.fullmatch(value):
+                    return f"{shown(part)} is no query id; write qid:number"
+                if place > 1:
+                    return f"{shown(part)} comes after features; a query id is behind the label"
                 continue
             if not colon or not INDEX.fullmatch(name) or not NUMBER.fullmatch(value):
                 return f"{shown(part)} is no feature; write number:value"
@@ -179,8 +189,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each line, without comments."""
-    with path.open(encoding="utf-8", errors="replace") as file:
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and words of each line, without comments; cut as scikit-learn cuts them, at no blanks beyond ASCII."""
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            yield number, line.partition("#")[0].strip()
+            yield number, [word.decode(errors="replace") for word in line.partition(b"#")[0].split()]

@@ -103,8 +103,11 @@ def readable_name(value: Any) -> str:
     """What a value is called in a sentence: never an address in memory, the same in every process.
 
     Functions, classes and modules by their own name, partial functions with what is filled in, arrays by dtype and
-    shape, text, numbers and None by themselves, other objects by their `name` and class, or by their class.
+    shape, text, numbers (NumPy's too) and None by themselves, other objects by their `name` and class, or by their
+    class.
     """
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        value = value.item()
     if isinstance(value, functools.partial):
         filled = [readable_name(one) for one in value.args]
         filled += [f"{key}={readable_name(one)}" for key, one in value.keywords.items()]

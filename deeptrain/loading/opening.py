@@ -89,7 +89,7 @@ class AutoData:
         if self.labels.counts:
             lines.append(("balance", self._balance()))
         if data.group is not None:
-            lines.append(("group", f"column {shown(data.group)}"))
+            lines.append(("group", "the folder of a file" if data.group_level else f"column {shown(data.group)}"))
         if self.labels.counts and max(self.labels.counts) == 1 and self.samples > 2:
             lines.append(("note", "every label occurs once: are these labels, or names? Say label_column or ignored"))
         lines += [("note", note) for note in data.notes]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deeptrain.errors import ArtifactError, DataError
 from deeptrain.formats import discovery, places, registry
 from deeptrain.formats.cells import listed, shown
+from deeptrain.formats.csv import Delimited
 from deeptrain.formats.data import RawData
 from deeptrain.formats.discovery import ONLY
 from deeptrain.formats.format import Field, Format
@@ -121,14 +122,17 @@ def read(path: Path, data: DataInfo, way: Way, *, format: str | None = None, bes
 def _opened(path: Path, data: DataInfo, way: Way, format: str | None, beside: Path | None) -> RawData:
     loader = way.loader if format is None else None
     where: dict[str, Any] = {"format": format or way.format, "loader": loader, "beside": beside, "labels": "none"}
-    found = discovery.find(path, **where)
-    # What was said of pictures or sparse rows is said of such files only.
+    group = next((name for name in way.others if name in places.FOLDERS), None)
+    found = discovery.find(path, **where, group=group)
+    # What was said of pictures, sparse rows or text is said of such files only.
     told: dict[str, Any] = {}
     if isinstance(found.format, Images):
         told["mode"] = way.reading.mode
     if isinstance(found.format, Svmlight):  # the largest feature may be in none of the new lines
-        told["features"] = math.prod(_sizes(data.inputs[0]))
-    kind = registry.configured(found.format, **{"features": None, "first": None, "mode": None, **told})
+        told |= {"features": math.prod(_sizes(data.inputs[0])), "first": way.reading.first}
+    if isinstance(found.format, Delimited):
+        told["header"] = way.reading.header
+    kind = registry.configured(found.format, **told)
     fields = kind.fields(found.files[0])
     keyed = _keys_are_sets(kind, found.files, fields, way)
     names = {field.name for field in fields}
@@ -140,6 +144,7 @@ def _opened(path: Path, data: DataInfo, way: Way, format: str | None, beside: Pa
         ignored=sorted(way.others & names) if keyed else (),
         rows=way.reading.rows,
         keys=way.reading.keys if keyed else None,
+        group=group if found.group_level else None,
         allow_missing=way.allow_missing,
         set_number="none",  # sets are of no use here, and so is what their names lack
     )

@@ -283,6 +283,8 @@ def _labels(raw: Mapping[str, RawData], settings: DataSettings, known: _Known) -
         if cells.lengths is None and len(cells) != len(known):
             raise DataError(f"{_paths(raw)}: has {len(cells):,} labels for {len(known):,} samples")
         column = told.column if output else first.column
+        if not output and told.column is None and first.kind == "apart":
+            column = first.files[0].name  # the name of an array that nobody gave says nothing
         of = (f" of {output}" if output else "") + ("" if column is None else f" {shown(column)}")
         place = functools.partial(known.place_of_label, output)
         found[output] = labels.interpret(cells, told, f"{_paths(raw)}: labels{of}", place)

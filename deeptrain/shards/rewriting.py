@@ -172,7 +172,9 @@ def planned(path: str | Path, root: str | Path, to: str = "npy", **options: Any)
     if unknown:
         raise SettingsError(f"{unknown[0]}: is no option; there are {', '.join(sorted(OPTIONS))}")
     place, beside = Path(path), options.get("beside")
-    where = {key: options[key] for key in ("format", "loader", "beside", "labels", "label_column") if key in options}
+    where = {
+        key: options[key] for key in ("format", "loader", "beside", "labels", "label_column", "group") if key in options
+    }
     found = discovery.find(place, **where)
     memory = Path(root) / "live" / "fingerprints.json"
     inputs: dict[str, Input] = {

@@ -76,7 +76,7 @@ class SplitSettings(Section, frozen=True):
         stratify: give each split each class in proportion; no effect on labels that are values.
         group: column whose equal values (a person, a device) never come to lie in two splits; sizes are then as near
             as whole groups allow, and the column is no feature. Of pictures, recordings and arrays it is one of the
-            table of labels.
+            table of labels. Or "folder": the folder that a file lies in; see `deeptrain.formats.discovery`.
     """
 
     train: Size
@@ -129,7 +129,9 @@ class ReadingSettings(Section, frozen=True):
         set_number: which run of digits in a name is the set number, 1 the first; "none": names have none.
         label_names: in a table of labels, the column that names the file of a sample.
         features: number of columns of svmlight files.
+        first: number of their first column, 0 or 1 (so if nothing is said).
         mode: of images, into which all are converted ("RGB", "L").
+        header: whether the first line of a text table holds the names of the columns.
     """
 
     inputs: tuple[Text, ...] | None = None
@@ -139,7 +141,14 @@ class ReadingSettings(Section, frozen=True):
     set_number: Positive | Literal["none"] | None = None
     label_names: Text | None = None
     features: Positive | None = None
+    first: Literal[0, 1] | None = None
     mode: Text | None = None
+    header: bool | None = None
+
+    def relevant(self) -> dict[str, Any]:
+        """Without what is said of some formats only, where nothing is said."""
+        value = Section.relevant(self)
+        return {key: one for key, one in value.items() if one is not None or key not in {"first", "header"}}
 
 
 class DataSettings(Section, frozen=True):
@@ -259,6 +268,7 @@ class DataSettings(Section, frozen=True):
         elif not isinstance(labels, str):
             labels = labels.relevant()
         value = {**Section.relevant(self), "labels": labels, "splits": self.splits.relevant()}
+        value["reading"] = self.reading.relevant()
         if isinstance(self.loader, Use) and not self.loader.arguments:
             value["loader"] = self.loader.use
         if not self.allow_missing:

@@ -16,7 +16,7 @@ from deeptrain.formats.loaders import Loaded, Loader
 from deeptrain.shards.settings import ONLY, DataSettings
 
 KEYS = {"label_column": "labels.column", " group '": " splits.group '", "name it as labels": "name it as labels.path"}
-KEYS |= {name: f"reading.{name}" for name in ("label_names", "set_number")}
+KEYS |= {name: f"reading.{name}" for name in ("label_names", "set_number", "first = 0", "header = true")}
 """What `discovery.open` calls its arguments, and what a TOML file calls them."""
 
 
@@ -58,7 +58,8 @@ def find(settings: DataSettings, base: Path) -> dict[str, Source]:
     found = {}
     for name, path in settings.raw.items():
         place = base / path
-        here = [discovery.find(place, **where) for where in _where(settings, base).values()]
+        group = settings.splits.group
+        here = [discovery.find(place, **where, group=group) for where in _where(settings, base).values()]
         apart = tuple(dict.fromkeys(file for one in here for file in one.labels))
         formats = (here[0].format, *(registry.of(one.labels[0]) for one in here if one.labels))
         registered = tuple(one.function for one in formats if isinstance(one, Loaded) and one.function is not None)
@@ -126,7 +127,9 @@ def _opened(settings: DataSettings, base: Path, where: Mapping[str, Any], output
                 keys=reading.keys,
                 set_number=reading.set_number,
                 features=reading.features,
+                first=reading.first,
                 mode=reading.mode,
+                header=reading.header,
                 allow_missing=settings.allow_missing,
             )
             for name, path in settings.raw.items()

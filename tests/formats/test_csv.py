@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain.errors import DataError
-from deeptrain.formats import cells, csv
+from deeptrain.formats import cells, csv, discovery
 from deeptrain.formats.csv import CSV, TSV, Delimited
 from deeptrain.formats.format import TEXT, Field
 
@@ -128,13 +128,30 @@ def test_tabs_separate_the_cells_of_a_tsv(tmp_path: Path):
         ("nan,1,2", ("0", "1", "2")),
         ("0,1,label", ("0", "1", "label")),
         ("label,1,2", ("label", "1", "2")),
-        ('"0","1","2"', ("0", "1", "2")),
+        ("0", ("0",)),
+        ('"0","1","3"', ("0", "1", "2")),
     ],
 )
 def test_the_first_line_is_a_header_unless_it_is_numbers_only(tmp_path: Path, first, columns):
     file = tmp_path / "a.csv"
     file.write_bytes(f"{first}\n4,5,6\n".encode())
     assert CSV.columns(file) == columns
+
+
+@pytest.mark.parametrize("first", ["0,1", "0, 1, 2", '"0","1"'])
+def test_a_first_line_that_counts_columns_up_is_names_or_a_sample_as_is_said(tmp_path: Path, first):
+    file = tmp_path / "a.csv"
+    size = first.count(",") + 1
+    file.write_text(f"{first}\n{','.join('7' * size)}\n")
+    with pytest.raises(DataError, match=r"a\.csv: line 1: 0, 1.* may be the names of the columns or a sample"):
+        discovery.open(file)
+    for header, samples in ((True, [[7] * size]), (False, [list(range(size)), [7] * size])):
+        data = discovery.open(file, header=header)
+        assert data.columns == tuple(map(str, range(size)))
+        assert [row for chunk in data.chunks(9) for row in chunk.inputs["x"].tolist()] == samples
+    np.save(tmp_path / "b.npy", np.zeros(3))
+    with pytest.raises(DataError, match="header = False means nothing for npy files; leave it out"):
+        discovery.open(tmp_path / "b.npy", header=False)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Groups of samples that are files or rows of arrays: a column of the table that holds their labels."""
+"""Groups of samples that are files or rows of arrays: a column of the table that holds their labels, or folders."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
+from deeptrain import loading
 from deeptrain.errors import DataError
 from deeptrain.formats import discovery
+from deeptrain.formats.data import RawData
+from deeptrain.shards import rewriting
 
 
 def pictures(path: Path, names: list[str]) -> None:
@@ -124,3 +127,114 @@ def test_pictures_in_folders_of_classes_need_a_table_for_their_groups(tmp_path: 
     data = discovery.open(raw, group="person", labels=tmp_path / "told.csv")
     assert data.group_cells() == ["u", "v", "u", "v"]
     assert data.label_cells() == ["cat", "cat", "dog", "dog"]
+
+
+def people(raw: Path, make: Callable[[Path, list[str]], None], folders: dict[str, list[str]]) -> Path:
+    for folder, names in folders.items():
+        (raw / folder).mkdir(parents=True)
+        make(raw / folder, names)
+    return raw
+
+
+def walks(path: Path, names: list[str]) -> None:
+    for number, name in enumerate(names):
+        rows = "".join(f"{len(path.name)},{row},{'ab'[row % 2]}\n" for row in range(number + 1))
+        (path / f"{name}.csv").write_text(f"steps,pulse,kind\n{rows}")
+
+
+def read(data: RawData) -> list[tuple[str, Any]]:
+    """Group and label of every sample, which chunks and the columns must tell alike."""
+    chunks = list(data.chunks(2))
+    found = [
+        pair
+        for chunk in chunks
+        for pair in zip(chunk.groups or (), chunk.labels or [None] * chunk.samples, strict=True)
+    ]
+    assert [group for group, _ in found] == data.group_cells()
+    if data.labels.kind != "none":
+        assert [label for _, label in found] == data.label_cells()
+    return found
+
+
+def test_the_folder_of_a_table_is_its_group(tmp_path: Path):
+    raw = people(tmp_path / "people", walks, {"anna": ["walk1", "walk2"], "ben": ["walk1"], "cleo": ["walk1", "walk9"]})
+    data = discovery.open(raw, group="folder")
+    expected = ["anna", "anna", "anna", "ben", "cleo", "cleo", "cleo"]
+    assert read(data) == list(zip(expected, "aabaaab", strict=True))
+    assert data.columns == ("steps", "pulse")
+    assert [found.name for found in data.sets][:3] == ["anna/walk1.csv", "anna/walk2.csv", "ben/walk1.csv"]
+    screen = str(loading.open(raw, group="folder"))
+    assert "  group    the folder of a file" in screen.splitlines()
+    written = rewriting.rewrite(raw, tmp_path / "new", "parquet", group="folder")
+    assert [path.name for path in written] == ["samples.parquet"]
+    again = discovery.open(tmp_path / "new", group="folder")
+    assert again.group_cells() == expected
+    with pytest.raises(DataError, match=r"people: holds the folders anna, ben, cleo of csv files; .* group = 'folder'"):
+        discovery.open(raw)
+
+
+@pytest.mark.parametrize(("group", "level"), [("folder", 0), ("folder:1", 0), ("folder:2", 1)])
+@pytest.mark.parametrize("make", [pictures, recordings])
+def test_of_two_folders_one_is_the_group_and_the_other_the_class(tmp_path: Path, make, group: str, level: int):
+    raw = people(tmp_path / "raw", make, {"u/cat": ["1", "2"], "u/dog": ["1"], "v/cat": ["10", "9"]})
+    data = discovery.open(raw, group=group)
+    folders = [("u", "cat"), ("u", "cat"), ("u", "dog"), ("v", "cat"), ("v", "cat")]
+    assert read(data) == [(pair[level], pair[1 - level]) for pair in folders]
+    assert data.labels.classes == (("cat", "dog") if level == 0 else ("u", "v"))
+
+
+def test_files_in_folders_of_people_have_their_labels_in_a_table(tmp_path: Path):
+    raw = people(tmp_path / "raw", pictures, {"u": ["1", "2"], "v": ["1"]})
+    table(tmp_path / "labels.csv", {"file": ["v/1.png", "u/1.png", "u/2.png"], "label": ["0", "1", "2"]})
+    assert read(discovery.open(raw, group="folder")) == [("u", "1"), ("u", "2"), ("v", "0")]
+    (tmp_path / "labels.csv").unlink()
+    assert read(discovery.open(raw, group="folder")) == [("u", None), ("u", None), ("v", None)]
+
+
+def test_arrays_in_folders_of_people_are_sets_with_their_numbers_if_these_tell_them_apart(tmp_path: Path):
+    raw = people(tmp_path / "raw", sets, {"u": NAMES, "v": NAMES})
+    assert [found.number for found in discovery.open(raw, group="folder").sets] == [None] * 4
+    (raw / "v" / "set-1.npy").rename(raw / "v" / "set-3.npy")
+    (raw / "v" / "set-2.npy").rename(raw / "v" / "set-4.npy")
+    data = discovery.open(raw, group="folder")
+    assert [found.number for found in data.sets] == [1, 2, 3, 4]
+    assert data.group_cells() == ["u"] * 4 + ["v"] * 4
+
+
+@pytest.mark.parametrize(
+    ("folders", "group", "message"),
+    [
+        (
+            {"u": ["1"], "v": ["1"]},
+            "folder:2",
+            r"raw: group 'folder:2', but its files lie in one folder each; say group",
+        ),
+        (
+            {"u": ["1"], "v/w": ["1"]},
+            "folder",
+            r"raw: u/1\.csv lies in one folder and v/w/1\.csv in two; have all files",
+        ),
+        (
+            {"u": ["1"], "v/w/x": ["1"]},
+            "folder",
+            r"raw/v/w/x: is a directory within a folder .*; files lie directly in",
+        ),
+        ({"u": ["1"]}, "folder", r"raw: holds the folder u only; open that, or have one folder a group"),
+        ({"u": ["1"], "v": []}, "folder", r"raw/v: no samples: the folder is empty; a folder is a group, remove it"),
+        ({"u": ["1"], "v": ["1"]}, "person", r"raw: holds the folders u, v of csv files; folders are classes of pict"),
+    ],
+)
+def test_folders_that_are_no_groups_are_told(tmp_path: Path, folders, group: str, message: str):
+    raw = people(tmp_path / "raw", walks, folders)
+    with pytest.raises(DataError, match=message):
+        discovery.open(raw, group=group)
+
+
+def test_a_column_called_folder_is_a_column_where_there_are_no_folders_and_ambiguous_where_there_are(tmp_path: Path):
+    (tmp_path / "1.csv").write_text("a,folder\n1,u\n2,v\n")
+    assert discovery.open(tmp_path, group="folder").group_cells() == ["u", "v"]
+    for name in "xy":
+        (tmp_path / "raw" / name).mkdir(parents=True)
+        (tmp_path / "raw" / name / "1.csv").write_text("a,folder\n1,u\n")
+    with pytest.raises(DataError, match="group 'folder' may be that column or the folders; rename the column"):
+        discovery.open(tmp_path / "raw", group="folder")

@@ -84,6 +84,14 @@ def test_labels_are_found_wherever_they_usually_are(tmp_path: Path, make: Make):
     assert discovery.open(tmp_path / "data", labels="input").labels.kind == "input"
 
 
+def test_labels_in_files_may_begin_with_numbers_that_count_up(tmp_path: Path):
+    for number in (1, 2):
+        npy(tmp_path / "data" / f"{number}.npy")
+        text(tmp_path / "labels" / f"{number}.csv", f"0,1\n{number},5\n6,7\n8,9\n")
+    found = discovery.open(tmp_path / "data", labels=tmp_path / "labels", label_column="0").label_cells()
+    assert list(map(str, found)) == ["0", "1", "6", "8", "0", "2", "6", "8"]
+
+
 def test_labels_of_a_file_are_found_beside_it(tmp_path: Path):
     for data, labels in (("x.npy", "y.npy"), ("X_train.npy", "y_train.npy"), ("a.npy", "a_labels.npy")):
         npy(tmp_path / data)

@@ -1,3 +1,5 @@
+import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,12 @@ def test_blocks_are_cut_at_lines(tmp_path: Path, monkeypatch):
         ("1,2 1:2\n", r"a\.svm: line 1: has several labels \('1,2'\); one is read"),
         ("1 -1:2\n", r"a\.svm: line 1: '-1:2' is no feature"),
         ("1 99999999999999999999:2\n", r"a\.svm: line 1: '99999999999999999999:2' is no feature"),
+        ("1 123456789012:1\n", r"a\.svm: line 1: has feature 123,456,789,012 where 65,536 features are believed"),
+        ("1 qid:1:0.5 2:1\n", r"a\.svm: line 1: 'qid:1:0\.5' is no query id; write qid:number"),
+        ("1 1:2\n1 1:2 qid:3\n", r"a\.svm: line 2: 'qid:3' comes after features; a query id is behind the label"),
+        ("1 1:2_0\n", r"a\.svm: line 1: '1:2_0' is no feature; write number:value"),
+        ("1_0 1:2\n", r"a\.svm: line 1: the label '1_0' is no number"),
+        ("1 1:2\r7\n1 2:3\n", r"a\.svm: line 1: '7' is no feature; write number:value"),
         ("", r"a\.svm: no features: no line has any"),
     ],
 )
@@ -85,3 +93,59 @@ def test_features_that_are_said_bound_those_of_every_file(tmp_path: Path):
     np.save(tmp_path / "a.npy", np.zeros(3))
     with pytest.raises(DataError, match=r"features = 4 means nothing for npy files; leave it out"):
         discovery.open(tmp_path / "a.npy", features=4)
+
+
+NUMBER = rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+LINE = re.compile(rb"\s*(%s)(?:\s+qid:-?[0-9]{1,18})?((?:\s+\+?[0-9]{1,18}:%s)*)\s*" % (NUMBER, NUMBER))
+WHOLE = [b"1 1:2 3:4\n0 2:1\n" * 3, b"-1 qid:3 1:0.5 2:1e3 # a_qid\n+1 1:2\n\n", b"0.5 1:.5 2:-1.e-2\r\n#\n2 3:4\r\n"]
+PIECES = [
+    *map(bytes, zip(b"0123456789 :.,+-eEnaifqd#\n\r\t\0\v\f\xff\x85_")),
+    b"nan",
+    b"inf",
+    b"1e400",
+    b"2147483648",
+    b"qid:",
+    b"::",
+]
+
+
+def by_the_rule(data: bytes) -> list[list[float]] | None:
+    """Label and features of each line, read by a grammar; None where a line does not follow it."""
+    rows = []
+    for line in data.split(b"\n"):
+        line = line.partition(b"#")[0]
+        found = LINE.fullmatch(line)
+        if found is None:
+            if line.strip():
+                return None
+            continue
+        pairs = [pair.split(b":") for pair in found[2].split()]
+        indices = [int(index) for index, _ in pairs]
+        if indices != sorted(set(indices)) or 0 in indices or max(indices, default=0) > svmlight.MOST_FEATURES:
+            return None
+        row = dict(zip(indices, (float(value) for _, value in pairs), strict=True))
+        rows.append([float(found[1]), *(row.get(index, 0.0) for index in range(1, max(row, default=0) + 1))])
+    width = max(map(len, rows), default=1)
+    fine = width > 1 and all(np.isfinite(row).all() for row in rows)
+    return [row + [0.0] * (width - len(row)) for row in rows] if fine else None
+
+
+def test_a_damaged_line_is_named_or_reads_as_what_stands_there(tmp_path: Path):
+    generator, path, refused = random.Random(3), tmp_path / "a.svm", 0
+    for _ in range(400):
+        data = generator.choice(WHOLE)
+        for _ in range(generator.choice([1, 1, 2, 4])):
+            first = generator.randrange(len(data) + 1)
+            data = data[:first] + generator.choice([b"", *PIECES]) + data[first + generator.choice([0, 0, 1, 2]) :]
+        path.write_bytes(data)
+        expected = by_the_rule(data)
+        try:
+            chunks = list(discovery.open(path).chunks(3))
+        except DataError as error:
+            assert expected is None, data
+            assert re.search(r"a\.svm: (line [0-9]+|no features)", str(error)), data  # noqa: PT017
+            refused += 1
+            continue
+        found = [[label, *row] for chunk in chunks for label, row in zip(chunk.labels, chunk.inputs["x"], strict=True)]
+        assert np.array_equal(found, expected), data
+    assert 100 < refused < 390

@@ -1,5 +1,6 @@
 """New raw files of every format a run can be trained on become the samples its model takes."""
 
+import functools
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -48,9 +49,9 @@ def several(path):
 """
 
 
-def delimited(separator: str) -> Callable[..., None]:
+def delimited(separator: str, letters: str = "abcy") -> Callable[..., None]:
     def write(path: Path, x: np.ndarray, y: list[int] | None) -> None:
-        names = [*"abc"[: x.shape[1]], *(["y"] if y else [])]
+        names = [*letters[: x.shape[1]], *([letters[-1]] if y else [])]
         rows = [[*row, *([y[number]] if y else [])] for number, row in enumerate(x.tolist())]
         kind = "csv" if separator == "," else "tsv"
         (path / f"1.{kind}").write_text("\n".join(separator.join(map(str, row)) for row in [names, *rows]) + "\n")
@@ -75,9 +76,9 @@ def arrow(path: Path, x: list[np.ndarray], y: list[int] | None) -> None:
     lists(path, x, y, "steps")
 
 
-def svmlight(path: Path, x: np.ndarray, y: list[int] | None) -> None:
+def svmlight(path: Path, x: np.ndarray, y: list[int] | None, first: int = 1) -> None:
     lines = [
-        " ".join([str((y or [0] * 8)[row]), *(f"{i + 1}:{v}" for i, v in enumerate(values) if v)])
+        " ".join([str((y or [0] * 8)[row]), *(f"{i + first}:{v}" for i, v in enumerate(values) if v)])
         for row, values in enumerate(x.tolist())
     ]
     (path / "1.svmlight").write_text("\n".join(lines) + "\n")
@@ -142,7 +143,13 @@ FORMATS: dict[str, tuple[Callable[..., None], Any, dict[str, Any]]] = {
     "csv reshaped": (delimited(","), TABLE, {"shape": [3, 1]}),
     "tsv": (delimited("\t"), TABLE, {}),
     "parquet": (columns, TABLE, {}),
+    "csv of numbered columns": (
+        delimited(",", "0123"),
+        TABLE,
+        {"labels": {"column": "3"}, "reading": {"header": True}},
+    ),
     "svmlight": (svmlight, TABLE, {}),
+    "svmlight from 0": (functools.partial(svmlight, first=0), TABLE, {"reading": {"first": 0}}),
     "npy": (npy, TABLE.reshape(8, 3, 1), {}),
     "npy reshaped": (npy, TABLE.reshape(8, 3, 1), {"shape": [3]}),
     "npz": (npz, TABLE, {}),
@@ -267,6 +274,18 @@ def test_a_sparse_line_that_lacks_the_last_features_is_as_wide_as_the_runs(tmp_p
     info, way, _ = converted(tmp_path / "run", svmlight, np.abs(TABLE) + 1)
     (tmp_path / "new.svmlight").write_text("0 1:5\n")
     assert unseen.read(tmp_path / "new.svmlight", info, way).tolist() == [[5, 0, 0]]
+
+
+def test_new_files_may_lie_in_folders_of_people_where_the_runs_own_did(tmp_path: Path) -> None:
+    for person in "uvw":
+        (tmp_path / "raw" / person).mkdir(parents=True)
+        delimited(",")(tmp_path / "raw" / person, TABLE, [0, 1] * 4)
+    splits = {"train": 16, "val": 8, "group": "folder"}
+    made = conversion.convert(tmp_path / "raw", tmp_path / "made", splits=splits, labels={"kind": "classes"})
+    info = reading.open(made).info
+    way = Way.of(artifact.open(made / "whole").manifest.settings, "here")
+    assert unseen.read(tmp_path / "raw", info, way).tolist() == [*TABLE.tolist()] * 3
+    assert unseen.read(tmp_path / "raw" / "v", info, way).tolist() == TABLE.tolist()
 
 
 def test_new_samples_may_lack_values_where_the_runs_own_could(tmp_path: Path) -> None:

@@ -64,6 +64,21 @@ def test_people_on_pictures_come_to_lie_in_one_split_each(tmp_path: Path, tools)
             tools.convert(tmp_path, labels=labels, splits={"train": 12, "val": 8, "group": group})
 
 
+def test_people_in_folders_come_to_lie_in_one_split_each_and_their_names_are_in_the_identity(tmp_path: Path, tools):
+    for number in range(5):
+        rows = [[number, row, row % 2] for row in range(4)]
+        tools.write_csv(tmp_path / "raw" / f"p{number}" / "walk.csv", rows, "person,x,label")
+    asked = {"splits": {"train": 12, "val": 8, "group": "folder"}, "reading": {"ignored": ["x"]}}
+    shards = tools.convert(tmp_path, **asked)
+    of = {name: set(shards.split(name).take(np.arange(size))[:, 0]) for name, size in (("train", 12), ("val", 8))}
+    assert (len(of["train"]), len(of["val"])) == (3, 2)
+    assert of["train"].isdisjoint(of["val"])
+    assert shards.split("val").raw(0)[0].endswith("/walk.csv")
+    before = tools.planned(tmp_path, **asked).samples.identity
+    (tmp_path / "raw" / "p4").rename(tmp_path / "raw" / "p5")
+    assert tools.planned(tmp_path, **asked).samples.identity != before
+
+
 def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(tmp_path: Path, tools):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "1.txt").write_text("")
@@ -78,3 +93,26 @@ def test_arguments_of_a_loader_are_in_the_identity_of_the_samples_and_reach_it(t
     assert {float(value) for name in ("train", "val") for value in shards.split(name).take(range(4))[:, 0]} == set(
         3.0 * np.arange(8)
     )
+
+
+def test_labels_apart_that_may_be_two_things_are_called_by_their_file(tmp_path: Path, tools):
+    (tmp_path / "raw").mkdir()
+    np.save(tmp_path / "raw" / "x.npy", np.arange(9))
+    np.save(tmp_path / "raw" / "labels.npy", np.arange(9))
+    with pytest.raises(DataError, match=r"raw: labels 'labels\.npy': 9 different whole numbers in 9 samples can be"):
+        tools.convert(tmp_path, labels={})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("1.csv", "0,1\n2,3\n", "0, 1 may be the names of the columns or a sample; say which with reading.header = "),
+        ("1.svm", "1 0:1\n", "has feature 0, features count from 1; say reading.first = 0 if these count from 0"),
+    ],
+)
+def test_what_must_be_said_of_a_format_is_named_as_the_settings_have_it(tmp_path: Path, tools, name, text, message):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).write_text(text)
+    with pytest.raises(DataError) as told:
+        sources.open(tools.settings(labels={}), tmp_path)
+    assert message in str(told.value)

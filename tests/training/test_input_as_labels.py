@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deeptrain import lineage, session
-from deeptrain.errors import UserCodeError
+from deeptrain.errors import DataError, UserCodeError
 from deeptrain.loading.position import Position
 from deeptrain.training import Trainer, judging
 from tests.conftest import TOML, one_by_one, tree
@@ -54,6 +54,16 @@ def test_an_output_that_has_not_the_inputs_shape_is_told(make_experiment: Callab
         UserCodeError, match=r"labels that are the input need an output of shape \[None, 4\], got \(None, 5\)"
     ):
         Trainer.from_experiment(make_experiment(toml=toml, builder=AUTOENCODER))
+
+
+def test_of_several_inputs_it_must_be_said_which_is_its_own_label(make_experiment: Callable[..., Path]) -> None:
+    several = ITSELF.replace('reading = { ignored = ["y"] }\n', "").replace('path = "raw"', 'path = "two.npz"')
+    file = make_experiment(toml=several, builder=AUTOENCODER)
+    np.savez(file.parent / "two.npz", left=np.arange(800.0).reshape(200, 4), right=np.ones((200, 2)))
+    with pytest.raises(DataError, match=r'labels = "input" is for samples of one input, these have left, right; name '):
+        Trainer.from_experiment(file)
+    file.write_text(several.replace('labels = "input"', 'labels = "input"\nreading = { inputs = ["left"] }'))
+    Trainer.from_experiment(file).close()
 
 
 READY = Path(__file__).parents[2] / "pipelines" / "experiments" / "autoencoder.toml"
