@@ -59,8 +59,8 @@ class ByHand:
                 ", ".join(keys),
             )
 
-    def write(self, key: Key, value: Any) -> None:
-        """Write down a change that is to act where training stands, and a checkpoint before it.
+    def checked(self, key: Key, value: Any) -> Intervention:
+        """A change that is to act where training stands.
 
         Raises:
             SettingsError: for what is no number where one is meant, or is out of range.
@@ -68,7 +68,11 @@ class ByHand:
         if key not in NAMED and (isinstance(value, bool) or not isinstance(value, Real)):
             raise SettingsError(f"{key}: expected a number, got {value!r:.80}")
         at = self._record.kept.position
-        self._record.intervene(Intervention(at.epoch, at.iteration, key, value if key in NAMED else float(value)))
+        return Intervention(at.epoch, at.iteration, key, value if key in NAMED else float(value))
+
+    def write(self, key: Key, value: Any) -> None:
+        """Write down a change that is to act where training stands, and a checkpoint before it."""
+        self._record.intervene(self.checked(key, value))
         self._record.save(self._learner.variables())
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from deeptrain.errors import TrainingError
 from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.metrics.metric import Kind
 from deeptrain.training import (
@@ -67,8 +68,16 @@ class KerasLearner(KerasState):
             evaluate: `evaluate(model, loss, batch)` returns the loss and the outputs, and changes nothing.
 
         Raises:
-            TrainingError: when the model is not built, or there is no optimizer, or no such loss.
+            TrainingError: when Keras runs on another backend, the model is not built, or there is no optimizer, or no
+                such loss.
         """
+        import keras
+
+        if keras.config.backend() != "tensorflow":
+            raise TrainingError(
+                f"KerasLearner needs Keras on tensorflow, this process uses {keras.config.backend()}: take "
+                "BackendLearner, or set KERAS_BACKEND before Keras is imported"
+            )
         keras_checks.check_model(model, optimizer)
         self.model = model
         # Created before any trace: a layer that draws from it would otherwise keep its seed inside the graph.

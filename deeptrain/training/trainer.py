@@ -439,6 +439,10 @@ class Trainer:
         for name, value in [*by_name.items(), ("data", data)]:
             if value is not None:
                 self._loop.record.refuse_unwritten(name)
+        numbers: dict[Key, Any] = {"learning_rate": learning_rate, "threshold": threshold}
+        numbers = {key: value for key, value in numbers.items() if value is not None}
+        for key, value in numbers.items():
+            self._loop.by_hand.checked(key, value)  # before anything acts
         said = {key: self._loop.by_hand.said(key, value) for key, value in by_name.items() if value is not None}
         unsaid = {key: by_name[key] for key, found in said.items() if found is None}
         Phase(epoch=1, **unsaid).change(self.learner)
@@ -450,10 +454,8 @@ class Trainer:
             self._loop.course.phases = self._loop.course.phases.followed_by(
                 Phase(epoch=self.position.epoch + 1, data=feed)
             )
-        if learning_rate is not None:
-            self._loop.intervene("learning_rate", learning_rate)
-        if threshold is not None:
-            self._loop.intervene("threshold", threshold)
+        for key, value in numbers.items():
+            self._loop.intervene(key, value)
 
     def skip(self, batches: int = 1) -> None:
         """Leave out the next batches of this epoch; an intervention.
