@@ -68,6 +68,9 @@ subset_size = 2
 dpi = 50
 """
 
+EVEN = TOML.replace("train = 70, val = 30", "train = 64, val = 32")
+"""The same where all batches have as many samples: a model is compiled for each number, which is most of the time."""
+
 WEIGHED = TOML.replace("samples_per_set", 'weights = "w"\nsamples_per_set')
 """The same where a column of the samples, see `weigh`, says what each counts for."""
 

@@ -9,18 +9,19 @@ import numpy as np
 from deeptrain.errors import DeeptrainError, TrainingError, in_one_line
 from deeptrain.loading.arrays import Arrays
 from deeptrain.metrics.metric import Kind
-from deeptrain.training import keras_checks, keras_parts, keras_step, keras_steps, model_metrics
+from deeptrain.training import keras_checks, keras_losses, keras_parts, keras_step, keras_steps, model_metrics
 from deeptrain.training.keras_globals import as_when_built, global_seed_generator
 from deeptrain.training.keras_pure import Pure
 from deeptrain.training.keras_rate import OVERRIDE, LearningRate
-from deeptrain.training.keras_variables import check_fit, check_names, named_variables, predicting
+from deeptrain.training.keras_state import KerasState
+from deeptrain.training.keras_variables import named_variables
 from deeptrain.training.learner import Fitted
 
 BACKENDS = ("jax", "torch")
 """Of Keras, those whose models it fits."""
 
 
-class BackendLearner:
+class BackendLearner(KerasState):
     """A model, its optimizer and its loss, driven in groups of iterations, where Keras runs on JAX or PyTorch.
 
     An iteration is Keras' way: loss, gradients, the optimizer's update. Where the optimizer keeps moving averages
@@ -43,7 +44,8 @@ class BackendLearner:
         Args:
             model: a built `keras.Model`; several inputs or outputs go by name.
             optimizer: a `keras.optimizers.Optimizer`, not yet built.
-            loss: a `keras.losses.Loss`; of several outputs one for all, or one for each by its name.
+            loss: a `keras.losses.Loss`, its name, or a function of (y_true, y_pred); of several outputs one for all, or
+                one for each by its name.
             kind: of the task; labels that are no class numbers are fed as floats of the output's shape.
             loss_weights: what the loss of each of several outputs is multiplied with in their sum; 1 for others.
             precision: Keras' dtype policy, the one the model was built with.
@@ -74,14 +76,16 @@ class BackendLearner:
         self.model = model
         self._global_seeds = global_seed_generator()
         self._kind = kind
-        self._loss, self._loss_weights = loss, dict(loss_weights or {})
+        self._loss, self._loss_weights = keras_losses.made(model, loss), dict(loss_weights or {})
         self._precision = precision
         self._learnable = list(model.trainable_variables)
         self._following = False
         self._shapes: Any = None
         self._seen = False
         with as_when_built(self._global_seeds, precision):
-            model.compile(optimizer=optimizer, loss=None if isinstance(loss, Mapping) else loss, jit_compile=False)
+            model.compile(
+                optimizer=optimizer, loss=None if isinstance(self._loss, Mapping) else self._loss, jit_compile=False
+            )
             self.optimizer = model.optimizer  # for loss scaling Keras puts an optimizer of its own around it
             self.optimizer.build(self._learnable)
         self._rate = LearningRate(self.optimizer)
@@ -142,54 +146,26 @@ class BackendLearner:
 
     def variables(self) -> dict[str, np.ndarray]:
         """Every variable by name: see `Learner.variables`."""
-        return {name: self._steps.snapshot(name) for name in self._pure.named}
-
-    def restore(self, variables: Mapping[str, np.ndarray]) -> None:
-        """Set every variable: see `Learner.restore`. A learning rate that was set where there is a schedule is one."""
-        overridden = variables.get(OVERRIDE)
-        if overridden is None or overridden.shape == ():
-            check_names(self._pure.named, variables, {OVERRIDE})
-            self.set_learning_rate(None if overridden is None else float(overridden))
-        check_names(self._pure.named, variables)
-        check_fit(self._pure.named, variables)
-        self._steps.set({name: np.array(variables[name]) for name in self._pure.named})
-
-    def restore_weights(self, variables: Mapping[str, np.ndarray]) -> None:
-        """Set the model's variables only: see `keras_variables.predicting`.
-
-        Raises:
-            TrainingError: when the model's variables are not all there in the same shapes.
-        """
-        found = predicting(self._pure.named, self._learnable, variables)
-        self._steps.set({name: np.array(value) for name, value in found.items()})
-
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate of the next iteration, from a schedule if there is one."""
-        return self._rate.value
-
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        self.set_learning_rate(value)
-
-    @property
-    def schedule_overridden(self) -> bool:
-        """Whether a rate that was set holds in place of the schedule."""
-        return self._rate.override is not None
-
-    def set_learning_rate(self, value: float | None) -> None:
-        """Set the learning rate; where there is a schedule it holds instead, until None goes back to it."""
-        if self._rate.set(value):
-            self._renew()
+        return {name: self._steps.snapshot(name) for name in self._named}
 
     def _renew(self) -> None:
         """Forget what was compiled, and name the variables again."""
-        named = named_variables(self.model, self.optimizer, self._global_seeds)
+        self._named = named_variables(self.model, self.optimizer, self._global_seeds)
         if self._rate.override is not None:
-            named[OVERRIDE] = self._rate.override
-        seeds = self._global_seeds.state
-        self._pure = Pure(self.model, self.optimizer, self._loss, self._loss_weights, self._learnable, seeds, named)
+            self._named[OVERRIDE] = self._rate.override
+        self._pure = Pure(
+            self.model,
+            self.optimizer,
+            self._loss,
+            self._loss_weights,
+            self._learnable,
+            self._global_seeds.state,
+            self._named,
+        )
         self._steps = keras_steps.of(self._backend, self._pure)
+
+    def _set(self, values: Mapping[str, np.ndarray]) -> None:
+        self._steps.set({name: np.array(value) for name, value in values.items()})
 
     def _targets(self, x: Arrays, y: Arrays, leading: int) -> Arrays:
         """Labels as the loss takes them; the first batch tells the shapes of the outputs."""

@@ -1,13 +1,19 @@
 """Changes by hand in a trainer's life: how they are written, wait for their iteration, and act."""
 
+import logging
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
+from deeptrain.errors import SettingsError
 from deeptrain.loading.position import Position
 from deeptrain.training.course import Course
 from deeptrain.training.interventions import NAMED, Intervention, Key
 from deeptrain.training.learner import Learner, Naming
 from deeptrain.training.phases import Phase
 from deeptrain.training.record import Record
+
+log = logging.getLogger("deeptrain")
 
 MOVES = {"skip": 1, "repeat": -1}
 
@@ -44,10 +50,29 @@ class ByHand:
         written = self._record.journal is not None and isinstance(self._learner, Naming)
         return self._learner.said(key, value) if written else None  # type: ignore[attr-defined]
 
+    def tell_unsaid(self, keys: Sequence[str]) -> None:
+        """Tell what was changed in a session and no file can hold."""
+        if keys and self._record.journal is not None:
+            log.warning(
+                "%s: what was given has no name that a file could hold: it acts, but this session opened again goes on "
+                "without it; say it as a phase in the experiment's file",
+                ", ".join(keys),
+            )
+
+    def checked(self, key: Key, value: Any) -> Intervention:
+        """A change that is to act where training stands.
+
+        Raises:
+            SettingsError: for what is no number where one is meant, or is out of range.
+        """
+        if key not in NAMED and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise SettingsError(f"{key}: expected a number, got {value!r:.80}")
+        at = self._record.kept.position
+        return Intervention(at.epoch, at.iteration, key, value if key in NAMED else float(value))
+
     def write(self, key: Key, value: Any) -> None:
         """Write down a change that is to act where training stands, and a checkpoint before it."""
-        at = self._record.kept.position
-        self._record.intervene(Intervention(at.epoch, at.iteration, key, value if key in NAMED else float(value)))
+        self._record.intervene(self.checked(key, value))
         self._record.save(self._learner.variables())
 
     @property

@@ -130,6 +130,8 @@ class Journal:
             ArtifactError: when it is not done, or its state is not on disk.
         """
         done = self.done()
+        if not done:
+            raise ArtifactError(f"{self.run.directory}: no epoch of this training is done, so epoch {number} is not")
         if not 1 <= number <= done:
             raise ArtifactError(
                 f"{self.run.directory}: expected an epoch from 1 to {done}, which are done, got {number}"

@@ -37,6 +37,18 @@ def check_model(model: Any, optimizer: Any) -> None:
         raise TrainingError(f"the model {model.name} is not compiled: call its compile(optimizer, loss) first")
 
 
+def check_optimizer(optimizer: Any) -> None:
+    """Check that what is to be another optimizer is one, or the name of one; None is none.
+
+    Raises:
+        TrainingError: for anything else.
+    """
+    import keras
+
+    if not isinstance(optimizer, keras.optimizers.Optimizer | str | None):
+        raise TrainingError(f"expected an optimizer of keras.optimizers, got {optimizer!r:.80}")
+
+
 def check_inputs(model: Any, x: Arrays, leading: int) -> None:
     """Check that inputs have the shapes that the model takes, as far as it tells them.
 

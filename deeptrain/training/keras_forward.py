@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deeptrain.errors import TrainingError
+from deeptrain.training import keras_losses
 from deeptrain.training.keras_step import Given
 
 
@@ -59,8 +60,10 @@ def losses(
         training: whether it is trained on.
 
     Raises:
-        TrainingError: when one of several outputs has no `keras.losses.Loss`.
+        TrainingError: when one of several outputs has no `keras.losses.Loss`, or losses are of other outputs.
     """
+    if isinstance(loss, Mapping):
+        keras_losses.check_outputs(model, loss, outputs)
     if not isinstance(outputs, Mapping):
         found = model.compute_loss(x=batch.x, y=batch.y, y_pred=outputs, sample_weight=batch.weights, training=training)
         return {"loss": found}

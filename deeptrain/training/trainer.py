@@ -46,7 +46,6 @@ class Trainer:
     Attributes:
         learner: what is trained.
         val_data: what it is judged on, or None.
-        epochs: how many `train` trains; may be raised between two calls.
         metrics: computed for each validation.
         key_metric: the metric that tells which epoch is best.
         maximize: whether more of it is better.
@@ -110,7 +109,7 @@ class Trainer:
         of_training = Phases(phases, _feed(train_data))
         self.learner = learner
         self.val_data = None if val_data is None else _feed(val_data)
-        self.epochs = _whole("epochs", epochs)
+        self.epochs = epochs
         self.kind: Kind | Mapping[str, Kind] = kind or of_training.data(1).split.info.kind
         self.outputs: OutputKind = outputs
         chosen = metric_choice.choose(metrics, key_metric, self.kind, learner, maximize)
@@ -181,11 +180,11 @@ class Trainer:
 
         Raises:
             ArtifactError: when the epoch is not done, or its state was not kept.
-            SettingsError: for a name that is none.
+            SettingsError: for a name or an epoch that is none.
         """
         from deeptrain import session as sessions
 
-        return sessions.opened(file, epoch, store, session, settings)
+        return sessions.opened(file, _whole("open: epoch", epoch), store, session, settings)
 
     @property
     def state(self) -> Standing:
@@ -222,6 +221,15 @@ class Trainer:
     def train_data(self) -> Feed:
         """What is fit in this epoch."""
         return self._loop.course.data
+
+    @property
+    def epochs(self) -> int:
+        """How many `train` trains; may be raised or lowered between two calls."""
+        return self._epochs
+
+    @epochs.setter
+    def epochs(self, number: int) -> None:
+        self._epochs = _whole("epochs", number)
 
     @property
     def newest(self) -> FittedGroup | None:
@@ -418,7 +426,7 @@ class Trainer:
             data: what is fit from the next epoch on.
 
         Raises:
-            SettingsError: for what is no data, or makes no optimizer.
+            SettingsError: for what is no data, no number, or makes no optimizer.
             TrainingError: when it cannot be written down, or the learner cannot change it.
         """
         by_name: dict[Key, Any] = {"frozen": frozen, "loss": loss, "optimizer": optimizer}
@@ -431,9 +439,14 @@ class Trainer:
         for name, value in [*by_name.items(), ("data", data)]:
             if value is not None:
                 self._loop.record.refuse_unwritten(name)
+        numbers: dict[Key, Any] = {"learning_rate": learning_rate, "threshold": threshold}
+        numbers = {key: value for key, value in numbers.items() if value is not None}
+        for key, value in numbers.items():
+            self._loop.by_hand.checked(key, value)  # before anything acts
         said = {key: self._loop.by_hand.said(key, value) for key, value in by_name.items() if value is not None}
         unsaid = {key: by_name[key] for key, found in said.items() if found is None}
         Phase(epoch=1, **unsaid).change(self.learner)
+        self._loop.by_hand.tell_unsaid([*unsaid, *([] if feed is None else ["data"])])
         for key, found in said.items():
             if found is not None:
                 self._loop.intervene(key, found)
@@ -441,10 +454,8 @@ class Trainer:
             self._loop.course.phases = self._loop.course.phases.followed_by(
                 Phase(epoch=self.position.epoch + 1, data=feed)
             )
-        if learning_rate is not None:
-            self._loop.intervene("learning_rate", learning_rate)
-        if threshold is not None:
-            self._loop.intervene("threshold", threshold)
+        for key, value in numbers.items():
+            self._loop.intervene(key, value)
 
     def skip(self, batches: int = 1) -> None:
         """Leave out the next batches of this epoch; an intervention.

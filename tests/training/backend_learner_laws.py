@@ -19,6 +19,8 @@ from deeptrain.training.backend_learner import BackendLearner
 from deeptrain.training.callbacks.layer_histograms import LayerHistograms
 from deeptrain.training.callbacks.watch import Watch
 from deeptrain.training.keras_globals import fresh_names_and_seeds
+from deeptrain.training.keras_learner import KerasLearner
+from deeptrain.training.phases import Phase
 from deeptrain.training.progress import Progress
 from tests import shard_files
 from tests.conftest import one_by_one
@@ -286,6 +288,10 @@ def test_what_cannot_be_done_exactly_is_refused() -> None:
         learner(with_own_step)
     with pytest.raises(TrainingError, match=r"metrics of its own .* are computed on TensorFlow only; name them in"):
         learner(with_own_metrics)
+    with pytest.raises(TrainingError, match=r"KerasLearner needs Keras on tensorflow, .*: take BackendLearner, or set"):
+        KerasLearner(small(), keras.optimizers.SGD(), "mse", "binary")
+    with pytest.raises(TrainingError, match="BackendLearner cannot change its loss, frozen while it is trained"):
+        Phase(epoch=1, loss="mse", frozen=["dense"]).change(learner(small))
     made = learner(with_hidden_state)
     with pytest.raises(TrainingError, match="training changes variables that no checkpoint holds"):
         made.fit(*data(1))

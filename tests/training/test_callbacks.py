@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from deeptrain import files
 from deeptrain.errors import Interrupted, SettingsError, TrainingError, UserCodeError
+from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
+from deeptrain.loading.noise import Noise
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.training import Every, Trainer, on
@@ -40,7 +42,8 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 def trainer(splits: list[Any], callbacks: Any = (), **arguments: Any) -> Trainer:
     """On a clock that stands still, so that groups grow until something is due."""
-    data = [Batches(splits[0], 3, seed=1, order="samples"), Batches(splits[1], 3)]
+    noisy = arguments.pop("noisy", {})
+    data = [BatchFeed(Batches(splits[0], 3, seed=1, order="samples"), **noisy), Batches(splits[1], 3)]
     given = {"epochs": EPOCHS, "metrics": ["accuracy"], "clock": lambda: 0.0, **arguments}
     made = Trainer(NumpyLearner(), *data, callbacks=callbacks, **given)
     made._loop.course.pace.size = 1024
@@ -51,7 +54,9 @@ def windowed(callbacks: Any = (), **arguments: Any) -> Trainer:
     """Series of 9, 5 and 4 steps in batches of 2 and windows of 3: batches of 3 and 2 windows."""
     split: Any = MemorySplit(series([9, 5, 4], seed=3), LABELS[:3])
     cut = WindowSettings(size=3, remainder="drop")
-    train, val = (WindowFeed(Batches(split, 2), cut, 2, training=one) for one in (True, False))
+    noisy = arguments.pop("noisy", {})
+    train = WindowFeed(Batches(split, 2), cut, 2, augment=True, training=True, **noisy)
+    val = WindowFeed(Batches(split, 2), cut, 2, training=False)
     given = {"kind": "binary", "epochs": EPOCHS, "clock": lambda: 0.0, **arguments}
     made = Trainer(NumpyLearner(), train, val, callbacks=callbacks, **given)
     made._loop.course.pace.size = 1024
@@ -384,6 +389,20 @@ def test_stepping_by_hand_keeps_what_running_keeps(steps: dict[str, Any], splits
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("windows", [False, True])
+def test_the_batch_of_any_past_iteration_comes_again_as_it_was_fit(windows: bool, splits: list[Any]) -> None:
+    """Of earlier epochs, too, with the noise that was added to it."""
+    noisy: Any = {"preprocessors": [Noise(splits[0].info, 0.5)]}
+    fed: list[np.ndarray] = []
+    note = on("iteration_end")(lambda trainer: fed.append(np.array(trainer.newest.group.x[-1])))
+    made = windowed([note], noisy=noisy) if windows else trainer(splits, [note], noisy=noisy)
+    made.train()
+    assert len(fed) == made.position.iteration
+    assert len({x.tobytes() for x in fed}) == len(fed)
+    for number in (*range(len(fed)), *reversed(range(len(fed)))):
+        np.testing.assert_array_equal(made.replay(number).x[0], fed[number])
+
+
 def test_functions_become_callbacks_by_stage_or_frequency(splits: list[Any]) -> None:
     notes: list[Any] = []
 
@@ -406,6 +425,8 @@ def test_functions_become_callbacks_by_stage_or_frequency(splits: list[Any]) -> 
 def test_callbacks_of_one_name_are_numbered_and_a_mapping_names_them_itself() -> None:
     assert list(named([Told(), Momentum(Every(epochs=1)), Told(), Told()])) == ["Told", "Momentum", "Told 2", "Told 3"]
     assert list(named({"one": Told(), "two": Told()})) == ["one", "two"]
+    with pytest.raises(UserCodeError, match="callbacks: expected a list of them, or a mapping of names to them, got <"):
+        named(Told())
 
 
 class Half:

@@ -2,23 +2,23 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, TrainingError
 from deeptrain.training import Trainer, keras_by_name, runtime
-from tests.conftest import tree, write_experiment
+from tests.conftest import EVEN, tree, write_experiment
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch, with a phase behind it, and its file."""
     directory = tmp_path_factory.mktemp("trained")
-    file = write_experiment(directory)
+    file = write_experiment(directory, toml=EVEN)
     phase = '[[training.phases]]\nepoch = 3\noptimizer = { use = "sgd", arguments = { momentum = 0.5 } }\n'
     file.write_text(file.read_text().replace("[calibration]", f"{phase}[calibration]"))
     trainer = Trainer.from_experiment(file, store=directory / "runs", epochs=1)
@@ -41,27 +41,27 @@ def smooth() -> Any:
 
 
 CHANGES: list[tuple[int, dict[str, Any]]] = [
-    (7, {"optimizer": decaying}),
-    (8, {"frozen": ["dense"], "loss": smooth}),
-    (10, {"learning_rate": 0.02}),
-    (11, {"frozen": []}),
-    (13, {"optimizer": lambda: __import__("keras").optimizers.Adam(0.003, use_ema=True)}),
+    (5, {"optimizer": decaying}),
+    (6, {"frozen": ["dense"], "loss": smooth}),
+    (7, {"learning_rate": 0.02}),
+    (9, {"frozen": [], "loss": "mse"}),
+    (10, {"optimizer": lambda: __import__("keras").optimizers.Adam(0.003, use_ema=True)}),
 ]
 
 
-def changed(directory: Path, leave: Callable[[Trainer], None] | None) -> dict[str, bytes]:
-    """Train a session with changes, in one process or in a new one before and behind each."""
+def changed(directory: Path, leaves: Sequence[Callable[[Trainer], None]] = ()) -> dict[str, bytes]:
+    """Train a session with changes, in one process or in a new one behind each, left in one of several ways."""
 
     def opened() -> Trainer:
         return Trainer.open(directory / "tiny.toml", 1, store=directory / "runs", session="other")
 
     trainer = opened()
-    for iteration, change in CHANGES:
+    for number, (iteration, change) in enumerate(CHANGES):
         trainer.step(iteration - trainer.position.iteration)
-        given = {key: value() if key == "loss" else value for key, value in change.items()}
+        given = {key: value() if value is smooth else value for key, value in change.items()}
         trainer.change(**given)
-        if leave is not None:
-            leave(trainer)
+        if leaves:
+            leaves[number % len(leaves)](trainer)
             trainer.close()
             trainer = opened()
     trainer.train()
@@ -79,32 +79,50 @@ def paused(trainer: Trainer) -> None:
 def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     directory = tmp_path_factory.mktemp("whole") / "here"
     shutil.copytree(trained, directory)
-    found = changed(directory, None)
+    found = changed(directory)
     said = json.loads(next(data for name, data in found.items() if name.endswith("interventions.json")))
     keys = [(one["iteration"], one["key"]) for one in said]
     assert keys == [
-        *[(7, "optimizer"), (8, "frozen"), (8, "loss"), (10, "learning_rate"), (11, "frozen"), (13, "optimizer")],
+        *[(5, "optimizer"), (6, "frozen"), (6, "loss"), (7, "learning_rate"), (9, "frozen"), (9, "loss")],
+        (10, "optimizer"),
     ]
     assert said[0]["value"]["arguments"]["learning_rate"]["use"] == "CosineDecay"
     return found
 
 
-@pytest.mark.parametrize("leave", [paused, Trainer.step], ids=["paused", "left"])
 def test_a_session_that_was_changed_opens_again_and_goes_on_to_the_same_bytes(
-    leave: Callable[[Trainer], None], whole: dict[str, bytes], trained: Path, tmp_path: Path
+    whole: dict[str, bytes], trained: Path, tmp_path: Path
 ) -> None:
+    """After a pause, which writes a checkpoint, and left an iteration after the change, which then comes again."""
     shutil.copytree(trained, tmp_path / "again")
-    assert changed(tmp_path / "again", leave) == whole
+    assert changed(tmp_path / "again", [paused, Trainer.step]) == whole
 
 
-def test_what_has_no_name_acts_and_is_not_written_down(trained: Path, tmp_path: Path) -> None:
+def test_what_has_no_name_acts_and_is_not_written_down(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     import keras
 
     shutil.copytree(trained, tmp_path / "here")
     trainer = Trainer.open(tmp_path / "here" / "tiny.toml", 1, store=tmp_path / "here" / "runs", session="own")
     trainer.change(loss=lambda y, said: keras.ops.mean(keras.ops.square(y - said), axis=-1))
     trainer.step()
-    assert (trainer.interventions, trainer.position.iteration) == ((), 6)
+    assert (trainer.interventions, trainer.position.iteration) == ((), 5)
+    assert "loss: what was given has no name that a file could hold: it acts, but this session opened" in caplog.text
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"frozen": ["denxe"]}, "no layer of sequential is called denxe; did you mean dense"),
+        ({"frozen": ["*"], "loss": "mse"}, r"nothing of sequential is left to train when \* are frozen"),
+        ({"frozen": "dense"}, r"frozen: expected a list of names of layers, such as \['dense'\], got 'dense'"),
+        ({"loss": "mze"}, "its loss mze: no loss of Keras has this name; did you mean mse"),
+        ({"loss": {"a": "mse"}}, r"losses by output \(a\) are for a model that gives its outputs by name"),
+        ({"loss": 5}, "its loss must be a name such as 'mse', .* got 5"),
+        ({"optimizer": lambda: 5}, "expected an optimizer of keras.optimizers, got 5"),
+    ]
+    for change, message in wrong:
+        with pytest.raises(TrainingError, match=message):
+            trainer.change(**change)
+    assert trainer.interventions == ()  # or opening the session again would fail of what was refused
+    trainer.step()
     trainer.close()
 
 

@@ -159,6 +159,12 @@ def test_asking_for_two_things_at_once_is_refused(undisturbed: Path) -> None:
         trainer.train("a")
     with pytest.raises(SettingsError, match="epochs must be an integer of at least 0, got '3'"):
         Trainer(trainer.learner, trainer.train_data, epochs="3")
+    with pytest.raises(SettingsError, match=r"epochs must be an integer of at least 0, got 2\.5"):
+        trainer.epochs = 2.5
+    with pytest.raises(SettingsError, match="open: epoch must be an integer of at least 0, got '2'"):
+        Trainer.open(undisturbed / "tiny.toml", "2", store=undisturbed / "runs")
+    with pytest.raises(ArtifactError, match="no epoch of this training is done, so epoch 2 is not"):
+        Trainer.open(undisturbed / "tiny.toml", 2, store=undisturbed / "nothing")
     with pytest.raises(SettingsError, match="validate: a clock would make two runs differ"):
         Trainer(trainer.learner, trainer.train_data, validate=Every(seconds=1))
     with pytest.raises(TrainingError, match="replay: expected an iteration from 0 to -1, got 3"):

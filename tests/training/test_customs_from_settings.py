@@ -11,7 +11,7 @@ from deeptrain.errors import Interrupted, SettingsError
 from deeptrain.settings import Mistakes, Use, typed
 from deeptrain.training import Trainer
 from deeptrain.training.settings import TrainingSettings
-from tests.conftest import BUILDER, TOML, one_by_one
+from tests.conftest import BUILDER, EVEN, TOML, one_by_one
 
 STEPS = """
 
@@ -94,7 +94,7 @@ def test_the_code_of_a_step_is_in_the_identity(make_experiment: Callable[..., Pa
     ],
 )
 def test_a_training_with_it_stops_and_goes_on_exactly(said: str, make_experiment: Callable[..., Path]) -> None:
-    file = make_experiment(toml=TOML.replace("threads = 1", f"threads = 1\n{said}"), builder=BUILDER + STEPS)
+    file = make_experiment(toml=EVEN.replace("threads = 1", f"threads = 1\n{said}"), builder=BUILDER + STEPS)
     whole = Trainer.from_experiment(file, epochs=2)
     whole.train()
     if "judge" in said:

@@ -107,14 +107,14 @@ def test_a_model_compiled_with_the_name_of_no_loss_is_refused_with_the_nearest()
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "MSE")
-    assert isinstance(KerasLearner.of(model, "values")._loss_given, keras.losses.MeanSquaredError)
+    assert isinstance(KerasLearner.of(model, "values")._loss, keras.losses.MeanSquaredError)
     model.compile("sgd", "huberr")
     with pytest.raises(TrainingError, match=r"its loss huberr: no loss of Keras has this name; did you mean Huber\?"):
         KerasLearner.of(model, "values")
     model.compile("sgd", "MSE")
     learner = KerasLearner.of(model, "values")
     learner.change(loss="mae")
-    assert isinstance(learner._loss_given, keras.losses.MeanAbsoluteError)
+    assert isinstance(learner._loss, keras.losses.MeanAbsoluteError)
     with pytest.raises(TrainingError, match=r"its loss huberr: .*did you mean Huber\?"):
         learner.change(loss="huberr", frozen=["dense"])
     assert learner.model.trainable_variables

@@ -9,8 +9,8 @@ import pytest
 from deeptrain import lineage
 from deeptrain.errors import SettingsError
 from deeptrain.training import Trainer
-from deeptrain.training.progress import Progress
-from tests.conftest import TOML, one_by_one, tree
+from tests.conftest import EVEN, TOML, tree
+from tests.killing import killed_after_each, trained
 
 PHASES = """
 [[training.phases]]
@@ -28,19 +28,8 @@ sets = [1, 2, 4, 5]
 """
 
 
-def phased(phases: str = PHASES, epochs: int = 3) -> str:
-    return TOML.replace("epochs = 3", f"epochs = {epochs}").replace("[calibration]", f"{phases}\n[calibration]")
-
-
-class Cut(Exception):
-    """The process is gone: nothing more is written."""
-
-
-def trained(file: Path, store: Path, epochs: int | None = None) -> Trainer:
-    trainer = Trainer.from_experiment(file, store=store, epochs=epochs)
-    trainer.train()
-    trainer.close()
-    return trainer
+def phased(phases: str = PHASES, toml: str = TOML) -> str:
+    return toml.replace("[calibration]", f"{phases}\n[calibration]")
 
 
 def test_each_phase_begins_with_its_epoch(make_experiment: Callable[..., Path]) -> None:
@@ -54,34 +43,20 @@ def test_each_phase_begins_with_its_epoch(make_experiment: Callable[..., Path]) 
     assert [round(results.learning_rate, 6) for results in trainer.results] == [0.001, 0.01, 0.02]
 
 
-@pytest.mark.parametrize("cut", [1, 5, 6, 7, 8, 9, 10, 11])
-def test_a_phased_training_cut_anywhere_ends_in_the_same_bytes(
-    cut: int, make_experiment: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_phased_training_killed_again_and_again_ends_in_the_same_bytes(
+    groups: int, make_experiment: Callable[..., Path], tmp_path: Path
 ) -> None:
-    file = make_experiment(toml=phased())
-    if not (tmp_path / "whole").exists():
-        trained(file, tmp_path / "whole")
-    seen = 0
-
-    def watch(progress: Progress) -> None:
-        nonlocal seen
-        seen += progress.phase in {"fit", "validate"}
-        if seen == cut:
-            raise Cut
-
-    settings = {"training.autosave_seconds": 1e-9}
-    first = Trainer.from_experiment(file, store=tmp_path / "cut", settings=settings, watch=watch)
-    one_by_one(first)
-    with pytest.raises(Cut):
-        first.train()
-    first.close()
-    trained(file, tmp_path / "cut")
+    file = make_experiment(toml=phased(PHASES.replace("batch_size = 24", "batch_size = 32"), EVEN))
+    rows = trained(file, tmp_path / "whole").history()
+    assert rows.samples.tolist() == [16, 16, 16, 16, 32, 32, 32]
+    assert killed_after_each(groups, file, tmp_path / "cut") == {1: 8, 3: 4}[groups]
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
 
 
 def test_a_phase_that_is_added_later_takes_over_the_epochs_before_it(make_experiment: Callable[..., Path]) -> None:
-    later = phased("[[training.phases]]\nepoch = 3\nlearning_rate = 0.01\n")
-    plain, changed = make_experiment("plain"), make_experiment("changed", toml=later)
+    later = phased("[[training.phases]]\nepoch = 3\nlearning_rate = 0.01\n", EVEN)
+    plain, changed = make_experiment("plain", toml=EVEN), make_experiment("changed", toml=later)
     store, fresh = plain.parent / "runs", plain.parent / "fresh"
     trained(plain, store)
     before = tree(store)

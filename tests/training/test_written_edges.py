@@ -237,10 +237,12 @@ def test_a_rate_changed_by_hand_where_a_phase_begins_goes_before_the_phases(writ
         ({"learning_rate": -1.0}, r"learning_rate: expected a finite number above 0, got -1\.0"),
         ({"learning_rate": float("nan")}, "learning_rate: expected a finite number above 0, got nan"),
         ({"threshold": 7.0}, r"threshold: expected a number from 0 to 1, got 7\.0"),
+        ({"threshold": "0.5"}, r"threshold: expected a number, got '0\.5'"),
+        ({"learning_rate": 0.1, "threshold": 7.0}, r"threshold: expected a number from 0 to 1, got 7\.0"),
     ],
 )
 def test_a_wrong_value_by_hand_is_refused_before_it_is_written(
-    change: dict[str, float], message: str, written: Callable[..., Trainer], tmp_path: Path
+    change: dict[str, Any], message: str, written: Callable[..., Trainer], tmp_path: Path
 ) -> None:
     trainer = written()
     with pytest.raises(SettingsError, match=message):

@@ -1,6 +1,6 @@
 """How callbacks get their names, from an experiment's file or from a script."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,10 @@ def named(given: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
     """Callbacks by name: the names of a mapping, otherwise those of their classes or functions. Keras' are adapted.
 
     Raises:
-        UserCodeError: when one is no callback.
+        UserCodeError: when one is no callback, or they are no list.
     """
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise UserCodeError(f"callbacks: expected a list of them, or a mapping of names to them, got {given!r:.80}")
     if isinstance(given, Mapping):
         found = {name: _adapted(name, one) for name, one in given.items()}
     else:
