@@ -39,8 +39,8 @@ def of(value: Any) -> str:
         told = [f"{of(name)}: {of(one)}" for name, one in itertools.islice(value.items(), MOST)]
         return f"{{{_with_rest(told, len(value))}}}"
     if isinstance(value, list | tuple):
-        told = _with_rest([of(one) for one in value[:MOST]], len(value))
-        return f"[{told}]" if isinstance(value, list) else f"({told},)" if len(value) == 1 else f"({told})"
+        items = _with_rest([of(one) for one in value[:MOST]], len(value))
+        return f"[{items}]" if isinstance(value, list) else f"({items},)" if len(value) == 1 else f"({items})"
     text = repr(value)
     return text if len(text) <= LONGEST or not isinstance(value, str) else f"{text[:LONGEST]}..."
 
