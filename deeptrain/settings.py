@@ -90,7 +90,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        cure = "" if path.suffix == ".toml" else "; name an experiment's TOML file, such as my.toml"
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}{cure}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: no valid TOML: {error}") from error
 
