@@ -30,6 +30,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(asked: str, told: str) -> 
 
 def test_those_nearly_as_near_are_told_too_and_no_more_than_three() -> None:
     assert did_you_mean("adan", ["Adam", "Nadam", "AdamW", "SGD", "Adamax"]) == "did you mean Adam, Nadam, AdamW?"
+    errors = ["mean_squared_error", "root_mean_squared_error"]
+    assert did_you_mean("mean_squard_error", errors) == "did you mean mean_squared_error?"
     assert did_you_mean("binary_crossentropi", ["BinaryCrossentropy", "Poisson"]) == "did you mean BinaryCrossentropy?"
 
 
