@@ -4,6 +4,12 @@ import difflib
 from collections.abc import Collection
 from pathlib import Path
 
+NEAR, NEARLY = 0.6, 0.09
+"""How alike two names are, from 0 to 1, for one to be told for the other; and how much less another one may be."""
+
+LONGEST = 60
+"""Characters of a name within a message."""
+
 
 def printable(text: str) -> str:
     """The text on one line, with what a terminal would obey instead of print, such as a line end, as its code."""
@@ -21,11 +27,37 @@ def in_one_line(error: BaseException, length: int = 300) -> str:
     return f"{type(error).__name__}: {said(error, length)}"
 
 
-def did_you_mean(asked: str, known: Collection[str]) -> str:
-    """The names nearest to an unknown one, or some of those there are: the end of a message."""
-    near = difflib.get_close_matches(asked, known, n=3)
-    some = ", ".join(list(known)[:12]) or "none"
-    return f"did you mean {', '.join(near)}?" if near else f"there are {some}{' ...' if len(known) > 12 else ''}"
+def did_you_mean(asked: str, known: Collection[str], otherwise: str | None = None) -> str:
+    """The end of a message about an unknown name: the nearest there is, and others that are nearly as near.
+
+    Args:
+        asked: the unknown name; case, "_" and the like do not count.
+        known: the names there are; of those that differ in nothing else the first is told.
+        otherwise: what is said where none is near; by default the first twelve there are.
+    """
+    spelled: dict[str, str] = {}
+    for name in known:
+        spelled.setdefault(_bare(name), name)
+    bare = _bare(asked)
+    near = [(difflib.SequenceMatcher(None, bare, one).ratio(), one) for one in spelled]
+    found = sorted((one for one in near if one[0] >= NEAR), key=lambda one: -one[0])[:3]
+    if found:
+        told = [_told(spelled[name]) for ratio, name in found if ratio >= found[0][0] - NEARLY]
+        return f"did you mean {', '.join(told)}?"
+    some = ", ".join(map(_told, list(known)[:12])) or "none"
+    return f"there are {some}{' ...' if len(known) > 12 else ''}" if otherwise is None else otherwise
+
+
+def _bare(name: str) -> str:
+    """What is left of a name without what spellings differ in."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _told(name: str) -> str:
+    """A name among others, in quotes where it could not be told from the text around it, never long."""
+    plain = name.isprintable() and not set(name) & set(" ,;?'\"")
+    text = name if plain and name else repr(name)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 class DeeptrainError(Exception):

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeptrain import session
+from deeptrain import brief, session
 from deeptrain.drawing import wording
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, SettingsError, did_you_mean
 from deeptrain.introspection import hardest as pure
 from deeptrain.introspection.hardest import HardSample
 from deeptrain.lineage import Lineage
 from deeptrain.loading.position import Position
+from deeptrain.metrics.metric import Kind
 from deeptrain.shards import reading
 from deeptrain.shards.outputs import each, parts
 from deeptrain.shards.reading import Split
@@ -24,6 +25,8 @@ from deeptrain.training.run import HISTORY
 
 if TYPE_CHECKING:
     from deeptrain.drawing.canvas import Picture, Theme
+    from deeptrain.loading.feed import Feed
+    from deeptrain.training.trainer import Trainer
 
 
 def samples(plan: Lineage, split: str, count: int = 12, output: str | None = None) -> list[HardSample]:
@@ -49,30 +52,70 @@ def samples(plan: Lineage, split: str, count: int = 12, output: str | None = Non
     data = reading.open(plan.conversion.directory).split(split)
     lost = pure.losses(found.labels, found.values, kinds[name])
     first = _firsts(data, len(lost))
+    classes = tuple(parts(told["classes"]).get(name, ()))
+    return _opened(data, lost, first, found.labels, found.values, kinds[name], classes, count)
+
+
+def validated(trainer: "Trainer", count: int = 12, output: str | None = None) -> list[HardSample]:
+    """The samples of the validation split that the model is most wrong about as it is now, the hardest first.
+
+    It is judged as by `trainer.validate()`: nothing of training changes. Nothing has to be on disk.
+
+    Args:
+        trainer: with validation data.
+        count: how many; all where there are fewer.
+        output: of several outputs, by which; by default the first.
+
+    Raises:
+        TrainingError: when there is no validation data, or outputs are not finite.
+        SettingsError: when `count` is no integer of at least 1, or no output has the name.
+    """
+    found, kinds = trainer.judge(), parts(trainer.kind)
+    name = output if output is not None else next(iter(kinds))
+    if name not in kinds:
+        raise SettingsError(f"hardest: no output is called {name!r}; {did_you_mean(name, list(kinds))}")
+    data = cast("Feed", trainer.val_data).split
+    labels, values = parts(found.labels)[name], parts(found.outputs)[name]
+    lost = pure.losses(labels, values, kinds[name])
+    classes = tuple(parts(data.info.classes).get(name, ()))
+    return _opened(data, lost, _firsts(data, len(lost)), labels, values, kinds[name], classes, count)
+
+
+def _opened(
+    data: Split,
+    lost: NDArray[np.float64],
+    first: NDArray[np.int64],
+    labels: Any,
+    values: Any,
+    kind: Kind,
+    classes: tuple[str, ...],
+    count: int,
+) -> list[HardSample]:
+    """The samples that lose most; losses, labels and values are of a label each, those of a sample from `first` on."""
     if len(lost) != len(data):
         lost = np.add.reduceat(lost, first[:-1]) / np.diff(first)
     places = pure.hardest(lost, count)
-    classes = tuple(parts(told["classes"]).get(name, ()))
     opened = data.take(places)
     return [
         HardSample(
-            split=split,
+            split=data.name,
             index=int(place),
             loss=float(lost[place]),
-            label=_of(found.labels, first, place),
-            output=_of(found.values, first, place),
-            kind=kinds[name],
+            label=_of(labels, first, place),
+            output=_of(values, first, place),
+            kind=kind,
             classes=classes,
             set_number=int(data.sets[place]),
             file=data.raw(int(place))[0],
             row=data.raw(int(place))[1],
             x=_one(opened, number),
+            columns=tuple(data.info.columns),
         )
         for number, place in enumerate(places)
     ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WorstIteration:
     """An iteration of high loss, and the samples that were fit in it.
 
@@ -91,6 +134,7 @@ class WorstIteration:
         labels: (samples, ...) of each, by output where there are several; None where each is its own, or has one a
             step.
         classes: the names of the classes that labels are of; empty for values, and of several outputs.
+        columns: the names of the data's columns, which the numbers of a row of a table have; may be empty.
     """
 
     epoch: int
@@ -105,6 +149,9 @@ class WorstIteration:
     x: Any
     labels: Any
     classes: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    __repr__ = brief.of_fields
 
 
 def worst_iterations(plan: Lineage, count: int = 5, epochs: Sequence[int] | None = None) -> list[WorstIteration]:
@@ -151,6 +198,7 @@ def worst_iterations(plan: Lineage, count: int = 5, epochs: Sequence[int] | None
                 x=split.take(indices),
                 labels=_labels(split, indices),
                 classes=() if split.info.named else tuple(split.info.classes),
+                columns=tuple(split.info.columns),
             )
         )
         feed.close()
@@ -188,13 +236,15 @@ def picture(
                 f"sample {found.indices[number]}" if labels is None else f"label {named(labels[number])}",
                 (f"{file} row {row}",),
                 _first_input(_one(found.x, number)),
+                found.columns,
             )
             for number, (file, row) in enumerate(found.places)
         ]
     else:
         title = title or "Hardest samples"
         shown = [
-            Sample(f"loss {wording.score(one.loss)}", (one.judgement, one.place), _first_input(one.x)) for one in found
+            Sample(f"loss {wording.score(one.loss)}", (one.judgement, one.place), _first_input(one.x), one.columns)
+            for one in found
         ]
     return draw(shown, title=title, theme=theme or LIGHT)
 

@@ -4,7 +4,6 @@
 again for building the classes), and planning a run imports it every time.
 """
 
-import difflib
 import functools
 import operator
 import tomllib
@@ -16,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
-from deeptrain.errors import SettingsError
+from deeptrain.errors import SettingsError, did_you_mean
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,8 +68,7 @@ class Mistakes:
     def unknown(self, key: str, name: str, known: Iterable[str]) -> None:
         """Note a key nobody reads, with the nearest that is read."""
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        hint = did_you_mean(name, known, f"known here: {', '.join(known)}")
         self.add(key, f"unknown key; {hint}")
 
     def raise_if_any(self) -> None:
@@ -92,7 +90,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        cure = "" if path.suffix == ".toml" else "; name an experiment's TOML file, such as my.toml"
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}{cure}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: no valid TOML: {error}") from error
 

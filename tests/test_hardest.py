@@ -9,12 +9,14 @@ from typing import Any
 
 import luigi
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import pipelines
 from deeptrain import hardest, lineage
-from deeptrain.errors import ArtifactError, SettingsError
+from deeptrain.errors import ArtifactError, SettingsError, TrainingError
 from deeptrain.introspection import history
+from deeptrain.introspection.pictures import over_time
 from deeptrain.lineage import Lineage
 from deeptrain.metrics import losses
 from deeptrain.shards import reading
@@ -159,7 +161,10 @@ def test_the_worst_iterations_are_told_with_their_samples(plan: Lineage) -> None
             assert np.array_equal(split.take(one.indices), one.x)
             row = dict(zip(one.indices.tolist(), one.places, strict=True))
             assert all(split.raw(index) == place for index, place in row.items())
+    assert f"name='{found[0].name}', sets=(" in repr(found[0])
+    assert "x=float32 (16, 4), labels=uint8 (16,)" in repr(found[0])
     drawn = hardest.picture(found[0])
+    assert list(drawn.numbers["low"]) == list(found[0].columns) == ["a", "b", "c", "d"]
     names = [f"label {found[0].classes[label]}" for label in found[0].labels]
     assert [one["title"] for one in drawn.numbers["samples"]] == names
     told = f"Iteration {found[0].iteration} of epoch {found[0].epoch}, batch {found[0].name}, loss "
@@ -188,6 +193,45 @@ def test_the_hardest_samples_are_told_with_where_they_are_from(plan: Lineage) ->
         hardest.samples(plan, "train")
     with pytest.raises(SettingsError, match="expected an integer of at least 1 of samples or iterations, got 0"):
         hardest.samples(plan, "test", 0)
+
+
+def test_the_hardest_samples_of_a_validation_are_those_a_trainer_has_in_hand(plan: Lineage) -> None:
+    with contextlib.closing(Trainer.open(plan.experiment.file, 3, store=plan.root.parent)) as trainer:
+        found = hardest.validated(trainer, 3)
+        judged = trainer.judge()
+        assert judged.metrics == trainer.validate()
+        with pytest.raises(SettingsError, match="no output is called 'out'; "):
+            hardest.validated(trainer, output="out")
+        trainer.val_data = None
+        with pytest.raises(TrainingError, match="this trainer has no validation data"):
+            hardest.validated(trainer)
+    lost = losses.binary_crossentropy(judged.labels, judged.outputs)
+    assert [one.index for one in found] == np.argsort(-lost, kind="stable")[:3].tolist()
+    split = reading.open(plan.conversion.directory).split("val")
+    for one in found:
+        assert (one.split, one.loss, one.label) == ("val", lost[one.index], judged.labels[one.index])
+        assert (one.set_number, (one.file, one.row)) == (split.sets[one.index], split.raw(one.index))
+        assert np.array_equal(one.x, split.take([one.index])[0])
+        assert "x=float32 (4,), columns=('a', 'b', 'c', 'd'))" in repr(one)
+
+
+def test_what_was_watched_becomes_curves_by_name(plan: Lineage) -> None:
+    rows = history.watched(plan.root, "weights", statistic="norm")
+    iterations, curves = history.curves(rows)
+    assert iterations.tolist() == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+    assert set(curves) == {f"{row['layer']}/{row['weight']}" for row in rows.to_pylist()}
+    kernel = history.watched(plan.root, "weights", layer="dense/kernel", statistic="norm")
+    assert kernel["iteration"].to_pylist()[-2:] == [14, 15]
+    assert curves["dense/kernel"].tolist() == kernel["value"].to_pylist()
+    drawn = over_time.draw(curves, iterations)
+    assert drawn.numbers["not_finite"] == dict.fromkeys(curves, 0)
+    assert list(history.curves(history.watched(plan.root, "learning_rate"))[1]) == ["learning_rate"]
+    _, several = history.curves(history.watched(plan.root, layer="dense", epochs=1))
+    assert {"weights dense/kernel norm", "weights dense/kernel std", "updates dense/kernel ratio"} <= set(several)
+    some = pa.concat_tables([rows, history.watched(plan.root, "outputs", statistic="norm", iterations=(2, 3))])
+    assert np.isnan(history.curves(some)[1]["outputs dense"]).tolist() == [False, *[True] * 8]
+    with pytest.raises(SettingsError, match="expected rows with values, got none: histograms are no curves"):
+        history.curves(history.watched(plan.root, statistic="histogram"))
 
 
 def test_event_files_hold_every_step_once(plan: Lineage) -> None:

@@ -92,6 +92,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         experiments.read(tmp_path / "gone.toml")
 
 
+def test_a_name_instead_of_a_file_is_answered_with_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"digits: cannot be read: No such .*; name an experiment's TOML file, such"
+    ):
+        experiments.read(tmp_path / "digits")
+
+
 def test_an_experiment_is_frozen(experiment: Path) -> None:
     read = experiments.read(experiment)
     with pytest.raises(AttributeError):

@@ -1,9 +1,8 @@
 """What is scored has chosen nothing: the rule that keeps an evaluation honest."""
 
-import difflib
 from collections.abc import Mapping
 
-from deeptrain.errors import SettingsError
+from deeptrain.errors import SettingsError, did_you_mean
 
 SCORED = "test"
 """The split that is scored."""
@@ -20,8 +19,7 @@ def check(split: str, chose: Mapping[str, str]) -> None:
         SettingsError: when it was used for anything, or is no split of the run.
     """
     if split not in chose:
-        near = difflib.get_close_matches(split, chose, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"splits are {', '.join(chose)}"
+        hint = did_you_mean(split, chose, f"splits are {', '.join(chose)}")
         raise SettingsError(f"split to score: expected one of this run's, got {split!r}; {hint}")
     if chose[split]:
         cure = f"score {SCORED!r}" if SCORED in chose else f"give [data.splits] a {SCORED} split"

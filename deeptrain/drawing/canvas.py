@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from deeptrain.drawing import wording
+from deeptrain.drawing import raster, wording
 
 PIXELS_PER_INCH = 100
 POINTS_PER_PIXEL = 72 / PIXELS_PER_INCH
@@ -85,18 +85,36 @@ DARK = Theme(
 THEMES = (LIGHT, DARK)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
     """A drawn figure, the numbers it shows as plain values, and what it shows in words, for who cannot see it.
 
-    `mixed` says that it has colours that are not of its theme but made from them, so that it has to be drawn again for
-    another theme.
+    A notebook shows it, with its words for screen readers. `mixed` says that it has colours that are not of its theme
+    but made from them, so that it has to be drawn again for another theme.
     """
 
     figure: Figure
     numbers: Mapping[str, Any]
     words: str
     mixed: bool = False
+
+    def png(self, dpi: int = PIXELS_PER_INCH) -> bytes:
+        """The bytes of a PNG file: the same picture gives the same bytes.
+
+        Args:
+            dpi: 100 for one pixel a pixel of the page, 200 for a screen of high density and for print.
+        """
+        with drawing():
+            return raster.png(raster.paint(self.figure, dpi), dpi)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+        """What IPython shows, and the text instead of it."""
+        return self.png(), {"alt": self.words}
+
+    def __repr__(self) -> str:
+        """Its size and its words; the numbers of a picture may be millions."""
+        wide, high = (round(size * PIXELS_PER_INCH) for size in self.figure.get_size_inches())
+        return f"Picture of {wide} by {high} pixels: {wording.cut(self.words, 200)}"
 
 
 @contextlib.contextmanager

@@ -109,6 +109,14 @@ def rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield f"{prefix}{key}", setting(value)
 
 
+def cell(value: float) -> str:
+    """A value as a table of raw data would have it: 0.02685, 3.5, 56,432, 1.2e+07, NaN."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else score(value)
+    text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e6 else f"{value:.4g}"
+    return text.replace("-", MINUS, 1) if text.startswith("-") else text
+
+
 def cut(text: str, width: int) -> str:
     """The text in at most `width` characters, its middle left out for an ellipsis: both ends tell more."""
     if len(text) <= width:

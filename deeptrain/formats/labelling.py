@@ -5,13 +5,12 @@ sequences the numbers of all `Steps`.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, did_you_mean
 from deeptrain.formats import numbering, places, registry
 from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.csv import Delimited, counts_up
@@ -246,9 +245,8 @@ def no_column(path: Path, key: str, name: str, columns: Sequence[str]) -> NoRetu
     Raises:
         DataError: naming it, what it was said as, the nearest, and all there are.
     """
-    near = difflib.get_close_matches(name, columns, n=1)
-    hint = f"did you mean {shown(near[0])}? " if near else ""
-    raise DataError(f"{path}: {key} {shown(name)} is no column; {hint}columns: {listed(columns)}")
+    hint = did_you_mean(name, columns, "")
+    raise DataError(f"{path}: {key} {shown(name)} is no column; {hint}{' ' if hint else ''}columns: {listed(columns)}")
 
 
 def _no_column(path: Path, name: str, keys: Sequence[str]) -> NoReturn:

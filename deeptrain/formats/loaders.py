@@ -10,7 +10,6 @@ It must give the same answer each time: every call is compared with the first on
 """
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeptrain import user_code
-from deeptrain.errors import DataError, DeeptrainError, UserCodeError, in_one_line, said
+from deeptrain.errors import DataError, DeeptrainError, UserCodeError, did_you_mean, in_one_line, said
 from deeptrain.formats import numbers
 from deeptrain.formats.cells import listed, shown
 from deeptrain.formats.format import TEXT, Chunk, Field
@@ -243,8 +242,7 @@ def _check_arguments(name: str, function: Loader, path: Path, arguments: Mapping
         strange = [argument for argument in arguments if argument not in known]
         if not strange:
             raise UserCodeError(f"{path}: the loader {name} cannot be called with its path: {said(error)}") from error
-        near = difflib.get_close_matches(strange[0], known, n=1)
-        hint = f"did you mean {shown(near[0])}?" if near else f"it takes {listed(known) or 'the path alone'}"
+        hint = did_you_mean(strange[0], known, f"it takes {listed(known) or 'the path alone'}")
         raise UserCodeError(f"{path}: the loader {name} takes no argument {shown(strange[0])}; {hint}") from error
 
 

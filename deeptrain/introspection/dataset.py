@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deeptrain import brief
 from deeptrain.errors import IntrospectionError
 from deeptrain.introspection.arrays import view
 from deeptrain.introspection.backward import Backward, By, tensors
@@ -28,7 +29,7 @@ FEW = 16
 """Batches that are summed in float32."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OverData:
     """What outputs or gradients are over a data set; all by name, in the model's order.
 
@@ -49,6 +50,8 @@ class OverData:
     norms: Mapping[str, np.ndarray]
     statistics: Mapping[str, Statistics]
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    __repr__ = brief.of_fields
 
     @property
     def global_norms(self) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from deeptrain import brief
 from deeptrain.introspection.health import DEAD, LARGE
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -91,7 +92,7 @@ class Counts:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Statistics:
     """Numbers in short; all but the counts are of those that are finite, NaN where none is.
 
@@ -126,6 +127,8 @@ class Statistics:
     high: float
     quantiles: Mapping[float, float]
     exact: bool = True
+
+    __repr__ = brief.of_fields
 
     @classmethod
     def of(cls, values: Any, *, dead: float = DEAD, large: float = LARGE) -> "Statistics":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deeptrain import brief
 from deeptrain.drawing import wording
 from deeptrain.errors import SettingsError
 from deeptrain.metrics import losses as formulas
@@ -20,7 +21,7 @@ LOSSES: Mapping[Kind, formulas.Loss] = {
 """What a sample loses, by the kind of its label: whatever a model was trained with, these can be compared."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HardSample:
     """A sample of a split, what the model said of it and what that cost.
 
@@ -39,6 +40,7 @@ class HardSample:
         row: its row in it, from 0.
         x: as the shards hold it, before preprocessors: (*shape), of a sequence (steps, *shape); by input where there
             are several.
+        columns: the names of the data's columns, which the numbers of a row of a table have; may be empty.
     """
 
     split: str
@@ -52,6 +54,9 @@ class HardSample:
     file: str
     row: int
     x: Any
+    columns: tuple[str, ...] = ()
+
+    __repr__ = brief.of_fields
 
     @property
     def place(self) -> str:

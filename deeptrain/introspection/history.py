@@ -15,6 +15,7 @@ from deeptrain.store import artifact, run_names
 from deeptrain.store.artifact import Artifact
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 HISTORY, METRICS, PROGRESS = "history.parquet", "metrics.json", "progress.json"
@@ -125,6 +126,39 @@ def watched(
     if epochs is not None:
         table = table.filter(pc.is_in(table["epoch"], pa.array(_numbers(epochs), pa.int32())))
     return _between(table, iterations)
+
+
+def curves(rows: "pa.Table") -> tuple["np.ndarray", dict[str, "np.ndarray"]]:
+    """Rows of `watched` as `pictures.over_time` draws them: the iterations, and by name the values at these.
+
+    A name is that of the layer and its weight, "dense/kernel", and of the quantity before and the statistic behind
+    them where the rows have several of these. Histograms, which have no value, are left out.
+
+    Args:
+        rows: of `watched`, such as the norms of gradients.
+
+    Returns:
+        (looks,) ascending; and of each curve (looks,) float64, NaN where there was none.
+
+    Raises:
+        SettingsError: when no row has a value.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    rows = rows.filter(pc.is_valid(rows["value"]))
+    if not len(rows):
+        raise SettingsError("curves: expected rows with values, got none: histograms are no curves")
+    several = {column: len(pc.unique(rows[column])) > 1 for column in ("quantity", "statistic")}
+    iterations, places = np.unique(rows["iteration"].to_numpy(), return_inverse=True)
+    found: dict[str, np.ndarray] = {}
+    columns = (rows[column].to_pylist() for column in ("quantity", "layer", "weight", "statistic", "value"))
+    for place, quantity, layer, weight, statistic, value in zip(places.tolist(), *columns, strict=True):
+        within = "/".join(filter(None, (layer, weight)))
+        parts = (quantity if several["quantity"] or not within else "", within, statistic * several["statistic"])
+        curve = found.setdefault(" ".join(filter(None, parts)), np.full(len(iterations), np.nan))
+        curve[place] = value
+    return iterations, found
 
 
 def directory(run: str | Path) -> Path:

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deeptrain.introspection.selection import keras_model
+
 HEAD = ("layer", "kind", "output", "parameters")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelDescription:
-    """A model as people want to see it.
+    """A model as people want to see it. `print` it, or let a notebook.
 
     Attributes:
         summary: a table of its layers, one a line, layers within layers indented.
@@ -20,12 +22,25 @@ class ModelDescription:
     summary: str
     parameters: int
 
+    def __str__(self) -> str:
+        """The summary."""
+        return self.summary
+
+    __repr__ = __str__
+
 
 def describe(model: Any) -> ModelDescription:
-    """The description of a built `keras.Model`.
+    """The description of a model.
 
     Keras' own `summary` is cut to the width of the terminal that happens to be there; this one is the same everywhere.
+
+    Args:
+        model: a built `keras.Model`, or a learner of one.
+
+    Raises:
+        IntrospectionError: for what is neither, and for a model that is not built.
     """
+    model = keras_model(model)
     rows = [HEAD, *_rows(model, 0)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [

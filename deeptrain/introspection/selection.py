@@ -47,7 +47,8 @@ def keras_model(given: Any) -> Any:
 
     model = getattr(given, "model", None) if not isinstance(given, keras.Model) else given
     if not isinstance(model, keras.Model):
-        raise IntrospectionError(f"outputs and gradients of layers need a Keras model, got {type(given).__name__}")
+        cure = "; give its learner" if hasattr(given, "learner") else ""
+        raise IntrospectionError(f"layers are those of a Keras model or its learner, got {type(given).__name__}{cure}")
     if not model.built:
         raise IntrospectionError(
             f"the model {model.name} is not built, so it has no weights yet: give it a keras.Input, or call it once"

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deeptrain import brief
 from deeptrain.loading.arrays import Arrays
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.position import Position
@@ -14,7 +15,7 @@ from deeptrain.loading.preprocessing import Preprocessor
 from deeptrain.shards.reading import Split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Group:
     """Iterations that may be fit in one call: of equal shapes, and of one batch of sequences where they are windows.
 
@@ -38,6 +39,8 @@ class Group:
     mask: Arrays | None
     begins: NDArray[np.bool_]
     counts_as: NDArray[np.float32] | None = None
+
+    __repr__ = brief.of_fields
 
     def __len__(self) -> int:
         """How many iterations."""

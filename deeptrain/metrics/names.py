@@ -1,6 +1,5 @@
 """Every metric by name, found without loading NumPy, so that settings can be checked while planning a run."""
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeAlias, get_args
 
-from deeptrain.errors import SettingsError
+from deeptrain.errors import SettingsError, did_you_mean
 from deeptrain.metrics.metric import Average, Kind, Metric, Needs, Parameter, Ratio
 from deeptrain.metrics.settings import MetricUse
 from deeptrain.settings import Use
@@ -269,8 +268,7 @@ def find(name: str) -> Metric | None:
 
 def hint(name: str) -> str:
     """What to write instead of an unknown name: the nearest known one, or the usual ones."""
-    near = difflib.get_close_matches(name, _BY_NAME, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {_listed(_PLAIN)} and those of docs/metrics.md"
+    return did_you_mean(name, _BY_NAME, f"known are {_listed(_PLAIN)} and those of docs/metrics.md")
 
 
 def get(name: str) -> Metric:

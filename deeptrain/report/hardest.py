@@ -52,7 +52,7 @@ def reconstructed(split: Split, values: NDArray[np.float64], labels: NDArray[Any
     for place, index in enumerate(order.tolist()):
         file, row = split.raw(index)
         given = np.asarray(taken[place])
-        words = (f"error {wording.score(found[index])}",)
+        words = (f"squared error {wording.score(found[index])}",)
         group.append(Sample(given, words, int(split.sets[index]), file, row, values[index].reshape(given.shape)))
     return (samples.of_input(one, True, split.info.columns, [("", tuple(group))]),)
 

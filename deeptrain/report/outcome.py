@@ -175,7 +175,8 @@ def _tiles(run: Run) -> Iterator[Tile]:
     free = evaluation.get("without_threshold", {})
     for name in ("roc_auc", "average_precision", *free):
         if name in free:
-            yield Tile(f"Test {wording.metric_name(name)}", wording.score(free[name]), "needs no threshold")
+            note = "needs no threshold" if "positives" in evaluation else "scored once"
+            yield Tile(f"Test {wording.metric_name(name)}", wording.score(free[name]), note)
             return
 
 

@@ -105,7 +105,7 @@ class Samples:
         elif self.form == "series":
             found["curves"] = [list(_paths(one, scales)) for one in both]
         else:
-            found["rows"] = [[_cell(value) for value in one.reshape(-1)[:MOST_COLUMNS].tolist()] for one in both]
+            found["rows"] = [[wording.cell(value) for value in one.reshape(-1)[:MOST_COLUMNS].tolist()] for one in both]
         return found
 
     def _caption(self, lines: int) -> str:
@@ -156,11 +156,6 @@ def of_input(
         names = names if len(names) == lines else tuple(f"channel {number}" for number in range(1, lines + 1))
     low, high = info.statistics.min, info.statistics.max
     return Samples("" if alone else info.name, form, low, high, names, tuple(groups))
-
-
-def _cell(value: float) -> str:
-    """A value as a table of raw data would have it."""
-    return f"{value:.4g}".replace("-", wording.MINUS, 1) if math.isfinite(value) else wording.NOTHING
 
 
 def _image(values: NDArray[Any], low: float, high: float) -> dict[str, Any]:

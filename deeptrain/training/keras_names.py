@@ -1,8 +1,9 @@
 """Names of what Keras has ready-made, in any spelling; known without loading Keras, so that a plan can check them."""
 
-import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
+
+from deeptrain.errors import did_you_mean
 
 LOSSES = (
     "BinaryCrossentropy",
@@ -67,10 +68,6 @@ def unknown_loss(name: str) -> str:
     return f"no loss of Keras has this name; {similar(name, [*LOSSES, *ALIASES])} Your own is named module:name"
 
 
-def similar(name: str, known: Iterable[str]) -> str:
+def similar(name: str, known: Collection[str]) -> str:
     """Names like one that is not known, or all there are, as a sentence."""
-    spellings = {bare(one): one for one in known}
-    near = difflib.get_close_matches(bare(name), spellings, n=3)
-    if near:
-        return f"did you mean {', '.join(spellings[one] for one in near)}?"
-    return f"known: {', '.join(sorted(spellings.values()))}"
+    return did_you_mean(name, known, f"known: {', '.join(sorted(known))}.")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import remembering
 from deeptrain.training.progress import in_digits
 from deeptrain.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from deeptrain.drawing.canvas import Picture
 
 FEWEST = 10
 """Iterations below which a curve says nothing."""
@@ -101,12 +105,11 @@ class RateCurve:
         ]
         return "\n".join(f"{key:14} {text}".rstrip() for key, text in lines)
 
-    def picture(self) -> bytes:
-        """Loss over learning rate as a PNG."""
+    def picture(self) -> "Picture":
+        """Loss over learning rate."""
         from deeptrain.introspection.pictures import rate_curve
-        from deeptrain.introspection.pictures.png import png
 
-        return png(rate_curve.draw(self.rates, self.losses, self.smoothed, self.suggestion))
+        return rate_curve.draw(self.rates, self.losses, self.smoothed, self.suggestion)
 
 
 def find_rate(trainer: Trainer, *, least: float = 1e-7, greatest: float = 1.0, iterations: int = 100) -> RateCurve:

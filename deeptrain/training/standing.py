@@ -15,9 +15,9 @@ from deeptrain.training.state import Best, RollBack, TrainState
 SHOWN_SETS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Standing:
-    """A trainer's state at one instant; it does not change when training goes on. `print` it.
+    """A trainer's state at one instant; it does not change when training goes on. `print` it, or let a notebook.
 
     Attributes:
         kept: what a checkpoint holds of it, beside the learner's variables.
@@ -223,6 +223,8 @@ class Standing:
         lines.append(("saved", self._saved()))
         return "\n".join(f"{key:14} {text}" for key, text in lines)
 
+    __repr__ = __str__
+
     def _health(self) -> str:
         worst = next((one for one in self.health if one.serious), self.health[0])
         more = f"; and {len(self.health) - 1} more, see state.health" if len(self.health) > 1 else ""
@@ -252,6 +254,8 @@ class Standing:
     def _saved(self) -> str:
         if self.seconds_at_risk is None:
             return "nothing is written: a crash costs everything"
+        if self.saved == self.iteration:
+            return f"after {self.saved:,} iterations; a crash now would cost nothing"
         at = "not yet" if self.saved is None else f"after {self.saved:,} iterations"
         return f"{at}; a crash now would cost {in_hours(self.seconds_at_risk)}"
 

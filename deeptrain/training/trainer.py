@@ -212,6 +212,8 @@ class Trainer:
         """Where it stands, on one screen."""
         return str(self.state)
 
+    __repr__ = __str__
+
     @property
     def position(self) -> Position:
         """The next iteration to be fit."""
@@ -373,9 +375,17 @@ class Trainer:
         Raises:
             TrainingError: when there is no validation data, or outputs are not finite.
         """
+        return self.judge().metrics
+
+    def judge(self) -> Validated:
+        """What `validate` finds, with the labels and outputs of every sample.
+
+        Raises:
+            TrainingError: when there is no validation data, or outputs are not finite.
+        """
         if self.val_data is None:
             raise TrainingError("validate: this trainer has no validation data")
-        return self._loop.judge(self.val_data, lambda *_: None).metrics
+        return self._loop.judge(self.val_data, lambda *_: None)
 
     def replay(self, iteration: int) -> Group:
         """What was fit in an iteration: inputs, labels and weights, made again from the data.

@@ -20,7 +20,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "compare",
         help="put two or more runs side by side",
         description="Put two or more runs side by side: settings that differ, epochs, best key metric, test score with "
-        "its 95 %% interval, paired differences, cost. Runs are only read, and nothing of them is executed.",
+        "its 95 % interval, paired differences, cost. Runs are only read, and nothing of them is executed.",
         epilog="example: python -m pipelines compare runs/digits/training-* --page compare.html",
     )
     parser.add_argument(

@@ -39,5 +39,5 @@ def run(asked: argparse.Namespace) -> None:
     curve = find_rate(trainer, least=asked.least, greatest=asked.greatest, iterations=asked.iterations)
     sys.stdout.write(f"{curve}\n")
     if asked.out is not None:
-        write_file(asked.out, curve.picture())
+        write_file(asked.out, curve.picture().png())
         sys.stdout.write(f"{asked.out}\n")

@@ -3,7 +3,6 @@
 import numpy as np
 
 from deeptrain.introspection.pictures import heat_maps, histograms, history
-from deeptrain.introspection.pictures.png import png
 from tests.benchmarks.side_by_side import measured, show
 
 ITERATIONS, EPOCHS = 10_000_000, 200
@@ -20,7 +19,7 @@ def test_a_history_of_ten_million_iterations() -> None:
     found = history.History(losses, epochs, best_epoch=EPOCHS)
     few = history.History(losses[:3000], epochs[:1], best_epoch=1)
     contestants = {"of 10,000,000 iterations": found, "of 3,000": few}
-    show("a history", measured({name: lambda one=one: png(history.draw(one)) for name, one in contestants.items()}, 3))
+    show("a history", measured({name: lambda one=one: history.draw(one).png() for name, one in contestants.items()}, 3))
 
 
 def test_the_layers_of_a_model() -> None:
@@ -28,8 +27,8 @@ def test_the_layers_of_a_model() -> None:
     arrays = {f"block_{number}/dense/kernel": rng.standard_normal((256, 256)) for number in range(LAYERS)}
     one = dict(list(arrays.items())[:1])
     show("histograms", measured({
-        "of 100 layers": lambda: png(histograms.draw(arrays)), "of 1 layer": lambda: png(histograms.draw(one)),
+        "of 100 layers": lambda: histograms.draw(arrays).png(), "of 1 layer": lambda: histograms.draw(one).png(),
     }, 3))  # fmt: skip
     show("heat maps", measured({
-        "of 100 layers": lambda: png(heat_maps.draw(arrays)), "of 1 layer": lambda: png(heat_maps.draw(one)),
+        "of 100 layers": lambda: heat_maps.draw(arrays).png(), "of 1 layer": lambda: heat_maps.draw(one).png(),
     }, 3))  # fmt: skip

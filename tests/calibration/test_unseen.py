@@ -26,7 +26,7 @@ def test_a_split_that_chose_anything_is_refused(split, used, message):
 
 
 @pytest.mark.parametrize(
-    ("split", "hint"), [("tets", "did you mean 'test'?"), ("everything", "splits are train, val, calibration, test")]
+    ("split", "hint"), [("tets", "did you mean test?"), ("everything", "splits are train, val, calibration, test")]
 )
 def test_a_split_that_is_none_is_told(split, hint):
     with pytest.raises(SettingsError) as told:

@@ -1,5 +1,6 @@
 """What all pictures share."""
 
+import io
 import itertools
 
 import matplotlib as mpl
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from deeptrain.drawing import canvas, raster
 from deeptrain.report.confusion_picture import luminance
@@ -50,6 +52,19 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
 )
 def test_ticks_read_as_people_write_numbers(value: float, text: str) -> None:
     assert canvas.tick(value) == text
+
+
+def test_a_notebook_shows_a_picture_with_its_words_and_none_of_its_numbers() -> None:
+    words = "Losses: from 2.1 to 0.3." + " More." * 100
+    with canvas.drawing():
+        figure = canvas.new_figure(120, 30, canvas.LIGHT)
+    picture = canvas.Picture(figure, {"values": np.zeros(1000)}, words)
+    shown, told = picture._repr_png_()
+    assert shown == picture.png() == picture.png(100)
+    assert told == {"alt": words}
+    assert Image.open(io.BytesIO(picture.png(200))).size == (240, 60)
+    assert repr(picture).startswith("Picture of 120 by 30 pixels: Losses: from 2.1 to 0.3. More.")
+    assert len(repr(picture)) < 240
 
 
 def test_each_colour_of_a_theme_has_one_part_so_that_it_has_one_in_the_other() -> None:

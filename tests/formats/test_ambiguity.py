@@ -222,7 +222,7 @@ def test_what_is_wrong_or_ambiguous_is_said_in_one_line_that_names_the_candidate
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"label_column": "digt"}, r"raw: label_column 'digt' is no column; did you mean 'digit'\? columns: a, digit"),
+        ({"label_column": "digt"}, r"raw: label_column 'digt' is no column; did you mean digit\? columns: a, digit"),
         ({"group": "who"}, r"raw: group 'who' is no column; columns: a, digit"),
         ({"ignored": ["b"]}, r"raw: ignored 'b' is no column"),
         ({"inputs": ["b"]}, r"raw: inputs 'b' is no column"),

@@ -81,7 +81,7 @@ def test_numbered_tables_of_labels_have_the_groups_of_their_sets(tmp_path: Path)
         (
             TABLE,
             {"group": "persons"},
-            r"labels\.csv: group 'persons' is no column; did you mean 'person'\? columns: file,",
+            r"labels\.csv: group 'persons' is no column; did you mean person\? columns: file,",
         ),
         (
             None,

@@ -93,7 +93,7 @@ def test_a_named_loader_is_called_with_its_arguments(tmp_path: Path):
         (
             "scaled:read",
             {"scael": 3.0},
-            r"1\.txt: the loader scaled:read takes no argument 'scael'; did you mean 'scale'\?",
+            r"1\.txt: the loader scaled:read takes no argument 'scael'; did you mean scale\?",
         ),
         ("scaled:read", {"scale": 1, "x": 3}, r"the loader scaled:read takes no argument 'x'; it takes scale, offset"),
         ("scaled:alone", {"scale": 1}, r"scaled:alone takes no argument 'scale'; it takes the path alone"),

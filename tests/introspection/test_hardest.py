@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deeptrain import hardest as runs
+from deeptrain.drawing import canvas
 from deeptrain.drawing.canvas import DARK
 from deeptrain.errors import DataError, SettingsError
 from deeptrain.introspection import hardest
 from deeptrain.introspection.hardest import HardSample
 from deeptrain.introspection.pictures import samples
-from deeptrain.introspection.pictures.png import png
 from deeptrain.introspection.pictures.samples import Sample
+from tests.overlaps import assert_nothing_overlaps
 
 
 def hard(x: Any, **changes: Any) -> HardSample:
@@ -81,10 +82,36 @@ def test_samples_are_drawn_as_what_they_are_to_the_same_bytes(x: np.ndarray) -> 
     assert drawn.numbers["samples"][0]["told"] == ["other, said 8 (0.97)", "set 12, digits-1.csv row 4"]
     assert drawn.numbers["samples"][0]["not_finite"] == int(np.isnan(x).sum())
     assert drawn.words.startswith("Hardest samples: 3 samples. loss 0.000, other, said 8 (0.97), set 12")
-    first = png(drawn)
-    assert first == png(runs.picture(found))
+    first = drawn.png()
+    assert first == runs.picture(found).png()
     assert Image.open(io.BytesIO(first)).width == 1200
-    assert png(runs.picture(found, theme=DARK)) != first
+    assert runs.picture(found, theme=DARK).png() != first
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_of_a_table_are_drawn_column_by_column_each_in_its_own_scale() -> None:
+    columns = ("age", "income", "constant", "never", "1e308", "far " * 20)
+    rows = [[30.0, 56431.7, 1.5, np.nan, 1.7e308, 0.02685], [44.0, -1200.0, 1.5, np.nan, -np.inf, 3.0]]
+    found = [hard(np.array(row), columns=columns, loss=float(number)) for number, row in enumerate(rows)]
+    drawn = runs.picture(found)
+    with canvas.drawing():
+        assert_nothing_overlaps(drawn.figure)
+    assert (drawn.numbers["low"]["age"], drawn.numbers["high"]["age"]) == (30.0, 44.0)
+    assert (drawn.numbers["low"]["income"], drawn.numbers["high"]["income"]) == (-1200.0, 56431.7)
+    texts = [text.get_text() for text in drawn.figure.axes[0].texts]
+    assert {"age", "30", "44", "56,432", "\u22121200", "NaN", "\u2212\u221e", "0.02685"} <= set(texts)
+    points = [float(line.get_xdata()[0]) for line in drawn.figure.axes[0].lines if line.get_marker() == "o"]
+    tracks = [line.get_xdata() for line in drawn.figure.axes[0].lines if line.get_marker() != "o"]
+    assert points[0] == pytest.approx(tracks[0][0])  # the younger at the left end
+    assert points[2] == pytest.approx(tracks[2][:].mean())  # one value alone in the middle
+    assert runs.picture([hard(np.array(rows[0]))]).numbers["high"] == 1e300  # without names one scale
+
+
+def test_the_first_columns_are_drawn_and_the_rest_is_counted() -> None:
+    columns = tuple(f"column_{number}" for number in range(100))
+    drawn = runs.picture([hard(np.arange(100.0), columns=columns)])
+    assert list(drawn.numbers["low"]) == list(columns[:24])
+    assert any("76 columns more are not drawn." in text.get_text() for text in drawn.figure.texts)
 
 
 def test_nothing_to_draw_is_told() -> None:

@@ -1,7 +1,10 @@
 """A model's description is the same in any terminal."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from deeptrain.errors import IntrospectionError
 from deeptrain.introspection.model import describe
 from deeptrain.training import runtime
 
@@ -34,6 +37,16 @@ def test_the_table_does_not_depend_on_the_terminal(columns: str, monkeypatch: py
     described = describe(model)
     assert described.summary == TABLE
     assert described.parameters == 19
+    assert str(described) == repr(described) == TABLE
+    learner = SimpleNamespace(model=model)
+    assert describe(learner) == described
+    with pytest.raises(
+        IntrospectionError,
+        match="layers are those of a Keras model or its learner, got SimpleNamespace; give its learner",
+    ):
+        describe(SimpleNamespace(learner=learner))
+    with pytest.raises(IntrospectionError, match="layers are those of a Keras model or its learner, got list"):
+        describe([])
 
 
 def test_a_subclassed_model_is_described_too() -> None:

@@ -271,5 +271,5 @@ def test_weights_of_any_learner_are_known() -> None:
     assert list(weights(NumpyLearner(), "weig*")) == ["weights"]
     with pytest.raises(IntrospectionError, match="no variable of NumpyLearner is called weight; did you mean weights"):
         weights(NumpyLearner(), "weight")
-    with pytest.raises(IntrospectionError, match="of layers need a Keras model, got NumpyLearner"):
+    with pytest.raises(IntrospectionError, match="layers are those of a Keras model or its learner, got Num"):
         outputs(NumpyLearner(), X)

@@ -180,6 +180,20 @@ def test_the_outcome_comes_first(source: str, run: Run) -> None:
     assert sorted(order, key=found.index) == order
 
 
+def test_what_needs_no_threshold_is_said_of_binary_labels_alone(run: Run) -> None:
+    assert run.evaluation is not None
+    assert outcome.tiles(run)[-1].note == "needs no threshold"
+    classes = {"samples": 42, "accuracy": 0.75, "without_threshold": {"log_loss": 0.657}}
+    last = outcome.tiles(dataclasses.replace(run, threshold=None, evaluation=classes))[-1]
+    assert (last.label, last.value, last.note) == ("Test log loss", "0.657", "scored once")
+
+
+def test_a_cut_table_shows_where_it_goes_on(source: str) -> None:
+    (rule,) = re.findall(r"\n\.scroll \{(.*?)\}\n", source, re.DOTALL)
+    assert "background-attachment: local, local, scroll, scroll" in rule
+    assert ".scroll { overflow: visible; background: none; }" in source  # on paper nothing is cut
+
+
 @pytest.mark.parametrize("form", ["image", "series", "row"])
 def test_samples_of_every_form_are_drawn_with_what_was_made_of_them(run: Run, form: str) -> None:
     examples = (drawn(form, [("a", ()), ("b", ())]),)

@@ -214,7 +214,7 @@ GOOD = "a,b,label\n" + "".join(f"{i},{i + 1},{i % 2}\n" for i in range(20))
         (
             GOOD,
             {"labels": {"column": "lable"}},
-            r"raw: labels\.column 'lable' is no column; did you mean 'label'\? columns: a, b, label",
+            r"raw: labels\.column 'lable' is no column; did you mean label\? columns: a, b, label",
         ),
         (
             GOOD,

@@ -69,6 +69,7 @@ def test_the_state_tells_everything(undisturbed: Path) -> None:
     assert state.seconds_left is not None
     assert state.saved is None
     text = str(trainer)
+    assert repr(trainer) == repr(trainer.state) == text  # what a notebook shows
     assert "in epoch 2 of 3, 2 of 5 iterations fit, 7 in all" in text
     assert "nothing is written: a crash costs everything" in text
     trainer.step()

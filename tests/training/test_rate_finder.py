@@ -182,7 +182,7 @@ def test_a_loss_that_never_falls_suggests_nothing(split: Split) -> None:
     curve = find_rate(plain(Told(lambda rate: 1 + rate), split))
     assert curve.suggestion is None
     assert "none: the loss did not fall" in str(curve)
-    assert Image.open(io.BytesIO(curve.picture())).size == (760, 460)
+    assert Image.open(io.BytesIO(curve.picture().png())).size == (760, 460)
 
 
 def test_it_ends_when_the_loss_is_not_finite(split: Split) -> None:
@@ -196,9 +196,9 @@ def test_it_ends_when_the_loss_is_not_finite(split: Split) -> None:
 
 def test_the_picture_has_no_global_state(split: Split) -> None:
     curve = find_rate(plain(NumpyLearner(3), split), greatest=10.0)
-    drawn = np.asarray(Image.open(io.BytesIO(curve.picture())).convert("RGB"))
+    drawn = np.asarray(Image.open(io.BytesIO(curve.picture().png())).convert("RGB"))
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
-    assert curve.picture() == curve.picture()
+    assert curve.picture().png() == curve.picture().png()
     assert pyplot.get_fignums() == []
 
 

@@ -185,7 +185,7 @@ def test_what_is_no_number_is_recorded_as_it_is(splits: list[Any]) -> None:
         ({"every": Every(seconds=1)}, "a clock would make two runs differ"),
         ({"of": ("weights",), "layers": "wieghts"}, "no variable of NumpyLearner is called wieghts; did you mean weig"),
         ({"of": ("weights",), "layers": "conv*"}, "no variable of NumpyLearner is called conv\\*; there are weights"),
-        ({"of": ("gradients",)}, "outputs and gradients of layers need a Keras model, got NumpyLearner"),
+        ({"of": ("gradients",)}, "layers are those of a Keras model or its learner, got NumpyLearner"),
     ],
 )
 def test_bad_input_is_found_before_training(arguments: dict[str, Any], message: str, splits: list[Any]) -> None:

@@ -9,7 +9,6 @@ from PIL import Image
 
 from deeptrain.drawing.canvas import Picture
 from deeptrain.errors import DataError
-from deeptrain.introspection.pictures.png import png
 
 COLORS, EXACT = 256, 96
 CHUNK = 4096
@@ -85,7 +84,7 @@ def _colors(codes: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def _frame(place: int, picture: Picture | bytes) -> Image.Image:
-    data = png(picture) if isinstance(picture, Picture) else picture
+    data = picture.png() if isinstance(picture, Picture) else picture
     try:
         return Image.open(io.BytesIO(data), formats=("PNG",)).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

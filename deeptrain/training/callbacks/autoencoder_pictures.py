@@ -8,7 +8,6 @@ import numpy as np
 
 from deeptrain.errors import DataError, SettingsError, in_one_line
 from deeptrain.introspection.pictures import animation, reconstructions
-from deeptrain.introspection.pictures.png import png
 from deeptrain.training.callbacks.files_beside import FilesBeside
 from deeptrain.training.frequency import Every
 
@@ -75,7 +74,7 @@ class AutoencoderPictures:
             )
         drawn = reconstructions.draw(originals, made, title=f"After {trainer.position.iteration:,} iterations")
         self.errors = np.array(drawn.numbers["errors"])
-        self.picture = png(drawn)
+        self.picture = drawn.png()
         self._files.write(trainer, f"{trainer.position.iteration:07}.png", self.picture)
 
     def end(self, trainer: "Trainer") -> None:

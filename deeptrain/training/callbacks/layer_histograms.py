@@ -16,7 +16,6 @@ from deeptrain.introspection.distribution import Statistics, histogram
 from deeptrain.introspection.forward import outputs
 from deeptrain.introspection.held import weights
 from deeptrain.introspection.pictures import histograms
-from deeptrain.introspection.pictures.png import png
 from deeptrain.training.callbacks.files_beside import FilesBeside
 from deeptrain.training.frequency import Every
 
@@ -111,7 +110,8 @@ class LayerHistograms:
         self._files.write(trainer, f"{iteration:07}.json", files.readable_json({"iteration": iteration, **plain}))
         if self._pictures and any(arrays.values()):
             shown = {kind.capitalize(): found for kind, found in arrays.items()}
-            self.picture = png(histograms.draw(shown, title=f"Layers after {iteration:,} iterations", bins=self._bins))
+            title = f"Layers after {iteration:,} iterations"
+            self.picture = histograms.draw(shown, title=title, bins=self._bins).png()
             self._files.write(trainer, f"{iteration:07}.png", self.picture)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from deeptrain.drawing.canvas import Picture
 from deeptrain.errors import SettingsError
 from deeptrain.introspection.pictures import by_set, confusion, values
-from deeptrain.introspection.pictures.png import png
 from deeptrain.training.callbacks.files_beside import FilesBeside
 from deeptrain.training.frequency import Every
 
@@ -47,7 +46,7 @@ class PredictionPictures:
             raise SettingsError(f"prediction_pictures: expected one output, there are {', '.join(trainer.kind)}")
         when = f"after {trainer.position.iteration:,} iterations"
         draw = {"binary": _binary, "classes": _classes, "values": _values}[trainer.kind]
-        self.picture = png(draw(trainer.validated, trainer.threshold, when))
+        self.picture = draw(trainer.validated, trainer.threshold, when).png()
         self._files.write(trainer, f"{trainer.position.iteration:07}.png", self.picture)
 
 

@@ -14,7 +14,6 @@ from deeptrain.drawing.canvas import DARK, LIGHT, Picture
 from deeptrain.errors import DataError
 from deeptrain.introspection.pictures import curves, heat_maps, histograms, images, modes, panes, reconstructions
 from deeptrain.introspection.pictures.arrays import by_channel
-from deeptrain.introspection.pictures.png import png
 from tests.overlaps import assert_nothing_overlaps
 
 GRIDS: dict[str, Callable[..., Picture]] = {
@@ -59,7 +58,7 @@ def test_whatever_arrays_hold_is_drawn_without_a_warning_and_nothing_overlaps(ki
 def test_the_same_arrays_give_the_same_bytes_and_stand_under_their_headings(kind: str) -> None:
     by_gate = {"kernel": {"input": RNG.random((3, 4)), "forget": RNG.random((3, 4))}, "bias": {"input": RNG.random(4)}}
     first, second = drawn(GRIDS[kind], by_gate), GRIDS[kind](by_gate)
-    assert png(first) == png(second)
+    assert first.png() == second.png()
     assert {heading: list(found) for heading, found in first.numbers.items()} == {
         "kernel": ["input", "forget"],
         "bias": ["input"],

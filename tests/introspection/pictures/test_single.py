@@ -24,7 +24,6 @@ from deeptrain.introspection.pictures import (
     values,
 )
 from deeptrain.introspection.pictures.history import History
-from deeptrain.introspection.pictures.png import png
 from tests.overlaps import assert_nothing_overlaps
 
 RNG = np.random.Generator(np.random.Philox(6))
@@ -210,13 +209,13 @@ def test_a_history_that_contradicts_itself_is_refused(fields: dict[str, Any], me
 def test_an_animation_shows_each_picture_for_its_time_in_the_same_bytes_each_time() -> None:
     pictures = [histograms.draw({"a": np.arange(10.0) ** power}, title=f"{power}") for power in (1, 2, 3)]
     data = animation.gif(pictures, 0.25)
-    assert data == animation.gif([png(one) for one in pictures], 0.25)
+    assert data == animation.gif([one.png() for one in pictures], 0.25)
     file = Image.open(io.BytesIO(data))
     assert (file.n_frames, file.info["loop"]) == (3, 0)  # type: ignore[attr-defined]
     for place, picture in enumerate(pictures):
         file.seek(place)
         assert file.info["duration"] == 250
-        expected = np.asarray(Image.open(io.BytesIO(png(picture)))).astype(int)
+        expected = np.asarray(Image.open(io.BytesIO(picture.png()))).astype(int)
         assert np.abs(np.asarray(file.convert("RGB")) - expected).mean() < 1
 
 
