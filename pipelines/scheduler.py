@@ -68,4 +68,4 @@ def go_on_without(terminal: Terminal) -> None:
         child.join()
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--local-scheduler"])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--local-scheduler"])  # noqa: S606 - ourselves

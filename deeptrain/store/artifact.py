@@ -9,7 +9,6 @@ import contextlib
 import functools
 import hashlib
 import logging
-import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
-from deeptrain.errors import AlteredError, ArtifactError
+from deeptrain.errors import AlteredError, ArtifactError, WriteError
 from deeptrain.files import FileDigest, HashingFile
 from deeptrain.store import manifest as manifests
 from deeptrain.store.manifest import Link, Manifest
@@ -235,10 +234,17 @@ def set_aside(directory: Path) -> Path:
 
 
 def remove(directory: Path) -> None:
-    """Delete an artifact so that a kill half way leaves hidden litter, never a part of it under its name."""
+    """Delete an artifact so that a kill half way leaves hidden litter, never a part of it under its name.
+
+    Raises:
+        WriteError: when the system does not let it go.
+    """
     hidden = files.unique_sibling(directory)
-    os.rename(directory, hidden)  # noqa: PTH104
-    shutil.rmtree(hidden)
+    try:
+        directory.rename(hidden)
+        shutil.rmtree(hidden)
+    except OSError as error:
+        raise WriteError(f"{directory}: cannot be removed: {error.strerror or error}") from error
 
 
 @functools.cache

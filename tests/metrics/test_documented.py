@@ -18,7 +18,7 @@ def test_every_example_runs_and_gives_what_its_comment_says():
         exec(block, known)
         for line in block.splitlines():
             if value := re.fullmatch(r"(f1\(.*\)) +# ([\d.]+)", line):
-                assert eval(value[1], known) == pytest.approx(float(value[2]), abs=5e-4)  # noqa: S307
+                assert eval(value[1], known) == pytest.approx(float(value[2]), abs=5e-4)
     metric = own.of(known["worst_half"])
     assert metric([0, 1, 1, 0], [0.5, 0.9, 0.7, 0.0]) == pytest.approx(0.4)
     assert not metric.maximize
