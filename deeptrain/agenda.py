@@ -366,12 +366,12 @@ def _notes(plan: Lineage) -> Iterator[str]:
             f"{key} was changed by hand {'once' if times == 1 else f'{times} times'}, first in epoch {where[0].epoch}: "
             "epochs from there on are of that course"
         )
-    change = code_changes.find(plan)
-    if change is not None and change.is_dear:
-        yield (
-            f"{change.named} changed since {change.made} was made, and nothing else: a run stops before any work and "
-            "asks for --on-code-change rerun or adopt"
-        )
+    for change in code_changes.everywhere(plan):
+        if change.is_dear:
+            yield (
+                f"{change.named} changed since {change.made} was made, and nothing else: a run stops before any work "
+                "and asks for --on-code-change rerun or adopt"
+            )
     yield from _other_versions(plan)
 
 
