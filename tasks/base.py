@@ -113,15 +113,22 @@ class ExperimentTask(luigi.Task):
 
     stage = ""
 
+    @classmethod
+    def leads_to(cls) -> tuple[str, ...]:
+        """The stages that are complete when it is; see `deeptrain.agenda`."""
+        return (cls.stage,)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take the parameters, and read the plan, so that a mistake in it is told before anything is scheduled.
 
         Raises:
-            SettingsError: with every mistake of the experiment.
+            SettingsError: with every mistake of the experiment, or when it has no such stage.
             DataError: when raw files are missing.
             UserCodeError: when code it names is not found.
         """
         super().__init__(*args, **kwargs)
+        if self.stage in self.plan.left_out:
+            raise SettingsError(f"{self.get_task_family()} does not apply: {self.plan.left_out[self.stage]}")
         self.check(self.plan)
 
     def check(self, plan: Lineage) -> None:
@@ -250,4 +257,4 @@ def _tidy(plan: Lineage) -> None:
     if plan.root not in _tidied():
         _tidied().add(plan.root)
         plan.tidy()
-        plan.record_code()
+        plan.record_origins()

@@ -38,7 +38,7 @@ def make(plan: Lineage, made: Specification, seconds: float | None = None) -> No
 
 def train(plan: Lineage, *seconds: float | None) -> None:
     """Put epochs there, each of some seconds."""
-    plan.record_code()
+    plan.record_origins()
     for number, one in enumerate(seconds, 1):
         make(plan, plan.training.epoch(number), one)
 
@@ -198,7 +198,7 @@ def test_a_loader_costs_what_was_converted_and_trained_with_it(tmp_path: Path) -
     make(plan, plan.conversion.samples, 200)
     make(plan, plan.conversion.parts[0], 150)
     make(plan, plan.conversion.whole, 150)
-    plan.record_code()
+    plan.record_origins()
     loader.write_text(LOADER.replace("return path", "return path + 1"))
     change = code_changes.find(plan_of(file))
     assert change is not None

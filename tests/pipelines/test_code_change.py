@@ -33,14 +33,3 @@ def test_a_dear_training_is_asked_about_before_any_work_and_kept_when_adopted(
     now = command.contents(here / "runs")
     assert now.pop("tiny/code-aliases.json")
     assert now == trained.contents
-
-
-def test_a_cheap_training_is_made_again_unasked(here: Path, warm: command.Warm) -> None:
-    model = here / "my_model.py"
-    model.write_text(model.read_text().replace("layers.Dense(units)", "layers.Dense(units + 1)"))
-    before = len(command.stages(here / "runs"))
-    again = warm.job("--epochs", "1", cwd=here)
-    assert (again.code, again.err) == (0, "")
-    first, second, *chosen, scored, last = command.stages(here / "runs")[before:]
-    assert (first, second, scored, last) == ("epoch 1", "predictions", "evaluation", "report")
-    assert sorted(chosen) == ["subset", "threshold"]  # Luigi may begin with either
