@@ -137,7 +137,7 @@ def of_plan(plan: Lineage, until: Collection[str] = ("report",)) -> Agenda:
     needed = _needed(plan, until)
     if not needed:
         (stage, *_) = until
-        raise SettingsError(f"{plan.experiment.file}: {stage} does not apply: {plan.left_out[stage]}")
+        raise SettingsError(f"{plan.experiment.file}: {stage} does not apply: {plan.without(stage)}")
     steps: list[Step] = []
     for other in plan.others if "members" in needed else ():
         steps += (_renamed(step, other.name) for step in _Look(other.plan).steps(_needed(other.plan, ["predictions"])))

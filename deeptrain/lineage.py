@@ -100,6 +100,10 @@ class Lineage:
         """Where wall-clock, locks and logs go: outside all artifacts."""
         return self.root / "live"
 
+    def without(self, stage: str) -> str | None:
+        """Why there is no such stage; None when there is."""
+        return None if stage in self.stages else self.left_out.get(stage, "it is not asked for in [calibration]")
+
     def complete(self, stage: str) -> bool:
         """Whether a stage's artifact is whole, and all it was made from."""
         return self.checker.complete(self.stages[stage])

@@ -83,6 +83,13 @@ class Mistakes:
             raise SettingsError("\n".join(self.lines))
 
 
+def nearest_toml(path: Path) -> Path | None:
+    """The TOML file beside one that is not there whose name is the nearest; None where none is near."""
+    beside = {one.stem: one for one in sorted(path.parent.glob("*.toml"))}
+    near = difflib.get_close_matches(path.stem, beside, n=1)
+    return beside[near[0]] if near else None
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
 
@@ -92,7 +99,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        near = None if path.exists() else nearest_toml(path)
+        other = f"; did you mean {near}?" if near else ""
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}{other}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: no valid TOML: {error}") from error
 

@@ -127,16 +127,17 @@ class ExperimentTask(luigi.Task):
             UserCodeError: when code it names is not found.
         """
         super().__init__(*args, **kwargs)
-        if self.stage in self.plan.left_out:
-            raise SettingsError(f"{self.get_task_family()} does not apply: {self.plan.left_out[self.stage]}")
         self.check(self.plan)
 
     def check(self, plan: Lineage) -> None:
-        """Check the task's own parameters.
+        """Check that the experiment has such a stage, and the task's own parameters.
 
         Raises:
-            SettingsError: when one does not fit the plan.
+            SettingsError: when it has not, or one does not fit the plan.
         """
+        reason = plan.without(self.stage)
+        if reason is not None:
+            raise SettingsError(f"{plan.experiment.file}: {self.get_task_family()} does not apply: {reason}")
 
     @property
     def plan(self) -> Lineage:

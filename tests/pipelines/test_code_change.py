@@ -22,10 +22,8 @@ def test_a_dear_training_is_asked_about_before_any_work_and_kept_when_adopted(
     assert re.search(r"; it took 1 h [0-9]+ min\. Say --on-code-change rerun to make it again", line)
     assert command.contents(here / "runs") == trained.contents
     misspelt = warm.job("--on-code-change", "adpot", cwd=here)
-    assert (misspelt.code, misspelt.err) == (
-        40,
-        "deeptrain: --on-code-change: expected rerun or adopt, got 'adpot'\n",
-    )
+    assert misspelt.code == 40
+    assert command.mistake(misspelt)[0] == "deeptrain: --on-code-change: expected rerun or adopt, got 'adpot'\n"
     for options in (("--on-code-change", "adopt"), ()):
         kept = warm.job(*options, cwd=here)
         assert (kept.code, kept.err) == (0, "")
