@@ -22,7 +22,7 @@ from deeptrain.store.artifact import Writer
 from deeptrain.store.events import EventLog
 from deeptrain.store.locks import lock_of
 from deeptrain.store.specification import Specification
-from tasks import children
+from tasks import children, scheduling
 
 RUN = uuid.uuid4().hex
 """This run of a command and its child processes, in the event log."""
@@ -112,6 +112,26 @@ class ExperimentTask(luigi.Task):
     debug: bool = luigi.BoolParameter(default=False, significant=False, description="show the traceback of an error")
 
     stage = ""
+    uses_device = False
+    """Whether it trains or predicts."""
+
+    @classmethod
+    @functools.cache
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """The class' parameters; Luigi looks them up a dozen times a task."""
+        found: list[tuple[str, luigi.Parameter]] = super().get_params()
+        return found
+
+    @property
+    def priority(self) -> int:
+        """Of this run among others of a central scheduler."""
+        return scheduling.asked().priority
+
+    @property
+    def resources(self) -> dict[str, int]:
+        """What it takes of the scheduler's resources."""
+        gpu = scheduling.asked().gpu if self.uses_device else 0
+        return {"gpu": gpu} if gpu else {}
 
     @classmethod
     def leads_to(cls) -> tuple[str, ...]:

@@ -200,11 +200,10 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
             versions=versions(),
             files=digests,
         )
-        files.write_file(hidden / manifests.NAME, files.readable_json(manifest.plain()))
-        inside = {directory for file in digests for directory in Path(file.name).parents}
+        _write_last(hidden / manifests.NAME, files.readable_json(manifest.plain()))
+        inside = {Path(), *(directory for file in digests for directory in Path(file.name).parents)}
         for directory in sorted(inside, key=lambda path: -len(path.parts)):
             files.sync_directory(hidden / directory)
-        files.sync_directory(hidden)
         if final.exists():
             reason = _reason(final)
             log.warning("%s; it was made again, the old one is set aside in %s", reason, set_aside(final).parent)
@@ -213,6 +212,16 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
         shutil.rmtree(hidden, ignore_errors=True)
         raise
     files.sync_directory(final.parent)
+
+
+def _write_last(path: Path, data: bytes) -> None:
+    """Write a file and sync it; its directory, which is synced next, is hidden until all of it is there."""
+    file = HashingFile(path)
+    try:
+        file.write(data)
+        file.finish(path.name)
+    finally:
+        file.close()
 
 
 def _reason(directory: Path) -> str:

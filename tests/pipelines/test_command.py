@@ -161,6 +161,15 @@ def test_a_mistake_in_the_task_is_a_line_and_the_next_command(
     assert (told.count("\n"), then, finished.code) == (1, following, 40)
 
 
+def test_options_before_their_task_are_put_behind_it(experiment: Path, warm: command.Warm) -> None:
+    asked = ("--module", "pipelines", "--experiment", "tiny.toml", "Shards", "--local-scheduler")
+    finished = warm(*asked, cwd=experiment.parent)
+    assert command.mistake(finished) == (
+        "deeptrain: tiny.toml: no such task; the options of Shards stand behind it\n",
+        "python -m luigi --module pipelines Shards --experiment tiny.toml --local-scheduler",
+    )
+
+
 def test_a_code_of_ones_own_for_mistakes_is_used_and_debug_shows_where_it_was_found(
     experiment: Path, warm: command.Warm
 ) -> None:
