@@ -68,8 +68,8 @@ def understood(error: BaseException, known: Collection[str]) -> BaseException:
         if task is not None:
             words = [word for word in sys.argv[1:] if word != task]
             begin = words.index("--module") + 2 if "--module" in words else 0
-            mended = _luigi([*words[:begin], task, *words[begin:]])
-            return MistypedError(f"{name}: no such task; the options of {task} stand behind it", mended)
+            moved = _luigi([*words[:begin], task, *words[begin:]])
+            return MistypedError(f"{name}: no such task; the options of {task} stand behind it", moved)
         near = difflib.get_close_matches(name, known, n=1)
         mended = _mended(name, name, near or ["TrainModel"])
         return MistypedError(f"{name}: no such task; {did_you_mean(name, near or known)}", mended)

@@ -123,12 +123,12 @@ class ExperimentTask(luigi.Task):
         return found
 
     @property
-    def priority(self) -> int:
+    def priority(self) -> int:  # type: ignore[override]  # which Luigi only reads
         """Of this run among others of a central scheduler."""
         return scheduling.asked().priority
 
     @property
-    def resources(self) -> dict[str, int]:
+    def resources(self) -> dict[str, int]:  # type: ignore[override]
         """What it takes of the scheduler's resources."""
         gpu = scheduling.asked().gpu if self.uses_device else 0
         return {"gpu": gpu} if gpu else {}

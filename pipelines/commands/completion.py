@@ -36,7 +36,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         description="Write a script by which bash 4 or newer completes `python -m pipelines` and `luigi --module "
         "pipelines`: commands, tasks, options and files. It is written once; nothing of ours runs when Tab is pressed. "
         "zsh takes the same script after `autoload -U +X bashcompinit && bashcompinit`. Needs the package shtab: "
-        "pip install 'deeptrain[completion]'.",
+        "pip install shtab.",
         epilog="example: python -m pipelines completion > ~/.deeptrain-completion; then in ~/.bashrc: "
         "source ~/.deeptrain-completion",
     )
@@ -64,7 +64,7 @@ def script(parser: argparse.ArgumentParser) -> str:
     try:
         import shtab
     except ImportError as error:
-        raise SettingsError("completion needs the package shtab: pip install 'deeptrain[completion]'") from error
+        raise SettingsError("completion needs the package shtab: pip install shtab") from error
     import tasks
     from pipelines.commands import plan
 

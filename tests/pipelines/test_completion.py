@@ -64,6 +64,4 @@ def test_without_shtab_it_is_said_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["completion"]) == 1
-    assert capsys.readouterr().err == (
-        "deeptrain: completion needs the package shtab: pip install 'deeptrain[completion]'\n"
-    )
+    assert capsys.readouterr().err == ("deeptrain: completion needs the package shtab: pip install shtab\n")
