@@ -96,12 +96,12 @@ def take_part() -> None:
     _tell_stages(terminal)
     # Luigi reads these two where it does not look for them, and warns of it.
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
+    sys.excepthook = _ending(terminal, lines, closing)
     scheduler.choose(terminal)
     signal.signal(signal.SIGTERM, _stop)
     atexit.register(_end, terminal, closing, absence)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    sys.excepthook = _ending(terminal, lines, closing)
 
 
 def _stop(number: int, _: FrameType | None) -> None:

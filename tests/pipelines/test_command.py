@@ -161,6 +161,15 @@ def test_a_mistake_in_the_task_is_a_line_and_the_next_command(
     assert (told.count("\n"), then, finished.code) == (1, following, 40)
 
 
+@pytest.mark.parametrize("address", ["nonsense://x", "http://x:y/", "8082"])
+def test_a_schedulers_address_that_is_none_is_told(address: str, experiment: Path, warm: command.Warm) -> None:
+    asked = ("--module", "pipelines", "Shards", "--experiment", "tiny.toml", "--scheduler-url", address)
+    finished = warm(*asked, cwd=experiment.parent)
+    told = f"deeptrain: --scheduler-url: expected http://HOST:PORT, got '{address}'\n"
+    assert command.mistake(finished) == (told, "python -m luigi --module pipelines Shards --help")
+    assert finished.code == 40
+
+
 def test_options_before_their_task_are_put_behind_it(experiment: Path, warm: command.Warm) -> None:
     asked = ("--module", "pipelines", "--experiment", "tiny.toml", "Shards", "--local-scheduler")
     finished = warm(*asked, cwd=experiment.parent)
