@@ -97,6 +97,7 @@ def take_part() -> None:
     # Luigi reads these two where it does not look for them, and warns of it.
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
     sys.excepthook = _ending(terminal, lines, closing)
+    mistakes.check_task_is_named()
     scheduler.choose(terminal)
     signal.signal(signal.SIGTERM, _stop)
     atexit.register(_end, terminal, closing, absence)

@@ -54,6 +54,19 @@ def wrong_arguments(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     raise MistypedError(f"{name}: no such option; {did_you_mean(name, near or shown)}", _mended(wrong, name, near))
 
 
+def check_task_is_named() -> None:
+    """Refuse a command of options alone, which Luigi would end with a code of its own.
+
+    Raises:
+        MistypedError: with the command that runs the main job.
+    """
+    words = sys.argv[1:]
+    named = [word for before, word in zip(["", *words], words, strict=False) if before != "--module"]
+    if not {"--help", "--help-all"}.intersection(words) and all(word.startswith("-") for word in named):
+        begin = words.index("--module") + 2 if "--module" in words else len(words)
+        raise MistypedError("no task was named", _luigi([*words[:begin], "TrainModel", *words[begin:]]))
+
+
 def understood(error: BaseException, known: Collection[str]) -> BaseException:
     """The error, or what it means where Luigi's words for it do not say.
 

@@ -170,6 +170,14 @@ def test_a_schedulers_address_that_is_none_is_told(address: str, experiment: Pat
     assert finished.code == 40
 
 
+def test_a_command_without_a_task_is_told_the_main_one(experiment: Path, warm: command.Warm) -> None:
+    finished = warm("--module", "pipelines", "--local-scheduler", cwd=experiment.parent)
+    following = "python -m luigi --module pipelines TrainModel --local-scheduler"
+    assert command.mistake(finished) == ("deeptrain: no task was named\n", following)
+    assert finished.code == 40
+    assert warm("--module", "pipelines", "--help", cwd=experiment.parent).code == 0
+
+
 def test_options_before_their_task_are_put_behind_it(experiment: Path, warm: command.Warm) -> None:
     asked = ("--module", "pipelines", "--experiment", "tiny.toml", "Shards", "--local-scheduler")
     finished = warm(*asked, cwd=experiment.parent)
