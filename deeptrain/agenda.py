@@ -7,20 +7,21 @@ and sizes of files. A flipped bit in a large file is found by `verify`, not here
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from deeptrain import causes, code_changes, lineage
 from deeptrain.causes import Change
-from deeptrain.errors import AlteredError, ArtifactError
+from deeptrain.errors import AlteredError, ArtifactError, SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.settings import Use
-from deeptrain.store import artifact, code_record
+from deeptrain.store import artifact, code_record, raw_record
 from deeptrain.store.completeness import Verdict
 from deeptrain.store.manifest import NAME, Manifest
-from deeptrain.store.specification import Specification
+from deeptrain.store.raw_record import RawChange
+from deeptrain.store.specification import Source, Specification
 
 State = Literal["there", "run", "maybe", "left out"]
 """Complete; will run; whole, and runs only if what it was made from comes out otherwise; does not apply."""
@@ -104,8 +105,9 @@ def of(
     epochs: int | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    until: Collection[str] = ("report",),
 ) -> Agenda:
-    """What `TrainModel` would do with an experiment.
+    """What a run would do with an experiment.
 
     Args:
         file: its TOML file.
@@ -113,22 +115,33 @@ def of(
         epochs: instead of the file's.
         seed: of the training, instead of the file's.
         settings: other values for dotted keys.
+        until: the stages that are to be complete then, "epochs" for a training with what it keeps; those that the
+            experiment does not have are passed over.
 
     Raises:
-        SettingsError: with every mistake of the file.
+        SettingsError: with every mistake of the file, or when the experiment has none of the stages.
         DataError: when raw files are missing.
         UserCodeError: when code it names is not found.
         ArtifactError: when the changes by hand that a run recorded are damaged.
     """
-    return of_plan(lineage.read(file, store=store, epochs=epochs, seed=seed, settings=settings, keep=False))
+    plan = lineage.read(file, store=store, epochs=epochs, seed=seed, settings=settings, keep=False)
+    return of_plan(plan, until)
 
 
-def of_plan(plan: Lineage) -> Agenda:
-    """What `TrainModel` would do with a plan that was just read."""
+def of_plan(plan: Lineage, until: Collection[str] = ("report",)) -> Agenda:
+    """What a run would do with a plan that was just read; `until`: see `of`.
+
+    Raises:
+        SettingsError: when the experiment has none of the stages.
+    """
+    needed = _needed(plan, until)
+    if not needed:
+        (stage, *_) = until
+        raise SettingsError(f"{plan.experiment.file}: {stage} does not apply: {plan.without(stage)}")
     steps: list[Step] = []
-    for other in plan.others:
-        steps += (_renamed(step, other.name) for step in _Look(other.plan).steps(until="predictions"))
-    steps += _Look(plan).steps()
+    for other in plan.others if "members" in needed else ():
+        steps += (_renamed(step, other.name) for step in _Look(other.plan).steps(_needed(other.plan, ["predictions"])))
+    steps += _Look(plan).steps(needed)
     once = {(step.artifact, step.first, step.last) if step.artifact else step: step for step in reversed(steps)}
     return Agenda(
         name=plan.experiment.name,
@@ -138,6 +151,22 @@ def of_plan(plan: Lineage) -> Agenda:
         steps=tuple(reversed(once.values())),
         notes=tuple(_notes(plan)),
     )
+
+
+def _needed(plan: Lineage, until: Collection[str]) -> set[str]:
+    """Stages with all they are made from."""
+    needed: set[str] = set()
+    waiting = [stage for stage in until if stage in plan.stages or stage == "epochs"]
+    while waiting:
+        stage = waiting.pop()
+        if stage in needed:
+            continue
+        needed.add(stage)
+        if stage == "epochs":
+            waiting.append("shards")
+        elif stage in plan.stages:
+            waiting += ("epochs" if name == "training" else name for name in plan.stages[stage].inputs)
+    return needed & {"epochs", *plan.stages}
 
 
 def _renamed(step: Step, name: str) -> Step:
@@ -151,15 +180,16 @@ class _Look:
         self.plan = plan
         self.store = plan.root.parent
 
-    def steps(self, until: str | None = None) -> Iterator[Step]:
+    def steps(self, needed: Collection[str]) -> Iterator[Step]:
         for stage, asked in self.plan.stages.items():
             if stage == "shards":
                 yield from self._parts()
-            if stage == "predictions":
+            if stage == "predictions" and "epochs" in needed:
                 yield from self._epochs()
-            yield self._stage(stage, asked)
-            if stage == until:
-                return
+            if stage in needed:
+                yield self._stage(stage, asked)
+        if "report" not in needed:
+            return
         for stage, reason in self.plan.stages["report"].settings["left_out"].items():
             yield Step(stage, "left out", "", reason)
 
@@ -268,7 +298,10 @@ class _Look:
             told = code_record.changed(self.plan.root, old, new, names, experiment.beside)
             return told or f"{named}, or what it calls"
 
-        found = causes.changes(made, asked, code)
+        def raw(old: str, source: Source) -> list[RawChange]:
+            return raw_record.changed(self.plan.root, old, source)
+
+        found = causes.changes(made, asked, code, raw)
         # What a report was asked to tell is told by the stages it is made from.
         inputs = [change for change in found if change.kind == "input"]
         return (inputs or found) if asked.stage == "report" else found
@@ -327,7 +360,10 @@ def _grouped(found: Sequence[Step], where: str) -> Iterator[Step]:
 def _in_words(changed: Sequence[Change]) -> str:
     if not changed:
         return "not there yet"
-    told = [_told(change) for change in changed if change.kind != "input"]
+    told = [_told(change) for change in changed if change.kind not in ("input", "raw")]
+    raw = [change for change in changed if change.kind == "raw"]
+    if raw:
+        told.append(_some([_file(change) for change in raw], ", "))
     inputs = [change.name for change in changed if change.kind == "input"]
     if "raw" in inputs:
         told.append("raw files changed")
@@ -341,6 +377,11 @@ def _some(told: Sequence[str], between: str) -> str:
     """The first of them, and how many more there are."""
     more = len(told) - MOST_TOLD
     return between.join(told[:MOST_TOLD]) + (f"{between}and {more} more" if more > 0 else "")
+
+
+def _file(change: Change) -> str:
+    happened = "added" if change.before is None else "removed" if change.now is None else "changed"
+    return f"{change.name} {happened}"
 
 
 def _told(change: Change) -> str:
@@ -366,12 +407,12 @@ def _notes(plan: Lineage) -> Iterator[str]:
             f"{key} was changed by hand {'once' if times == 1 else f'{times} times'}, first in epoch {where[0].epoch}: "
             "epochs from there on are of that course"
         )
-    change = code_changes.find(plan)
-    if change is not None and change.is_dear:
-        yield (
-            f"{change.named} changed since {change.made} was made, and nothing else: a run stops before any work and "
-            "asks for --on-code-change rerun or adopt"
-        )
+    for change in code_changes.everywhere(plan):
+        if change.is_dear:
+            yield (
+                f"{change.named} changed since {change.made} was made, and nothing else: a run stops before any work "
+                "and asks for --on-code-change rerun or adopt"
+            )
     yield from _other_versions(plan)
 
 

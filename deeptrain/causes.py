@@ -9,10 +9,14 @@ from deeptrain.errors import ArtifactError
 from deeptrain.introspection import algorithms
 from deeptrain.store import manifest as manifests
 from deeptrain.store.manifest import NAME, Manifest
-from deeptrain.store.specification import Late, Specification
+from deeptrain.store.raw_record import RawChange
+from deeptrain.store.specification import Late, Source, Specification
 
 UNSAID = ("epoch", "interventions")
 """Settings of an epoch that say which one it is, not how it is trained."""
+
+ANYWHERE = ("raw", "labels")
+"""Sources whose files are told without saying of which split they are."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,10 @@ class Change:
     """One thing that is not as it was.
 
     Attributes:
-        kind: "setting", "code", "input" or "recipe".
-        name: the setting's dotted key, the changed functions in words, or the input's name.
-        before: of a setting, as it was recorded; None where it was not there. Of a recipe, its number.
+        kind: "setting", "code", "raw", "input" or "recipe".
+        name: the setting's dotted key, the changed functions in words, a raw file's name, or the input's.
+        before: of a setting, as it was recorded; None where it was not there. Of a recipe, its number. Of a raw
+            file, its sha256; None where it was not there.
         now: the same, as it is asked for.
     """
 
@@ -57,15 +62,21 @@ def _published(directory: Path) -> tuple[float, str]:
         return 0.0, directory.name
 
 
-def changes(made: Manifest, asked: Specification, code: Callable[[str, str], str]) -> list[Change]:
+def changes(
+    made: Manifest,
+    asked: Specification,
+    code: Callable[[str, str], str],
+    raw: Callable[[str, Source], list[RawChange]],
+) -> list[Change]:
     """What is asked for otherwise than it was when an artifact was made: settings first, then code, inputs, recipe.
 
     Args:
         made: of the same stage.
         asked: what is asked for now.
         code: what differs, in words, between the code of two digests, the older first.
+        raw: the raw files in which a source differs from what had another content; none where that is not known.
     """
-    found = [*_settings(made.settings, asked.settings), *_rest(made, asked, code)]
+    found = [*_settings(made.settings, asked.settings), *_rest(made, asked, code, raw)]
     late = [Change("input", name) for name, below in asked.inputs.items() if isinstance(below, Late)]
     # Which epoch "the last" will be may be open: where nothing else differs, it is that.
     return found or late
@@ -83,13 +94,25 @@ def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Cha
             yield Change("setting", key, was, is_now)
 
 
-def _rest(made: Manifest, asked: Specification, code: Callable[[str, str], str]) -> Iterator[Change]:
+def _rest(
+    made: Manifest,
+    asked: Specification,
+    code: Callable[[str, str], str],
+    raw: Callable[[str, Source], list[RawChange]],
+) -> Iterator[Change]:
     if made.code != asked.code:
         yield Change("code", code(made.code or "", asked.code or ""))
     for name, below in asked.inputs.items():
         link = made.inputs.get(name)
-        if link is None or (not isinstance(below, Late) and link.identity != below.identity):
-            yield Change("input", name)
+        if link is not None and (isinstance(below, Late) or link.identity == below.identity):
+            continue
+        if isinstance(below, Source):
+            where = "" if name in ANYWHERE else f" ({name})"
+            told = [] if link is None else raw(link.content, below)
+            yield from (Change("raw", f"{one.name}{where}", one.before, one.now) for one in told)
+            if told:
+                continue
+        yield Change("input", name)
     for name in made.inputs.keys() - asked.inputs.keys():
         yield Change("input", name)
     if made.recipe != asked.recipe:

@@ -4,7 +4,7 @@ An artifact whose recorded work took under ten minutes is made again. A dearer o
 run before any work. Whoever knows that the change changes nothing may let the old code's digest stand for the new one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -28,12 +28,14 @@ class CodeChange:
     """A change of code alone: with the old code, what is planned is there.
 
     Attributes:
+        run: the directory of the run that it is in.
         made: what the old code made, a training or shards.
         aliases: for each new digest of code the old one.
         named: what changed, in words.
         seconds: what the event log tells of the work; None where it tells nothing.
     """
 
+    run: Path
     made: Path
     aliases: dict[str, str]
     named: str
@@ -43,6 +45,11 @@ class CodeChange:
     def is_dear(self) -> bool:
         """Whether a person is asked before it is made again."""
         return self.seconds is None or self.seconds >= CHEAP_SECONDS
+
+    @property
+    def cost(self) -> str:
+        """How long the work took, in words."""
+        return "an unknown time" if self.seconds is None else _in_words(self.seconds)
 
 
 def settled(plan: Lineage, choice: Choice) -> Lineage:
@@ -55,23 +62,40 @@ def settled(plan: Lineage, choice: Choice) -> Lineage:
     Raises:
         CodeChangeError: when nothing was chosen and the change is dear.
     """
-    if choice == "rerun" or (change := find(plan)) is None:
+    changes = [] if choice == "rerun" else everywhere(plan)
+    if not changes:
         return plan
     if choice == "adopt":
-        code_aliases.append(plan.root, change.aliases)
+        for change in changes:
+            code_aliases.append(change.run, change.aliases)
         return lineage.of(plan.experiment, plan.root.parent)
-    if change.is_dear:
-        cost = "an unknown time" if change.seconds is None else _in_words(change.seconds)
-        raise CodeChangeError(
-            f"{change.named} changed since {change.made} was made, and nothing else; it took {cost}. Say "
-            "--on-code-change rerun to make it again, or --on-code-change adopt if the change changes nothing: "
-            f"the old code then stands for the new in {plan.root / code_aliases.NAME}"
-        )
+    dear = [change for change in changes if change.is_dear]
+    if dear:
+        raise CodeChangeError(_asking(dear))
     return plan
 
 
+def _asking(dear: Sequence[CodeChange]) -> str:
+    told = [
+        f"{change.named} changed since {change.made} was made, and nothing else; it took {change.cost}"
+        for change in dear
+    ]
+    places = " and ".join(dict.fromkeys(str(change.run / code_aliases.NAME) for change in dear))
+    before, them = (f"{told[0]}. ", "it") if len(dear) == 1 else ("\n".join([*told, ""]), "them")
+    return (
+        f"{before}Say --on-code-change rerun to make {them} again, or --on-code-change adopt if the change changes "
+        f"nothing: the old code then stands for the new in {places}"
+    )
+
+
+def everywhere(plan: Lineage) -> list[CodeChange]:
+    """The changes of code alone in a plan and in the other runs whose models are members of its ensemble."""
+    found = [find(one) for one in (plan, *(other.plan for other in plan.others))]
+    return [change for change in found if change is not None]
+
+
 def find(plan: Lineage) -> CodeChange | None:
-    """The change of code alone that has a plan made again; None when nothing of it was made, or it has begun."""
+    """The change of code alone that has one run made again; None when nothing of it was made, or it has begun."""
     if _begun(plan.training):
         return None
     trained = [
@@ -108,7 +132,7 @@ def _change(
             told = code_record.changed(plan.root, old, new, names, beside)
             entries = ", ".join(name for name in names if ":" in name)
             named.append(told or f"the code of {entries or 'a loader'}")
-    return CodeChange(made, aliases, " and ".join(named), seconds)
+    return CodeChange(plan.root, made, aliases, " and ".join(named), seconds)
 
 
 def _other_conversions(plan: Lineage) -> Iterator[Conversion]:

@@ -35,17 +35,21 @@ def did_you_mean(asked: str, known: Collection[str], otherwise: str | None = Non
         known: the names there are; of those that differ in nothing else the first is told.
         otherwise: what is said where none is near; by default the first twelve there are.
     """
+    if near := nearest(asked, known):
+        return f"did you mean {', '.join(map(_told, near))}?"
+    some = ", ".join(map(_told, list(known)[:12])) or "none"
+    return f"there are {some}{' ...' if len(known) > 12 else ''}" if otherwise is None else otherwise
+
+
+def nearest(asked: str, known: Collection[str]) -> list[str]:
+    """The names that are near an unknown one, at most three, the nearest first; of others only those nearly as near."""
     spelled: dict[str, str] = {}
     for name in known:
         spelled.setdefault(_bare(name), name)
     bare = _bare(asked)
     near = [(difflib.SequenceMatcher(None, bare, one).ratio(), one) for one in spelled]
     found = sorted((one for one in near if one[0] >= NEAR), key=lambda one: -one[0])[:3]
-    if found:
-        told = [_told(spelled[name]) for ratio, name in found if ratio >= found[0][0] - NEARLY]
-        return f"did you mean {', '.join(told)}?"
-    some = ", ".join(map(_told, list(known)[:12])) or "none"
-    return f"there are {some}{' ...' if len(known) > 12 else ''}" if otherwise is None else otherwise
+    return [spelled[name] for ratio, name in found if ratio >= found[0][0] - NEARLY]
 
 
 def _bare(name: str) -> str:

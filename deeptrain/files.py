@@ -271,17 +271,23 @@ def sha256_of(path: Path, watch: Callable[[int], None] | None = None) -> str:
     return digest.hexdigest()
 
 
+AS_IS = frozenset({type(None), bool, int, str})
+
+
 def plain(value: Any) -> Any:
     """A value as JSON can hold it: mappings, lists, text, numbers; non-finite floats become "nan", "inf", "-inf".
 
     Raises:
         TypeError: for anything else, named by type.
     """
-    if value is None or isinstance(value, bool | int | str):
+    kind = type(value)
+    if kind in AS_IS:  # most are, and a look at a type is a tenth of one at a protocol
+        return value
+    if isinstance(value, int | str):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -18,7 +18,7 @@ from deeptrain.metrics.metric import Kind
 from deeptrain.settings import Use
 from deeptrain.shards import plan as conversions
 from deeptrain.shards.plan import Conversion
-from deeptrain.store import artifact, code, code_aliases, code_record, fingerprints, sweep
+from deeptrain.store import artifact, code, code_aliases, code_record, fingerprints, raw_record, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
@@ -99,6 +99,10 @@ class Lineage:
     def live(self) -> Path:
         """Where wall-clock, locks and logs go: outside all artifacts."""
         return self.root / "live"
+
+    def without(self, stage: str) -> str | None:
+        """Why there is no such stage; None when there is."""
+        return None if stage in self.stages else self.left_out.get(stage, "it is not asked for in [calibration]")
 
     def complete(self, stage: str) -> bool:
         """Whether a stage's artifact is whole, and all it was made from."""
@@ -200,11 +204,12 @@ class Lineage:
             files.make_directories(self.live)
             files.write_loose(path, data)
 
-    def record_code(self) -> None:
-        """Note in `live/` what the user's code is made of, so that a later change of it can be named."""
+    def record_origins(self) -> None:
+        """Note in `live/` what the user's code and the raw data are made of, so that a later change can be named."""
         loader, beside = self.experiment.data.loader, self.experiment.beside
         code_record.write(self.root, self.experiment.training_code(), beside)
         code_record.write(self.root, [] if loader is None else [Use.of(loader).use], beside)
+        raw_record.write(self.root, self.conversion.raw.values())
 
     def tidy(self, *, rebuilt: bool = False) -> None:
         """Remove the litter of killed runs and what training no longer needs; what another process writes stays.

@@ -347,7 +347,7 @@ def trainer(
     if not writing:
         return _without_store(plan, watch)
     plan.tidy()
-    plan.record_code()
+    plan.record_origins()
     settings = plan.experiment.training
     refuse_other_samples(plan)
     while True:

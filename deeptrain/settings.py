@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
-from deeptrain.errors import SettingsError, did_you_mean
+from deeptrain.errors import SettingsError, did_you_mean, nearest
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +81,12 @@ class Mistakes:
             raise SettingsError("\n".join(self.lines))
 
 
+def nearest_toml(path: Path) -> Path | None:
+    """The TOML file beside one that is not there whose name is the nearest; None where none is near."""
+    beside = {one.stem: one for one in sorted(path.parent.glob("*.toml"))}
+    return next((beside[name] for name in nearest(path.stem, beside)), None)
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
 
@@ -90,8 +96,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
+        near = None if path.exists() else nearest_toml(path)
         cure = "" if path.suffix == ".toml" else "; name an experiment's TOML file, such as my.toml"
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}{cure}") from error
+        other = f"; did you mean {near}?" if near else cure
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}{other}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: no valid TOML: {error}") from error
 

@@ -4,6 +4,7 @@ from pipelines import luigi_command
 from tasks import (
     Calibrate,
     Epoch,
+    Epochs,
     Evaluate,
     Members,
     Offsets,
@@ -21,6 +22,7 @@ from tasks import (
 __all__ = [
     "Calibrate",
     "Epoch",
+    "Epochs",
     "Evaluate",
     "Members",
     "Offsets",

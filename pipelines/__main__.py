@@ -5,9 +5,22 @@ import sys
 
 from deeptrain.errors import DeeptrainError
 from pipelines.cells import printable
-from pipelines.commands import clean, compare, export, find_rate, graph, new, plan, predict, reproduce, status, verify
+from pipelines.commands import (
+    clean,
+    compare,
+    completion,
+    export,
+    find_rate,
+    graph,
+    new,
+    plan,
+    predict,
+    reproduce,
+    status,
+    verify,
+)
 
-COMMANDS = (new, plan, status, verify, graph, find_rate, reproduce, compare, predict, export, clean)
+COMMANDS = (new, plan, status, verify, graph, find_rate, reproduce, compare, predict, export, clean, completion)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(commands)
+    parser.set_defaults(parser=parser)
     asked = parser.parse_args(arguments)
     try:
         asked.run(asked)

@@ -23,16 +23,27 @@ class LogLines(logging.Handler):
     and again when the run ends, give the same lines, and the second is dropped.
     """
 
-    def __init__(self, write: Callable[[str], None], *, debug: bool = False) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        *,
+        debug: bool = False,
+        understood: Callable[[BaseException], BaseException] = lambda error: error,
+        following: Callable[[BaseException], str | None] = lambda _: None,
+    ) -> None:
         """Write nothing yet.
 
         Args:
             write: takes one line without its end, such as `Terminal.complain`.
             debug: whether the unexpected is told with its traceback, and what is less than a warning at all.
+            understood: gives for an error the one to tell of.
+            following: gives for that one the command to type next, if one helps.
         """
         super().__init__(logging.DEBUG if debug else logging.WARNING)
         self._write = write
         self._debug = debug
+        self._understood = understood
+        self._following = following
         self._told: set[tuple[str, ...]] = set()
 
     @property
@@ -64,9 +75,13 @@ class LogLines(logging.Handler):
         if error is not None and record.levelno >= logging.ERROR:
             # Luigi's own words name the worker and the task's parameters, which say nothing about the mistake.
             said = "" if source == "luigi" else _first_line(record.getMessage())
+            error = self._understood(error)
             lines = explain(error, debug=self._debug)
-            expected = _expected(error) is not None
-            yield from lines if expected or not said else [f"deeptrain: {said}", *lines]
+            expected = _expected(error)
+            yield from lines if expected is not None or not said else [f"deeptrain: {said}", *lines]
+            following = None if expected is None else self._following(expected)
+            if following is not None:
+                yield f"deeptrain: next: {following}"
             return
         text = record.getMessage()
         planning = PLANNING.fullmatch(text)

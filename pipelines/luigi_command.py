@@ -3,6 +3,7 @@
 Luigi imports `pipelines` before it reads its own settings, so what is set here counts unless the user set it.
 """
 
+import argparse
 import atexit
 import contextlib
 import functools
@@ -24,7 +25,7 @@ import tasks
 from deeptrain.errors import ArtifactError, Interrupted
 from deeptrain.lineage import Lineage
 from deeptrain.store.locks import Lock, run_lock
-from pipelines import scheduler
+from pipelines import mistakes, scheduler
 from pipelines.closing import Closing
 from pipelines.log_lines import LogLines, attach, explain
 from pipelines.terminal import Terminal
@@ -77,8 +78,16 @@ def take_part() -> None:
     """Be the command's terminal: progress, one line an error, a table at the end, the scheduler that answers."""
     terminal = Terminal()
     debug = "--debug" in sys.argv
-    lines = LogLines(terminal.complain, debug=debug)
+    begun: list[luigi.Task] = []
+    luigi.Task.event_handler(luigi.Event.START)(begun.append)
+    lines = LogLines(
+        terminal.complain,
+        debug=debug,
+        understood=lambda error: mistakes.understood(error, tasks.__all__),
+        following=lambda error: None if begun else mistakes.next_command(error, DEFAULT_EXPERIMENT),
+    )
     attach(lines)
+    argparse.ArgumentParser.error = mistakes.wrong_arguments  # type: ignore[method-assign, assignment]
     absence = scheduler.Absence()
     lines.addFilter(absence)
     closing = Closing(terminal)
@@ -87,12 +96,13 @@ def take_part() -> None:
     _tell_stages(terminal)
     # Luigi reads these two where it does not look for them, and warns of it.
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
+    sys.excepthook = _ending(terminal, lines, closing)
+    mistakes.check_task_is_named()
     scheduler.choose(terminal)
     signal.signal(signal.SIGTERM, _stop)
     atexit.register(_end, terminal, lines, closing, absence)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    sys.excepthook = _ending(terminal, lines, closing)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
@@ -160,7 +170,7 @@ def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
             _exit(128 + number)
         lines.tell(error)
         closing.close(refused=lines.failed)
-        _exit(40)
+        _exit(get_config().getint("retcode", "unhandled_exception"))
 
     return hook
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from luigi.configuration import get_config
 from luigi.rpc import RPCError
 
+from deeptrain.errors import SettingsError
 from pipelines.terminal import Terminal
 
 ABOUT_ITS_ABSENCE = ("Failed connecting to remote scheduler", "Failed pinging scheduler")
@@ -48,9 +49,9 @@ def choose(terminal: Terminal) -> None:
     asked = parser.parse_known_args(sys.argv[1:])[0]
     if asked.local_scheduler or config.getboolean("core", "local_scheduler", False):
         return
-    url = urlsplit(asked.scheduler_url) if asked.scheduler_url else None
-    host = (url.hostname if url else asked.scheduler_host) or "localhost"
-    port = (url.port or 8082) if url else asked.scheduler_port
+    host, port = asked.scheduler_host or "localhost", asked.scheduler_port
+    if asked.scheduler_url:
+        host, port = _place(asked.scheduler_url)
     try:
         socket.create_connection((host, int(port)), timeout=0.5).close()
     except (OSError, ValueError):
@@ -59,6 +60,21 @@ def choose(terminal: Terminal) -> None:
             f"no central scheduler at {host}:{port}, so the local one is used "
             f"(web page: luigid --address 127.0.0.1 --port {port})"
         )
+
+
+def _place(address: str) -> tuple[str, int]:
+    """Host and port of a scheduler's URL.
+
+    Raises:
+        SettingsError: when it is none.
+    """
+    try:
+        url = urlsplit(address)
+        if url.scheme in ("http", "https") and url.hostname:
+            return url.hostname, url.port or 8082
+    except ValueError:
+        pass
+    raise SettingsError(f"--scheduler-url: expected http://HOST:PORT, got {address!r}")
 
 
 def go_on_without(terminal: Terminal) -> None:

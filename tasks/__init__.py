@@ -2,6 +2,7 @@
 
 from tasks.calibrate import Calibrate
 from tasks.epoch import Epoch
+from tasks.epochs import Epochs
 from tasks.evaluate import Evaluate
 from tasks.members import Members
 from tasks.offsets import Offsets
@@ -19,6 +20,7 @@ __all__ = [
     "Calibrate",
     "Epoch",
     "EpochPredictions",
+    "Epochs",
     "Evaluate",
     "Members",
     "Offsets",

@@ -22,7 +22,7 @@ from deeptrain.store.artifact import Writer
 from deeptrain.store.events import EventLog
 from deeptrain.store.locks import lock_of
 from deeptrain.store.specification import Specification
-from tasks import children
+from tasks import children, scheduling
 
 RUN = uuid.uuid4().hex
 """This run of a command and its child processes, in the event log."""
@@ -112,12 +112,37 @@ class ExperimentTask(luigi.Task):
     debug: bool = luigi.BoolParameter(default=False, significant=False, description="show the traceback of an error")
 
     stage = ""
+    uses_device = False
+    """Whether it trains or predicts."""
+
+    @classmethod
+    @functools.cache
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """The class' parameters; Luigi looks them up a dozen times a task."""
+        found: list[tuple[str, luigi.Parameter]] = super().get_params()
+        return found
+
+    @property
+    def priority(self) -> int:  # type: ignore[override]  # which Luigi only reads
+        """Of this run among others of a central scheduler."""
+        return scheduling.asked().priority
+
+    @property
+    def resources(self) -> dict[str, int]:  # type: ignore[override]
+        """What it takes of the scheduler's resources."""
+        gpu = scheduling.asked().gpu if self.uses_device else 0
+        return {"gpu": gpu} if gpu else {}
+
+    @classmethod
+    def leads_to(cls) -> tuple[str, ...]:
+        """The stages that are complete when it is; see `deeptrain.agenda`."""
+        return (cls.stage,)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take the parameters, and read the plan, so that a mistake in it is told before anything is scheduled.
 
         Raises:
-            SettingsError: with every mistake of the experiment.
+            SettingsError: with every mistake of the experiment, or when it has no such stage.
             DataError: when raw files are missing.
             UserCodeError: when code it names is not found.
         """
@@ -125,11 +150,14 @@ class ExperimentTask(luigi.Task):
         self.check(self.plan)
 
     def check(self, plan: Lineage) -> None:
-        """Check the task's own parameters.
+        """Check that the experiment has such a stage, and the task's own parameters.
 
         Raises:
-            SettingsError: when one does not fit the plan.
+            SettingsError: when it has not, or one does not fit the plan.
         """
+        reason = plan.without(self.stage)
+        if reason is not None:
+            raise SettingsError(f"{plan.experiment.file}: {self.get_task_family()} does not apply: {reason}")
 
     @property
     def plan(self) -> Lineage:
@@ -250,4 +278,4 @@ def _tidy(plan: Lineage) -> None:
     if plan.root not in _tidied():
         _tidied().add(plan.root)
         plan.tidy()
-        plan.record_code()
+        plan.record_origins()

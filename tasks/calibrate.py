@@ -14,6 +14,11 @@ class Calibrate(ExperimentTask, WrapperTask):
 
     stage = "predictions"
 
+    @classmethod
+    def leads_to(cls) -> tuple[str, ...]:
+        """Predictions, and all that is chosen from them."""
+        return ("predictions", *CHOICES)
+
     def requires(self) -> list[ExperimentTask]:
         """What is chosen, and what it is chosen from."""
         return [self.other(Predictions), *(self.other(CHOSEN[name]) for name in CHOICES if name in self.plan.stages)]

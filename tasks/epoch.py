@@ -21,6 +21,7 @@ class Epoch(ExperimentTask):
     number: int = WholeNumber(option="--number", description="the last epoch of this task, from 1")
 
     stage = "epoch"
+    uses_device = True
 
     def check(self, plan: Lineage) -> None:
         """Check that it is one of the epochs asked for.

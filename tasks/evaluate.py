@@ -39,6 +39,7 @@ class Evaluate(ExperimentTask):
         Raises:
             SettingsError: when it was trained on, or chose an epoch, a threshold or anything else.
         """
+        super().check(plan)
         unseen.check(self.split, plan.chose)
 
     def requires(self) -> list[ExperimentTask]:

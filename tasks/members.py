@@ -18,14 +18,22 @@ class Members(ExperimentTask):
         return [self.other(own), *map(self._predictions_of, self.plan.others)]
 
     def _predictions_of(self, run: OtherRun) -> Predictions:
+        decided = self.on_code_change
         if run.file is not None:
-            return Predictions(experiment=str(run.file), store=self.store, epochs=None, seed=None, settings={})
+            return Predictions(
+                experiment=str(run.file), store=self.store, epochs=None, seed=None, settings={}, on_code_change=decided
+            )
         settings: dict[str, Any] = {
             key: value for key, value in self.settings.items() if not key.startswith("calibration.members")
         }
         settings["calibration.members"] = None  # it is one, and needs none of its own
         return Predictions(
-            experiment=self.experiment, store=self.store, epochs=self.epochs, seed=run.seed, settings=settings
+            experiment=self.experiment,
+            store=self.store,
+            epochs=self.epochs,
+            seed=run.seed,
+            settings=settings,
+            on_code_change=decided,
         )
 
     def make(self, plan: Lineage) -> None:

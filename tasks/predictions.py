@@ -13,6 +13,7 @@ class Predictions(ExperimentTask):
     """Raw outputs of the chosen epoch."""
 
     stage = "predictions"
+    uses_device = True
 
     def requires(self) -> ExperimentTask:
         """All epochs."""
@@ -29,6 +30,7 @@ class EpochPredictions(ExperimentTask):
     """Raw outputs of each epoch that is a member of an ensemble."""
 
     stage = "epoch_predictions"
+    uses_device = True
 
     def requires(self) -> ExperimentTask:
         """All epochs."""

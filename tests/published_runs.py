@@ -16,12 +16,17 @@ def publish(plan: Lineage, files: int = 1) -> None:
         plan: of an experiment.
         files: how many each part of its shards has.
     """
-    for specification in plan.conversion.specifications:
-        _write(plan, specification, {f"{number:05d}": b"x" for number in range(files)})
+    publish_shards(plan, files)
     for number in range(1, plan.epochs + 1):
         publish_epoch(plan, number)
     for stage, specification in plan.stages.items():
         _write(plan, specification, {"made": stage.encode()})
+
+
+def publish_shards(plan: Lineage, files: int = 1) -> None:
+    """Publish what is made of the raw data of a plan, unless it is complete; `files`: of each part."""
+    for specification in plan.conversion.specifications:
+        _write(plan, specification, {f"{number:05d}": b"x" for number in range(files)})
 
 
 def publish_epoch(plan: Lineage, number: int) -> None:

@@ -87,6 +87,18 @@ def test_a_setting_of_training_makes_training_and_what_follows_and_is_named(here
     assert planned(here).complete
 
 
+def test_a_plan_up_to_another_task_has_what_that_needs_and_no_more(here: Path) -> None:
+    asked = {"epochs": 4, "settings": {"training.batch_size": 8}}
+    assert named(planned(here, **asked, until=["shards"]), "there") == ["samples", "parts 1", "shards"]
+    assert named(planned(here, **asked, until=["shards"]), "run") == []
+    assert named(planned(here, **asked, until=["epochs"]), "run") == ["epochs 1-4"]
+    chosen = planned(here, **asked, until=["predictions", "threshold", "subset", "members"])
+    assert named(chosen, "run") == ["epochs 1-4", "predictions", "threshold", "subset"]
+    assert named(planned(here, until=["evaluation"]), "there") == ALL[:-1]
+    with pytest.raises(SettingsError, match=r"tiny\.toml: members does not apply: there is no table \[calibration"):
+        planned(here, until=["members"])
+
+
 def test_more_epochs_are_only_the_new_ones(here: Path) -> None:
     found = planned(here, epochs=5)
     assert named(found, "run") == ["epochs 4-5", *AFTER_TRAINING]
@@ -112,6 +124,29 @@ def test_a_touched_raw_file_changes_nothing_and_another_byte_all_that_follows(he
     assert why(found, "epochs") == "made from other shards"
     raw.write_bytes(data)
     assert planned(here).complete
+
+
+def test_raw_files_that_changed_were_added_or_removed_are_named(here: Path) -> None:
+    lineage.read(here / "tiny.toml", store=here / "runs").record_origins()
+    first, second = here / "raw/part-1.csv", here / "raw/part-2.csv"
+    first.write_bytes(first.read_bytes().replace(b"1", b"2", 1))
+    assert why(planned(here), "samples") == "part-1.csv changed"
+    second.rename(here / "raw/part-3.csv")
+    found = planned(here)
+    assert why(found, "samples") == "part-1.csv changed, part-2.csv removed, part-3.csv added"
+    (step,) = (step for step in found.steps if step.stage == "samples")
+    told = {change.name: (change.kind, change.before is None, change.now is None) for change in step.changes}
+    assert told == {
+        "part-1.csv": ("raw", False, False),
+        "part-2.csv": ("raw", False, True),
+        "part-3.csv": ("raw", True, False),
+    }
+    for number in range(4, 9):
+        (here / f"raw/part-{number}.csv").write_bytes(first.read_bytes())
+    assert why(planned(here), "samples").endswith("part-3.csv added, and 5 more")
+    (record,) = here.glob("runs/tiny/live/raw/*.json")
+    record.write_text("[]")
+    assert why(planned(here), "samples") == "raw files changed"
 
 
 def test_a_comment_changes_nothing_and_a_statement_training_whose_code_is_named(here: Path) -> None:

@@ -14,6 +14,7 @@ from deeptrain.store import artifact, code_aliases
 from deeptrain.store.events import EventLog
 from deeptrain.store.manifest import Link
 from deeptrain.store.specification import Specification
+from tasks import Members
 from tests.conftest import BUILDER, TOML, write_experiment
 
 NOTHING = "0" * 64
@@ -37,7 +38,7 @@ def make(plan: Lineage, made: Specification, seconds: float | None = None) -> No
 
 def train(plan: Lineage, *seconds: float | None) -> None:
     """Put epochs there, each of some seconds."""
-    plan.record_code()
+    plan.record_origins()
     for number, one in enumerate(seconds, 1):
         make(plan, plan.training.epoch(number), one)
 
@@ -146,6 +147,49 @@ def test_what_is_not_recorded_of_the_old_code_is_told_by_its_name(experiment: Pa
     assert change.named == "the code of my_model:build"
 
 
+MEMBERS = """
+[calibration.members]
+seeds = [4]
+runs = ["wide.toml"]
+"""
+
+
+def test_the_code_of_other_runs_that_are_members_is_asked_about_and_adopted_too(experiment: Path) -> None:
+    builder = BUILDER.replace("(data, units=6", "(data, units=12")
+    (experiment.parent / "wide_model.py").write_text(builder)
+    (experiment.parent / "wide.toml").write_text(TOML.replace('"tiny"', '"wide"').replace("my_model", "wide_model"))
+    experiment.write_text(TOML + MEMBERS)
+    before = plan_of(experiment)
+    runs = [before, *(other.plan for other in before.others)]
+    for run, seconds in zip(runs, (5, 4000, 7200), strict=True):
+        train(run, seconds)
+    (experiment.parent / "wide_model.py").write_text(builder.replace("units=12", "units=13"))
+    plan = edit(experiment)
+    with pytest.raises(CodeChangeError) as told:
+        code_changes.settled(plan, "")
+    seed, wide, say = str(told.value).split("\n")
+    assert seed.startswith(f"build in my_model.py changed since {runs[1].training.directory} was made")
+    assert wide.startswith(f"build in wide_model.py changed since {runs[2].training.directory} was made")
+    assert wide.endswith("; it took 2 h 0 min")
+    assert say.startswith("Say --on-code-change rerun to make them again, or --on-code-change adopt")
+    assert [change.seconds for change in code_changes.everywhere(plan)] == [5, 4000, 7200]
+    adopted = code_changes.settled(plan, "adopt")
+    assert [adopted.training.directory, *(other.plan.training.directory for other in adopted.others)] == [
+        run.training.directory for run in runs
+    ]
+    assert code_changes.everywhere(plan_of(experiment)) == []
+
+
+def test_what_was_decided_about_code_is_handed_on_to_other_runs_that_are_members(experiment: Path) -> None:
+    (experiment.parent / "wide.toml").write_text(TOML.replace('"tiny"', '"wide"').replace("epochs = 3", "epochs = 1"))
+    experiment.write_text(TOML + MEMBERS)
+    for run in plan_of(experiment).others:
+        train(run.plan, 4000)
+    edit(experiment)
+    members = Members(experiment=str(experiment), store=str(experiment.parent / "runs"), on_code_change="rerun")
+    assert [task.on_code_change for task in members.requires()] == ["rerun", "rerun", "rerun"]
+
+
 def test_a_loader_costs_what_was_converted_and_trained_with_it(tmp_path: Path) -> None:
     file = write_experiment(tmp_path / "here", toml=LOADED, builder=BUILDER)
     loader = file.parent / "my_loader.py"
@@ -154,7 +198,7 @@ def test_a_loader_costs_what_was_converted_and_trained_with_it(tmp_path: Path) -
     make(plan, plan.conversion.samples, 200)
     make(plan, plan.conversion.parts[0], 150)
     make(plan, plan.conversion.whole, 150)
-    plan.record_code()
+    plan.record_origins()
     loader.write_text(LOADER.replace("return path", "return path + 1"))
     change = code_changes.find(plan_of(file))
     assert change is not None

@@ -200,7 +200,7 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
             versions=versions(),
             files=digests,
         )
-        files.write_file(hidden / manifests.NAME, files.readable_json(manifest.plain()))
+        _write_last(hidden / manifests.NAME, files.readable_json(manifest.plain()))
         files.sync_tree(hidden)
         if final.exists():
             reason = _reason(final)
@@ -209,6 +209,16 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
+
+
+def _write_last(path: Path, data: bytes) -> None:
+    """Write a file and sync it; its directory, which is synced next, is hidden until all of it is there."""
+    file = HashingFile(path)
+    try:
+        file.write(data)
+        file.finish(path.name)
+    finally:
+        file.close()
 
 
 def _reason(directory: Path) -> str:

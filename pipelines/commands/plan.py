@@ -17,13 +17,17 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "plan",
         help="tell what a run would do, and why",
-        description="Tell what TrainModel would do with an experiment: each step in order, whether it is there, and "
-        "why not. Nothing is written, and no code of the experiment is run. States: there; run; maybe, which runs only "
-        "if what it is made from comes out otherwise than before; left out.",
+        description="Tell what TrainModel, or another task, would do with an experiment: each step in order, "
+        "whether it is there, and why not. Nothing is written, and no code of the experiment is run. States: there; "
+        "run; maybe, which runs only if what it is made from comes out otherwise than before; left out.",
         epilog="examples: python -m pipelines plan mine.toml --epochs 20; "
+        "python -m pipelines plan mine.toml --task Calibrate; "
         """python -m pipelines plan mine.toml --settings '{"training.batch_size": 64}' --json""",
     )
     parser.add_argument("experiment", metavar="FILE", type=Path, help="the experiment's TOML file")
+    parser.add_argument(
+        "--task", metavar="TASK", default="TrainModel", help="up to another task than TrainModel, such as Calibrate"
+    )
     parser.add_argument("--store", metavar="DIR", type=Path, help="the directory of runs (default: runs)")
     parser.add_argument("--epochs", metavar="N", type=int, help="instead of the file's training.epochs")
     parser.add_argument("--seed", metavar="N", type=int, help="of the training, instead of the file's")
@@ -44,12 +48,41 @@ def run(asked: argparse.Namespace) -> None:
     from deeptrain.files import readable_json
     from tasks.base import SettingsParameter
 
+    until = leads_to(asked.task)
     settings = recursively_unfreeze(SettingsParameter().parse(asked.settings))
-    found = agenda.of(asked.experiment, store=asked.store, epochs=asked.epochs, seed=asked.seed, settings=settings)
+    found = agenda.of(
+        asked.experiment, store=asked.store, epochs=asked.epochs, seed=asked.seed, settings=settings, until=until
+    )
     if asked.json:
         listing.write(readable_json(found.plain()).decode().splitlines())
     else:
         listing.write(lines(found, listing.width()))
+
+
+def leads_to(task: str) -> tuple[str, ...]:
+    """The stages that a task of an experiment leads to.
+
+    Raises:
+        SettingsError: when there is no such task.
+    """
+    import tasks
+    from deeptrain.errors import SettingsError, did_you_mean
+
+    known = names()
+    if task not in known:
+        raise SettingsError(f"--task {task}: no such task; {did_you_mean(task, known)}")
+    stages: tuple[str, ...] = getattr(tasks, task).leads_to()
+    return stages
+
+
+def names() -> list[str]:
+    """The tasks of which a plan can be told: all that lead to whole stages of an experiment."""
+    import tasks
+    from tasks.base import ExperimentTask
+
+    numbered = ("Epoch", "EpochPredictions", "ShardPart")
+    kinds = {name: getattr(tasks, name) for name in tasks.__all__ if name not in numbered}
+    return [name for name, kind in kinds.items() if issubclass(kind, ExperimentTask)]
 
 
 def lines(found: "Agenda", width: int | None) -> Iterator[str]:

@@ -310,6 +310,15 @@ def copied(experiment: Path, to: Path) -> Path:
     return Path(shutil.copytree(experiment, to))
 
 
+def mistake(finished: Finished) -> tuple[str, str]:
+    """What a command said of a mistake that it found before anything ran, and the command to type next."""
+    *said, following = lines_of(finished.err)
+    before = "deeptrain: next: "
+    assert following.startswith(before), finished
+    assert finished.out == ""
+    return "".join(f"{line}\n" for line in said), following.removeprefix(before)
+
+
 def lines_of(text: str) -> Sequence[str]:
     """The lines of an output, without empty ones."""
     return [line for line in text.splitlines() if line.strip()]

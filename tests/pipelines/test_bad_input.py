@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import BUILDER, TOML, write_experiment
 from tests.pipelines import command
-from tests.pipelines.command import Finished, Warm, lines_of
+from tests.pipelines.command import Finished, Warm
 from tests.pipelines.conftest import Trained
 
 
@@ -27,12 +27,13 @@ def test_every_mistake_of_a_toml_is_told_at_once(tmp_path: Path, warm: Warm, tra
     here = write_experiment(tmp_path, toml=toml).parent
     finished = command.job(cwd=here)
     assert finished.code == 40
-    assert lines_of(finished.err) == [
+    told, following = command.mistake(finished)
+    assert told.splitlines() == [
         "deeptrain: tiny.toml: data.samples_per_set: expected int or \"file\", got '8'",
         "deeptrain: tiny.toml: training.epoch: unknown key; did you mean epochs?",
         "deeptrain: tiny.toml: training.epochs: expected int >= 1, got 0",
     ]
-    assert finished.out == ""
+    assert following == "python -m pipelines plan tiny.toml"
     assert not (here / "runs").exists()
     (here / "tiny.toml").write_text(TOML)
     assert warm.job(cwd=here).code == 0
@@ -42,7 +43,9 @@ def test_every_mistake_of_a_toml_is_told_at_once(tmp_path: Path, warm: Warm, tra
 def test_a_file_that_is_no_toml_is_told_with_its_place(experiment: Path) -> None:
     experiment.write_text("[experiment]\nname = tiny\n")
     finished = command.job(cwd=experiment.parent)
-    assert finished.err == "deeptrain: tiny.toml: no valid TOML: Invalid value (at line 2, column 8)\n"
+    assert command.mistake(finished)[0] == (
+        "deeptrain: tiny.toml: no valid TOML: Invalid value (at line 2, column 8)\n"
+    )
     assert finished.code == 40
 
 
@@ -97,7 +100,8 @@ def test_raw_files_that_cannot_be_read_are_one_line(
     here = experiment.parent
     spoil(here)
     finished = warm.job(cwd=here)
-    assert finished.err == f"deeptrain: {line.replace('HERE', str(here))}\n"
+    told = command.mistake(finished)[0] if finished.code == 40 else finished.err
+    assert told == f"deeptrain: {line.replace('HERE', str(here))}\n"
     assert finished.code in (30, 40)
     assert published(here) == set()
     for path in (here / "raw").glob("*"):
@@ -162,7 +166,7 @@ def test_a_builder_that_is_not_there_is_found_before_anything_is_made(
 ) -> None:
     here = make_experiment(toml=toml, builder=builder).parent
     finished = warm.job(cwd=here)
-    assert finished.err == f"deeptrain: {line.replace('HERE', str(here))}\n"
+    assert command.mistake(finished)[0] == f"deeptrain: {line.replace('HERE', str(here))}\n"
     assert finished.code == 40
     assert not (here / "runs").exists() or published(here) == set()
 

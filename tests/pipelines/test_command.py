@@ -103,47 +103,105 @@ def test_without_a_central_scheduler_one_line_says_how_to_have_one(here: Path) -
     )
 
 
+PLAN, HELP = "python -m pipelines plan tiny.toml", "python -m luigi --module pipelines TrainModel --help"
+OF_EPOCH = HELP.replace("TrainModel", "Epoch")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("arguments", "line", "following"),
     [
         (["--settings", "{"], "--settings: expected a JSON object, got '{': Expecting property name enclosed in double "
-         "quotes: line 1 column 2 (char 1)"),
-        (["--settings", "[1]"], '--settings: expected a JSON object such as {"training.batch_size": 64}, got \'[1]\''),
+         "quotes: line 1 column 2 (char 1)", HELP),
+        (["--settings", "[1]"], '--settings: expected a JSON object such as {"training.batch_size": 64}, got \'[1]\'',
+         HELP),
         (["--settings", '{"training.bach_size": 8}'], "--settings: training.bach_size: unknown key; did you mean "
-         "batch_size?"),
-        (["--epochs", "x"], "--epochs: expected an integer, got 'x'"),
-        (["--epochs", "\uff11"], "--epochs: expected an integer, got '\uff11'"),
-        (["--epochs", "0"], "--epochs: training.epochs: expected int >= 1, got 0"),
-        (["--seed", "-1"], "--seed: experiment.seed: expected int >= 0, got -1"),
-        (["--seed", "1.5"], "--seed: expected an integer, got '1.5'"),
-        (["--experiment", "gone.toml"], "gone.toml: cannot be read: No such file or directory"),
-        (["--experiment", "."], ".: cannot be read: Is a directory"),
+         "batch_size?", HELP),
+        (["--epochs", "x"], "--epochs: expected an integer, got 'x'", HELP),
+        (["--epochs", "\uff11"], "--epochs: expected an integer, got '\uff11'", HELP),
+        (["--epochs", "0"], "--epochs: training.epochs: expected int >= 1, got 0", HELP),
+        (["--seed", "-1"], "--seed: experiment.seed: expected int >= 0, got -1", HELP),
+        (["--seed", "1.5"], "--seed: expected an integer, got '1.5'", HELP),
+        (["--epochs"], "argument --epochs: expected one argument", HELP),
+        (["--workers", "x"], "--workers: invalid literal for int() with base 10: 'x'", HELP),
+        (["more"], "more: expected one task and its options, got another word", HELP),
+        (["--epocs=3"], "--epocs: no such option; did you mean --epochs?",
+         "python -m luigi --module pipelines TrainModel --experiment tiny.toml --local-scheduler --epochs=3"),
+        (["--experiment", "gone.toml"], "gone.toml: cannot be read: No such file or directory",
+         "python -m pipelines plan gone.toml"),
+        (["--experiment", "tinny.toml", "--store", "a b"],
+         "tinny.toml: cannot be read: No such file or directory; did you mean tiny.toml?",
+         "python -m luigi --module pipelines TrainModel --local-scheduler --experiment tiny.toml --store 'a b'"),
+        (["--experiment", "."], ".: cannot be read: Is a directory", "python -m pipelines plan ."),
     ],
 )  # fmt: skip
-def test_a_mistake_in_the_arguments_is_one_line(
-    arguments: list[str], line: str, experiment: Path, warm: command.Warm
+def test_a_mistake_in_the_arguments_is_a_line_and_the_next_command(
+    arguments: list[str], line: str, following: str, experiment: Path, warm: command.Warm
 ) -> None:
-    finished = warm.job(*arguments, cwd=experiment.parent)
-    assert (finished.out, finished.err) == ("", f"deeptrain: {line}\n")
+    asked = [word for word in JOB if "--experiment" not in arguments or word not in ("--experiment", "tiny.toml")]
+    finished = warm(*asked, *arguments, cwd=experiment.parent)
+    assert command.mistake(finished) == (f"deeptrain: {line}\n", following)
     assert finished.code == 40
-    assert not (experiment.parent / "runs").exists()
+    assert list(experiment.parent.glob("runs/**/manifest.json")) == []
 
 
 @pytest.mark.parametrize(
-    ("task", "line"),
+    ("task", "line", "following"),
     [
-        (["TrainModle"], "No task TrainModle. Did you mean: TrainModel"),
-        (["Epoch", "--number", "4"], "--number must be between 1 and training.epochs (3), got 4"),
-        (["Epoch", "--number", "0"], "--number must be between 1 and training.epochs (3), got 0"),
-        (["Epoch", "--number", "two"], "--number: expected an integer, got 'two'"),
-        (["Epoch"], "--number must be between 1 and training.epochs (3), got None"),
+        (["TrainModle"], "TrainModle: no such task; did you mean TrainModel?", "python -m luigi --module pipelines "
+         "TrainModel --experiment tiny.toml --local-scheduler"),
+        (["Qux"], "Qux: no such task; there are Calibrate, Epoch, EpochPredictions, Epochs, ",
+         "python -m luigi --module pipelines TrainModel --experiment tiny.toml --local-scheduler"),
+        (["Epoch", "--number", "4"], "--number must be between 1 and training.epochs (3), got 4",
+         OF_EPOCH),
+        (["Epoch", "--number", "two"], "--number: expected an integer, got 'two'", OF_EPOCH),
+        (["Epoch"], "--number must be between 1 and training.epochs (3), got None", OF_EPOCH),
+        (["Offsets"], "HERE/tiny.toml: Offsets does not apply: it is not asked for in [calibration]", PLAN),
     ],
-)
-def test_a_mistake_in_the_task_is_one_line(task: list[str], line: str, experiment: Path) -> None:
-    arguments = ("--module", "pipelines", *task, "--experiment", "tiny.toml", "--local-scheduler")
-    finished = run(*arguments, cwd=experiment.parent)
-    assert lines_of(finished.err) == [f"deeptrain: {line}"]
+)  # fmt: skip
+def test_a_mistake_in_the_task_is_a_line_and_the_next_command(
+    task: list[str], line: str, following: str, experiment: Path, warm: command.Warm
+) -> None:
+    here = experiment.parent
+    finished = warm("--module", "pipelines", *task, "--experiment", "tiny.toml", "--local-scheduler", cwd=here)
+    told, then = command.mistake(finished)
+    assert told.startswith(f"deeptrain: {line.replace('HERE', str(here))}")
+    assert (told.count("\n"), then, finished.code) == (1, following, 40)
+
+
+@pytest.mark.parametrize("address", ["nonsense://x", "http://x:y/", "8082"])
+def test_a_schedulers_address_that_is_none_is_told(address: str, experiment: Path, warm: command.Warm) -> None:
+    asked = ("--module", "pipelines", "Shards", "--experiment", "tiny.toml", "--scheduler-url", address)
+    finished = warm(*asked, cwd=experiment.parent)
+    told = f"deeptrain: --scheduler-url: expected http://HOST:PORT, got '{address}'\n"
+    assert command.mistake(finished) == (told, "python -m luigi --module pipelines Shards --help")
     assert finished.code == 40
+
+
+def test_a_command_without_a_task_is_told_the_main_one(experiment: Path, warm: command.Warm) -> None:
+    finished = warm("--module", "pipelines", "--local-scheduler", cwd=experiment.parent)
+    following = "python -m luigi --module pipelines TrainModel --local-scheduler"
+    assert command.mistake(finished) == ("deeptrain: no task was named\n", following)
+    assert finished.code == 40
+    assert warm("--module", "pipelines", "--help", cwd=experiment.parent).code == 0
+
+
+def test_options_before_their_task_are_put_behind_it(experiment: Path, warm: command.Warm) -> None:
+    asked = ("--module", "pipelines", "--experiment", "tiny.toml", "Shards", "--local-scheduler")
+    finished = warm(*asked, cwd=experiment.parent)
+    assert command.mistake(finished) == (
+        "deeptrain: tiny.toml: no such task; the options of Shards stand behind it\n",
+        "python -m luigi --module pipelines Shards --experiment tiny.toml --local-scheduler",
+    )
+
+
+def test_a_code_of_ones_own_for_mistakes_is_used_and_debug_shows_where_it_was_found(
+    experiment: Path, warm: command.Warm
+) -> None:
+    (experiment.parent / "luigi.cfg").write_text("[retcode]\nunhandled_exception = 77\n")
+    assert warm.job("--epocs", "3", cwd=experiment.parent).code == 77
+    told = warm.job("--epochs", "0", "--debug", cwd=experiment.parent)
+    assert told.code == 77
+    assert told.err.startswith("deeptrain: --epochs: training.epochs: expected int >= 1, got 0\nTraceback (most recent")
 
 
 def test_a_failed_task_has_an_exit_code_of_its_own(experiment: Path) -> None:

@@ -96,13 +96,6 @@ def test_another_setting_makes_again_what_depends_on_it_and_leaves_the_first_as_
     assert {name: now[name] for name in trained.contents} == trained.contents
 
 
-def test_a_calibration_setting_leaves_shards_epochs_and_predictions(here: Path, trained: Trained, warm: Warm) -> None:
-    settings = json.dumps({"calibration.metric": "accuracy"})
-    assert ran(here, warm, "--settings", settings) == {"threshold", "subset", "evaluation", "report"}
-    now = command.contents(here / "runs")
-    assert {name: now[name] for name in trained.contents} == trained.contents
-
-
 def test_a_pruned_state_that_is_asked_for_later_is_trained_again(here: Path, trained: Trained, warm: Warm) -> None:
     (training,) = directories(here, "training")
     assert sorted(path.name for path in training.glob("states/*")) == ["0002", "0003"]

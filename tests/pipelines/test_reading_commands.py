@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.__main__ import main
 from pipelines.commands.status import age
 from tests.pipelines import command
 from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Finished, Warm, run
@@ -51,6 +52,22 @@ def test_what_the_plan_says_is_what_runs(here: Path, trained: Trained) -> None:
     assert asked("plan", "tiny.toml", cwd=here).out.splitlines()[0] == (
         "tiny: everything is there in runs/tiny, nothing would run"
     )
+
+
+def test_a_plan_up_to_another_task_ends_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(here)
+    changed = ("--settings", '{"training.batch_size": 8}')
+    stages = {"Shards": "shards", "Epochs": "epochs", "Calibrate": "subset", "Evaluate": "evaluation"}
+    for task, last in stages.items():
+        assert main(["plan", "tiny.toml", "--task", task, "--json", *changed]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["steps"][-1]["stage"], told["complete"]) == (last, task == "Shards")
+    assert main(["plan", "tiny.toml", "--task", "Calibrat"]) == 1
+    assert capsys.readouterr().err == "deeptrain: --task Calibrat: no such task; did you mean Calibrate?\n"
+    assert main(["plan", "tiny.toml", "--task", "Offsets"]) == 1
+    assert "tiny.toml: offsets does not apply: it is not asked for in [calibration]" in capsys.readouterr().err
 
 
 def test_no_line_is_wider_than_the_terminal(here: Path) -> None:

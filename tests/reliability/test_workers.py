@@ -1,16 +1,13 @@
 """Several worker processes, and a central scheduler that is there, or dies."""
 
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import write_experiment
+from tests.conftest import BUILDER, write_experiment
+from tests.luigid import Luigid
 from tests.pipelines import command
 from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Warm, start
 from tests.pipelines.conftest import Trained
@@ -18,39 +15,12 @@ from tests.pipelines.conftest import Trained
 ASKED = ("--module", "pipelines", "TrainModel", "--experiment", "tiny.toml")
 
 
-class Scheduler(NamedTuple):
-    """A `luigid` on 127.0.0.1."""
-
-    process: "subprocess.Popen[bytes]"
-    port: int
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return (*ASKED, "--scheduler-host", "127.0.0.1", "--scheduler-port", str(self.port))
-
-
 @pytest.fixture
-def luigid(tmp_path: Path) -> Iterator[Scheduler]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = "from luigi.cmdline import luigid; luigid()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "--address", "127.0.0.1", "--port", str(port), "--state-path", "state.pickle"],
-        cwd=tmp_path,
-        env=command.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    command.wait_until(lambda: answers(port))
-    yield Scheduler(process, port)
-    process.kill()
-    process.wait()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as asking:
-        return asking.connect_ex(("127.0.0.1", port)) == 0
+def luigid(tmp_path: Path) -> Iterator[Luigid]:
+    """A central scheduler."""
+    scheduler = Luigid(tmp_path)
+    yield scheduler
+    scheduler.kill()
 
 
 def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(trained: Trained, tmp_path: Path) -> None:
@@ -65,24 +35,24 @@ def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(tra
 
 
 def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_once(
-    luigid: Scheduler, tmp_path: Path, warm: Warm
+    luigid: Luigid, tmp_path: Path, warm: Warm
 ) -> None:
     here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
-    killed = warm.start(*luigid.arguments, cwd=here)
+    killed = warm.start(*ASKED, *luigid.arguments, cwd=here)
     command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, killed)
     command.kill_group(killed)
-    finished = warm(*luigid.arguments, cwd=here)
+    finished = warm(*ASKED, *luigid.arguments, cwd=here)
     assert (finished.code, finished.err) == (0, "")
     assert "no central scheduler" not in finished.out
     assert command.stages(here / "runs")[-9:-5] == ["epoch 3", "epoch 4", "epoch 5", "epoch 6"]
 
 
-def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Scheduler, tmp_path: Path) -> None:
+def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Luigid, tmp_path: Path) -> None:
     """Luigi itself cannot go on without it: the same command goes on by itself with the local scheduler."""
     here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
-    process = start(*luigid.arguments, cwd=here)
+    process = start(*ASKED, *luigid.arguments, cwd=here)
     command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, process)
-    luigid.process.kill()
+    luigid.kill()
     finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
     assert "the central scheduler does not answer any more: going on with the local one" in finished.out
@@ -90,3 +60,49 @@ def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Schedu
     assert len(list(here.glob("runs/tiny/report-*/index.html"))) == 1
     epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
     assert epochs == [f"epoch {number}" for number in range(1, 7)]
+
+
+def test_when_the_central_scheduler_returns_the_job_has_gone_on_and_ends_complete(
+    luigid: Luigid, tmp_path: Path
+) -> None:
+    here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
+    process = start(*ASKED, *luigid.arguments, cwd=here)
+    command.wait_until(lambda: command.trained(here / "runs")[0] >= 1, process)
+    luigid.kill()
+    command.wait_until(lambda: command.trained(here / "runs")[1], process)
+    luigid.start()
+    finished = command.end(process)
+    assert (finished.code, finished.err) == (0, "")
+    assert command.trained(here / "runs") == (6, [])
+    assert len(list(here.glob("runs/tiny/report-*/index.html"))) == 1
+    epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
+    assert epochs == [f"epoch {number}" for number in range(1, 7)]
+
+
+ONCE = """
+    from pathlib import Path
+
+    if not Path("tried").exists():
+        Path("tried").touch()
+        raise OSError("busy")
+"""
+RETRYING = """
+[scheduler]
+retry_count = 2
+retry_delay = 1
+
+[worker]
+keep_alive = true
+wait_interval = 1
+"""
+
+
+def test_a_task_that_fails_is_tried_again_as_often_as_the_settings_say(tmp_path: Path, warm: Warm) -> None:
+    """Luigi's own settings, which are none of ours: by default what failed is a mistake to mend."""
+    builder = BUILDER.replace("    import keras\n", f"    import keras\n{ONCE}", 1)
+    here = write_experiment(tmp_path / "here", builder=builder).parent
+    (here / "luigi.cfg").write_text(RETRYING)
+    finished = warm.job("--epochs", "1", cwd=here)
+    assert (finished.code, "raised OSError: busy" in finished.err) == (0, True)
+    assert command.stages(here / "runs", "failed") == ["epoch 1"]
+    assert "epoch 1" in command.stages(here / "runs")

@@ -1,0 +1,34 @@
+"""What the scheduler is asked for, by Luigi's own settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from luigi.configuration import get_config
+
+from tasks import Epoch, Epochs, Evaluate, Predictions, Shards, scheduling
+
+
+@pytest.fixture
+def asked() -> Iterator[None]:
+    """Settings of `[Scheduling]`."""
+    get_config().set("Scheduling", "gpu", "1")
+    get_config().set("Scheduling", "priority", "7")
+    scheduling.asked.cache_clear()
+    yield
+    get_config().remove_section("Scheduling")
+    scheduling.asked.cache_clear()
+
+
+@pytest.mark.usefixtures("asked")
+def test_what_trains_or_predicts_takes_the_device_and_all_of_a_run_has_its_priority(experiment: Path) -> None:
+    mine = {"experiment": str(experiment), "store": str(experiment.parent / "runs")}
+    for task in (Epoch(number=1, **mine), Predictions(**mine)):
+        assert (task.process_resources(), task.priority) == ({"gpu": 1}, 7)
+    for task in (Shards(**mine), Evaluate(**mine), Epochs(**mine)):
+        assert (task.process_resources(), task.priority) == ({}, 7)
+
+
+def test_unasked_nothing_is_taken(experiment: Path) -> None:
+    task = Epoch(number=1, experiment=str(experiment), store=str(experiment.parent / "runs"))
+    assert (task.process_resources(), task.priority) == ({}, 0)
