@@ -148,19 +148,18 @@ def certificate(
         size: how many are chosen.
         candidates: of which.
         sign: 1 if more is better, -1 if less is.
-        slack: up to which a sum counts as 0, because rounding leaves so much of it.
+        slack: by what part another ratio may be better, because sums are rounded.
     """
     over, under = (f"{value:,}" if isinstance(value, int) else f"{value!r}" for value in (p, q))
     limit = "" if candidates.groups is None else f", at most {candidates.most} of a group,"
     at = f"at {where} " if where else ""
     end = "greatest" if sign > 0 else "least"
     bound = "at most" if sign > 0 else "at least"
-    rest = (
-        f"{bound} {slack:.1e}, which is 0 but for rounding, so no choice is better but for that."
-        if slack
-        else f"{bound} 0, so no choice is better."
-    )
+    more, rest = over, f"{bound} 0, so no choice is better."
+    if slack:
+        more = f"{p * (1 + sign * slack)!r}"
+        rest = f"{bound} 0, so no choice is better by more than a part of {slack:g}, which rounding explains."
     return (
         f"{name} is {over} / {under} over the chosen sets; {at}the {size} {end} of numerator x {under} - denominator x "
-        f"{over} over the {len(candidates.which)} candidates{limit} sum to {rest}"
+        f"{more} over the {len(candidates.which)} candidates{limit} sum to {rest}"
     )

@@ -3,8 +3,9 @@
 To find the greatest p / q over choices of sets and thresholds, take any p / q and ask whether some choice has
 sum(numerator * q - denominator * p) > 0. If so, that choice is better; if not, p / q is the greatest. The question is
 linear in the counts of each set, so its answer at a threshold is the sum of the greatest terms, and in integers it is
-exact: the result is certified. Weights are no integers: there a sum is 0 up to what rounding leaves, and no other
-choice is better by more. Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13, 1967.
+exact: the result is certified. Sums of weights are rounded: there it is asked of a p that is greater by a 10^12th, and
+no other choice is better by more. Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13,
+1967.
 
 Few thresholds need to be looked at. True and false positives only fall as the threshold rises, so the terms between two
 thresholds are at most those of the true positives at one and the false positives at the other; where even these do
@@ -36,7 +37,10 @@ MOST_WHOLE = 1000
 """Up to which whole numbers the prices of mistakes are taken exactly."""
 
 SLACK = 1e-12
-"""What rounding leaves of a sum of weights, relative to the sum of all."""
+"""By what part a ratio of sums of weights must be greater than another: by less they differ in rounding."""
+
+MOST_WEIGHT = 1e100
+"""Sums of weights beyond it, or below its inverse, have no products in float64."""
 
 PARTS = 16
 """Into how many parts an interval of thresholds is cut."""
@@ -80,8 +84,12 @@ class RatioSearch:
             DataError: when there are so many samples that integers of 64 bits do not hold the products.
         """
         total = int(sets.samples.sum()) * max(ratio.denominator)
-        self._slack = slack(sets, ratio)
-        if not self._slack and 8 * total * total >= 1 << 63:
+        self._slack = SLACK if sets.weighted else 0
+        if sets.weighted:
+            weight = sum(float(of.sum()) for of in sets.totals)
+            if not 1 / MOST_WEIGHT < weight < MOST_WEIGHT:
+                raise DataError(f"the subset cannot be searched: the weights are {weight:g} in sum; scale them")
+        elif 8 * total * total >= 1 << 63:
             raise DataError(f"the subset cannot be searched exactly: squares of {total:,} counts do not fit in 64 bits")
         self._sets, self._thresholds, self._ratio = sets, thresholds, ratio
         self._distance = np.abs(thresholds - 0.5)
@@ -129,31 +137,32 @@ class RatioSearch:
         Returns:
             Numerator, denominator, and the ends of the intervals, whose inner points are to be looked at.
         """
-        gains = room.greatest(self._terms(*called, p, q))
-        while gains.max() > self._slack * q:
+        gains = room.greatest(self._terms(*called, self._above(p), q))
+        while gains.max() > 0:
             most, before = gains.argmax(), (p, q)
             p, q = self._climbed((called[0][[most]], called[1][[most]]), room, p, q)
             if (p, q) == before:
                 break
-            better = gains > self._slack * before[1]  # the others gain even less over a greater ratio
-            gains[better] = room.greatest(self._terms(called[0][better], called[1][better], p, q))
-        bounds = self._bounds(called, points.shape, room, p, q)
-        more = (bounds > self._slack * q) & (np.diff(points) > 1)
+            better = gains > 0  # the others gain even less over a greater ratio
+            gains[better] = room.greatest(self._terms(called[0][better], called[1][better], self._above(p), q))
+        bounds = self._bounds(called, points.shape, room, self._above(p), q)
+        more = (bounds > 0) & (np.diff(points) > 1)
         return p, q, points[:, :-1][more], points[:, 1:][more]
 
     def _climbed(self, called: Called, room: Room, p: float, q: float) -> tuple[float, float]:
         """The greatest ratio at a point, (1, n) called there, if it is above p / q."""
         numerator, denominator = self._fractions(*called)
         while True:
-            chosen = _chosen(numerator[0], denominator[0], room, p, q)
+            chosen = _chosen(numerator[0], denominator[0], room, self._above(p), q)
             over, under = numerator[0, chosen].sum().item(), denominator[0, chosen].sum().item()
-            if over * q <= under * p + self._slack * q:
+            if over * q <= under * self._above(p):
                 return p, q
             p, q = over, under
 
     def _preferred(self, room: Room, p: float, q: float) -> Found:
         """The choice at the point nearest to 0.5 that reaches the greatest ratio p / q."""
         undefined: Found | None = None
+        reached = p - self._slack * p
         # What is to be looked at, nearest first: of equally near ones intervals, which may hold lower points.
         heap = [(0.0, 0, 0, len(self._thresholds) - 1)]
         while heap:
@@ -167,12 +176,12 @@ class RatioSearch:
             first = low == 0 and high == len(self._thresholds) - 1
             points = self._first if first else _cuts(np.array([low]), np.array([high]), PARTS)
             called = self._first_called if first else self._called(points[0])
-            reach = room.greatest(self._terms(*called, p, q)) >= -self._slack * q
-            bounds = self._bounds(called, points.shape, room, p, q)[0]
+            reach = room.greatest(self._terms(*called, reached, q)) >= 0
+            bounds = self._bounds(called, points.shape, room, reached, q)[0]
             for point in np.unique(points[0, reach]).tolist():
                 if first or low < point < high:
                     heapq.heappush(heap, (float(self._distance[point]), 1, point, point))
-            for one in np.flatnonzero((bounds >= -self._slack * q) & (np.diff(points[0]) > 1)):
+            for one in np.flatnonzero((bounds >= 0) & (np.diff(points[0]) > 1)):
                 inner = min(max(self._nearest, int(points[0, one]) + 1), int(points[0, one + 1]) - 1)
                 ends = int(points[0, one]), int(points[0, one + 1])
                 heapq.heappush(heap, (float(self._distance[inner]), 0, *ends))
@@ -183,6 +192,10 @@ class RatioSearch:
         numerator, denominator = self._fractions(*self._called(np.array([point])))
         chosen = _chosen(numerator[0], denominator[0], room, p, q)
         return Found(point, chosen, numerator[0, chosen].sum().item(), denominator[0, chosen].sum().item())
+
+    def _above(self, p: float) -> float:
+        """The numerator that a better ratio must exceed."""
+        return p + self._slack * p
 
     def _called(self, points: Integers) -> Called:
         return self._sets.called(self._thresholds[points])
@@ -216,12 +229,6 @@ class RatioSearch:
             over * q - under * p for over, under in zip(self._ratio.numerator, self._ratio.denominator, strict=True)
         )
         return tp - fn, fp - tn, fn, tn
-
-
-def slack(sets: SetCounts, ratio: Ratio) -> float:
-    """Up to which multiple of q a sum of numerator * q - denominator * p counts as 0: 0 of whole numbers."""
-    positives, negatives = (float(of.sum()) for of in sets.totals)
-    return SLACK * (positives + negatives) * max(ratio.denominator) if sets.weighted else 0
 
 
 def ratio_of(metric: Metric) -> Ratio | None:

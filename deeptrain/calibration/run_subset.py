@@ -64,10 +64,12 @@ def check(labels: ArrayLike, kind: Kind, settings: CalibrationSettings, split: S
         DataError: when the rules do not fit the labels or the raw files, or leave too few sets.
     """
     rules = _rules(kind, settings, split)
-    numbers, index, samples = np.unique(split.sets, return_inverse=True, return_counts=True)
+    numbers, index = np.unique(split.sets, return_inverse=True)
+    counts = np.ones(len(split), np.bool_) if split.weights is None else np.asarray(split.weights > 0)
+    samples = np.bincount(index, counts, len(numbers)).astype(np.int64)
     positives = None
     if kind == "binary":
-        of_samples = (np.asarray(labels) > 0).reshape(len(split), -1).sum(axis=1)
+        of_samples = (np.asarray(labels) > 0).reshape(len(split), -1).sum(axis=1) * counts
         positives = np.bincount(index, of_samples, len(numbers)).astype(np.int64)
     Candidates.of(numbers, samples, positives, rules).room(settings.subset_size, len(numbers))
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from deeptrain.calibration import operating_points, swap_search
 from deeptrain.calibration.chosen_sets import Choice, Subset, certificate, per_set
 from deeptrain.calibration.operating_points import Integers
-from deeptrain.calibration.ratio_search import RatioSearch, ratio_of, slack, weighted
+from deeptrain.calibration.ratio_search import SLACK, RatioSearch, ratio_of, weighted
 from deeptrain.calibration.room import Room
 from deeptrain.calibration.set_counts import SetCounts
 from deeptrain.calibration.set_rules import Candidates, Rules
@@ -243,8 +243,9 @@ class _Search:
         p, q = (sum(values[place] for place in places) for values in ratio)
         name = self.metric.name if self.metric.maximize else f"1 - {self.metric.name} / the higher price"
         where = "the threshold" if self.given is not None else f"each of {len(self._thresholds):,} thresholds"
-        left = 0 if self.ratio is None else slack(self.sets, self.ratio) * q
-        return certificate(name, p, q, where, len(choice.sets), self.candidates, slack=left)
+        return certificate(
+            name, p, q, where, len(choice.sets), self.candidates, slack=SLACK if self.sets.weighted else 0
+        )
 
 
 def _all(numbers: ArrayLike, members: Integers) -> Integers:

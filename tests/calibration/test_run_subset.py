@@ -44,6 +44,46 @@ def test_of_several_classes_the_accuracy_counts():
         run_subset.of_run(labels, outputs, sets, "classes", asked, SPLIT)
 
 
+@pytest.mark.parametrize("kind", ["binary", "classes"])
+def test_weights_of_the_data_count_and_equal_ones_change_nothing(kind):
+    labels, scores, sets = binary(12)
+    values = scores if kind == "binary" else np.column_stack([1 - scores, scores])
+    asked, weights = CalibrationSettings(subset_size=3), np.random.Generator(np.random.Philox(4)).exponential(size=120)
+    given = (labels.astype(np.int64), values, sets, kind, asked, SPLIT)
+    plain, (found, sizes) = run_subset.of_run(*given), run_subset.of_run(*given, weights)
+    assert run_subset.of_run(*given, np.full(120, 0.3)) == plain
+    within = np.isin(sets, found.sets)
+    if kind == "binary":
+        assert found == subset.best(labels, scores, sets, 3, weights=weights)
+    else:
+        right = (scores > 0.5) == labels
+        assert found.value == pytest.approx(np.average(right[within], weights=weights[within]))
+    assert next(one for one in sizes if len(one.sets) == 3).sets == found.sets
+    assert found.all_sets != plain[0].all_sets, "the test needs weights that matter"
+
+
+class Samples(SimpleNamespace):
+    """All that is asked of a split before anything is trained."""
+
+    def __len__(self):
+        return len(self.sets)
+
+
+def test_sets_that_weigh_nothing_are_told_before_anything_is_trained():
+    split = Samples(sets=np.array([1, 1, 2, 2, 3, 3]), weights=np.array([1, 1, 0, 0, 1, 0], np.float32))
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    run_subset.check(labels, "binary", CalibrationSettings(subset_size=2), split)
+    with pytest.raises(
+        DataError, match=r"^the best 3 of 3 sets cannot be chosen \(1 has no samples\): the size must be"
+    ):
+        run_subset.check(labels, "binary", CalibrationSettings(subset_size=3), split)
+    asked = CalibrationSettings(subset_size=2, subset=SubsetSettings(min_positives=1))
+    with pytest.raises(
+        DataError, match=r"\(1 has no samples and 1 has fewer than 1 positives\): the size must be betw"
+    ):
+        run_subset.check(labels, "binary", asked, split)
+
+
 def test_what_is_not_asked_for_is_in_no_identity():
     assert "subset" not in CalibrationSettings(subset_size=2).relevant()
     asked = CalibrationSettings(subset_size=2, subset=SubsetSettings(most_per_file=2))

@@ -140,7 +140,8 @@ def test_no_sets_of_weighted_samples_are_better(samples, name, size, at):
     if name in RATIOS:
         assert found.certified
         assert found.value == pytest.approx(best, abs=1e-12)
-        assert subset_proof.holds(found, labels, scores, sets, name, weights)
+        if any(one.denominator for one in found.per_set if one.number in found.sets):
+            assert subset_proof.holds(found, labels, scores, sets, name, weights)
     else:
         assert better(name, found.value, best) < 1e-12
     order = np.lexsort((scores, sets, weights * 7 % 3))
@@ -169,13 +170,19 @@ def test_the_proof_of_weighted_sets_says_what_rounding_leaves_and_fails_for_othe
     labels, sets = generator.random(600) < 0.4, generator.integers(9, size=600)
     scores, weights = np.clip(0.25 * labels + 0.75 * generator.random(600), 0, 1), generator.exponential(size=600)
     found = subset.best(labels, scores, sets, 3, weights=weights)
-    assert found.proof.endswith("which is 0 but for rounding, so no choice is better but for that.")
+    assert found.proof.endswith(
+        "sum to at most 0, so no choice is better by more than a part of 1e-12, which rounding explains."
+    )
     assert subset_proof.holds(found, labels, scores, sets, "f1_score", weights)
     other = replace(found, sets=tuple(sorted({*range(9)} - {*found.sets}))[:3])
     assert not subset_proof.holds(other, labels, scores, sets, "f1_score", weights)
     sizes = subset.every_size(labels, scores, sets, weights=weights)
     assert [len(one.sets) for one in sizes] == list(range(1, 10))
     assert sizes[2].sets == found.sets
+    unlike = np.array([1e-20, 1, 1e20, 3])  # what a light set is worth is not lost beside a heavy one
+    assert subset.best([0, 1, 1, 0], [0.1, 0.6, 0.3, 0.8], [1, 1, 2, 2], 1, weights=unlike).sets == (1,)
+    with pytest.raises(DataError, match=r"^the subset cannot be searched: the weights are 2e\+300 in sum; scale them$"):
+        subset.best([0, 1, 1, 0], [0.1, 0.6, 0.3, 0.8], [1, 1, 2, 2], 1, weights=[1e300, 1, 1e300, 1])
     alike = subset.best(labels, scores, sets, 3, weights=np.full(600, 0.3))
     assert alike == subset.best(labels, scores, sets, 3)
 

@@ -10,7 +10,7 @@ import pytest
 import deeptrain
 import pipelines
 from deeptrain import lineage
-from deeptrain.calibration import probabilities, threshold_curve
+from deeptrain.calibration import probabilities, subset, threshold_curve
 from deeptrain.errors import SettingsError
 from deeptrain.shards import reading
 from deeptrain.training import predictions
@@ -49,6 +49,15 @@ def test_the_map_is_chosen_on_the_calibration_split_and_scored_on_the_test_split
     assert drawn["after"]["expected_calibration_error"] == change.after.expected_calibration_error
     page = (plan.artifact("report").directory / "index.html").read_text()
     assert "Decisions are by the scores: positive if over the threshold." in page
+
+
+def test_the_best_sets_are_those_of_the_weighted_samples(finished: Path) -> None:
+    plan = lineage.read(finished, store=finished.parent / "runs")
+    scored, asked = predictions.read(plan.artifact("predictions"), "calibration"), plan.experiment.calibration
+    given = (scored.labels, scored.values, scored.sets, asked.subset_size, asked.metric)
+    expected = subset.best(*given, weights=scored.weights)
+    assert plan.artifact("subset").json("subset.json") == {**expected.plain(), "split": "calibration"}
+    assert expected.all_sets != subset.best(*given).all_sets, "the test needs weights that matter"
 
 
 def test_calibrate_is_all_that_is_chosen_without_evaluation_and_report(finished: Path) -> None:
