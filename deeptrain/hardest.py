@@ -16,6 +16,7 @@ from deeptrain.lineage import Lineage
 from deeptrain.loading.position import Position
 from deeptrain.metrics.metric import Kind
 from deeptrain.shards import reading
+from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import each, parts
 from deeptrain.shards.reading import Split
 from deeptrain.shards.settings import ONLY
@@ -109,7 +110,7 @@ def _opened(
             file=data.raw(int(place))[0],
             row=data.raw(int(place))[1],
             x=_one(opened, number),
-            columns=tuple(data.info.columns),
+            columns=_columns(data.info),
         )
         for number, place in enumerate(places)
     ]
@@ -134,7 +135,8 @@ class WorstIteration:
         labels: (samples, ...) of each, by output where there are several; None where each is its own, or has one a
             step.
         classes: the names of the classes that labels are of; empty for values, and of several outputs.
-        columns: the names of the data's columns, which the numbers of a row of a table have; may be empty.
+        columns: by name the least and the greatest value in the training split, of what the numbers of a row of a
+            table are; empty of other data.
     """
 
     epoch: int
@@ -149,7 +151,7 @@ class WorstIteration:
     x: Any
     labels: Any
     classes: tuple[str, ...]
-    columns: tuple[str, ...]
+    columns: Mapping[str, tuple[float, float]]
 
     __repr__ = brief.of_fields
 
@@ -198,7 +200,7 @@ def worst_iterations(plan: Lineage, count: int = 5, epochs: Sequence[int] | None
                 x=split.take(indices),
                 labels=_labels(split, indices),
                 classes=() if split.info.named else tuple(split.info.classes),
-                columns=tuple(split.info.columns),
+                columns=_columns(split.info),
             )
         )
         feed.close()
@@ -247,6 +249,13 @@ def picture(
             for one in found
         ]
     return draw(shown, title=title, theme=theme or LIGHT)
+
+
+def _columns(info: DataInfo) -> dict[str, tuple[float, float]]:
+    found = info.inputs[0].features or (info.inputs[0].statistics,)
+    if len(info.inputs) > 1 or len(found) != len(info.columns):
+        return {}
+    return {name: (one.min, one.max) for name, one in zip(info.columns, found, strict=True)}
 
 
 def _first_input(x: Any) -> Any:

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deeptrain.introspection import health, history, recurrent
+    from deeptrain.introspection import health, history, pictures, recurrent
     from deeptrain.introspection.backward import gradients
     from deeptrain.introspection.dataset import OverData, gradients_over, outputs_over
     from deeptrain.introspection.distribution import Statistics, global_norm, statistics
@@ -25,6 +25,7 @@ __all__ = [
     "history",
     "outputs",
     "outputs_over",
+    "pictures",
     "recurrent",
     "statistics",
     "weight_penalties",
@@ -45,7 +46,7 @@ _WHERE = {
     "weight_penalties": "held",
     "weights": "held",
 }
-_MODULES = ("health", "history", "recurrent")
+_MODULES = ("health", "history", "pictures", "recurrent")
 
 
 def __getattr__(name: str) -> Any:
@@ -55,3 +56,8 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, those that are not loaded yet too, for who completes a name."""
+    return [*__all__]

@@ -1,7 +1,7 @@
 """The samples that a model finds hardest: what each loses, which lose most, and each of them with where it is from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,8 @@ class HardSample:
         row: its row in it, from 0.
         x: as the shards hold it, before preprocessors: (*shape), of a sequence (steps, *shape); by input where there
             are several.
-        columns: the names of the data's columns, which the numbers of a row of a table have; may be empty.
+        columns: by name the least and the greatest value in the training split, of what the numbers of a row of a
+            table are; empty of other data.
     """
 
     split: str
@@ -54,7 +55,7 @@ class HardSample:
     file: str
     row: int
     x: Any
-    columns: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     __repr__ = brief.of_fields
 

@@ -101,9 +101,9 @@ class Row:
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """Runs side by side.
+    """Runs side by side. `print` it, or let a notebook.
 
     Attributes:
         runs: in the order they were named.
@@ -114,6 +114,18 @@ class Comparison:
     runs: tuple[ComparedRun, ...]
     differences: tuple[Difference, ...]
     notices: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        """The runs, what differs and what came out, a row each, and what they gain over the first."""
+        rows = [Row("", tuple(run.letter for run in self.runs)), *self.differing, *self.outcomes]
+        widths = [max(map(len, column)) for column in zip(*((row.name, *row.cells) for row in rows), strict=True)]
+        told = [f"{run.letter}  {run.name}  {run.where}" for run in self.runs]
+        for row in rows:
+            cells = zip((row.name, *row.cells), widths, strict=True)
+            told.append("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
+        return "\n".join([*told, *self.sentences(), *(f"{about}: {text}" for about, text in self.notices)])
+
+    __repr__ = __str__
 
     @property
     def differing(self) -> tuple[Row, ...]:

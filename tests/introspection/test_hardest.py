@@ -90,27 +90,32 @@ def test_samples_are_drawn_as_what_they_are_to_the_same_bytes(x: np.ndarray) -> 
 
 @pytest.mark.filterwarnings("error")
 def test_rows_of_a_table_are_drawn_column_by_column_each_in_its_own_scale() -> None:
-    columns = ("age", "income", "constant", "never", "1e308", "far " * 20)
+    ends = [(30.0, 44.0), (-1200.0, 50000.0), (1.5, 1.5), (np.inf, -np.inf), (-1.7e308, 1.7e308), (0.0, 3.0)]
+    columns = dict(zip(("age", "income", "constant", "never", "1e308", "far " * 20), ends, strict=True))
     rows = [[30.0, 56431.7, 1.5, np.nan, 1.7e308, 0.02685], [44.0, -1200.0, 1.5, np.nan, -np.inf, 3.0]]
     found = [hard(np.array(row), columns=columns, loss=float(number)) for number, row in enumerate(rows)]
     drawn = runs.picture(found)
     with canvas.drawing():
         assert_nothing_overlaps(drawn.figure)
     assert (drawn.numbers["low"]["age"], drawn.numbers["high"]["age"]) == (30.0, 44.0)
-    assert (drawn.numbers["low"]["income"], drawn.numbers["high"]["income"]) == (-1200.0, 56431.7)
+    assert (drawn.numbers["low"]["income"], drawn.numbers["high"]["income"]) == (-1200.0, 50000.0)
     texts = [text.get_text() for text in drawn.figure.axes[0].texts]
     assert {"age", "30", "44", "56,432", "\u22121200", "NaN", "\u2212\u221e", "0.02685"} <= set(texts)
     points = [float(line.get_xdata()[0]) for line in drawn.figure.axes[0].lines if line.get_marker() == "o"]
     tracks = [line.get_xdata() for line in drawn.figure.axes[0].lines if line.get_marker() != "o"]
     assert points[0] == pytest.approx(tracks[0][0])  # the younger at the left end
+    assert points[1] == pytest.approx(tracks[1][1])  # beyond what was trained on: at the end
     assert points[2] == pytest.approx(tracks[2][:].mean())  # one value alone in the middle
+    colors = [line.get_color() for line in drawn.figure.axes[0].lines if line.get_marker() == "o"]
+    assert colors[:3] == [canvas.LIGHT.main, canvas.LIGHT.second, canvas.LIGHT.main]
+    assert "in the training data; orange is beyond them." in " ".join(one.get_text() for one in drawn.figure.texts)
     assert runs.picture([hard(np.array(rows[0]))]).numbers["high"] == 1e300  # without names one scale
 
 
 def test_the_first_columns_are_drawn_and_the_rest_is_counted() -> None:
-    columns = tuple(f"column_{number}" for number in range(100))
+    columns = {f"column_{number}": (0.0, 99.0) for number in range(100)}
     drawn = runs.picture([hard(np.arange(100.0), columns=columns)])
-    assert list(drawn.numbers["low"]) == list(columns[:24])
+    assert list(drawn.numbers["low"]) == list(columns)[:24]
     assert any("76 columns more are not drawn." in text.get_text() for text in drawn.figure.texts)
 
 

@@ -50,6 +50,17 @@ def compared(count: int = 3, epochs: int = 4) -> Comparison:
     return Comparison(tuple(runs), (Difference("B", "f1_score", gain, 500),), (("C", "There is no test score."),))
 
 
+def test_a_notebook_shows_the_runs_side_by_side() -> None:
+    lines = repr(compared()).splitlines()
+    assert lines == str(compared()).splitlines()
+    assert lines[0] == "A  M1__cnn__max.9  runs/digits/training-0"
+    (batch,) = [line for line in lines if line.startswith("training.batch_size")]
+    assert batch.split() == ["training.batch_size", "32", "64", "96"]
+    assert [lines[3].index(letter) for letter in "ABC"] == [batch.index(size) for size in ("32", "64", "96")]
+    assert lines[-2].startswith("B against A: a gain of 0.010 in F1 score")
+    assert lines[-1] == "C: There is no test score."
+
+
 def test_the_page_says_what_differs_and_what_it_is_worth() -> None:
     found = Page(comparison_page.render(compared(), SHARP).decode())
     text = " ".join(found.text.split())

@@ -1,8 +1,8 @@
 """Samples as one looks at them: images as images, series as lines, rows of a table as rows."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,21 +42,21 @@ class Sample:
         told: lines below the title; equally many of all samples of a picture.
         values: (height, width) or with 1, 3 or 4 channels: an image; (numbers,): a row of a table; anything else a
             series along its first axis.
-        columns: the names of a row's numbers; empty where they have none.
+        columns: by name the ends of the scale of each number of a row; empty where they have no names.
     """
 
     title: str
     told: tuple[str, ...]
     values: ArrayLike
-    columns: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def draw(samples: Sequence[Sample], *, title: str = "", theme: Theme = LIGHT) -> Picture:
     """Samples in a grid, all in one scale: from the least to the greatest value of what is drawn.
 
-    Rows of a table whose columns have names are drawn column by column, each with its value and the place of that
-    between the least and the greatest of this column in the picture: columns have different units. Images (height,
-    width) are at most 4 times as long as wide; longer ones are series.
+    Rows of a table whose columns have names are drawn column by column, each with its value and the place of that on
+    the column's own scale: columns have different units. Images (height, width) are at most 4 times as long as wide;
+    longer ones are series.
 
     Args:
         samples: the first 40 are drawn; of named columns the first 24.
@@ -119,19 +119,21 @@ def draw(samples: Sequence[Sample], *, title: str = "", theme: Theme = LIGHT) ->
 def _rows(
     shown: Sequence[Sample],
     found: Sequence[NDArray[Any]],
-    columns: tuple[str, ...],
+    columns: Mapping[str, tuple[float, float]],
     theme: Theme,
     title: str,
     more: str,
 ) -> tuple[Figure, dict[str, tuple[float, float]]]:
     """Rows of a table, and the ends of each drawn column's scale."""
     table = np.stack(found).astype(np.float64)[:, :MOST_ROWS]
-    ends = [_ends(column) for column in table.T]
+    ends = [_apart(*one) for one in list(columns.values())[:MOST_ROWS]]
     left = f" {len(columns) - MOST_ROWS:,} columns more are not drawn." if len(columns) > MOST_ROWS else ""
-    note = f"Each column from its least to its greatest value in these samples.{left}{more}"
+    beyond = any(not _within(value, scale) for row in table.tolist() for value, scale in zip(row, ends, strict=True))
+    orange = "; orange is beyond them" if beyond else ""
+    note = f"Each column from its least to its greatest value in the training data{orange}.{left}{more}"
     grid = Grid(COLUMNS, ROW * len(ends), len(shown[0].told), 16, 0)
     texts = [[wording.cell(value) for value in row] for row in table.tolist()]
-    names = [fitted(name, LONGEST_NAME, TICK_SIZE) for name in columns[: len(ends)]]
+    names = [fitted(name, LONGEST_NAME, TICK_SIZE) for name in list(columns)[: len(ends)]]
     name_ends = max(length(name, TICK_SIZE) for name in names) + 12
     value_begins = grid.width - APART - max(length(text, TICK_SIZE) for row in texts for text in row) - 12
     figure, panes = grid.sheet([("", len(shown))], theme, title, [note])
@@ -147,16 +149,18 @@ def _rows(
             pane.text(right, text=text, color=theme.ink if known else theme.second, ha="right", **style)
             place.line(scale, [0.5, 0.5], theme.line, linewidth=1.2)
             if known:
-                place.line(
-                    [min(max(value, scale[0]), scale[1])], [0.5], theme.main, marker="o", markersize=5, linestyle=""
-                )
+                color = theme.main if _within(value, scale) else theme.second
+                place.line([min(max(value, scale[0]), scale[1])], [0.5], color, marker="o", markersize=5, linestyle="")
     return figure, dict(zip(columns, ends, strict=False))
 
 
-def _ends(column: NDArray[np.float64]) -> tuple[float, float]:
-    """Of a column's scale: the least and the greatest finite value, apart by enough to draw something between them."""
-    finite = np.clip(column[np.isfinite(column)], LEAST, GREATEST)
-    return widened(float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """The ends of a scale, apart by enough to draw something between them."""
+    return widened(max(low, LEAST), min(high, GREATEST)) if math.isfinite(low) and math.isfinite(high) else (0.0, 1.0)
+
+
+def _within(value: float, scale: tuple[float, float]) -> bool:
+    return not math.isfinite(value) or scale[0] <= value <= scale[1]
 
 
 def _bars(pane: Pane, values: NDArray[Any]) -> None:
