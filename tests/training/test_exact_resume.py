@@ -282,7 +282,7 @@ def test_a_training_that_dies_in_durable_operations_ends_in_the_same_bytes(
     """Between state and epoch, between epoch and tidying up, inside a checkpoint: everywhere a directory is written."""
     store = experiment.parent / "runs"
     settings = {"training.autosave_seconds": 1e-9}
-    left, lengths = 0, itertools.cycle([1, 6, 8, 11, 13])  # so many operations each process has
+    left, lengths = 0, itertools.count(1, 4)  # so many operations each process has: more and more, or none gets on
 
     def dying(real: Callable[..., None]) -> Callable[..., None]:
         def call(*arguments: object) -> None:
@@ -306,12 +306,11 @@ def test_a_training_that_dies_in_durable_operations_ends_in_the_same_bytes(
                 trainer.train()
         except Killed:
             died += 1
-            assert died < 100
         else:
             break
         finally:
             trainer.close()
-    assert died >= 10
+    assert died >= 5
     assert tree(store) == undisturbed
 
 
