@@ -20,21 +20,22 @@ def trained(file: Path, store: Path, **given: Any) -> Trainer:
     return trainer
 
 
-def killed_after_each(groups: int, file: Path, store: Path) -> int:
-    """Train to the end, saved after each group of one iteration and killed after every so many of them.
+def killed_after_each(steps: int, file: Path, store: Path) -> int:
+    """Train to the end, saved after each step and killed in the one that follows on every so many.
 
-    Each time a new trainer with a new model goes on, so what a checkpoint does not hold is lost as often.
+    A step is an iteration, a validation, or writing an epoch. Each time a new trainer with a new model goes on, so what
+    a checkpoint does not hold is lost as often.
 
     Returns:
         How many trainers it took.
     """
     for number in range(1, 1000):
-        left = groups
+        done = 0
 
         def watch(progress: Progress) -> None:
-            nonlocal left
-            left -= progress.phase in {"fit", "validate"}
-            if not left:
+            nonlocal done
+            done += progress.phase in {"fit", "checkpoint"}
+            if done > steps:
                 raise Killed
 
         settings = {"training.autosave_seconds": 1e-9}

@@ -58,7 +58,11 @@ def check_outputs(model: Any, losses: Mapping[str, Any], outputs: Any) -> None:
 
 
 def _outputs(model: Any) -> Any:
-    """The outputs of a functional or sequential model in their structure; None where only a batch tells them."""
+    """The outputs of a model in their structure; None where only a batch tells them."""
+    import keras
+
+    if isinstance(model, keras.Sequential):  # which has one, and does not tell it
+        return ()
     try:
         return model.output
     except (AttributeError, ValueError):

@@ -35,13 +35,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return tree(directory / "runs")
 
 
-@pytest.mark.parametrize("groups", [1, 4])
-def test_a_training_killed_after_every_few_groups_ends_in_the_same_bytes(
-    groups: int, experiment: Path, undisturbed: dict[str, bytes]
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_training_killed_after_every_few_steps_ends_in_the_same_bytes(
+    steps: int, experiment: Path, undisturbed: dict[str, bytes]
 ) -> None:
-    """Between every two iterations, before each validation and behind it, the process dies without a word."""
+    """Between every two iterations, before and behind each validation, the process dies without a word."""
     store = experiment.parent / "runs"
-    assert killed_after_each(groups, experiment, store) == {1: EPOCHS * BATCHES + 1, 4: 5}[groups]
+    assert killed_after_each(steps, experiment, store) == {1: EPOCHS * (BATCHES + 1) + 1, 4: 6}[steps]
     assert tree(store) == undisturbed
 
 
@@ -282,7 +282,7 @@ def test_a_training_that_dies_in_durable_operations_ends_in_the_same_bytes(
     """Between state and epoch, between epoch and tidying up, inside a checkpoint: everywhere a directory is written."""
     store = experiment.parent / "runs"
     settings = {"training.autosave_seconds": 1e-9}
-    left, lengths = 0, itertools.cycle([1, 6, 8, 11, 13])  # so many operations each process has
+    left, lengths = 0, itertools.count(1, 4)  # so many operations each process has: more and more, or none gets on
 
     def dying(real: Callable[..., None]) -> Callable[..., None]:
         def call(*arguments: object) -> None:
@@ -310,7 +310,7 @@ def test_a_training_that_dies_in_durable_operations_ends_in_the_same_bytes(
             break
         finally:
             trainer.close()
-    assert died >= 10
+    assert died >= 5
     assert tree(store) == undisturbed
 
 
