@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import difflib
 import re
 import shlex
 import sys
@@ -12,7 +11,7 @@ from typing import NoReturn
 
 from luigi.task_register import TaskClassNotFoundException
 
-from deeptrain.errors import DataError, SettingsError, UserCodeError, did_you_mean
+from deeptrain.errors import DataError, SettingsError, UserCodeError, did_you_mean, nearest
 from deeptrain.settings import nearest_toml
 
 UNPARSED = re.compile(r".*: Error when parsing the default value of '(?P<name>\w+)'")
@@ -50,7 +49,7 @@ def wrong_arguments(parser: argparse.ArgumentParser, message: str) -> NoReturn:
         raise MistypedError(f"{wrong}: expected one task and its options, got another word")
     name, _, _ = wrong.partition("=")
     shown = [option for option, action in options.items() if action.help != argparse.SUPPRESS]
-    near = difflib.get_close_matches(name, options, n=1)
+    near = nearest(name, options)[:1]
     raise MistypedError(f"{name}: no such option; {did_you_mean(name, near or shown)}", _mended(wrong, name, near))
 
 
@@ -83,7 +82,7 @@ def understood(error: BaseException, known: Collection[str]) -> BaseException:
             begin = words.index("--module") + 2 if "--module" in words else 0
             moved = _luigi([*words[:begin], task, *words[begin:]])
             return MistypedError(f"{name}: no such task; the options of {task} stand behind it", moved)
-        near = difflib.get_close_matches(name, known, n=1)
+        near = nearest(name, known)[:1]
         mended = _mended(name, name, near or ["TrainModel"])
         return MistypedError(f"{name}: no such task; {did_you_mean(name, near or known)}", mended)
     unparsed = UNPARSED.fullmatch(str(error)) if isinstance(error, ValueError) else None
