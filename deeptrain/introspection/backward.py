@@ -88,15 +88,18 @@ def tensors(
     Raises:
         IntrospectionError: for class weights of several outputs.
     """
+    by_sample = batch_weights(y, weights, class_weights)
+    return _tensors(x), _tensors(y), _tensors(by_sample)
+
+
+def _tensors(given: Any) -> Any:
     import keras
 
-    convert = keras.ops.convert_to_tensor
-    by_sample = batch_weights(y, weights, class_weights)
-    return (
-        keras.tree.map_structure(convert, x),
-        keras.tree.map_structure(convert, y),
-        None if by_sample is None else convert(by_sample),
-    )
+    if given is None:
+        return None
+    if isinstance(given, np.ndarray):  # at once: a walk through what is one array costs as much as a small layer
+        return keras.ops.convert_to_tensor(given)
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, given)
 
 
 class Backward:

@@ -13,11 +13,12 @@ from deeptrain import brief
 from deeptrain.errors import IntrospectionError
 from deeptrain.introspection.arrays import view
 from deeptrain.introspection.backward import Backward, By, tensors
-from deeptrain.introspection.distribution import QUANTILES, Statistics, Stream, norm_of, quantiles
-from deeptrain.introspection.forward import callable_layers, called, check_called
+from deeptrain.introspection.distribution import CHUNK, QUANTILES, Statistics, Stream, norm_of, quantiles
+from deeptrain.introspection.forward import callable_layers, called, check_called, check_taken
 from deeptrain.introspection.selection import Selection, keras_model
 from deeptrain.introspection.still import begin, held_still, recurrent_states
 from deeptrain.introspection.taps import tapped
+from deeptrain.introspection.traces import traced
 
 if TYPE_CHECKING:
     from deeptrain.loading.feed import Group
@@ -27,6 +28,9 @@ Progress = Callable[[int, int | None], None]
 
 FEW = 16
 """Batches that are summed in float32."""
+
+TOGETHER = 1 << 18
+"""Numbers that are handed over at once: of fewer the handing over would cost more than the looking."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,8 +97,6 @@ def outputs_over(
     Raises:
         IntrospectionError: as `outputs` does, and where there is no batch.
     """
-    import keras
-
     model = keras_model(model)
     chosen = callable_layers(model, select)
 
@@ -110,8 +112,11 @@ def outputs_over(
         check_called(model, chosen, calls, select)
         return (), found
 
-    given = ((keras.tree.map_structure(keras.ops.convert_to_tensor, x), None, None) for x, _, _ in batches(data))
-    return _gathered(model, forward, given, _count(data), most, progress, by_samples=True, statistics=statistics)
+    given = ((tensors(x, None)[0], None, None) for x, _, _ in batches(data))
+    asked = ("outputs", select, [place.name for place in chosen], training)
+    return _gathered(
+        model, model, asked, forward, given, _count(data), most, progress, by_samples=True, statistics=statistics
+    )
 
 
 def gradients_over(
@@ -156,6 +161,8 @@ def gradients_over(
 
     return _gathered(
         backward.model,
+        model,
+        ("gradients", select, by, training, penalties, loss),
         backward,
         given(),
         _count(data),
@@ -200,38 +207,50 @@ class _Numbers:
 
     def __init__(self, by_samples: bool, statistics: bool) -> None:
         self._by_samples = by_samples
-        self.stream = Stream() if statistics else None
+        self.stream = Stream(quick=True) if statistics else None
         self._shapes: set[tuple[int, ...]] = set()
         self.total: np.ndarray | None = None
         self._recent: np.ndarray | None = None
         self.norms: list[float] = []
 
     def add(self, value: np.ndarray) -> None:
-        if self.stream is None:
-            norm = norm_of(value)
-        else:
-            self.stream.add(value)
-            now = self.stream.newest
-            norm = math.nan if now.nan else math.inf if now.inf else math.sqrt(now.squares)
-        self.norms.append(norm)
-        if not math.isfinite(norm):
-            value = np.where(np.isfinite(value), value, 0)
         if self._by_samples:
             value = np.atleast_1d(value)
         shape = value.shape[1:] if self._by_samples else value.shape
         self._shapes.add(shape)
         if len(self._shapes) > 1:
-            self.total = None
-            return
-        if self.total is None:
+            self.total = self._recent = None
+        elif self.total is None:
             self.total = np.zeros(shape, np.float64)
-        # Of a batch, or a few, in float32, which they are few enough for, of all in float64: that is much faster.
-        exact = np.result_type(value.dtype, np.float32)
-        if self._recent is None:
-            self._recent = np.zeros(shape, exact)
-        np.add(self._recent, value.sum(axis=0, dtype=exact) if self._by_samples else value, out=self._recent)
+            # Of a batch, or a few, in float32, which they are few enough for, of all in float64: that is much faster.
+            self._recent = np.zeros(shape, np.result_type(value.dtype, np.float32))
+        norms = []
+        for cut, part in self._parts(value):  # all that is asked of a part while it is in the processor's cache
+            norms.append(self._norm(part))
+            if self._recent is not None:
+                self._sum(self._recent, cut, part if math.isfinite(norms[-1]) else np.where(np.isfinite(part), part, 0))
+        self.norms.append(math.nan if any(map(math.isnan, norms)) else math.hypot(*norms))
         if len(self.norms) % FEW == 0:
             self.fold()
+
+    def _parts(self, value: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        if not self._by_samples:
+            value = value.reshape(-1)
+        step = max(1, CHUNK * len(value) // max(value.size, 1))
+        for at in range(0, len(value), step):
+            cut = slice(at, at + step)
+            yield cut, value[cut]
+
+    def _norm(self, part: np.ndarray) -> float:
+        if self.stream is None:
+            return norm_of(part)
+        self.stream.add(part)
+        now = self.stream.newest
+        return math.nan if now.nan else math.inf if now.inf else math.sqrt(now.squares)
+
+    def _sum(self, whole: np.ndarray, cut: slice, part: np.ndarray) -> None:
+        into = whole if self._by_samples else whole.reshape(-1)[cut]
+        np.add(into, np.add.reduce(part, axis=0, dtype=into.dtype) if self._by_samples else part, out=into)
 
     def fold(self) -> None:
         """Bring `total` up to date."""
@@ -242,6 +261,8 @@ class _Numbers:
 
 def _gathered(
     model: Any,
+    of: Any,
+    asked: Any,
     function: Callable[..., tuple[Any, dict[str, Any]]],
     given: Iterable[tuple[Any, Any, Any]],
     count: int | None,
@@ -253,37 +274,40 @@ def _gathered(
 ) -> OverData:
     import keras
 
-    compiled = function
-    if keras.config.backend() == "tensorflow":
-        import tensorflow as tf
-
-        compiled = tf.function(function, autograph=False, reduce_retracing=True)
     numbers: dict[str, _Numbers] = {}
     losses: list[float] = []
 
-    def gather(loss: Any, found: Mapping[str, Any]) -> None:
-        for name, value in found.items():
-            if name not in numbers:
-                numbers[name] = _Numbers(by_samples, statistics)
-            numbers[name].add(view(value))
-        if not isinstance(loss, tuple):
-            losses.append(float(view(loss)))
+    def gather(several: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
+        for loss, found in several:
+            for name, value in found.items():
+                if name not in numbers:
+                    numbers[name] = _Numbers(by_samples, statistics)
+                numbers[name].add(view(value))
+            if not isinstance(loss, tuple):
+                losses.append(float(view(loss)))
 
     samples = done = 0
-    of = count if most is None else most if count is None else min(count, most)
+    total = count if most is None else most if count is None else min(count, most)
     with held_still(model), ThreadPoolExecutor(1) as worker:
         states = recurrent_states(model)
-        before = worker.submit(gather, (), {})
+        compiled = traced(model, of, asked, function)
+        before = worker.submit(gather, ())
+        waiting: list[tuple[Any, Mapping[str, Any]]] = []
+        size = 0
         for x, y, weights in itertools.islice(given, most):
+            check_taken(model, x)
             begin(states)
-            loss, found = compiled(x, y, weights)
-            before.result()  # NumPy looks at a batch while the next one is computed, and no further
-            before = worker.submit(gather, loss, found)
+            waiting.append(compiled(x, y, weights))
+            size += sum(math.prod(value.shape) for value in waiting[-1][1].values())
+            if size >= TOGETHER:
+                before.result()  # NumPy looks at some batches while the next ones are computed, and no further
+                before, waiting, size = worker.submit(gather, waiting), [], 0
             samples += int(keras.tree.flatten(x)[0].shape[0])
             done += 1
             if progress is not None:
-                progress(done, of)
+                progress(done, total)
         before.result()
+        gather(waiting)
     for one in numbers.values():
         one.fold()
     if not done:

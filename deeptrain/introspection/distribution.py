@@ -1,6 +1,7 @@
 """How numbers are distributed, in short: of one array, of many, or of a stream of them in bounded memory.
 
-What is not finite is counted and left out of everything else. All is computed in float64.
+What is not finite is counted and left out of everything else. All is computed in float64; where it is
+asked for, float32 is summed in float32 up to 1,024 numbers, and those sums in float64.
 """
 
 import dataclasses
@@ -17,14 +18,18 @@ from deeptrain.introspection.health import DEAD, LARGE
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 """The shares below the quantiles that are told."""
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 """Numbers looked at together: few enough to stay in the processor's cache."""
+
+BLOCK = 1 << 10
+"""Numbers that are summed as they are, before anything is summed in float64."""
 
 KEPT = 1 << 16
 """Numbers of a stream that are kept for its quantiles: up to so many they are exact."""
 
 _GOLDEN = (1 + math.sqrt(5)) / 2
-_CANCELS = 1e-6
+_CANCELS = {4: 1e-3, 8: 1e-6}  # by bytes of the numbers that are summed: below it a difference of sums is noise
+_SQUARABLE = (1e-15, 1e15)  # magnitudes whose squares, and sums of them, are ordinary numbers in float32
 
 
 @dataclass(frozen=True)
@@ -212,17 +217,18 @@ class Stream:
         newest: of the newest array.
     """
 
-    def __init__(self, *, dead: float = DEAD, large: float = LARGE, kept: int = KEPT) -> None:
+    def __init__(self, *, dead: float = DEAD, large: float = LARGE, kept: int = KEPT, quick: bool = False) -> None:
         """Begin with none.
 
         Args:
             dead: below which magnitude a number is dead.
             large: above which one is large.
             kept: of how many numbers quantiles are exact; of more, at least half as many are kept.
+            quick: whether float32 is summed as `counted` does it then.
         """
         self.counts = Counts()
         self.newest = Counts()
-        self._dead, self._large = dead, large
+        self._dead, self._large, self._quick = dead, large, quick
         self._most = kept
         self._kept: list[np.ndarray] = []
         self._next = 0  # numbers the next one that is kept
@@ -234,7 +240,7 @@ class Stream:
         if flat.dtype.kind not in "fiu":
             flat = flat.astype(np.float32 if flat.dtype.kind == "V" else np.float64)
         seen = self.counts.size
-        self.newest = counted(flat, self._dead, self._large)
+        self.newest = counted(flat, self._dead, self._large, quick=self._quick)
         self.counts += self.newest
         while math.ceil((seen + len(flat)) / self._step) > self._most:
             self._thin()  # first, so that none is copied that would be let go
@@ -304,80 +310,124 @@ def histogram(values: Any, bins: int) -> tuple[tuple[int, ...], tuple[float, ...
     return tuple(counts.tolist()), tuple(edges.tolist())
 
 
-def counted(values: np.ndarray, dead: float = DEAD, large: float = LARGE) -> Counts:
+def counted(values: np.ndarray, dead: float = DEAD, large: float = LARGE, *, quick: bool = False) -> Counts:
     """What an array holds, looked at in chunks that stay in the processor's cache.
 
     Args:
         values: of a real dtype.
         dead: below which magnitude a number is dead.
         large: above which one is large.
+        quick: whether float32 may be summed in float32 up to `BLOCK` numbers: right to about a millionth.
     """
     flat = values.reshape(-1)
-    found = Counts()
     size = min(flat.size, CHUNK)
     # Held for all chunks: new memory for each would cost more than the sums.
-    doubles, magnitudes, told = np.empty(size), np.empty(size, flat.dtype), np.empty(size, bool)
-    for begin in range(0, flat.size, CHUNK):
-        part = flat[begin : begin + CHUNK]
-        found += _counted(part, dead, large, doubles[: len(part)], magnitudes[: len(part)], told[: len(part)])
-    return found
-
-
-def norm_of(values: np.ndarray) -> float:
-    """The L2 norm of an array of a real dtype; NaN or infinite where a number is."""
-    flat = values.reshape(-1)
-    doubles = np.empty(min(flat.size, CHUNK))
-    total = 0.0
+    magnitudes, told = np.empty(size, flat.dtype), np.empty(size, bool)
+    doubles = None if _summed(flat, quick) else np.empty(size)
+    nan = inf = zeros = dead_ones = large_ones = 0
+    total = squares = 0.0
+    lowest, highest = math.inf, -math.inf
     with np.errstate(over="ignore", invalid="ignore"):
         for begin in range(0, flat.size, CHUNK):
             part = flat[begin : begin + CHUNK]
-            held = doubles[: len(part)]
-            np.copyto(held, part)
-            total += float(np.square(held, out=held).sum())
+            low, high = float(np.minimum.reduce(part)), float(np.maximum.reduce(part))
+            if not -math.inf < low <= high < math.inf:
+                nan += int(np.isnan(part).sum())
+                inf += int(np.isinf(part).sum())
+                part = part[np.isfinite(part)]
+                if not len(part):
+                    continue
+                low, high = float(np.minimum.reduce(part)), float(np.maximum.reduce(part))
+            lowest, highest = min(low, lowest), max(high, highest)
+            top = max(-low, high)
+            summed = part
+            if doubles is not None:
+                summed = doubles[: len(part)]
+                np.copyto(summed, part)
+            elif part.dtype.itemsize == 4 and not _SQUARABLE[0] < top < _SQUARABLE[1]:
+                summed = part.astype(np.float64)
+            total += _sum(summed)
+            squares += _dot(summed)
+            magnitude = part if low >= 0 else np.abs(part, out=magnitudes[: len(part)])
+            is_so = told[: len(part)]
+            found = int(np.count_nonzero(np.less(magnitude, dead, out=is_so)))
+            dead_ones += found
+            if found or not dead:
+                zeros += int(np.count_nonzero(np.equal(part, 0, out=is_so)))
+            if top > large:
+                large_ones += int(np.count_nonzero(np.greater(magnitude, large, out=is_so)))
+        finite = flat.size - nan - inf
+        deviations = squares - total * total / finite if finite else 0.0
+        if not deviations > _CANCELS[4 if doubles is None else 8] * squares:  # what is left is noise: from the mean
+            total, deviations = _from_mean(flat, finite)
+    return Counts(
+        flat.size,
+        nan,
+        inf,
+        zeros,
+        dead_ones,
+        large_ones,
+        total,
+        squares,
+        deviations,
+        lowest,
+        highest,
+    )
+
+
+def _from_mean(flat: np.ndarray, finite: int) -> tuple[float, float]:
+    """The sum of what is finite, and the sum of the squares of what that differs from its mean."""
+    total = deviations = 0.0
+    parts = [flat[begin : begin + CHUNK] for begin in range(0, flat.size, CHUNK)]
+    for part in parts:
+        total += float(part.sum(dtype=np.float64, where=np.isfinite(part)))
+    for part in parts:
+        apart = part[np.isfinite(part)] - np.float64(total / finite if finite else 0.0)
+        deviations += _dot(apart)
+    return total, deviations
+
+
+def norm_of(values: np.ndarray) -> float:
+    """The L2 norm of an array of a real dtype, right to about a millionth; NaN or infinite where a number is."""
+    flat = values.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if _summed(flat, quick=True):
+            squares = _dot(flat)
+            low, high = (limit * limit * flat.size for limit in _SQUARABLE)
+            if low < squares < high or math.isnan(squares) or flat.dtype.itemsize == 8:
+                return math.sqrt(squares)
+        doubles = np.empty(min(flat.size, CHUNK))
+        total = 0.0
+        for begin in range(0, flat.size, CHUNK):
+            part = flat[begin : begin + CHUNK]
+            np.copyto(doubles[: len(part)], part)
+            total += _dot(doubles[: len(part)])
     return math.sqrt(total)
 
 
-def _counted(
-    part: np.ndarray, dead: float, large: float, doubles: np.ndarray, magnitudes: np.ndarray, told: np.ndarray
-) -> Counts:
-    size = len(part)
-    nan = inf = 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.copyto(doubles, part)
-        total = float(doubles.sum())
-        if not math.isfinite(total):
-            nan = int(np.isnan(part).sum())
-            inf = int(np.isinf(part).sum())
-            part = part[np.isfinite(part)]
-            doubles, magnitudes, told = doubles[: len(part)], magnitudes[: len(part)], told[: len(part)]
-            np.copyto(doubles, part)
-            total = float(doubles.sum())
-        if not len(part):
-            return Counts(size, nan, inf)
-        squares = float(np.square(doubles, out=doubles).sum())
-        deviations = squares - total * total / len(part)
-        if not deviations > _CANCELS * squares:  # what is left is noise: once more, from the mean
-            deviations = float(np.square(part - total / len(part), dtype=np.float64).sum())
-    low, high = float(part.min()), float(part.max())
-    np.abs(part, out=magnitudes)
-    dead_ones = int(np.count_nonzero(np.less(magnitudes, dead, out=told)))
-    return Counts(
-        size,
-        nan,
-        inf,
-        zeros=int(np.count_nonzero(np.equal(part, 0, out=told))) if dead_ones or not dead else 0,
-        dead=dead_ones,
-        large=int(np.count_nonzero(np.greater(magnitudes, large, out=told))) if max(-low, high) > large else 0,
-        total=total,
-        squares=squares,
-        deviations=deviations,
-        low=low,
-        high=high,
-    )
+def _summed(values: np.ndarray, quick: bool) -> bool:
+    """Whether numbers are summed as they are."""
+    return values.dtype.kind == "f" and (values.dtype.itemsize == 8 or (quick and values.dtype.itemsize == 4))
+
+
+def _sum(values: np.ndarray) -> float:
+    whole = len(values) // BLOCK * BLOCK
+    found = float(np.add.reduce(values[whole:])) if whole < len(values) else 0.0
+    return found + float(np.add.reduce(np.einsum("ij->i", values[:whole].reshape(-1, BLOCK)), dtype=np.float64))
+
+
+def _dot(values: np.ndarray) -> float:
+    """The sum of squares; of blocks, since a longer product is cut by BLAS into one part for each thread."""
+    whole = len(values) // BLOCK * BLOCK
+    rest, blocks = values[whole:], values[:whole].reshape(-1, BLOCK)
+    found = float(np.vecdot(rest, rest)) if whole < len(values) else 0.0
+    return found + float(np.add.reduce(np.vecdot(blocks, blocks), dtype=np.float64))
 
 
 def quantiles(values: Sequence[float] | np.ndarray, shares: Iterable[float] = QUANTILES) -> dict[float, float]:
     """Quantiles of the finite among some numbers, by the share that is below; NaN where there are none."""
     array = np.asarray(values, np.float64)
     array = array[np.isfinite(array)]
-    return {share: float(np.quantile(array, share)) if len(array) else math.nan for share in shares}
+    told = list(shares)
+    values = np.quantile(array, told).tolist() if len(array) else [math.nan] * len(told)
+    return dict(zip(told, values, strict=True))

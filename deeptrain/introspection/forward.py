@@ -76,17 +76,26 @@ def called(model: Any, x: Any, training: bool) -> Any:
     Raises:
         IntrospectionError: when it does not take it.
     """
-    expected = getattr(model, "input_shape", None)  # of one input; what a layer says of it is hard to read
-    if isinstance(expected, tuple) and hasattr(x, "shape"):
-        got = tuple(x.shape)
-        if len(expected) != len(got) or any(None not in (a, b) and a != b for a, b in zip(expected, got, strict=True)):
-            raise IntrospectionError(f"{model.name} takes x of shape {list(expected)}, got a batch of {_shapes(x)}")
+    check_taken(model, x)
     try:
         return model(x, training=training)
     except DeeptrainError as error:
         raise _as_raised(error) from None
     except Exception as error:
         raise IntrospectionError(f"{model.name} takes no batch of {_shapes(x)}: {in_one_line(error)}") from error
+
+
+def check_taken(model: Any, x: Any) -> None:
+    """Check the shape of a batch of a model's one input; what a layer says of another is hard to read.
+
+    Raises:
+        IntrospectionError: when the model does not take it.
+    """
+    expected = getattr(model, "input_shape", None)
+    if isinstance(expected, tuple) and hasattr(x, "shape"):
+        got = tuple(x.shape)
+        if len(expected) != len(got) or any(None not in (a, b) and a != b for a, b in zip(expected, got, strict=True)):
+            raise IntrospectionError(f"{model.name} takes x of shape {list(expected)}, got a batch of {_shapes(x)}")
 
 
 def check_called(model: Any, chosen: list[Place], calls: Mapping[str, int], select: Selection) -> None:

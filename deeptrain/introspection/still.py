@@ -1,6 +1,7 @@
 """A model held still: whatever a pass changes in it is put back."""
 
 import contextlib
+import functools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -19,14 +20,13 @@ def held_still(model: Any) -> Iterator[None]:
     Law: every variable of the model has the same bytes after as before, in training mode too. Within, the states of
     recurrent layers begin at zero, so that what is seen depends on the weights and the batch alone.
     """
-    import keras
     from keras.src.backend.common import global_state  # Keras has no public door to it
 
-    made_here = global_state.get_global_attribute(_SEED_GENERATOR) is None
+    made_here = global_seeds() is None
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - kept for the user, not drawn from
     if made_here:
-        global_state.set_global_attribute(_SEED_GENERATOR, keras.random.SeedGenerator(0))
-    generator = global_state.get_global_attribute(_SEED_GENERATOR)
+        global_state.set_global_attribute(_SEED_GENERATOR, _seeds())
+    generator = global_seeds()
     states = recurrent_states(model)
     variables = {id(one): one for one in [*model.variables, *model.metrics_variables, *states, generator.state]}
     kept = [(variable, current(variable)) for variable in variables.values()]
@@ -40,6 +40,21 @@ def held_still(model: Any) -> Iterator[None]:
             global_state.set_global_attribute(_SEED_GENERATOR, None)
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+def global_seeds() -> Any:
+    """The generator that layers without a seed of their own draw from, None before it is first needed."""
+    from keras.src.backend.common import global_state
+
+    return global_state.get_global_attribute(_SEED_GENERATOR)
+
+
+@functools.cache
+def _seeds() -> Any:
+    """The one for which there is none: always the same, since a compiled function keeps the one it was traced with."""
+    import keras
+
+    return keras.random.SeedGenerator(0)
 
 
 def begin(states: list[Any]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from deeptrain.introspection import Statistics, global_norm, statistics
-from deeptrain.introspection.distribution import KEPT, QUANTILES, Stream, histogram
+from deeptrain.introspection.distribution import BLOCK, CHUNK, KEPT, QUANTILES, Stream, histogram, norm_of
 
 SOME = arrays.arrays(np.float32, st.integers(0, 70), elements=st.floats(width=32))
 
@@ -50,6 +50,24 @@ def test_a_stream_tells_the_same_however_it_is_cut(parts: list[Any]) -> None:
         other.large,
     )
     assert one.exact == (one.size <= 16)
+
+
+@pytest.mark.parametrize("power", [-30, -17, -9, 0, 9, 17, 30])
+@pytest.mark.parametrize("size", [3, BLOCK, 3 * CHUNK + 5])
+def test_quick_sums_are_right_to_a_millionth_whatever_the_magnitude(power: int, size: int) -> None:
+    values = (10.0**power * np.random.Generator(np.random.Philox(1)).normal(0.2, 1, size)).astype(np.float32)
+    stream = Stream(quick=True)
+    stream.add(values)
+    found, exact = stream.statistics(), Statistics.of(values)
+    assert found.norm == pytest.approx(exact.norm, rel=1e-6)
+    assert norm_of(values) == pytest.approx(exact.norm, rel=1e-6)
+    assert found.std == pytest.approx(exact.std, rel=1e-5)
+    assert abs(found.mean - exact.mean) <= 1e-6 * exact.rms
+    counts = ("size", "nan", "inf", "zeros", "dead", "large", "low", "high")
+    assert [getattr(found, name) for name in counts] == [getattr(exact, name) for name in counts]
+    far = Stream(quick=True)
+    far.add((1000 + values / 10.0**power).astype(np.float32))
+    assert far.statistics().std == pytest.approx(exact.std / 10.0**power, rel=1e-3)
 
 
 def test_the_quantiles_of_a_long_stream_are_near_and_see_every_column() -> None:
