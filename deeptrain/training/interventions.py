@@ -80,6 +80,15 @@ def read(directory: Path) -> tuple[Intervention, ...]:
     return found
 
 
+def written(directory: Path) -> tuple[int, ...] | None:
+    """What tells whether the file is the same as at another time; None where there is none."""
+    try:
+        status = (directory / NAME).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def write(directory: Path, interventions: Sequence[Intervention]) -> None:
     """Put all interventions of a training in place of those that were there, durably."""
     hidden = files.unique_sibling(directory / NAME)

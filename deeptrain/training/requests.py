@@ -129,16 +129,18 @@ class Requests:
         if not stops:
             return
         self._record.settle()  # whoever is told that training stopped may end the process
+        told = f"stopped {self._where(trainer)}; {GO_ON[self._record.journal is not None]}"
         number, self._signal, self._pause = self._signal, None, False
         if not self.paused:
             self.paused = True
             stages.tell("pause", trainer)
         if number is None:
             raise Paused
-        told = f"stopped {self._where(trainer)}; {GO_ON[self._record.journal is not None]}"
-        while self._stopping:
-            self._stopping.pop().answer.set_result(told)
-        raise Interrupted(told, number)
+        for asked in self._stopping:
+            asked.answer.set_result(told)
+        by_message = bool(self._stopping) or number == signal.SIGUSR1
+        self._stopping.clear()
+        raise Interrupted(told, number, by_message=by_message)
 
     def give_up(self) -> None:
         """Nobody trains here any more: what was asked and not done, or is asked later, is answered so."""
@@ -257,7 +259,7 @@ class Requests:
         """Where training stands between two groups, in words."""
         record, data = self._record, trainer.train_data
         at = record.kept.position
-        if at.epoch > 1 and record.begins_epoch:
+        if at.epoch > trainer.epochs or (self._signal == signal.SIGUSR1 and record.begins_epoch):
             return f"after epoch {at.epoch - 1} of {trainer.epochs}"
         about = "about " if data.estimates else ""
         whole = record.done + data.left(at, record.done)
