@@ -48,11 +48,15 @@ class AliveTrainer:
         Raises:
             MessageError: for a text that is no message.
         """
-        message = messages.parse(text)
+        at_once = messages.parse(text).word in messages.AT_ONCE
         trainer = self._trainer
-        if trainer is None or not (trainer.training or message.word in messages.AT_ONCE):
+        if trainer is not None and (at_once or trainer.training):
+            return trainer.ask(text)
+        if not at_once:
             return None
-        return trainer.ask(text)
+        said: Future[str] = Future()
+        said.set_result(messages.at_once(text, None))
+        return said
 
     def close(self) -> None:
         """Let the trainer and its lock go."""

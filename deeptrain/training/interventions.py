@@ -5,6 +5,7 @@ epoch it acted in; whoever trains that epoch again acts alike at the same iterat
 """
 
 import itertools
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -55,6 +56,11 @@ class Intervention:
             fits, rule = 0 < self.value < math.inf, "a finite number above 0"
         if not fits:
             raise SettingsError(f"{self.key}: expected {rule}, got {self.value}")
+
+    def __str__(self) -> str:
+        """The change in words: "learning_rate 0.05 before iteration 7 in epoch 2"."""
+        value = json.dumps(self.value)[:80] if self.key in NAMED else f"{self.value:g}"
+        return f"{self.key} {value} before iteration {self.iteration} in epoch {self.epoch}"
 
     def plain(self) -> dict[str, Any]:
         """The intervention as JSON holds it."""

@@ -174,7 +174,7 @@ class Requests:
         elif word == "stop":
             self._stop(asked)
         elif word == "stop-after-epoch":
-            self._stop_after_epoch(asked)
+            self._stop_after_epoch(asked, trainer)
         elif within_validation:
             self._later.append(asked)
         else:
@@ -196,7 +196,7 @@ class Requests:
             elif word == "stop":
                 self._stop(asked)
             elif word == "stop-after-epoch":
-                self._stop_after_epoch(asked)
+                self._stop_after_epoch(asked, trainer)
             elif word == "lr" and within_validation:
                 asked.answer.set_result("refused: it is paused within a validation; resume, and say it again")
             elif word == "lr":
@@ -216,15 +216,18 @@ class Requests:
         self._signal = signal.SIGTERM
         self._stopping.append(asked)
 
-    def _stop_after_epoch(self, asked: Asked) -> None:
+    def _stop_after_epoch(self, asked: Asked, trainer: "Trainer") -> None:
+        if self._has_ended(trainer):
+            asked.answer.set_result("its last epoch is done")
+            return
         self._after_epoch = signal.SIGUSR1
         epoch = self._record.kept.position.epoch
         asked.answer.set_result(f"stops when epoch {epoch} is done; the same command goes on behind it")
 
     def _change(self, asked: Asked, trainer: "Trainer") -> None:
         """Change the learning rate by hand, or say why not; what is refused does not end the training."""
-        value, kept = asked.message.value, self._record.kept
-        if kept.position.epoch > trainer.epochs or kept.stopped is not None:
+        value, at = asked.message.value, self._record.kept.position
+        if self._has_ended(trainer):
             asked.answer.set_result("refused: its last epoch is done")
             return
         self._record.settle()  # what went wrong with an earlier checkpoint is not this message's
@@ -234,11 +237,14 @@ class Requests:
         except (DeeptrainError, OSError) as error:
             asked.answer.set_result(f"refused: {error}")
             return
-        at = kept.position
         asked.answer.set_result(
             f"learning rate {value:g}, was {before:g}, from iteration {at.iteration} in epoch {at.epoch} on; epochs "
             "from there on are of that course"
         )
+
+    def _has_ended(self, trainer: "Trainer") -> bool:
+        kept = self._record.kept
+        return kept.position.epoch > trainer.epochs or kept.stopped is not None
 
     def _checkpoint(self, trainer: "Trainer", stages: Stages, *, within_validation: bool) -> "Future[None] | None":
         """Write a checkpoint in the background."""
