@@ -5,6 +5,7 @@ import html
 import json
 import queue
 import re
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -21,6 +22,9 @@ UI = ".ui.json"
 """In the store, while a page of ours is served for it: {"url": "http://127.0.0.1:PORT/"}."""
 
 _OURS = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/", re.ASCII)
+
+COLUMNS = 66
+"""Of a status and of an answer on Luigi's page."""
 
 LOOK_SECONDS = 0.1
 """Between two looks at what is not answered yet."""
@@ -131,7 +135,13 @@ class Serving:
 def _respond(message: Any, answer: str) -> None:
     """Send an answer, which Luigi's page shows as HTML; a scheduler that is gone does not get it."""
     with contextlib.suppress(RPCError):
-        message.respond(html.escape(answer))
+        message.respond(as_html(answer))
+
+
+def as_html(text: str) -> str:
+    """A text for Luigi's page, which shows HTML as it is, in a frame of 66 columns that does not break lines itself."""
+    lines = (part for line in text.splitlines() for part in textwrap.wrap(line, COLUMNS, break_on_hyphens=False))
+    return html.escape("\n".join(lines))
 
 
 def page_of(training: Path) -> str:

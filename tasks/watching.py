@@ -1,7 +1,6 @@
 """Who watches what runs in this process: displays that the command adds, the live page, and Luigi's scheduler."""
 
 import contextlib
-import html
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from deeptrain.lineage import Lineage
 from deeptrain.shards import progress as conversion
 from deeptrain.training import messages
 from deeptrain.training.progress import Progress
+from tasks.messages import as_html
 
 if TYPE_CHECKING:
     import luigi
@@ -83,7 +83,7 @@ def _tell(task: "luigi.Task | None", line: str, fraction: float | None) -> None:
     if say is None or set_percentage is None:
         return
     with contextlib.suppress(RPCError):
-        say(html.escape(line))
+        say(as_html(line))
         if fraction is not None:
             set_percentage(round(100 * fraction))
 
