@@ -103,7 +103,8 @@ def test_the_page_is_told_without_taking_anything_away_also_after_a_retry() -> N
 
 
 def test_the_scheduler_is_told_where_training_stands_as_escaped_lines_and_a_curve() -> None:
-    status, task = SchedulerStatus(), Precious()
+    now = [0.0]
+    status, task = SchedulerStatus(clock=lambda: now[0]), Precious()
     lines: list[str] = []
     parts: list[int] = []
     task.set_status_message, task.set_progress_percentage = lines.append, parts.append  # as Luigi does when it runs
@@ -116,9 +117,10 @@ def test_the_scheduler_is_told_where_training_stands_as_escaped_lines_and_a_curv
         "key_metric": "<b>",
     }
     for iteration, loss in ((100, 3.0), (200, 2.0), (280, 1.0)):
+        now[0] += 0.5
         status.show(Progress(**shown, epoch=1, iteration=iteration, loss=loss))  # type: ignore[arg-type]
     assert lines[-1].endswith("\n10.0 % of the whole training, loss █▅▁")
-    assert parts[-1] == 80
+    assert parts == [29, 80]  # not more than once a second
     losses = tuple(float(number) for number in range(90, 0, -1))
     best = {"best": 0.9, "best_epoch": 2, "metrics": {"<b>": 0.8}}
     status.show(Progress(**shown, **best, epoch=5, iteration=35, loss=0.5, losses=losses))  # type: ignore[arg-type]
