@@ -58,7 +58,7 @@ class Counting:
         self.seen += 1
         trainer.learner.learning_rate = trainer.learner.learning_rate * (1 + 0.01 * (self.seen % 3))
 
-    def validation_end(self, trainer: Trainer, _: dict[str, float]) -> None:
+    def validation_batch_end(self, trainer: Trainer) -> None:
         self.seen += int(1000 * trainer.learner.learning_rate)
 
     def state(self) -> dict[str, int]:
