@@ -120,7 +120,12 @@ class Requests:
         while not self._asked.empty():
             next_one = self._asked.get()
             if next_one is not None:
-                self._act(next_one, trainer, stages, within_validation=within_validation)
+                try:
+                    self._act(next_one, trainer, stages, within_validation=within_validation)
+                except Exception as error:
+                    if not next_one.answer.done():
+                        next_one.answer.set_result(f"{next_one.message.word} was not done: {in_one_line(error)}")
+                    raise
         stops = self._pause or self._signal is not None
         if not self._save and not stops:
             return

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from deeptrain.errors import Interrupted, MessageError
-from deeptrain.training import Every, Phase, Trainer, mailbox
+from deeptrain.errors import Interrupted, MessageError, UserCodeError
+from deeptrain.training import Every, Phase, Trainer, mailbox, on
 from deeptrain.training.callbacks.callback import STAGES
 from deeptrain.training.journal import Journal
 from deeptrain.training.progress import Progress
 from tests.memory_journal import MemoryJournal
+from tests.numpy_learner import NumpyLearner
 from tests.training.test_signals import came_to
 from tests.training.test_written_edges import run_in, weights, windowed
 
@@ -236,6 +237,35 @@ def test_a_learning_rate_is_refused_with_the_reason_and_training_goes_on(tmp_pat
     assert trainer.learner.learning_rate == 0.1
     assert trainer.position.epoch == 3
     trainer.close()
+
+
+class NoRate(NumpyLearner):
+    """As an estimator of scikit-learn that has no learning rate."""
+
+    @property
+    def learning_rate(self) -> float:
+        return float("nan")
+
+
+def test_where_there_is_no_learning_rate_nothing_is_written_down(tmp_path: Path) -> None:
+    trainer, _ = windowed(journal=Journal(run_in(tmp_path)))
+    trainer.learner.__class__ = NoRate
+    answer = trainer.ask("lr 0.5")
+    trainer.train()
+    assert answer.result() == "refused: learning_rate: what is trained here has none to change"
+    assert trainer.interventions == ()
+    trainer.close()
+
+
+def test_a_message_whose_doing_fails_is_answered_with_the_failure() -> None:
+    asking = Asking(12, "checkpoint")
+    trainer = talked(asking, MemoryJournal())
+    trainer.callbacks = {**trainer.callbacks, "broken": on("save")(lambda _: 1 / 0)}
+    with pytest.raises(UserCodeError, match="callback broken: save"):
+        trainer.train()
+    assert asking.said()[0].startswith(
+        "checkpoint was not done: UserCodeError: callback broken: save() failed in epoch"
+    )
 
 
 def test_what_was_asked_and_not_done_is_answered_when_the_trainer_is_closed() -> None:
