@@ -69,6 +69,10 @@ class LockedError(DeeptrainError):
     """Another process is writing the same artifact."""
 
 
+class MessageError(DeeptrainError):
+    """A message to a running training cannot be understood, or nobody is there to answer it."""
+
+
 class UserCodeError(DeeptrainError):
     """Code that an experiment names cannot be found, fails, or returns the wrong thing."""
 

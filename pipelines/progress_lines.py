@@ -12,6 +12,7 @@ BUSY: dict[Phase, str] = {
     "fit": "",
     "validate": "validating",
     "checkpoint": "saving a checkpoint",
+    "paused": "paused",
     "done": "done",
 }
 BAR_WIDTHS = (8, 36)
@@ -120,7 +121,7 @@ def _numbers(progress: Progress, *, briefly: bool = False) -> list[Part]:
         for seconds, word in ((progress.seconds_left_epoch, "left"), (progress.seconds_left_run, "in all"))
         if seconds is not None
     ]
-    if left and progress.phase != "done":
+    if left and progress.phase not in ("done", "paused"):
         parts.append(Part(", ".join(left), "", 6))
     if progress.best is not None:
         where = "" if briefly or progress.best_epoch is None else f" in epoch {progress.best_epoch}"

@@ -87,6 +87,7 @@ def converting(task: "luigi.Task") -> Iterator[conversion.Watch]:
 def watch(plan: Lineage) -> Callable[[Progress], None]:
     """Where the training of a run is to tell where it stands."""
     from deeptrain.training.live_page import LivePage
+    from deeptrain.training.progress_file import ProgressFile
     from deeptrain.training.reporter import Reporter
 
     key = str(plan.training.directory.resolve())
@@ -95,7 +96,8 @@ def watch(plan: Lineage) -> Callable[[Progress], None]:
         name, report = model_name.take(plan), f"../../{plan.stages['report'].directory.name}/index.html"
         live = plan.training.directory / "live"
         page = LivePage(live / "index.html", str(name), number=name.number, report=report)
-        _reporters[key] = Reporter([*(display() for display in displays), page, status])
+        facts = ProgressFile(live, str(name))
+        _reporters[key] = Reporter([*(display() for display in displays), page, facts, status])
     return _reporters[key].update
 
 

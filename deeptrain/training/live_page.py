@@ -23,6 +23,7 @@ WORDS: dict[Phase, str] = {
     "fit": "fitting",
     "validate": "validating",
     "checkpoint": "saving a checkpoint",
+    "paused": "paused",
     "done": "done",
 }
 
@@ -127,13 +128,14 @@ class LivePage:
         self._tail = LogTail()
 
     def show(self, progress: Progress) -> None:
-        """Write the page, unless it was written less than `every_seconds` ago, and no epoch nor the training ended."""
+        """Write the page, unless it was written less than `every_seconds` ago, and nothing ended, paused or goes on."""
         if self._last is None:
             logging.getLogger("deeptrain").addHandler(self._tail)
             self._chronicle.begin(progress.epochs)
+        turned = self._last is not None and "paused" in {self._last.phase, progress.phase}
         self._last = progress
         ended = self._chronicle.tell(progress)
-        if ended or progress.phase == "done" or self._clock() - self._written_at >= self._every:
+        if ended or turned or progress.phase == "done" or self._clock() - self._written_at >= self._every:
             self._write(progress, running=True)
 
     def close(self) -> None:
@@ -215,9 +217,9 @@ def _state(progress: Progress) -> list[tuple[str, str]]:
         rows.append(("Loss", in_digits(progress.loss)))
     if progress.iterations_per_second is not None:
         rows.append(("Iterations per second", in_digits(progress.iterations_per_second)))
-    if progress.phase != "done" and progress.seconds_left_epoch is not None:
+    if progress.phase not in ("done", "paused") and progress.seconds_left_epoch is not None:
         rows.append(("Left of the epoch", in_hours(progress.seconds_left_epoch)))
-    if progress.phase != "done" and progress.seconds_left_run is not None:
+    if progress.phase not in ("done", "paused") and progress.seconds_left_run is not None:
         rows.append(("Left of the run", in_hours(progress.seconds_left_run)))
     if progress.best is not None:
         where = "" if progress.best_epoch is None else f" in epoch {progress.best_epoch}"

@@ -1,13 +1,15 @@
 """The train loop: fits, validates, ends epochs, and can be stopped between any two groups of iterations."""
 
+import contextlib
 import functools
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from deeptrain.errors import Interrupted, TrainingError, UnhealthyError
 from deeptrain.loading.feed import Feed
-from deeptrain.training import fitting, signals, validation
+from deeptrain.training import fitting, messages, signals, validation
 from deeptrain.training.by_hand import ByHand
 from deeptrain.training.callbacks.stages import Stages
 from deeptrain.training.course import Course
@@ -19,8 +21,10 @@ from deeptrain.training.interventions import Key
 from deeptrain.training.journal import Checkpoint, Journal
 from deeptrain.training.judging import Judged, Told
 from deeptrain.training.learner import Measuring
+from deeptrain.training.mailbox import Mailbox
 from deeptrain.training.phases import Phases
-from deeptrain.training.progress import Progress
+from deeptrain.training.postman import Postman
+from deeptrain.training.progress import Phase, Progress
 from deeptrain.training.record import Record
 from deeptrain.training.requests import Paused, Requests
 from deeptrain.training.results import Results, Validation
@@ -80,11 +84,13 @@ class Loop:
         self._clock = clock
         self._validate_every = validate
         self.record = Record(journal, clock, rolls_back=trainer.health.rolls_back)
-        self.requests = Requests(self.record, autosave, clock)
         self.course = Course(phases, trainer.learner, self.record)
         self.stages = Stages(callbacks, clock)
         self.by_hand = ByHand(self.record, trainer.learner, self.course)
         self.display = Display(watch, self.record, clock)
+        self.requests = Requests(self.record, self.display, autosave, clock)
+        self._mailbox = None if journal is None or journal.live is None else Mailbox(journal.live)
+        self._postman: Postman | None = None
         self.newest: FittedGroup | None = None
         self.judged: Judged | None = None
         self.validated: Validated | None = None
@@ -109,6 +115,8 @@ class Loop:
         self.stages.tell("init", self._trainer)
         try:
             source, checkpoint = (None, self.record.open(epochs)) if begin is None else begin
+            if self._mailbox is not None:
+                self._mailbox.sweep()  # messages are for whoever trained when they were sent
             if checkpoint is not None:
                 if checkpoint.state.position.epoch == 1:
                     self._trainer.health.begin(self._beginning, 1)
@@ -138,7 +146,7 @@ class Loop:
         trainer, record = self._trainer, self.record
         self.driving = True
         try:
-            with signals.handled(self.requests.interrupt, self.requests.save):
+            with self._reachable():
                 self._go_on()
                 self._answer()
                 self._skip_what_is_done(last)
@@ -177,10 +185,26 @@ class Loop:
     def close(self) -> None:
         """Let another process write, and end reading ahead."""
         self._closed = True
+        self.requests.give_up()
+        if self._postman is not None:
+            self._postman.close()
         self.course.close()
         if self._trainer.val_data is not None:
             self._trainer.val_data.close()
         self.record.close()
+
+    def ask(self, text: str) -> "Future[str]":
+        """Take a message, from any thread; its answer comes when it was acted on, at once where nothing is to be done.
+
+        Raises:
+            MessageError: for a text that is none.
+        """
+        message = messages.parse(text)
+        if message.word not in messages.AT_ONCE:
+            return self.requests.ask(message)
+        said: Future[str] = Future()
+        said.set_result(messages.told() if message.word == "help" else messages.status(self._progress))
+        return said
 
     def intervene(self, key: Key, value: Any) -> None:
         """Write down a change by hand, then let it act: at once, or behind what comes before the next iteration."""
@@ -191,6 +215,7 @@ class Loop:
                 f"{key}: epoch {kept.position.epoch} was begun anew with a lower learning rate, and what is changed by "
                 "hand in it could not act again in its place: change it in the next epoch"
             )
+        self.record.keep(callbacks=self.stages.memory())  # it is in the checkpoint that is written now
         self.by_hand.write(key, value)
         if not self._within_due and not self.record.begins_epoch:
             self._act_by_hand()
@@ -216,6 +241,22 @@ class Loop:
             )
         if self._closed and self.record.journal is not None:
             raise TrainingError("this trainer was closed, and another may write its training: make a new one")
+
+    @property
+    def _progress(self) -> Progress:
+        """Where training stands, as any thread may ask."""
+        ended = not self.driving and self._ended
+        busy: Phase = "done" if ended else "validate" if self._validating else "fit"
+        return self.display.now("paused" if self.requests.paused and not ended else busy, self._trainer)
+
+    @contextlib.contextmanager
+    def _reachable(self) -> Iterator[None]:
+        """Take signals within the block, and messages from then on."""
+        if self._mailbox is not None and self._postman is None:
+            self._postman = Postman(self._mailbox, self)
+        requests = self.requests
+        with signals.handled(requests.interrupt, requests.save, requests.interrupt_after_epoch):
+            yield
 
     @property
     def _ended(self) -> bool:
@@ -253,6 +294,7 @@ class Loop:
             )
         due = self._validate_every.due("epoch", Counts(epochs=at.epoch)) or self._now_due
         self._finish(self._validate(last) if due and self._trainer.val_data is not None else {})
+        self.requests.epoch_ended()
         self.requests.save_if_due("time", self._trainer)
         self._answer()
         self._skip_what_is_done(last)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from deeptrain.introspection.health import Finding
 
-Phase = Literal["build", "fit", "validate", "checkpoint", "done"]
+Phase = Literal["build", "fit", "validate", "checkpoint", "paused", "done"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,8 @@ class Progress:
 
     Attributes:
         stage: what runs, for people.
-        phase: what the epoch is busy with; "done" means that nothing more will follow in this run.
+        phase: what the epoch is busy with; "paused": it waits until somebody lets it go on; "done": nothing more will
+            follow in this run.
         epoch: the epoch being trained, from 1; in phase "done" the last one that was trained.
         epochs: how many were asked for.
         iteration: iterations done in this epoch.

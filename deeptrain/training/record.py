@@ -115,26 +115,30 @@ class Record:
         self.kept = state
         self.parts = []
 
-    def save(self, variables: Mapping[str, np.ndarray]) -> None:
+    def save(self, variables: Mapping[str, np.ndarray]) -> "Future[None] | None":
         """Write a checkpoint in the background, if anything is written; the one before is waited for.
 
         Args:
             variables: snapshots of the learner's, which nothing changes any more.
+
+        Returns:
+            What tells when it is on disk; None where nothing is written.
 
         Raises:
             UnhealthyError: when a variable of the one before was not finite.
             ArtifactError: when the one before could not be written.
         """
         if self.journal is None:
-            return
+            return None
         self.settle()
         checkpoint = Checkpoint(self.kept, variables, self._epoch())
         there = checkpoint.begins_epoch or self.journal.beginning_is_there(self.kept.position.epoch)
         if self._rolls_back and not there:
-            return
+            return None
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._writing = self._writer.submit(self._write, self.journal, checkpoint, self._clock())
+        return self._writing
 
     def settle(self, *, wait: bool = True) -> None:
         """Wait for the checkpoint that is being written, and raise what went wrong with it.

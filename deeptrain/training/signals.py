@@ -8,14 +8,17 @@ from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 SAVING = (signal.SIGUSR2,)
+ENDING_EPOCH = (signal.SIGUSR1,)
 
 
 @contextlib.contextmanager
-def handled(stop: Callable[[int], None], save: Callable[[], None]) -> Iterator[None]:
+def handled(
+    stop: Callable[[int], None], save: Callable[[], None], stop_after_epoch: Callable[[int], None]
+) -> Iterator[None]:
     """Ask instead of interrupting while the block runs; the handlers that were there come back afterwards.
 
-    SIGINT and SIGTERM call `stop` with their number, SIGUSR2 calls `save`. Only the main thread may handle signals;
-    in another one nothing is changed.
+    SIGINT and SIGTERM call `stop` with their number, SIGUSR1 `stop_after_epoch` with its own, SIGUSR2 calls `save`.
+    Only the main thread may handle signals; in another one nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -24,10 +27,14 @@ def handled(stop: Callable[[int], None], save: Callable[[], None]) -> Iterator[N
     def on_stop(number: int, _: FrameType | None) -> None:
         stop(number)
 
+    def on_stop_after_epoch(number: int, _: FrameType | None) -> None:
+        stop_after_epoch(number)
+
     def on_save(_: int, __: FrameType | None) -> None:
         save()
 
     before = {number: signal.signal(number, on_stop) for number in STOPPING}
+    before |= {number: signal.signal(number, on_stop_after_epoch) for number in ENDING_EPOCH}
     before |= {number: signal.signal(number, on_save) for number in SAVING}
     try:
         yield

@@ -3,6 +3,7 @@
 import signal as signals_module
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -485,6 +486,24 @@ class Trainer:
     def interrupt(self, signal_number: int = signals_module.SIGINT) -> None:
         """As `pause`, but `train` raises `Interrupted`; what Ctrl-C and SIGTERM do."""
         self._loop.requests.interrupt(signal_number)
+
+    def interrupt_after_epoch(self, signal_number: int = signals_module.SIGUSR1) -> None:
+        """As `interrupt`, when the epoch that is trained is done; what SIGUSR1 does."""
+        self._loop.requests.interrupt_after_epoch(signal_number)
+
+    def ask(self, text: str) -> "Future[str]":
+        """Say something to this trainer while it trains, from another thread, as a mailbox or a page does.
+
+        Args:
+            text: one of `messages.WORDS`, such as "pause", "status", "lr 1e-4".
+
+        Returns:
+            The answer, a line, when it was acted on; of a trainer that stands still, when it trains again.
+
+        Raises:
+            MessageError: for a text that is no message.
+        """
+        return self._loop.ask(text)
 
     def save_soon(self) -> None:
         """Write a checkpoint as soon as the running group of iterations has ended."""
