@@ -7,6 +7,7 @@ its line and hides nothing else. No lock is taken.
 import json
 import math
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from deeptrain.training.run import METRICS, PROGRESS
 
 State = Literal["running", "finished", "trained", "unfinished", "damaged"]
 """A process works on it; its report is there; its epochs are; some are missing, or not known to be all; see `fault`."""
+
+SETTLED_SECONDS = 0.1
 
 PLACES = ("epochs", "states", "unfinished", "live")
 """Directories of a training that something is written into."""
@@ -130,7 +133,7 @@ class _Run:
             names = [Path(path) for path in _named(self._path, "training-")]
             self._trainings = [known.get(path.name) or _Training(self._root, path) for path in names]
             self._reported = _reported(self._root)
-            self._written = written
+            self._written = written if _is_settled(written) else -1
         seen = (written, _written(self._latest))
         return (one.look(self._reported, seen) for one in self._trainings)
 
@@ -152,7 +155,7 @@ class _Training:
         seen = (*of_run, *map(_written, self._places))
         if seen != self._seen:
             self._standing = _standing(self._run, self.directory, reported)
-            self._seen = seen
+            self._seen = seen if _is_settled(max(seen)) else ()
         return _worked_on(self._standing, locks.holder(self._lock) or "")
 
 
@@ -160,6 +163,11 @@ def _named(place: str, prefix: str = "") -> list[str]:
     """The directories in one whose names begin so, sorted."""
     with os.scandir(place) as entries:
         return sorted(entry.path for entry in entries if entry.name.startswith(prefix) and entry.is_dir())
+
+
+def _is_settled(written: int) -> bool:
+    """Whether what is written after a look has another time: clocks of file systems tick every few milliseconds."""
+    return time.time_ns() - written > SETTLED_SECONDS * 1e9
 
 
 def _written(path: str) -> int:

@@ -5,9 +5,22 @@ import sys
 
 from deeptrain.errors import DeeptrainError
 from pipelines.cells import printable
-from pipelines.commands import clean, compare, export, find_rate, graph, new, plan, predict, reproduce, status, verify
+from pipelines.commands import (
+    clean,
+    compare,
+    export,
+    find_rate,
+    graph,
+    new,
+    plan,
+    predict,
+    reproduce,
+    status,
+    ui,
+    verify,
+)
 
-COMMANDS = (new, plan, status, verify, graph, find_rate, reproduce, compare, predict, export, clean)
+COMMANDS = (new, plan, status, ui, verify, graph, find_rate, reproduce, compare, predict, export, clean)
 
 
 def main(arguments: list[str] | None = None) -> int:

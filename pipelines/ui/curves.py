@@ -52,13 +52,13 @@ class Chart:
     right: str
 
 
-def chart(title: str, lines: Sequence[Line], unit: str) -> Chart | None:
+def chart(title: str, lines: Sequence[Line], place: str) -> Chart | None:
     """Lines on one field; None where no point of them is finite.
 
     Args:
         title: above it.
         lines: the first in front.
-        unit: what x counts, such as "epoch".
+        place: what a place on the axis of x is called, such as "epoch {:.0f}".
     """
     finite = [(x, y) for line in lines for x, y in line.points if math.isfinite(x) and math.isfinite(y)]
     if not finite:
@@ -66,7 +66,7 @@ def chart(title: str, lines: Sequence[Line], unit: str) -> Chart | None:
     left, right = min(x for x, _ in finite), max(x for x, _ in finite)
     low, high = min(y for _, y in finite), max(y for _, y in finite)
     drawn = tuple((line.name, line.style, _path(line.points, left, right, low, high)) for line in lines if line.points)
-    ends = [f"{unit} {_place(value)}" for value in (left, right)]
+    ends = [place.format(value) for value in (left, right)]
     words = f"{title}, from {ends[0]} to {ends[1]}, between {in_digits(low)} and {in_digits(high)}"
     return Chart(title, words, drawn, in_digits(high), in_digits(low), ends[0], ends[1] if right > left else "")
 
@@ -80,12 +80,8 @@ def _path(points: Points, left: float, right: float, low: float, high: float) ->
             begun = False
             continue
         across = 100 * (x - left) / (right - left) if right > left else 50.0
-        part = (y - low) / (high - low) if high > low else 0.5
+        part = (y / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5  # halves: the span may be no float
         down = 100 - MARGIN - (100 - 2 * MARGIN) * part
         path += f"{'L' if begun else 'M'}{across:.2f} {down:.2f}{'' if begun else 'h0'}"
         begun = True
     return path
-
-
-def _place(value: float) -> str:
-    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"

@@ -79,7 +79,7 @@ def refusal(request: HTTPServerRequest, token: str) -> Refusal | None:
     if is_api and not any(name in headers for name in OF_BROWSERS):
         return None
     if not hmac.compare_digest(headers.get(TOKEN, "").encode(), token.encode()):
-        return Refusal(403, "the page is of a server that was started before: reload it")
+        return Refusal(403, "a change needs the token of a page of this server, since it was started: reload the page")
     return None
 
 

@@ -12,8 +12,11 @@ from tornado.web import RequestHandler
 from pipelines.ui.headers import POLICY
 
 PATH = "/static/visualiser/index.html"
-FILE = Path(luigi.server.__file__).parent / "static" / "visualiser" / "index.html"
+STYLE = "/static/visualiser/lib/AdminLTE/css/AdminLTE.min.css"
+FILES = Path(luigi.server.__file__).parent
 ANCHOR = '<script src="js/luigi.js"></script>'
+ELSEWHERE = re.compile(r"@import url\(https?:[^)]*\);")
+"""A font of another server: none is asked for anything, the reader's own fonts do."""
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -26,16 +29,30 @@ class SchedulerPage(RequestHandler):
 
     def get(self) -> None:
         """The page."""
-        text = FILE.read_text()
+        text = (FILES / PATH[1:]).read_text()
         self.set_header(POLICY, policy(text))
         self.write(page(text, self._token))
 
     head = get
 
 
+class SchedulerStyle(RequestHandler):
+    """Luigi's style sheet without what it would load from elsewhere."""
+
+    def get(self) -> None:
+        """The sheet."""
+        self.set_header("Content-Type", "text/css; charset=utf-8")
+        self.write(ELSEWHERE.sub("", (FILES / STYLE[1:]).read_text()))
+
+    head = get
+
+
 def page(text: str, token: str) -> str:
     """The text of Luigi's page with our script behind the one that asks the scheduler."""
-    ours = f'<meta name="token" content="{html.escape(token)}"><script src="/ui/scheduler.js"></script>'
+    ours = (
+        f'<meta name="token" content="{html.escape(token)}"><link rel="icon" href="data:,">'
+        '<script src="/ui/scheduler.js"></script>'
+    )
     return text.replace(ANCHOR, ANCHOR + ours, 1)
 
 

@@ -1,4 +1,4 @@
-"""Files of a store for a browser: only those below it, reached without following a link, and of a few harmless types."""
+"""Files of a store for a browser: only those below it, reached without following a link, of a few types."""
 
 import contextlib
 import os
@@ -38,6 +38,19 @@ def read(store: Path, *names: str) -> bytes:
             return _bytes(descriptor, where)
     except OSError as error:
         raise ArtifactError(f"{where}: cannot be read: {error.strerror}") from error
+
+
+def regular(path: Path) -> bytes:
+    """The bytes of a file that is no link.
+
+    Raises:
+        ArtifactError: see `read`.
+    """
+    try:
+        with contextlib.ExitStack() as opened:
+            return _bytes(_opened(opened, path, os.O_NOFOLLOW | os.O_NONBLOCK, None), str(path))
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def is_name(name: str) -> bool:
