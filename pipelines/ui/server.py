@@ -44,6 +44,8 @@ CHANGED = frozenset({scheduler_page.PATH, scheduler_page.STYLE})
 MOST_BODY_BYTES = 16 << 20
 POSTMEN = 8
 PRUNE_SECONDS = 60.0
+PATIENCE_SECONDS = 2.0
+"""For what is being answered when the server ends."""
 KEEP_SECONDS = 5.0
 """Between two looks whether there is something new to keep of the scheduler."""
 DONE_SECONDS = "86400"
@@ -92,7 +94,6 @@ def _ours(desk: Desk) -> Application:
         ],
         default_handler_class=pages.Missing,
         default_handler_args=shared,
-        compress_response=True,
     )
     application.add_transform(SafeHeaders)
     return application
@@ -167,6 +168,9 @@ async def serving(store: Path, sockets: list[socket.socket]) -> AsyncIterator[st
                 task.cancel()
             server.stop()
             await server.close_all_connections()
+            begun = asyncio.all_tasks() - {asyncio.current_task(), *repeated}
+            if begun:
+                await asyncio.wait(begun, timeout=PATIENCE_SECONDS)
             keep()
             address.remove()
 

@@ -8,7 +8,7 @@ from deeptrain.errors import DeeptrainError, MessageError
 from deeptrain.training import mailbox, messages
 from pipelines.ui.pages import Page
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 10.0
 """For the answer: a checkpoint that is asked for is written first."""
 
 

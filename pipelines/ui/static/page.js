@@ -3,6 +3,7 @@
 "use strict";
 
 const QUICK = 1000, SLOW = 5000; // milliseconds between two looks
+const SHARE = 10; // at most one part in so many of the time is spent looking
 const MOST_ANSWERS = 6;
 
 let token = document.querySelector('meta[name="token"]').content;
@@ -135,9 +136,9 @@ if (compare) {
   chosen();
 }
 
-(async function again() {
-  const wait = busy() ? QUICK : SLOW;
-  await new Promise(done => setTimeout(done, wait));
+(async function again(took) {
+  await new Promise(done => setTimeout(done, Math.max(busy() ? QUICK : SLOW, SHARE * took)));
+  const begun = performance.now();
   if (!document.hidden) await look();
-  again();
-})();
+  again(performance.now() - begun);
+})(0);
