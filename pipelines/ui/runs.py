@@ -9,18 +9,20 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from deeptrain import ancestry, hardest, inventory
+from deeptrain import inventory
 from deeptrain.errors import ArtifactError, DeeptrainError
 from deeptrain.inventory import Inventory, Standing
-from deeptrain.report.run import Lineage
 from deeptrain.store import artifact, events, run_names
-from deeptrain.training import chronicle, predictions
+from deeptrain.training import chronicle
 from deeptrain.training.results import Results
 from deeptrain.training.run import METRICS
 from pipelines.ui import live, store_files
 from pipelines.ui.live import Live
+
+if TYPE_CHECKING:
+    from deeptrain.report.run import Lineage
 
 State = Literal["training", "paused", "stopped", "failed", "trained", "complete", "damaged"]
 """Stopped: a person, or a kill, did; failed: an error did; trained: its epochs are done; complete: its report, too."""
@@ -76,7 +78,7 @@ class Shown:
     listed: Listed
     live: Live | None
     epochs: tuple[Results, ...]
-    lineage: tuple[Lineage, ...] = ()
+    lineage: "tuple[Lineage, ...]" = ()
     report: str = ""
     pictures: tuple[Picture, ...] = ()
     hardest: tuple[dict[str, Any], ...] = ()
@@ -89,7 +91,7 @@ class _Made:
 
     seen: tuple[int, ...] = ()
     epochs: dict[str, Results] = field(default_factory=dict)
-    lineage: tuple[Lineage, ...] = ()
+    lineage: "tuple[Lineage, ...]" = ()
     hardest_of: str = ""
     hardest: tuple[dict[str, Any], ...] = ()
     hardest_split: str = ""
@@ -200,11 +202,7 @@ class Runs:
         if not of or "shards" not in names:
             return
         try:
-            found = artifact.open(run / names["predictions"])
-            splits = predictions.index(found)["splits"]
-            split = next(name for name in ("calibration", "val") if name in splits)
-            made.hardest = _drawn(found, (run / names["shards"]).parent, split)
-            made.hardest_split = split
+            made.hardest_split, made.hardest = _hardest(run / names["predictions"], (run / names["shards"]).parent)
         except (DeeptrainError, StopIteration, KeyError, TypeError, ValueError, IndexError):
             return  # what cannot be read is told by the list, and by `verify`
 
@@ -250,19 +248,27 @@ def _epochs(place: Path, known: dict[str, Results]) -> Iterator[tuple[str, Resul
                 continue
 
 
-def _lineage(place: Path) -> tuple[Lineage, ...]:
+def _lineage(place: Path) -> "tuple[Lineage, ...]":
+    from deeptrain import ancestry  # with what draws a report, which the list does without
+
     try:
         return ancestry.of(place)
     except ArtifactError:
         return ()
 
 
-def _drawn(found: artifact.Artifact, shards: Path, split: str) -> tuple[dict[str, Any], ...]:
-    from deeptrain.report import hardest as drawn  # NumPy and what draws
+def _hardest(made: Path, shards: Path) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """The split that calibration works on, and its samples that some predictions are most wrong about."""
+    from deeptrain import hardest  # NumPy, and what draws: nothing else of the page needs them
+    from deeptrain.report import hardest as drawn
     from deeptrain.shards import reading
+    from deeptrain.training import predictions
 
+    found = artifact.open(made)
+    splits = predictions.index(found)["splits"]
+    split = next(name for name in ("calibration", "val") if name in splits)
     samples = hardest.predicted(found, shards, split, drawn.MOST)
-    return tuple(one.plain() for one in drawn.of(samples, reading.open(shards).split(split).info))
+    return split, tuple(one.plain() for one in drawn.of(samples, reading.open(shards).split(split).info))
 
 
 def _below(place: Path) -> Sequence[Path]:

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deeptrain.drawing import wording
-from deeptrain.report import lineage_graph
-from deeptrain.report.run import Lineage
 from deeptrain.training.progress import in_digits, in_hours
 from deeptrain.training.results import Results
 from pipelines.commands.status import age
 from pipelines.ui.curves import Chart, Line, chart
 from pipelines.ui.live import Live
 from pipelines.ui.runs import AT_WORK, Listed, Shown
+
+if TYPE_CHECKING:
+    from deeptrain.report.run import Lineage
 
 EPOCH = "epoch {:.0f}"
 """What a place on an axis is called."""
@@ -139,10 +140,12 @@ def _cells(one: Results, names: Sequence[str]) -> Iterator[str]:
     yield wording.NOTHING if math.isnan(one.learning_rate) else wording.rate(one.learning_rate)
 
 
-def lineage(lines: Sequence[Lineage]) -> dict[str, Any] | None:
+def lineage(lines: "Sequence[Lineage]") -> dict[str, Any] | None:
     """What was made from what, as a graph and as rows; None where nothing was."""
     if not lines:
         return None
+    from deeptrain.report import lineage_graph
+
     stages = {line.artifact: line.stage for line in lines}
     rows = [
         {
