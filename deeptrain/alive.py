@@ -1,13 +1,14 @@
 """The one trainer of a process: it stays alive from epoch task to epoch task and is restored when it must be."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 
 from deeptrain import session
 from deeptrain.errors import AlteredError, ArtifactError
 from deeptrain.lineage import Lineage
-from deeptrain.training import averaging
+from deeptrain.training import averaging, messages
 from deeptrain.training.journal import Journal
 from deeptrain.training.progress import Progress
 from deeptrain.training.trainer import Trainer
@@ -40,6 +41,22 @@ class AliveTrainer:
         except BaseException:
             self.close()
             raise
+
+    def ask(self, text: str) -> "Future[str] | None":
+        """Say something to the training, as `Trainer.ask`; None while nothing is trained.
+
+        Raises:
+            MessageError: for a text that is no message.
+        """
+        at_once = messages.parse(text).word in messages.AT_ONCE
+        trainer = self._trainer
+        if trainer is not None and (at_once or trainer.training):
+            return trainer.ask(text)
+        if not at_once:
+            return None
+        said: Future[str] = Future()
+        said.set_result(messages.at_once(text, None))
+        return said
 
     def close(self) -> None:
         """Let the trainer and its lock go."""

@@ -134,9 +134,11 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         signal_number: what asked for the stop, for the exit code 128 + number.
+        by_message: whether it was no signal, so that the processes of the command beside this one heard nothing of it.
     """
 
-    def __init__(self, message: str, signal_number: int) -> None:
-        """Keep the message to print and the signal that asked for the stop."""
+    def __init__(self, message: str, signal_number: int, *, by_message: bool = False) -> None:
+        """Keep the message to print and what asked for the stop."""
         super().__init__(message)
         self.signal_number = signal_number
+        self.by_message = by_message

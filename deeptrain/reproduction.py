@@ -13,6 +13,7 @@ from deeptrain.lineage import Lineage
 from deeptrain.store.completeness import Checker
 from deeptrain.store.manifest import Manifest
 from deeptrain.training import adoption, interventions
+from deeptrain.training.interventions import Intervention
 from deeptrain.training.run import STATE, TrainingRun
 
 
@@ -24,17 +25,20 @@ class Reproduced:
         epoch: its number.
         behind: the epoch from whose end it was trained; 0 for the beginning.
         digests: hex sha256 of each of its files, and of its weights and all else that the learner goes on from.
+        changed: what was changed by hand until its end, in order; it acted again, or is in the state it began from.
     """
 
     epoch: int
     behind: int
     digests: Mapping[str, str]
+    changed: tuple[Intervention, ...] = ()
 
     def __str__(self) -> str:
         """What was compared, a line each."""
         begun = f"the end of epoch {self.behind}" if self.behind else "the beginning"
         rows = [f"{name:<18} {digest}" for name, digest in self.digests.items()]
-        return "\n".join([f"epoch {self.epoch}, trained again from {begun}, is the one recorded", *rows])
+        changed = [f"changed by hand: {one}" for one in self.changed]
+        return "\n".join([f"epoch {self.epoch}, trained again from {begun}, is the one recorded", *changed, *rows])
 
 
 def reproduce(of: Lineage | str | Path, epoch: int, *, store: str | Path | None = None) -> Reproduced:
@@ -66,7 +70,7 @@ def reproduce(of: Lineage | str | Path, epoch: int, *, store: str | Path | None 
                 digests = _compared(run, again, number)
         finally:
             trainer.close()
-    return Reproduced(epoch, behind, digests)
+    return Reproduced(epoch, behind, digests, tuple(one for one in run.interventions if one.epoch <= epoch))
 
 
 @contextlib.contextmanager

@@ -86,6 +86,7 @@ def of(plan: Lineage) -> reports.Run:
         evaluation=made["evaluation"].json("evaluation.json") if "evaluation" in made else None,
         left_out=tuple(plan.stages["report"].settings["left_out"].items()),
         stopped=results[-1].stopped if results else None,
+        changed=tuple(str(one) for one in plan.training.interventions if one.epoch <= last),
         averaged=tuple(sorted(told.get("averaged", ()))),
         feeds=_feeds(plan, shards, results),
         examples=examples.of(shards.split("train"), plan.output),

@@ -72,6 +72,7 @@ class Terminal:
         self._live: LiveLine | None = None
         self._drawn = False
         self._stage_runs = False
+        self._paused = False
         self._told_epochs: int | None = None
         self._told_at = -math.inf
         os.register_at_fork(after_in_child=self._start_anew)
@@ -104,9 +105,12 @@ class Terminal:
     def show(self, progress: Progress) -> None:
         """Show where the training stands: in moving lines, or in a plain line at most every ten seconds.
 
+        A pause, and its end, is told in a plain line at once.
+
         Each epoch that was finished since the first call gets a line that stays.
         """
         with self._lock:
+            turned, self._paused = self._paused != (progress.phase == "paused"), progress.phase == "paused"
             if self._told_epochs is None or progress.finished < self._told_epochs:
                 self._told_epochs = progress.epoch - 1
                 self._told_at = self._clock()
@@ -123,7 +127,7 @@ class Terminal:
             elif self._moves:
                 width = self._width() or 80
                 self._draw(*progress_lines.moving(progress, width, ascii_only=self._ascii_only))
-            elif self._clock() - self._told_at >= PLAIN_SECONDS:
+            elif turned or self._clock() - self._told_at >= PLAIN_SECONDS:
                 self._put(progress_lines.now(progress))
                 self._told_at = self._clock()
 

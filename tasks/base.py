@@ -15,7 +15,7 @@ from luigi.freezing import recursively_unfreeze
 
 from deeptrain import code_changes, lineage
 from deeptrain.code_changes import Choice
-from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, SettingsError
+from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, Interrupted, SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Writer
@@ -145,6 +145,8 @@ class ExperimentTask(luigi.Task):
     def complete(self) -> bool:
         """Whether it is done; what is found altered on the way is set aside, and so is not."""
         plan = self.plan
+        for one in (plan, *(other.plan for other in plan.others)):
+            one.training.look_again()
         while True:
             try:
                 return self.done(plan)
@@ -226,6 +228,8 @@ def _told(error: BaseException, plan: Lineage) -> BaseException:
     if isinstance(error, KeyboardInterrupt) and children.is_child():
         # Luigi ends a run on a KeyboardInterrupt in its own process; in a child it would be a traceback.
         children.ignore_stops()
+        if isinstance(error, Interrupted) and error.by_message:
+            children.stop_parent()
         return DeeptrainError(str(error) or "stopped; run the same command to go on")
     return error
 

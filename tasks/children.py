@@ -24,6 +24,13 @@ def follow_parent() -> None:
     threading.Thread(target=follow, name="follow the parent", daemon=True).start()
 
 
+def stop_parent() -> None:
+    """In a child process, ask its parent for a stop, too."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None and parent.is_alive():
+        os.kill(parent.pid, signal.SIGTERM)
+
+
 def ignore_stops() -> None:
     """Ask no more: this process is stopping. A terminal's Ctrl-C reaches it twice, directly and by its parent."""
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from deeptrain.errors import SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store.specification import Specification
-from tasks import children, watching
+from tasks import children, messages, watching
 from tasks.base import ExperimentTask, WholeNumber
 from tasks.shards import Shards
 
@@ -41,6 +41,11 @@ class Epoch(ExperimentTask):
         """What people call it."""
         return f"epoch {self.number}"
 
+    @property
+    def accepts_messages(self) -> bool:
+        """It can be spoken to on the scheduler's page."""
+        return True
+
     def requires(self) -> ExperimentTask:
         """The task before it, or the shards."""
         step = self.plan.experiment.training.task_epochs
@@ -59,9 +64,11 @@ class Epoch(ExperimentTask):
         """Train. A child process trains all epochs at once: its trainer could not stay alive for the next task."""
         in_child = children.is_child()
         until = plan.epochs if in_child else self.number
+        trainer, page = alive_trainer(), functools.partial(messages.page_of, plan.training.directory)
         watching.running(plan, self)
         try:
-            alive_trainer().reach(plan, until)
+            with messages.answered(self, page, trainer.ask):
+                trainer.reach(plan, until)
         finally:
             watching.running(plan, None)
             if in_child or until == plan.epochs:

@@ -10,12 +10,16 @@ from luigi.rpc import RPCError
 from deeptrain import model_name
 from deeptrain.lineage import Lineage
 from deeptrain.shards import progress as conversion
-from deeptrain.training.progress import Progress, in_digits
+from deeptrain.training import messages
+from deeptrain.training.progress import Progress
 
 if TYPE_CHECKING:
     import luigi
 
     from deeptrain.training.reporter import Reporter, Sink
+
+CURVE = 40
+"""Signs of the curve on the scheduler's page."""
 
 displays: list[Callable[[], "Sink[Progress]"]] = []
 """Makes the displays of the command that runs, such as its terminal; a child process makes its own."""
@@ -30,12 +34,21 @@ class SchedulerStatus:
     def __init__(self) -> None:
         """No task runs yet."""
         self.task: luigi.Task | None = None
+        self._losses: list[float] = []
 
     def show(self, progress: Progress) -> None:
-        """Send one line and a percentage."""
-        loss = "" if progress.loss is None else f", loss {in_digits(progress.loss)}"
-        text = f"epoch {progress.epoch} of {progress.epochs}, iteration {progress.iteration} of {progress.iterations}"
-        _tell(self.task, f"{text}{loss}, fitting set {progress.batch}", progress.fraction)
+        """Send where training stands, a curve of the losses shown so far, and the percentage of the epoch."""
+        from deeptrain.training import sparkline
+        from deeptrain.training.live_page import thinned
+
+        if progress.loss is not None:
+            self._losses.append(progress.loss)
+            if len(self._losses) > 2 * CURVE:
+                self._losses = [self._losses[at] for at in thinned(self._losses, CURVE)]
+        whole = (progress.finished + progress.fraction * (progress.finished < progress.epoch)) / max(progress.epochs, 1)
+        told = f"{messages.status(progress)}\n{100 * whole:.1f} % of the whole training"
+        curve = sparkline.of(progress.losses if len(progress.losses) > 2 else self._losses, CURVE)
+        _tell(self.task, f"{told}, loss {curve}" if len(curve) > 1 else told, progress.fraction)
 
     def close(self) -> None:
         """Nothing is kept open."""

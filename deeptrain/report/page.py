@@ -139,6 +139,12 @@ def _sections(run: Run) -> list[tuple[str, str]]:
 def _notices(run: Run) -> Iterator[tuple[str, str]]:
     if run.stopped:
         yield "Stopped early", run.stopped
+    if run.changed:
+        yield (
+            "Changed by hand",
+            f"While it was trained, iterations counted from 0: {'; '.join(run.changed)}. Epochs from there on are of "
+            "that course; python -m pipelines clean --interventions returns to the undisturbed one.",
+        )
     if run.threshold and outcome.split_name(run.threshold) != "calibration":
         yield (
             "Optimistic",

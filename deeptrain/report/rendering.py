@@ -193,4 +193,5 @@ def _told(run: Run) -> dict[str, Any]:
         "versions": run.versions,
         "command": run.command,
         "stopped": run.stopped,
+        **({"changed_by_hand": list(run.changed)} if run.changed else {}),
     }

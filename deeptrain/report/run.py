@@ -99,6 +99,7 @@ class Run:
         versions: version by library.
         command: what to type to get the same run.
         stopped: why training ended before all epochs, as a sentence.
+        changed: what a person changed by hand while it was trained, in words.
         averaged: numbers of the epochs whose mean weights predicted, ascending; none where it was one alone.
         feeds: how data is fed, by "training" and "validation": plain values by what they are called.
         examples: samples of each class of the training split, of each input.
@@ -136,6 +137,7 @@ class Run:
     evaluation: Plain | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     stopped: str | None = None
+    changed: tuple[str, ...] = ()
     averaged: tuple[int, ...] = ()
     feeds: Plain = field(default_factory=dict)
     examples: tuple[Samples, ...] = ()

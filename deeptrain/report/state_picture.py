@@ -118,6 +118,8 @@ def _training(run: Run) -> Iterator[tuple[str, str]]:
     yield "parameters", wording.count(run.parameters)
     if run.stopped:
         yield "stopped", run.stopped
+    if run.changed:
+        yield "changed by hand", wording.count(len(run.changed)) + (" time" if len(run.changed) == 1 else " times")
 
 
 def _metrics(run: Run) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ epoch it acted in; whoever trains that epoch again acts alike at the same iterat
 """
 
 import itertools
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -56,6 +57,11 @@ class Intervention:
         if not fits:
             raise SettingsError(f"{self.key}: expected {rule}, got {self.value}")
 
+    def __str__(self) -> str:
+        """The change in words: "learning_rate 0.05 before iteration 7 in epoch 2"."""
+        value = json.dumps(self.value)[:80] if self.key in NAMED else f"{self.value:g}"
+        return f"{self.key} {value} before iteration {self.iteration} in epoch {self.epoch}"
+
     def plain(self) -> dict[str, Any]:
         """The intervention as JSON holds it."""
         return asdict(self)
@@ -78,6 +84,15 @@ def read(directory: Path) -> tuple[Intervention, ...]:
         if (before.epoch, before.iteration) > (after.epoch, after.iteration):
             raise ArtifactError(f"{path}: expected interventions in the order of their iterations, got {after} last")
     return found
+
+
+def written(directory: Path) -> tuple[int, ...] | None:
+    """What tells whether the file is the same as at another time; None where there is none."""
+    try:
+        status = (directory / NAME).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def write(directory: Path, interventions: Sequence[Intervention]) -> None:

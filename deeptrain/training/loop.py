@@ -203,7 +203,7 @@ class Loop:
         if message.word not in messages.AT_ONCE:
             return self.requests.ask(message)
         said: Future[str] = Future()
-        said.set_result(messages.told() if message.word == "help" else messages.status(self._progress))
+        said.set_result(messages.at_once(text, self._progress))
         return said
 
     def intervene(self, key: Key, value: Any) -> None:

@@ -82,6 +82,11 @@ def told() -> str:
     return "; ".join(f"{word}: {what}" for word, what in WORDS.items())
 
 
+def at_once(text: str, progress: Progress | None) -> str:
+    """What a word of `AT_ONCE` is answered with."""
+    return told() if parse(text).word == "help" else status(progress)
+
+
 def status(progress: Progress | None) -> str:
     """Where a training stands, in a line.
 
@@ -89,7 +94,7 @@ def status(progress: Progress | None) -> str:
         progress: the newest; None before there was one.
     """
     if progress is None:
-        return "nothing was fit yet"
+        return "data and model are being made ready"
     parts = ["paused"] if progress.phase == "paused" else []
     parts.append(f"epoch {progress.epoch} of {progress.epochs}")
     if progress.iterations:

@@ -129,16 +129,18 @@ class Requests:
         if not stops:
             return
         self._record.settle()  # whoever is told that training stopped may end the process
+        told = f"stopped {self._where(trainer)}; {GO_ON[self._record.journal is not None]}"
         number, self._signal, self._pause = self._signal, None, False
         if not self.paused:
             self.paused = True
             stages.tell("pause", trainer)
         if number is None:
             raise Paused
-        told = f"stopped {self._where(trainer)}; {GO_ON[self._record.journal is not None]}"
-        while self._stopping:
-            self._stopping.pop().answer.set_result(told)
-        raise Interrupted(told, number)
+        for asked in self._stopping:
+            asked.answer.set_result(told)
+        by_message = bool(self._stopping) or number == signal.SIGUSR1
+        self._stopping.clear()
+        raise Interrupted(told, number, by_message=by_message)
 
     def give_up(self) -> None:
         """Nobody trains here any more: what was asked and not done, or is asked later, is answered so."""
@@ -172,7 +174,7 @@ class Requests:
         elif word == "stop":
             self._stop(asked)
         elif word == "stop-after-epoch":
-            self._stop_after_epoch(asked)
+            self._stop_after_epoch(asked, trainer)
         elif within_validation:
             self._later.append(asked)
         else:
@@ -194,7 +196,7 @@ class Requests:
             elif word == "stop":
                 self._stop(asked)
             elif word == "stop-after-epoch":
-                self._stop_after_epoch(asked)
+                self._stop_after_epoch(asked, trainer)
             elif word == "lr" and within_validation:
                 asked.answer.set_result("refused: it is paused within a validation; resume, and say it again")
             elif word == "lr":
@@ -214,15 +216,18 @@ class Requests:
         self._signal = signal.SIGTERM
         self._stopping.append(asked)
 
-    def _stop_after_epoch(self, asked: Asked) -> None:
+    def _stop_after_epoch(self, asked: Asked, trainer: "Trainer") -> None:
+        if self._has_ended(trainer):
+            asked.answer.set_result("its last epoch is done")
+            return
         self._after_epoch = signal.SIGUSR1
         epoch = self._record.kept.position.epoch
         asked.answer.set_result(f"stops when epoch {epoch} is done; the same command goes on behind it")
 
     def _change(self, asked: Asked, trainer: "Trainer") -> None:
         """Change the learning rate by hand, or say why not; what is refused does not end the training."""
-        value, kept = asked.message.value, self._record.kept
-        if kept.position.epoch > trainer.epochs or kept.stopped is not None:
+        value, at = asked.message.value, self._record.kept.position
+        if self._has_ended(trainer):
             asked.answer.set_result("refused: its last epoch is done")
             return
         self._record.settle()  # what went wrong with an earlier checkpoint is not this message's
@@ -232,11 +237,14 @@ class Requests:
         except (DeeptrainError, OSError) as error:
             asked.answer.set_result(f"refused: {error}")
             return
-        at = kept.position
         asked.answer.set_result(
             f"learning rate {value:g}, was {before:g}, from iteration {at.iteration} in epoch {at.epoch} on; epochs "
             "from there on are of that course"
         )
+
+    def _has_ended(self, trainer: "Trainer") -> bool:
+        kept = self._record.kept
+        return kept.position.epoch > trainer.epochs or kept.stopped is not None
 
     def _checkpoint(self, trainer: "Trainer", stages: Stages, *, within_validation: bool) -> "Future[None] | None":
         """Write a checkpoint in the background."""
@@ -257,7 +265,7 @@ class Requests:
         """Where training stands between two groups, in words."""
         record, data = self._record, trainer.train_data
         at = record.kept.position
-        if at.epoch > 1 and record.begins_epoch:
+        if at.epoch > trainer.epochs or (self._signal == signal.SIGUSR1 and record.begins_epoch):
             return f"after epoch {at.epoch - 1} of {trainer.epochs}"
         about = "about " if data.estimates else ""
         whole = record.done + data.left(at, record.done)

@@ -43,11 +43,13 @@ class Known:
         epochs: their specifications, from the first on.
         done: how many epochs in a row were complete.
         interventions: as they were read, None before.
+        written: the file's times and size when they were.
     """
 
     epochs: list[Specification] = field(default_factory=list)
     done: int = 0
     interventions: tuple[Intervention, ...] | None = None
+    written: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class TrainingRun:
             ArtifactError: when the file is damaged.
         """
         if self._known.interventions is None:
+            self._known.written = interventions.written(self.directory)
             self._known.interventions = interventions.read(self.directory)
         return self._known.interventions
 
@@ -171,6 +174,7 @@ class TrainingRun:
         changed = (*self.interventions, intervention)
         interventions.write(self.directory, changed)
         self._known.interventions = changed
+        self._known.written = interventions.written(self.directory)
         del self._known.epochs[intervention.epoch - 1 :]
 
     def session(self, name: str, epoch: int) -> "TrainingRun":
@@ -219,6 +223,11 @@ class TrainingRun:
         self._known.interventions = None
         self._known.epochs.clear()
         self.forget()
+
+    def look_again(self) -> None:
+        """Take in what another process, such as one that trains for this one, has written down as changed by hand."""
+        if self._known.interventions is not None and interventions.written(self.directory) != self._known.written:
+            self.read_again()
 
     def forget(self) -> None:
         """Look at every epoch again the next time; the checker must, too."""

@@ -215,6 +215,11 @@ class Trainer:
         return str(self.state)
 
     @property
+    def training(self) -> bool:
+        """Whether it trains, or waits in a pause, at this moment."""
+        return self._loop.driving
+
+    @property
     def position(self) -> Position:
         """The next iteration to be fit."""
         return self._loop.record.kept.position

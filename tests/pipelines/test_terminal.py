@@ -230,6 +230,18 @@ def test_a_log_gets_a_line_an_epoch_and_one_every_ten_seconds():
     assert CONTROL.search(out.getvalue()) is None
 
 
+def test_a_log_gets_a_line_when_training_is_paused_and_when_it_goes_on():
+    out, now = io.StringIO(), [0.0]
+    terminal = Terminal(out, io.StringIO(), PLAIN, lambda: now[0])
+    for phase in ("fit", "paused", "paused", "fit", "fit"):
+        terminal.show(progress(phase=phase))
+    terminal.close()
+    first, last = out.getvalue().splitlines()
+    assert "iteration 142 of 350  paused  loss 0.1234" in first
+    assert "left" not in first
+    assert "batch b0412 (37 sets)" in last
+
+
 def test_epochs_that_were_there_are_not_told_again():
     out, _, _, terminal = plain()
     terminal.show(progress(epoch=4, losses=(0.9, 0.8, 0.7)))

@@ -1,15 +1,20 @@
 """Several worker processes, and a central scheduler that is there, or dies."""
 
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from luigi.rpc import RemoteScheduler
 
+from deeptrain.errors import MessageError
+from deeptrain.training import mailbox
+from deeptrain.training.progress_file import read as read_progress
 from tests.conftest import write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Warm, start
@@ -75,6 +80,63 @@ def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_
     assert (finished.code, finished.err) == (0, "")
     assert "no central scheduler" not in finished.out
     assert command.stages(here / "runs")[-9:-5] == ["epoch 3", "epoch 4", "epoch 5", "epoch 6"]
+
+
+def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
+    luigid: Scheduler, tmp_path: Path, warm: Warm
+) -> None:
+    """It can be spoken to in the second task as in the first; a learning rate stays in the run, which ends complete."""
+    toml = SLOW_TOML.replace("epochs = 6", "epochs = 3")
+    here = write_experiment(tmp_path / "here", toml=toml, builder=SLOW_BUILDER).parent
+    scheduler = RemoteScheduler(f"http://127.0.0.1:{luigid.port}")
+    process = warm.start(*luigid.arguments, cwd=here)
+
+    def running(epoch: int) -> dict[str, Any]:
+        tasks = scheduler._request("/api/task_list", {"status": "RUNNING", "upstream_status": ""})
+        names = [name for name, task in tasks.items() if name.startswith("Epoch") and task["tracking_url"]]
+        return {name: tasks[name] for name in names if tasks[name]["params"]["number"] == str(epoch)}
+
+    def answer(name: str, text: str) -> str:
+        to = {"worker": running(1)[name]["worker_running"], "task": name, "content": text}
+        asked = {"task_id": name, "message_id": scheduler._request("/api/send_scheduler_message", to)["message_id"]}
+        found: list[str] = []
+
+        def came() -> bool:
+            said = scheduler._request("/api/get_scheduler_message_response", asked)["response"]
+            found.extend([said] if said else [])
+            return bool(found)
+
+        command.wait_until(came, process)
+        return found[0]
+
+    command.wait_until(lambda: running(1), process)
+    ((name, task),) = running(1).items()
+    (training,) = here.glob("runs/tiny/training-*")
+    assert task["accepts_messages"]
+    assert task["tracking_url"] == (training / "live" / "index.html").as_uri()
+    assert answer(name, "pause").startswith("paused in epoch 1 after ")
+    assert answer(name, "paus").startswith("unknown message &#x27;paus&#x27;; did you mean pause")
+    assert mailbox.send(training, "status", 60).startswith("paused, epoch 1 of 3, iteration ")
+    command.wait_until(lambda: running(1)[name]["status_message"].startswith("paused, epoch 1 of 3"), process)
+    command.wait_until(lambda: (read_progress(training / "live") or {}).get("paused"), process)
+    assert mailbox.send(training, "lr 0.02", 60).startswith("learning rate 0.02, was 0.001, from iteration ")
+    assert answer(name, "resume").startswith("goes on in epoch 1 after ")
+
+    command.wait_until(lambda: running(2), process)
+    assert next(iter(running(2).values()))["accepts_messages"]
+    assert mailbox.send(training, "stop-after-epoch", 60).startswith("stops when epoch ")
+    stopped = command.end(process)
+    assert stopped.code == 128 + signal.SIGUSR1
+    assert re.fullmatch(
+        r"deeptrain: stopped after epoch [23] of 3; a checkpoint holds everything: run the same command to go on\n",
+        stopped.err,
+    )
+    with pytest.raises(MessageError, match="nobody is training there"):
+        mailbox.send(training, "status", 60)
+    finished = warm(*luigid.arguments, cwd=here)
+    assert (finished.code, finished.err) == (0, "")
+    assert command.trained(here / "runs") == (3, [])
+    assert warm(*luigid.arguments, cwd=here).out.startswith("tiny: everything is there already")
 
 
 def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Scheduler, tmp_path: Path) -> None:

@@ -70,6 +70,21 @@ def test_a_signal_at_any_point_loses_and_repeats_nothing(number: int) -> None:
         trainer.close()
 
 
+def test_sigusr1_stops_when_the_epoch_is_done_and_changes_nothing() -> None:
+    whole, _ = windowed(validate=VALIDATE, callbacks={"sending": Sending(0, 0)})
+    whole.train()
+    for at in range(2, 40, 3):
+        journal = MemoryJournal()
+        trainer, _ = windowed(validate=VALIDATE, callbacks={"sending": Sending(at, signal.SIGUSR1)}, journal=journal)
+        with pytest.raises(Interrupted, match=r"^stopped after epoch 1 of 2; a checkpoint holds") as stopped:
+            trainer.train()
+        assert stopped.value.signal_number == signal.SIGUSR1
+        assert len(journal.epochs) == 1
+        trainer.train()
+        assert came_to(trainer) == came_to(whole)
+        trainer.close()
+
+
 def test_a_second_stop_while_the_checkpoint_is_written_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

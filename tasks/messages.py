@@ -1,0 +1,144 @@
+"""Messages of Luigi's central scheduler (the paper plane on its page) to the training that runs, and their answers."""
+
+import contextlib
+import html
+import json
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi.rpc import RemoteScheduler, RPCError
+from luigi.task_status import RUNNING
+
+from deeptrain.errors import MessageError
+
+UI = ".ui.json"
+"""In the store, while a page of ours is served for it: {"url": "http://127.0.0.1:PORT/"}."""
+
+_OURS = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/", re.ASCII)
+
+LOOK_SECONDS = 0.1
+"""Between two looks at what is not answered yet."""
+
+Hear = Callable[[str], "Future[str] | None"]
+"""Takes a message; None where nothing is trained at this moment. Raises `MessageError`."""
+
+
+@contextlib.contextmanager
+def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[None]:
+    """Let a running task be spoken to within the block; without a central scheduler nothing is done.
+
+    All calls of the scheduler are made in a thread of their own. The block ends when the scheduler has heard the last
+    answers, or Luigi's own patience with it is over.
+
+    Args:
+        task: that runs; Luigi has given it the way to its scheduler.
+        page: the address of the page about the training.
+        hear: takes what is said.
+    """
+    reporter = getattr(task.set_tracking_url, "__self__", None)
+    said: Any = getattr(task, "scheduler_messages", None)
+    if said is None or not isinstance(getattr(reporter, "_scheduler", None), RemoteScheduler):
+        yield
+        return
+    over = threading.Event()
+    serving = Serving(said, hear, over)
+
+    def serve() -> None:
+        with contextlib.suppress(RPCError):
+            register(task, reporter, page())
+        serving.run()
+
+    thread = threading.Thread(target=serve, name="messages of the scheduler", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        # A call under way must not arrive when the task has another state already.
+        thread.join()
+
+
+def register(task: luigi.Task, reporter: Any, page: str) -> None:
+    """Tell the scheduler the page of a running task, and once more that it can be spoken to.
+
+    Luigi's own `set_tracking_url` would take away that, its resources and its retries; a retry takes away the first.
+    """
+    reporter._scheduler.add_task(
+        worker=reporter._worker_id,
+        task_id=task.task_id,
+        status=RUNNING,
+        tracking_url=page,
+        accepts_messages=task.accepts_messages,
+        priority=task.priority,
+        resources=task.process_resources(),
+        retry_policy_dict={
+            "retry_count": task.retry_count,
+            "disable_hard_timeout": task.disable_hard_timeout,
+            "disable_window": task.disable_window,
+        },
+    )
+
+
+class Serving:
+    """Hands the messages of one task on, and sends the answers."""
+
+    def __init__(self, said: Any, hear: Hear, over: threading.Event) -> None:
+        """Of a queue of Luigi's messages, until it is over."""
+        self._said = said
+        self._hear = hear
+        self._over = over
+        self._waiting: list[Any] = []
+        self._heard: list[tuple[Any, Future[str]]] = []
+
+    def run(self) -> None:
+        """Serve."""
+        while not self._over.is_set():
+            with contextlib.suppress(queue.Empty):
+                self._waiting.append(self._said.get(timeout=LOOK_SECONDS))
+            self._look()
+        self._look()
+        for message in self._waiting:
+            _respond(message, "was not done: nothing was trained at that moment; say it again")
+        for message, _ in self._heard:
+            _respond(message, "was taken; it is done when training comes to it")
+
+    def _look(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for message in waiting:
+            try:
+                answer = self._hear(str(message.content))
+            except MessageError as error:
+                _respond(message, str(error))
+                continue
+            if answer is None:
+                self._waiting.append(message)
+            else:
+                self._heard.append((message, answer))
+        heard, self._heard = self._heard, []
+        for message, answer in heard:
+            if answer.done():
+                _respond(message, answer.result())
+            else:
+                self._heard.append((message, answer))
+
+
+def _respond(message: Any, answer: str) -> None:
+    """Send an answer, which Luigi's page shows as HTML; a scheduler that is gone does not get it."""
+    with contextlib.suppress(RPCError):
+        message.respond(html.escape(answer))
+
+
+def page_of(training: Path) -> str:
+    """The address of the page about a training: of the server that runs for its store, or else of its file."""
+    store = training.parent.parent
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        url = json.loads((store / UI).read_bytes()[:1000])["url"]
+        if _OURS.fullmatch(url):
+            return f"{url}runs/{training.parent.name}/{training.name}"
+    return (training.resolve() / "live" / "index.html").as_uri()

@@ -1,0 +1,124 @@
+"""Messages of the scheduler's page reach the training, every one is answered, and a task goes on accepting them."""
+
+import json
+import queue
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import luigi
+import pytest
+from luigi.rpc import RPCError
+from luigi.scheduler import Scheduler
+from luigi.worker import TaskStatusReporter
+
+from deeptrain.errors import MessageError
+from tasks import Epoch, messages
+from tasks.messages import Serving
+
+
+class Said:
+    """A message as Luigi hands it on, which keeps its answer."""
+
+    def __init__(self, content: object, *, gone: bool = False) -> None:
+        self.content, self.gone = content, gone
+        self.answer: str | None = None
+
+    def respond(self, answer: str) -> None:
+        if self.gone:
+            raise RPCError("no scheduler")
+        self.answer = answer
+
+
+def heard(text: str) -> "Future[str] | None":
+    if text == "x":
+        raise MessageError("unknown message '<x>'")
+    if text == "later":
+        return None
+    answer: Future[str] = Future()
+    if text != "open":
+        answer.set_result(f"did {text}")
+    return answer
+
+
+def test_every_message_is_answered_as_text() -> None:
+    said, over = queue.Queue[Any](), threading.Event()
+    sent = [Said("pause"), Said("x"), Said("later"), Said("open"), Said(7), Said("stop", gone=True)]
+    for one in sent:
+        said.put(one)
+    serving = threading.Thread(target=Serving(said, heard, over).run)
+    serving.start()
+    while not said.empty() or sent[4].answer is None:
+        over.wait(0.01)
+    over.set()
+    serving.join()
+    assert [one.answer for one in sent] == [
+        "did pause",
+        "unknown message &#x27;&lt;x&gt;&#x27;",
+        "was not done: nothing was trained at that moment; say it again",
+        "was taken; it is done when training comes to it",
+        "did 7",
+        None,
+    ]
+
+
+class Precious(luigi.Task):
+    """Has all that Luigi's own way to a tracking URL takes away."""
+
+    resources = {"gpu": 1}  # noqa: RUF012 - as Luigi has it
+    retry_count = 7
+    priority = 5
+    accepts_messages = True  # type: ignore[assignment]
+
+
+def test_the_page_is_told_without_taking_anything_away_also_after_a_retry() -> None:
+    scheduler, task = Scheduler(), Precious()
+    known = {
+        "worker": "w",
+        "task_id": task.task_id,
+        "resources": task.resources,
+        "priority": task.priority,
+        "retry_policy_dict": {"retry_count": 7},
+    }
+    scheduler.add_worker("w", [])
+    scheduler.update_resources(gpu=1)
+    scheduler.add_task(**known, accepts_messages=True)
+    for _ in range(2):
+        assert scheduler.get_work(worker="w")["task_id"] == task.task_id
+        reporter = TaskStatusReporter(scheduler, task.task_id, "w", queue.Queue())
+        reporter.update_tracking_url("http://x/")
+        assert not scheduler.task_list("RUNNING", "")[task.task_id]["accepts_messages"]
+        messages.register(task, reporter, "http://127.0.0.1:1/runs/a/b")
+        found = scheduler.task_list("RUNNING", "")[task.task_id]
+        assert (found["accepts_messages"], found["tracking_url"]) == (True, "http://127.0.0.1:1/runs/a/b")
+        assert (found["resources"], found["priority"]) == ({"gpu": 1}, 5)
+        assert scheduler._state.get_task(task.task_id).retry_policy.retry_count == 7
+        scheduler.add_task(**known, status="FAILED")
+        scheduler.add_task(**known, status="PENDING")  # which is how it is tried again: without its messages
+    assert Epoch.accepts_messages is not luigi.Task.accepts_messages
+
+
+def test_the_page_is_that_of_the_server_that_runs_for_the_store_or_a_file(tmp_path: Path) -> None:
+    training = tmp_path / "runs" / "tiny" / "training-1"
+    training.mkdir(parents=True)
+    file = (training.resolve() / "live" / "index.html").as_uri()
+    assert messages.page_of(training) == file
+    told = tmp_path / "runs" / messages.UI
+    told.write_text(json.dumps({"url": "http://127.0.0.1:8123/", "pid": 1}))
+    assert messages.page_of(training) == "http://127.0.0.1:8123/runs/tiny/training-1"
+    for url in ("javascript:alert(1)//http://127.0.0.1:1/", "http://127.0.0.1:1/x", "http://example.org/", 7, None):
+        told.write_text(json.dumps({"url": url}))
+        assert messages.page_of(training) == file
+    told.write_text("[")
+    assert messages.page_of(training) == file
+
+
+def test_without_a_central_scheduler_nothing_is_done() -> None:
+    task = Precious()
+    task.scheduler_messages = queue.Queue()  # type: ignore[attr-defined]
+    reporter = TaskStatusReporter(Scheduler(), task.task_id, "w", task.scheduler_messages)  # type: ignore[attr-defined]
+    task.set_tracking_url = reporter.update_tracking_url
+    before = threading.active_count()
+    with messages.answered(task, pytest.fail, heard):
+        assert threading.active_count() == before
