@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from deeptrain.shards.info import DataInfo
 from deeptrain.shards.outputs import each, parts
 from deeptrain.shards.reading import Split
 from deeptrain.shards.settings import ONLY
+from deeptrain.store.artifact import Artifact
 from deeptrain.training import history, predictions
 from deeptrain.training.history import History
 from deeptrain.training.run import HISTORY
@@ -44,13 +46,32 @@ def samples(plan: Lineage, split: str, count: int = 12, output: str | None = Non
         SettingsError: when `count` is no integer of at least 1.
     """
     made = plan.artifact("predictions")
+    if output is None and plan.output in parts(predictions.index(made)["kind"]):
+        output = plan.output
+    return predicted(made, plan.conversion.directory, split, count, output)
+
+
+def predicted(made: Artifact, shards: Path, split: str, count: int = 12, output: str | None = None) -> list[HardSample]:
+    """The samples of a split that some predictions are most wrong about, without the experiment they belong to.
+
+    Args:
+        made: the predictions.
+        shards: the directory of the shards they were made of.
+        split: see `samples`.
+        count: see `samples`.
+        output: of several outputs, by which; by default the first.
+
+    Raises:
+        ArtifactError: see `samples`.
+        SettingsError: see `samples`.
+    """
     told = predictions.index(made)
     if split not in told["splits"]:
         raise ArtifactError(f"{made.directory}: has no predictions of {split!r}; there are {', '.join(told['splits'])}")
     kinds = parts(told["kind"])
-    name = output if output is not None else plan.output if plan.output in kinds else next(iter(kinds), ONLY)
+    name = output if output is not None else next(iter(kinds), ONLY)
     found = predictions.read(made, split, name)
-    data = reading.open(plan.conversion.directory).split(split)
+    data = reading.open(shards).split(split)
     lost = pure.losses(found.labels, found.values, kinds[name])
     first = _firsts(data, len(lost))
     classes = tuple(parts(told["classes"]).get(name, ()))

@@ -6,8 +6,10 @@ its line and hides nothing else. No lock is taken.
 
 import json
 import math
+import os
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +24,11 @@ from deeptrain.training.run import METRICS, PROGRESS
 
 State = Literal["running", "finished", "trained", "unfinished", "damaged"]
 """A process works on it; its report is there; its epochs are; some are missing, or not known to be all; see `fault`."""
+
+SETTLED_SECONDS = 0.1
+
+PLACES = ("epochs", "states", "unfinished", "live")
+"""Directories of a training that something is written into."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +79,103 @@ def of(store: Path) -> tuple[Standing, ...]:
     Raises:
         ArtifactError: when there is no such directory.
     """
-    if not store.is_dir():
-        raise ArtifactError(f"{store}: no such store; it is made by the first run, or name another one")
-    runs = [store] if _trainings(store) else sorted(path for path in store.iterdir() if path.is_dir())
-    found = [_standing(run, training, _reported(run)) for run in runs for training in _trainings(run)]
-    return tuple(sorted(found, key=lambda one: (-one.changed, one.run, one.training)))
+    return Inventory(store).look()
 
 
-def _trainings(run: Path) -> list[Path]:
-    return sorted(path for path in run.glob("training-*") if path.is_dir())
+class Inventory:
+    """Looks at a store again and again, and reads of it only what was written since.
+
+    What a training came to is read again when a directory of it, a report of its run, or its log was; who works on it
+    is looked up each time. A file that is altered in its place is noticed by `verify`, and by whoever reads it.
+    """
+
+    def __init__(self, store: Path) -> None:
+        """Nothing is read yet.
+
+        Args:
+            store: the directory of runs, or one run.
+        """
+        self.store = store
+        self._runs: dict[str, _Run] = {}
+
+    def look(self) -> tuple[Standing, ...]:
+        """Every training, what changed last first.
+
+        Raises:
+            ArtifactError: when there is no such directory.
+        """
+        if not self.store.is_dir():
+            raise ArtifactError(f"{self.store}: no such store; it is made by the first run, or name another one")
+        names = [str(self.store)] if _named(str(self.store), "training-") else _named(str(self.store))
+        self._runs = {name: self._runs.get(name) or _Run(Path(name)) for name in names}
+        found = [standing for run in self._runs.values() for standing in run.look()]
+        return tuple(sorted(found, key=lambda one: (-one.changed, one.run, one.training)))
+
+
+class _Run:
+    """A run, what its reports are made of, and what is known of each of its trainings.
+
+    Paths are texts here: of a thousand runs making them takes longer than looking.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = str(root)
+        self._latest = str(root / "live" / LATEST)
+        self._written = -1
+        self._reported: set[str] = set()
+        self._trainings: list[_Training] = []
+
+    def look(self) -> Iterator[Standing]:
+        written = _written(self._path)
+        if written != self._written:  # a name in it is new, or gone
+            known = {one.directory.name: one for one in self._trainings}
+            names = [Path(path) for path in _named(self._path, "training-")]
+            self._trainings = [known.get(path.name) or _Training(self._root, path) for path in names]
+            self._reported = _reported(self._root)
+            self._written = written if _is_settled(written) else -1
+        seen = (written, _written(self._latest))
+        return (one.look(self._reported, seen) for one in self._trainings)
+
+
+class _Training:
+    """A training, and where it stood when it was looked at last."""
+
+    def __init__(self, run: Path, directory: Path) -> None:
+        self.directory = directory
+        self._run = run
+        self._lock = locks.path_of(run, directory)
+        places = (*PLACES, f"live/{chronicle.NAME}", model_name.FILE.as_posix())
+        self._places = tuple(f"{directory}/{name}" for name in places)
+        self._seen: tuple[int, ...] = ()
+        self._standing = Standing(run.name, directory.name, directory.name, "unfinished")
+
+    def look(self, reported: set[str], of_run: tuple[int, ...]) -> Standing:
+        # A name in a directory changes with its time, a log grows without.
+        seen = (*of_run, *map(_written, self._places))
+        if seen != self._seen:
+            self._standing = _standing(self._run, self.directory, reported)
+            self._seen = seen if _is_settled(max(seen)) else ()
+        return _worked_on(self._standing, locks.holder(self._lock) or "")
+
+
+def _named(place: str, prefix: str = "") -> list[str]:
+    """The directories in one whose names begin so, sorted."""
+    with os.scandir(place) as entries:
+        return sorted(entry.path for entry in entries if entry.name.startswith(prefix) and entry.is_dir())
+
+
+def _is_settled(written: int) -> bool:
+    """Whether what is written after a look has another time: clocks of file systems tick every few milliseconds."""
+    return time.time_ns() - written > SETTLED_SECONDS * 1e9
+
+
+def _written(path: str) -> int:
+    """When something was written, in nanoseconds since 1970; 0 for what is not there."""
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _reported(run: Path) -> set[str]:
@@ -103,11 +198,10 @@ def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
         "name": training.name if named is None else str(named),
         "asked": _asked(run, training),
         "changed": _changed(training),
-        "running": locks.holder(locks.path_of(run, training)) or "",
     }
     done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
     if not done:
-        return Standing(**told, state="running" if told["running"] else "unfinished")
+        return Standing(**told, state="unfinished")
     told["epochs"] = len(done)
     try:
         last = artifact.open(training / "epochs" / f"{done[-1]:04d}")
@@ -117,12 +211,15 @@ def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f"{training}: was written by another version, or altered: {in_one_line(error)}"
         return Standing(**told, state="damaged", fault=fault)
-    if told["running"]:
-        return Standing(**told, state="running")
     if last.manifest.identity in reported and done[-1] >= (told["asked"] or 0):
         return Standing(**told, state="finished")
     ended = told["stopped"] or (told["asked"] is not None and done[-1] >= told["asked"])
     return Standing(**told, state="trained" if ended else "unfinished")
+
+
+def _worked_on(standing: Standing, who: str) -> Standing:
+    state = standing.state if standing.state == "damaged" or not who else "running"
+    return replace(standing, state=state, running=who) if who else standing
 
 
 def _outcome(last: Artifact) -> dict[str, Any]:
@@ -151,12 +248,4 @@ def _asked(run: Path, training: Path) -> int | None:
 
 def _changed(training: Path) -> float:
     """When something was written: what is whole gets its name by a rename, which the directory's time tells."""
-    return max(_times(training), default=0.0)
-
-
-def _times(training: Path) -> Iterator[float]:
-    for place in ("epochs", "states", "unfinished", "live"):
-        try:
-            yield (training / place).stat().st_mtime
-        except OSError:
-            continue
+    return max(_written(f"{training}/{place}") for place in PLACES) / 1e9

@@ -17,10 +17,11 @@ from pipelines.commands import (
     predict,
     reproduce,
     status,
+    ui,
     verify,
 )
 
-COMMANDS = (new, plan, status, verify, graph, find_rate, reproduce, compare, predict, export, clean, completion)
+COMMANDS = (new, plan, status, ui, verify, graph, find_rate, reproduce, compare, predict, export, clean, completion)
 
 
 def main(arguments: list[str] | None = None) -> int:

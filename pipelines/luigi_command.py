@@ -114,9 +114,16 @@ def _on_plan(plan: Lineage, closing: Closing) -> None:
     closing.begin(plan)
     for run in {plan.root, *(other.plan.root for other in plan.others)}:
         _work_on(run)
-    # With a worker's id of its own, a central scheduler hands a killed run's task back to the next run at once.
-    name = f"deeptrain-{socket.gethostname()}-{os.getuid()}-{plan.root.resolve()}"
-    _set(get_config(), "worker", "id", name)
+    _set(get_config(), "worker", "id", worker_id(plan))
+
+
+def worker_id(plan: Lineage) -> str:
+    """By what a central scheduler knows a command: it hands a killed one's task back to the next at once.
+
+    A command that asks for something else is another worker: it would be given all that the killed one left to do.
+    """
+    asked = f"{plan.stages['report'].directory.name}-{plan.epochs}"
+    return f"deeptrain-{socket.gethostname()}-{os.getuid()}-{plan.root.resolve()}-{asked}"
 
 
 @functools.cache

@@ -58,7 +58,7 @@ def choose(terminal: Terminal) -> None:
         config.set("core", "local_scheduler", "true")
         terminal.say(
             f"no central scheduler at {host}:{port}, so the local one is used "
-            f"(web page: luigid --address 127.0.0.1 --port {port})"
+            f"(web page: python -m pipelines ui --port {port})"
         )
 
 

@@ -205,7 +205,8 @@ class ExperimentTask(luigi.Task):
                     self.make(plan)
         except BaseException as error:
             told = _told(error, plan)
-            self._log(events, "failed", begun, next(iter(str(told).splitlines()), type(told).__name__))
+            outcome = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            self._log(events, outcome, begun, next(iter(str(told).splitlines()), type(told).__name__))
             if told is error:
                 raise
             raise told from error

@@ -26,13 +26,22 @@ def _kept(word: str) -> Markup:
 
 
 def get(name: str) -> jinja2.Template:
-    """A template by its file's name; every text that is put in is escaped, and one that is missing is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    """A template by its file's name; see `environment`."""
+    return environment().get_template(name)
+
+
+def environment(*before: Path) -> jinja2.Environment:
+    """Where templates are found; every text that is put in is escaped, and one that is missing is an error.
+
+    Args:
+        before: directories that are looked into first.
+    """
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*before, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["whole"] = whole
-    return environment.get_template(name)
+    found.filters["whole"] = whole
+    return found

@@ -17,6 +17,7 @@ log = logging.getLogger("deeptrain")
 
 ROTATE_BYTES = 8 << 20
 LINE_BYTES = 64 << 10
+TAIL_BYTES = 256 << 10
 ENVELOPE = ("time", "kind", "host", "pid")
 
 
@@ -124,6 +125,21 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             yield from _events(generation)
 
 
+def newest(path: Path, most_bytes: int = TAIL_BYTES) -> Iterator[dict[str, Any]]:
+    """The last events of a log, the newest first, as far as they are in its last bytes; none of one that is not there.
+
+    Raises:
+        OSError: when it is there and cannot be read.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        file.seek(max(os.fstat(file.fileno()).st_size - most_bytes, 0))
+        lines = file.read(most_bytes).splitlines()
+    for line in reversed(lines):
+        yield from _event(line)
+
+
 def seconds_of(path: Path, artifacts: Collection[str]) -> float | None:
     """Seconds that all tasks worked on artifacts or within them, stopped and failed ones too; None if none is told.
 
@@ -150,8 +166,13 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
         while line := file.readline(LINE_BYTES + 1):
             cut = not line.endswith(b"\n") and len(line) > LINE_BYTES
             if not (inside or cut):
-                with contextlib.suppress(ValueError, RecursionError):
-                    event = json.loads(line)
-                    if isinstance(event, dict):
-                        yield event
+                yield from _event(line)
             inside = cut
+
+
+def _event(line: bytes) -> Iterator[dict[str, Any]]:
+    """The event in a line; nothing of one that is torn or none."""
+    with contextlib.suppress(ValueError, RecursionError):
+        event = json.loads(line)
+        if isinstance(event, dict):
+            yield event

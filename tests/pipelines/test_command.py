@@ -99,7 +99,7 @@ def test_without_a_central_scheduler_one_line_says_how_to_have_one(here: Path) -
     assert (finished.code, finished.err) == (0, "")
     assert lines_of(finished.out)[0] == (
         f"no central scheduler at localhost:{port}, so the local one is used "
-        f"(web page: luigid --address 127.0.0.1 --port {port})"
+        f"(web page: python -m pipelines ui --port {port})"
     )
 
 
