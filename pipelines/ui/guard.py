@@ -41,7 +41,7 @@ TELLING = frozenset(
 )
 """Methods of the scheduler that change nothing; reading an answer to a message takes it away, so that is none."""
 
-TOKEN = "X-Deeptrain-Token"
+TOKEN = "X-Deeptrain-Token"  # noqa: S105 - the name of the header
 OF_BROWSERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
 
 
