@@ -87,8 +87,19 @@ class ArtifactError(DeeptrainError):
 class WriteError(ArtifactError, OSError):
     """What was to be written could not be: the disk is full, damaged, or not to be written to.
 
-    It is an `OSError`, too, since whoever lets go what cannot be written lets go this.
+    It is an `OSError`, too, since whoever lets go what cannot be written lets go this; `errno` and `strerror` are what the
+    system said.
     """
+
+    def __init__(self, message: str, said: OSError | None = None) -> None:
+        """Keep the message to print, and what the system said."""
+        super().__init__(message)
+        if said is not None:
+            self.errno, self.strerror = said.errno, said.strerror
+
+    def __str__(self) -> str:
+        """The message."""
+        return str(self.args[0])
 
 
 class AlteredError(ArtifactError):

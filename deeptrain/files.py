@@ -140,7 +140,7 @@ def explained(path: Path, needed: int = 0) -> Iterator[None]:
     except WriteError:
         raise
     except OSError as error:
-        raise WriteError(f"{path}: cannot be written: {error.strerror or error}; nothing was published") from error
+        raise WriteError(f"{path}: cannot be written: {error.strerror}; nothing was published", error) from error
 
 
 @contextlib.contextmanager
@@ -154,7 +154,8 @@ def explain_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
         there = next(parent for parent in path.parents if parent.is_dir())
         raise WriteError(
             f"{path.parent}: the disk is full: at least {needed:,} bytes are needed for {path.name}, "
-            f"{free_bytes(there):,} are free; nothing was published; free some space and run again"
+            f"{free_bytes(there):,} are free; nothing was published; free some space and run again",
+            error,
         ) from error
 
 
@@ -188,7 +189,7 @@ def sync_directory(directory: Path) -> None:
             os.close(descriptor)
     except OSError as error:
         raise WriteError(
-            f"{directory}: what was put there may not be on the disk: {error.strerror or error}; run again"
+            f"{directory}: what was put there may not be on the disk: {error.strerror}; run again", error
         ) from error
 
 

@@ -69,7 +69,7 @@ def take(plan: Lineage) -> ModelName:
         finally:
             os.close(lock)
     except OSError as error:
-        log.warning("%s: the training gets no number: %s", training / FILE, error.strerror or error)
+        log.warning("%s: the training gets no number: %s", training / FILE, error.strerror)
         return name
 
 

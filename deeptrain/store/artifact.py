@@ -254,7 +254,7 @@ def remove(directory: Path) -> None:
         directory.rename(hidden)
         shutil.rmtree(hidden)
     except OSError as error:
-        raise WriteError(f"{directory}: cannot be removed: {error.strerror or error}") from error
+        raise WriteError(f"{directory}: cannot be removed: {error.strerror}", error) from error
 
 
 @functools.cache

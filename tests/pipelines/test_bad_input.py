@@ -183,7 +183,7 @@ def test_a_builder_that_is_not_there_is_found_before_anything_is_made(
         (TOML.replace('"my_model:build"', '"my_model:build"\narguments = { unit = 3 }'), BUILDER, "my_model:build: "
          "raised TypeError: build() got an unexpected keyword argument 'unit'"),
         (TOML.replace("[training]", '[training]\noptimizer = "adan"'), BUILDER, "adan: no optimizer of Keras has this "
-         "name; did you mean Adam, Nadam, AdamW? Your own is named module:name"),
+         "name; did you mean Adam, AdamW, Nadam? Your own is named module:name"),
         (TOML.replace("batch_size = 16", "batch_size = 71"), BUILDER, "training.batch_size must be at most the 70 "
          "samples of the train split, got 71"),
     ],

@@ -58,8 +58,10 @@ def test_a_second_run_has_nothing_to_do_says_so_and_imports_nothing_heavy(here: 
 def test_a_split_that_chose_something_is_refused_in_one_line_though_all_is_there(here: Path) -> None:
     asked = ("--experiment", "tiny.toml", "--local-scheduler", "--split", "val")
     refused = run("--module", "pipelines", "Evaluate", *asked, cwd=here)
-    assert (refused.code, refused.out) == (40, "")
-    assert re.fullmatch(r"deeptrain: split to score: expected one that chose nothing, got 'val': it .*\n", refused.err)
+    assert refused.code == 40
+    said, following = command.mistake(refused)
+    assert re.fullmatch(r"deeptrain: split to score: expected one that chose nothing, got 'val': it .*\n", said)
+    assert following == "python -m pipelines plan tiny.toml"
 
 
 def test_two_fresh_runs_in_two_places_are_byte_equal(trained: Trained, tmp_path: Path) -> None:
@@ -131,7 +133,11 @@ OF_EPOCH = HELP.replace("TrainModel", "Epoch")
         (["--experiment", "tinny.toml", "--store", "a b"],
          "tinny.toml: cannot be read: No such file or directory; did you mean tiny.toml?",
          "python -m luigi --module pipelines TrainModel --local-scheduler --experiment tiny.toml --store 'a b'"),
-        (["--experiment", "."], ".: cannot be read: Is a directory", "python -m pipelines plan ."),
+        (
+            ["--experiment", "."],
+            ".: cannot be read: Is a directory; name an experiment's TOML file, such as my.toml",
+            "python -m pipelines plan .",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_arguments_is_a_line_and_the_next_command(
