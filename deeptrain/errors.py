@@ -87,8 +87,8 @@ class ArtifactError(DeeptrainError):
 class WriteError(ArtifactError, OSError):
     """What was to be written could not be: the disk is full, damaged, or not to be written to.
 
-    It is an `OSError`, too, since whoever lets go what cannot be written lets go this; `errno` and `strerror` are what the
-    system said.
+    It is an `OSError`, too, since whoever lets go what cannot be written lets go this; `errno` and `strerror` are what
+    the system said.
     """
 
     def __init__(self, message: str, said: OSError | None = None) -> None:
