@@ -5,6 +5,7 @@ import html
 import json
 import queue
 import re
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -22,8 +23,11 @@ UI = ".ui.json"
 
 _OURS = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/", re.ASCII)
 
-LOOK_SECONDS = 0.1
-"""Between two looks at what is not answered yet."""
+COLUMNS = 66
+"""Of a status and of an answer on Luigi's page."""
+
+LOOK_SECONDS = 0.2
+"""Between two looks at what was said, and at what is not answered yet."""
 
 Hear = Callable[[str], "Future[str] | None"]
 """Takes a message; None where nothing is trained at this moment. Raises `MessageError`."""
@@ -98,11 +102,13 @@ class Serving:
 
     def run(self) -> None:
         """Serve."""
-        while not self._over.is_set():
+        ended = False
+        while not ended:
+            ended = self._over.wait(LOOK_SECONDS)  # which is noticed at once, a wait for a message would not be
             with contextlib.suppress(queue.Empty):
-                self._waiting.append(self._said.get(timeout=LOOK_SECONDS))
+                while True:
+                    self._waiting.append(self._said.get_nowait())
             self._look()
-        self._look()
         for message in self._waiting:
             _respond(message, "was not done: nothing was trained at that moment; say it again")
         for message, _ in self._heard:
@@ -131,14 +137,20 @@ class Serving:
 def _respond(message: Any, answer: str) -> None:
     """Send an answer, which Luigi's page shows as HTML; a scheduler that is gone does not get it."""
     with contextlib.suppress(RPCError):
-        message.respond(html.escape(answer))
+        message.respond(as_html(answer))
+
+
+def as_html(text: str) -> str:
+    """A text for Luigi's page, which shows HTML as it is, in a frame of 66 columns that does not break lines itself."""
+    lines = (part for line in text.splitlines() for part in textwrap.wrap(line, COLUMNS, break_on_hyphens=False))
+    return html.escape("\n".join(lines))
 
 
 def page_of(training: Path) -> str:
     """The address of the page about a training: of the server that runs for its store, or else of its file."""
     store = training.parent.parent
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        url = json.loads((store / UI).read_bytes()[:1000])["url"]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), (store / UI).open("rb") as file:
+        url = json.loads(file.read(1000))["url"]
         if _OURS.fullmatch(url):
             return f"{url}runs/{training.parent.name}/{training.name}"
     return (training.resolve() / "live" / "index.html").as_uri()

@@ -1,7 +1,8 @@
 """Who watches what runs in this process: displays that the command adds, the live page, and Luigi's scheduler."""
 
 import contextlib
-import html
+import math
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from deeptrain.lineage import Lineage
 from deeptrain.shards import progress as conversion
 from deeptrain.training import messages
 from deeptrain.training.progress import Progress
+from tasks.messages import as_html
 
 if TYPE_CHECKING:
     import luigi
@@ -31,9 +33,18 @@ _scheduler: dict[str, "SchedulerStatus"] = {}
 class SchedulerStatus:
     """Tells Luigi's scheduler how far the running training is; called from the reporter's thread only (law 8)."""
 
-    def __init__(self) -> None:
-        """No task runs yet."""
+    def __init__(self, every_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """No task runs yet.
+
+        Args:
+            every_seconds: the shortest time between two calls about the same phase of an epoch.
+            clock: seconds from any origin.
+        """
         self.task: luigi.Task | None = None
+        self._every = every_seconds
+        self._clock = clock
+        self._told_at = -math.inf
+        self._told: tuple[object, ...] = ()
         self._losses: list[float] = []
 
     def show(self, progress: Progress) -> None:
@@ -45,6 +56,10 @@ class SchedulerStatus:
             self._losses.append(progress.loss)
             if len(self._losses) > 2 * CURVE:
                 self._losses = [self._losses[at] for at in thinned(self._losses, CURVE)]
+        of = (self.task, progress.phase, progress.epoch)
+        if of == self._told and self._clock() - self._told_at < self._every:
+            return
+        self._told, self._told_at = of, self._clock()
         whole = (progress.finished + progress.fraction * (progress.finished < progress.epoch)) / max(progress.epochs, 1)
         told = f"{messages.status(progress)}\n{100 * whole:.1f} % of the whole training"
         curve = sparkline.of(progress.losses if len(progress.losses) > 2 else self._losses, CURVE)
@@ -83,7 +98,7 @@ def _tell(task: "luigi.Task | None", line: str, fraction: float | None) -> None:
     if say is None or set_percentage is None:
         return
     with contextlib.suppress(RPCError):
-        say(html.escape(line))
+        say(as_html(line))
         if fraction is not None:
             set_percentage(round(100 * fraction))
 

@@ -1,7 +1,9 @@
 """Changes by hand in a trainer's life: how they are written, wait for their iteration, and act."""
 
+import math
 from typing import Any
 
+from deeptrain.errors import TrainingError
 from deeptrain.loading.position import Position
 from deeptrain.training.course import Course
 from deeptrain.training.interventions import NAMED, Intervention, Key
@@ -37,7 +39,8 @@ class ByHand:
     def rate(self) -> float | None:
         """The learning rate that somebody set on the learner since it was seen; None if nobody did."""
         rate = self._learner.learning_rate
-        return rate if rate != self._rate else None
+        # NaN, of what has no rate, is none that somebody set: it is no other one, though it differs from itself
+        return rate if rate != self._rate and not math.isnan(rate) else None
 
     def said(self, key: Key, value: Any) -> Any:
         """A change as it can be written down by name; None where it cannot, or nothing is written."""
@@ -45,7 +48,13 @@ class ByHand:
         return self._learner.said(key, value) if written else None  # type: ignore[attr-defined]
 
     def write(self, key: Key, value: Any) -> None:
-        """Write down a change that is to act where training stands, and a checkpoint before it."""
+        """Write down a change that is to act where training stands, and a checkpoint before it.
+
+        Raises:
+            TrainingError: when there is no learning rate to change: whoever trains on would fail at it each time.
+        """
+        if key == "learning_rate" and math.isnan(self._learner.learning_rate):
+            raise TrainingError("learning_rate: what is trained here has none to change")
         at = self._record.kept.position
         self._record.intervene(Intervention(at.epoch, at.iteration, key, value if key in NAMED else float(value)))
         self._record.save(self._learner.variables())

@@ -1,8 +1,8 @@
 """What happened to a training, when and where, as its `live/events.jsonl` tells: outside all artifacts.
 
 `began` is one command or process that trains, with the run's `number`, which goes up from run to run; `epoch` is the
-end of one, with its `epoch`, `loss`, `validation_loss`, `key_metric` and `value` of it. A training whose log is gone or
-damaged is begun anew here, and in nothing else.
+end of one, with its `epoch`, `loss`, `validation_loss`, `key_metric` and `value` of it; `paused` and `resumed` are a
+pause, which counts in no time. A training whose log is gone or damaged is begun anew here, and in nothing else.
 """
 
 import contextlib
@@ -57,6 +57,7 @@ class Chronicle:
         self._root = live.parent.parent
         self._own = live.parent
         self._number = number or 0
+        self._paused = False
         self.told = Told()
         self.previous: Told | None = None
 
@@ -72,6 +73,9 @@ class Chronicle:
 
     def tell(self, progress: Progress) -> bool:
         """Write down the epochs that have ended since; whether there was one."""
+        if self._paused != (progress.phase == "paused"):
+            self._paused = not self._paused
+            self._log.append("paused" if self._paused else "resumed")
         ended = len(progress.losses)
         new = [number for number in range(1, ended + 1) if number not in self.told.epochs]
         for number in new:
@@ -90,6 +94,7 @@ def read(path: Path) -> Told:
     """What a log tells; nothing of one that is not there or cannot be read."""
     told: dict[str, Any] = {"epochs": {}}
     last: datetime | None = None
+    paused: datetime | None = None
     with contextlib.suppress(OSError):
         for event in events.read(path):
             when = _time(event.get("time"))
@@ -102,7 +107,11 @@ def read(path: Path) -> Told:
                 told["host"] = str(event.get("host", ""))
                 asked = event.get("epochs")
                 told["asked"] = asked if isinstance(asked, int) else None
-                last = when
+                last, paused = when, None
+            elif event.get("kind") == "paused":
+                paused = when
+            elif event.get("kind") == "resumed" and last is not None and paused is not None:
+                last, paused = last + (when - paused), None
             elif event.get("kind") == "epoch" and isinstance(event.get("epoch"), int) and last is not None:
                 told["epochs"][event["epoch"]] = event
                 told["latest"] = max((when - last).total_seconds(), 0.0)

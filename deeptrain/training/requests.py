@@ -120,7 +120,12 @@ class Requests:
         while not self._asked.empty():
             next_one = self._asked.get()
             if next_one is not None:
-                self._act(next_one, trainer, stages, within_validation=within_validation)
+                try:
+                    self._act(next_one, trainer, stages, within_validation=within_validation)
+                except Exception as error:
+                    if not next_one.answer.done():
+                        next_one.answer.set_result(f"{next_one.message.word} was not done: {in_one_line(error)}")
+                    raise
         stops = self._pause or self._signal is not None
         if not self._save and not stops:
             return
@@ -160,8 +165,7 @@ class Requests:
         if word == "pause":
             self._checkpoint(trainer, stages, within_validation=within_validation)
             self._record.settle()
-            asked.answer.set_result(f"paused {self._where(trainer)}; {self._kept}; resume goes on")
-            self._wait(trainer, stages, within_validation=within_validation)
+            self._wait(asked, trainer, stages, within_validation=within_validation)
         elif word == "resume":
             asked.answer.set_result(f"is not paused, it goes on {self._where(trainer)}")
         elif word == "checkpoint":
@@ -180,12 +184,13 @@ class Requests:
         else:
             self._change(asked, trainer)
 
-    def _wait(self, trainer: "Trainer", stages: Stages, *, within_validation: bool) -> None:
+    def _wait(self, paused: Asked, trainer: "Trainer", stages: Stages, *, within_validation: bool) -> None:
         """Hold everything until somebody says that training goes on, or stops."""
         self.paused = True
         stages.tell("pause", trainer)
         resumed: Asked | None = None
         self._display.tell_now("paused", trainer)
+        paused.answer.set_result(f"paused {self._where(trainer)}; {self._kept}; resume goes on")
         while resumed is None and self._signal is None and not self._pause:
             asked = self._asked.get()
             word = None if asked is None else asked.message.word

@@ -14,8 +14,11 @@ from luigi.scheduler import Scheduler
 from luigi.worker import TaskStatusReporter
 
 from deeptrain.errors import MessageError
+from deeptrain.training import sparkline
+from deeptrain.training.progress import Progress
 from tasks import Epoch, messages
 from tasks.messages import Serving
+from tasks.watching import SchedulerStatus
 
 
 class Said:
@@ -97,6 +100,40 @@ def test_the_page_is_told_without_taking_anything_away_also_after_a_retry() -> N
         scheduler.add_task(**known, status="FAILED")
         scheduler.add_task(**known, status="PENDING")  # which is how it is tried again: without its messages
     assert Epoch.accepts_messages is not luigi.Task.accepts_messages
+
+
+def test_the_scheduler_is_told_where_training_stands_as_escaped_lines_and_a_curve() -> None:
+    now = [0.0]
+    status, task = SchedulerStatus(clock=lambda: now[0]), Precious()
+    lines: list[str] = []
+    parts: list[int] = []
+    task.set_status_message, task.set_progress_percentage = lines.append, parts.append  # as Luigi does when it runs
+    status.task = task
+    shown = {
+        "phase": "fit",
+        "epochs": 8,
+        "iterations": 350,
+        "fitting": lambda: "<script>1</script>",
+        "key_metric": "<b>",
+    }
+    for iteration, loss in ((100, 3.0), (200, 2.0), (280, 1.0)):
+        now[0] += 0.5
+        status.show(Progress(**shown, epoch=1, iteration=iteration, loss=loss))  # type: ignore[arg-type]
+    assert lines[-1].endswith("\n10.0 % of the whole training, loss █▅▁")
+    assert parts == [29, 80]  # not more than once a second
+    losses = tuple(float(number) for number in range(90, 0, -1))
+    best = {"best": 0.9, "best_epoch": 2, "metrics": {"<b>": 0.8}}
+    status.show(Progress(**shown, **best, epoch=5, iteration=35, loss=0.5, losses=losses))  # type: ignore[arg-type]
+    assert lines[-1].splitlines() == [
+        "epoch 5 of 8, iteration 35 of 350, set &lt;script&gt;1&lt;/script&gt;, loss",
+        "0.5000, &lt;b&gt; 0.8000, best &lt;b&gt; 0.9000 in epoch 2",
+        "51.2 % of the whole training, loss",
+        sparkline.of(losses, 40),
+    ]
+    assert parts[-1] == 10
+    paused = {**shown, "phase": "paused"}
+    status.show(Progress(**paused, epoch=5, iteration=35))  # type: ignore[arg-type]
+    assert lines[-1].startswith("paused, epoch 5 of 8, iteration 35 of 350")
 
 
 def test_the_page_is_that_of_the_server_that_runs_for_the_store_or_a_file(tmp_path: Path) -> None:

@@ -229,6 +229,23 @@ def test_the_page_tells_how_often_and_how_long_the_run_was_trained(tmp_path):
     assert "Beside the run before" not in text
 
 
+def test_a_pause_counts_in_no_time_and_is_told_at_once(tmp_path):
+    minutes = [0]
+    page = LivePage(
+        tmp_path / "training-1" / "live" / "index.html",
+        "digits",
+        clock=lambda: 0.0,
+        now=lambda: NOW + timedelta(minutes=minutes[0]),
+        number=1,
+    )
+    for minute, phase, losses in ((0, "fit", ()), (10, "paused", ()), (70, "fit", ()), (80, "fit", (0.5,))):
+        minutes[0] = minute
+        page.show(progress(phase=phase, losses=losses))
+        assert (": paused<" in page.path.read_text()) == (phase == "paused")
+    page.close()
+    assert "Time so far</th><td>20:00<" in page.path.read_text()
+
+
 def test_the_page_has_the_run_beside_the_one_before(tmp_path):
     trained(tmp_path / "training-b", 4, (0.9, 0.8), (0.3, 0.2))
     trained(tmp_path / "training-a", 7, (0.7, 0.5, 0.4), (0.5, 0.6, 0.4))

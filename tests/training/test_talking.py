@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from deeptrain.errors import Interrupted, MessageError
-from deeptrain.training import Every, Phase, Trainer, mailbox
+from deeptrain.errors import Interrupted, MessageError, UserCodeError
+from deeptrain.training import Every, Phase, Trainer, mailbox, on
 from deeptrain.training.callbacks.callback import STAGES
 from deeptrain.training.journal import Journal
 from deeptrain.training.progress import Progress
 from tests.memory_journal import MemoryJournal
+from tests.numpy_learner import NumpyLearner
 from tests.training.test_signals import came_to
 from tests.training.test_written_edges import run_in, weights, windowed
 
@@ -49,7 +50,7 @@ class Asking:
 
 
 class Counting:
-    """Remembers something of every iteration, so that a checkpoint that forgets it is found out."""
+    """Remembers something of every iteration, and of the rate in validations: what forgets it is found out."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -57,6 +58,9 @@ class Counting:
     def iteration_begin(self, trainer: Trainer) -> None:
         self.seen += 1
         trainer.learner.learning_rate = trainer.learner.learning_rate * (1 + 0.01 * (self.seen % 3))
+
+    def validation_batch_end(self, trainer: Trainer) -> None:
+        self.seen += int(1000 * trainer.learner.learning_rate)
 
     def state(self) -> dict[str, int]:
         return {"seen": self.seen}
@@ -235,6 +239,35 @@ def test_a_learning_rate_is_refused_with_the_reason_and_training_goes_on(tmp_pat
     trainer.close()
 
 
+class NoRate(NumpyLearner):
+    """As an estimator of scikit-learn that has no learning rate."""
+
+    @property
+    def learning_rate(self) -> float:
+        return float("nan")
+
+
+def test_where_there_is_no_learning_rate_nothing_is_written_down(tmp_path: Path) -> None:
+    trainer, _ = windowed(journal=Journal(run_in(tmp_path)))
+    trainer.learner.__class__ = NoRate
+    answer = trainer.ask("lr 0.5")
+    trainer.train()
+    assert answer.result() == "refused: learning_rate: what is trained here has none to change"
+    assert trainer.interventions == ()
+    trainer.close()
+
+
+def test_a_message_whose_doing_fails_is_answered_with_the_failure() -> None:
+    asking = Asking(12, "checkpoint")
+    trainer = talked(asking, MemoryJournal())
+    trainer.callbacks = {**trainer.callbacks, "broken": on("save")(lambda _: 1 / 0)}
+    with pytest.raises(UserCodeError, match="callback broken: save"):
+        trainer.train()
+    assert asking.said()[0].startswith(
+        "checkpoint was not done: UserCodeError: callback broken: save() failed in epoch"
+    )
+
+
 def test_what_was_asked_and_not_done_is_answered_when_the_trainer_is_closed() -> None:
     trainer, _ = windowed()
     answer = trainer.ask("pause")
@@ -254,32 +287,35 @@ def test_where_nothing_is_written_a_pause_says_so_and_a_signal_ends_it() -> None
     assert asking.said()[0].endswith("; nothing is on disk; resume goes on")
 
 
-def test_a_pause_from_another_thread_costs_no_rate_and_answers_a_status() -> None:
-    clock = [0.0]
-    trainer, _ = windowed(clock=lambda: clock[0], callbacks={"slow": Ticking(clock)})
-    paused, done = trainer.ask("pause"), threading.Event()
-    talking = threading.Thread(target=lambda: (paused.result(60), talk(trainer, clock), done.set()))
-    talking.start()
-    trainer.train()
-    talking.join()
-    assert done.is_set()
-    assert trainer.state.iterations_per_second == pytest.approx(1.0)
-
-
 class Ticking:
-    """Lets a second pass in each iteration."""
+    """Lets a second pass in each iteration, and pauses in the third, for as long as somebody in a thread wants."""
 
-    def __init__(self, clock: list[float]) -> None:
-        self.clock = clock
+    def __init__(self, clock: list[float], talk: Callable[[Trainer], None]) -> None:
+        self.clock, self.talk = clock, talk
+        self.talking = threading.Thread()
 
-    def iteration_begin(self, trainer: Trainer) -> None:  # noqa: ARG002 - as it is called
+    def iteration_begin(self, trainer: Trainer) -> None:
         self.clock[0] += 1.0
+        if trainer.position.iteration == 2:
+            self.talking = threading.Thread(target=self.talk, args=(trainer,))
+            trainer.ask("pause").add_done_callback(lambda _: self.talking.start())
 
 
-def talk(trainer: Trainer, clock: list[float]) -> None:
-    assert trainer.ask("status").result(timeout=0).startswith("paused, epoch 1 of 2, iteration 0 of ")
-    clock[0] += 1e6
-    trainer.ask("resume").result(60)
+def test_a_pause_from_another_thread_costs_no_rate_and_answers_a_status() -> None:
+    clock, told = [0.0], []
+
+    def talk(trainer: Trainer) -> None:
+        told.append(trainer.ask("status").result(timeout=0))
+        clock[0] += 1e6
+        told.append(trainer.ask("resume").result(60))
+
+    ticking = Ticking(clock, talk)
+    trainer, _ = windowed(clock=lambda: clock[0], callbacks={"ticking": ticking}, metrics=[])
+    trainer.train()
+    ticking.talking.join()
+    assert told[0].startswith("paused, epoch 1 of 2, iteration 3 of 6, set ")
+    assert told[1] == "goes on in epoch 1 after 3 of 6 iterations"
+    assert trainer.state.iterations_per_second == pytest.approx(1.0)
 
 
 def test_another_process_may_talk_through_the_mailbox_and_an_old_message_reaches_nobody(tmp_path: Path) -> None:
