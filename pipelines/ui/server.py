@@ -116,7 +116,7 @@ def bind(port: int) -> list[socket.socket]:
         if error.errno == errno.EADDRINUSE:
             who = listener(port) or "another program"
             raise DataError(
-                f"port {port} of {HOST} is taken by {who}; end it, or name another one with --port"
+                f"port {port} of {HOST} is taken by {who}; end it, or choose another with --port"
             ) from error
         raise DataError(f"port {port} of {HOST} cannot be listened on: {error.strerror}; --port names one") from error
     return [listening]

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -180,13 +179,3 @@ def test_luigis_own_page_shows_tasks_and_its_buttons_work(browser: Browser, url:
     expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
     page.close()
     assert {re.sub("^(http://127.0.0.1:[0-9]+/|data:).*", r"\1", one, flags=re.S) for one in asked} <= {url, "data:"}
-
-
-def test_the_command_ends_as_others_do(here: Path) -> None:
-    process = command.start("ui", "--port", "0", cwd=here, module="pipelines")
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("http://127.0.0.1:")
-    process.send_signal(signal.SIGINT)
-    finished = command.end(process)
-    assert (finished.code, finished.err) == (130, "stopped\n")
-    assert not (here / "runs/.ui.json").exists()

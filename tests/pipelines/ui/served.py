@@ -74,7 +74,8 @@ def serving(store: Path, port: int = 0) -> Iterator[Served]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert started.wait(PATIENCE)
+        while not started.wait(0.01):
+            assert thread.is_alive(), "the server did not begin"
         yield Served(told[0])
     finally:
         ended.set()
