@@ -57,7 +57,7 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
     luigid: Luigid, tmp_path: Path, warm: Warm
 ) -> None:
     """It can be spoken to in the second task as in the first; a learning rate stays in the run, which ends complete."""
-    toml = SLOW_TOML.replace("epochs = 6", "epochs = 3")
+    toml = SLOW_TOML.replace("epochs = 6", "epochs = 3").replace("seconds = 0.03", "seconds = 0.15")
     here = write_experiment(tmp_path / "here", toml=toml, builder=SLOW_BUILDER).parent
     scheduler = RemoteScheduler(f"http://127.0.0.1:{luigid.port}")
     process = warm.start(*ASKED, *luigid.arguments, cwd=here)
@@ -68,20 +68,21 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
         return {name: tasks[name] for name in names if tasks[name]["params"]["number"] == str(epoch)}
 
     def answer(name: str, text: str) -> str:
-        to = {"worker": running(1)[name]["worker_running"], "task": name, "content": text}
+        to = {"worker": task["worker_running"], "task": name, "content": text}
         asked = {"task_id": name, "message_id": scheduler._request("/api/send_scheduler_message", to)["message_id"]}
-        found: list[str] = []
+        answers: list[str] = []
 
         def came() -> bool:
             said = scheduler._request("/api/get_scheduler_message_response", asked)["response"]
-            found.extend([said] if said else [])
-            return bool(found)
+            answers.extend([said] if said else [])
+            return bool(answers)
 
         command.wait_until(came, process)
-        return found[0]
+        return answers[0]
 
-    command.wait_until(lambda: running(1), process)
-    ((name, task),) = running(1).items()
+    found: dict[str, Any] = {}
+    command.wait_until(lambda: found.update(running(1)) or found, process)
+    ((name, task),) = found.items()
     (training,) = here.glob("runs/tiny/training-*")
     assert task["accepts_messages"]
     assert task["tracking_url"] == (training / "live" / "index.html").as_uri()
@@ -93,8 +94,9 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
     assert mailbox.send(training, "lr 0.02", 60).startswith("learning rate 0.02, was 0.001, from iteration ")
     assert answer(name, "resume").startswith("goes on in epoch 1 after ")
 
-    command.wait_until(lambda: running(2), process)
-    assert next(iter(running(2).values()))["accepts_messages"]
+    later: dict[str, Any] = {}
+    command.wait_until(lambda: later.update(running(2)) or later, process)
+    assert next(iter(later.values()))["accepts_messages"]
     assert mailbox.send(training, "stop-after-epoch", 60).startswith("stops when epoch ")
     stopped = command.end(process)
     assert stopped.code == 128 + signal.SIGUSR1
