@@ -283,7 +283,7 @@ def test_samples_that_are_no_sequences_cannot_be_cut() -> None:
         ),
         ({"size": 4, "weights": [0, 1]}, "windows.weights: expected a first weight above 0"),
         ({"size": 4, "weights": {"first": -1, "last": 1}}, "windows.weights: expected finite numbers from 0"),
-        ({"size": 4, "sise": 4}, "windows.sise: unknown key; did you mean size?"),
+        ({"size": 4, "sise": 4}, "windows.sise: unknown key; did you mean size, slide?"),
     ],
 )
 def test_settings_that_break_a_rule_are_told(table: dict[str, Any], message: str) -> None:
