@@ -113,7 +113,7 @@ def test_what_has_no_name_acts_and_is_not_written_down(
         ({"frozen": ["denxe"]}, "no layer of sequential is called denxe; did you mean dense"),
         ({"frozen": ["*"], "loss": "mse"}, r"nothing of sequential is left to train when \* are frozen"),
         ({"frozen": "dense"}, r"frozen: expected a list of names of layers, such as \['dense'\], got 'dense'"),
-        ({"loss": "mze"}, "its loss mze: no loss of Keras has this name; did you mean mse"),
+        ({"loss": "mze"}, "its loss mze: no loss of Keras has this name; did you mean mae, mse"),
         ({"loss": {"a": "mse"}}, r"losses by output \(a\) are for a model that gives its outputs by name"),
         ({"loss": 5}, "its loss must be a name such as 'mse', .* got 5"),
         ({"optimizer": lambda: 5}, "expected an optimizer of keras.optimizers, got 5"),

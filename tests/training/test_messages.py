@@ -45,7 +45,7 @@ def test_capitals_and_spaces_around_do_not_count(text: str, message: Message) ->
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("paus", "unknown message 'paus'; did you mean pause, status?"),
+        ("paus", "unknown message 'paus'; did you mean pause?"),
         ("stopafterepoch", "unknown message 'stopafterepoch'; did you mean stop-after-epoch"),
         ("", "unknown message ''; there are pause, resume, checkpoint, stop, stop-after-epoch, status, lr, help"),
         ("\x1b[2J", r"unknown message '\\x1b[2J'; there are "),

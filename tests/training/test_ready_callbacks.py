@@ -279,7 +279,7 @@ def test_gradients_are_those_of_the_loss(splits: list[Any]) -> None:
 
 
 def test_outputs_and_gradients_need_a_keras_model(splits: list[Any]) -> None:
-    with pytest.raises(IntrospectionError, match="of layers need a Keras model, got NumpyLearner"):
+    with pytest.raises(IntrospectionError, match="layers are those of a Keras model or its learner, got NumpyLearner"):
         trainer(splits, [LayerHistograms(["outputs"])]).train()
     with pytest.raises(SettingsError, match="of must be some of weights, outputs, gradients, got \\['biases'\\]"):
         LayerHistograms(["biases"])
