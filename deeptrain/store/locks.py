@@ -42,26 +42,25 @@ class Lock:
         # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
+            self._take(descriptor)
+        except BaseException:
+            _let_go(descriptor)
+            raise
+        self._descriptor, self._process = descriptor, os.getpid()
+
+    def _take(self, descriptor: int) -> None:
+        try:
             fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(descriptor, 4096).decode(errors="replace").strip()
-            os.close(descriptor)
             raise LockedError(
                 f"{self._path.stem} is being written by {holder or 'another process'}; "
                 "wait until it ends or stop it, then run again"
             ) from error
-        except BaseException:
-            os.close(descriptor)
-            raise
         command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200])
-        try:
-            with files.explained(self._path):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor, self._process = descriptor, os.getpid()
+        with files.explained(self._path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
 
     def release(self) -> None:
         """Give the lock back; without one, nothing happens."""
@@ -70,8 +69,7 @@ class Lock:
             if os.getpid() == self._process:
                 # Closing alone would leave the lock to a child that was forked meanwhile; a child only closes.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
-            with contextlib.suppress(OSError):  # it is free; who it was is of no use any more
-                os.close(descriptor)
+            _let_go(descriptor)
 
     def __enter__(self) -> Self:
         """Take the lock."""
@@ -83,6 +81,12 @@ class Lock:
     ) -> None:
         """Give the lock back."""
         self.release()
+
+
+def _let_go(descriptor: int) -> None:
+    """Close a lock file; what a failing disk says of it is of no use to anybody."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def lock_of(run: Path, artifact: Path) -> Lock:

@@ -69,7 +69,13 @@ def start(*arguments: str, cwd: Path, module: str = "luigi", **more: str) -> "su
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_ctrl_c,
     )
+
+
+def _hear_ctrl_c() -> None:
+    """What is started in the background of a shell would not, and neither would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end(process: "subprocess.Popen[str] | Fork", seconds: float = PATIENCE) -> Finished:
