@@ -83,6 +83,8 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
     found: dict[str, Any] = {}
     command.wait_until(lambda: found.update(running(1)) or found, process)
     ((name, task),) = found.items()
+    # The scheduler is told of the page before the training's first file is written.
+    command.wait_until(lambda: any(here.glob("runs/tiny/training-*")), process)
     (training,) = here.glob("runs/tiny/training-*")
     assert task["accepts_messages"]
     assert task["tracking_url"] == (training / "live" / "index.html").as_uri()
