@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from deeptrain.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,28 @@ class Batch:
             sets=self.sets[chosen],
             weights=None if self.weights is None else self.weights[chosen],
         )
+
+
+def changed(batch: Batch, change: Callable[[NDArray[Any]], NDArray[Any]], only: str | None = None) -> Batch:
+    """The batch with changed inputs; where labels are the inputs themselves, they are changed with them.
+
+    Args:
+        batch: a batch.
+        change: takes and gives (samples, ...); called once for each input.
+        only: the input to change, of several; by default all.
+
+    Raises:
+        DataError: when there is no such input.
+    """
+    if not isinstance(batch.x, Mapping):
+        if only is not None:
+            raise DataError(f"preprocessor: there is one input, which has no name, got input = {only!r}")
+        x: Any = change(batch.x)
+    elif only is not None and only not in batch.x:
+        raise DataError(f"preprocessor: there is no input {only!r}; there are {', '.join(batch.x)}")
+    else:
+        x = {name: change(part) if only in (None, name) else part for name, part in batch.x.items()}
+    return dataclasses.replace(batch, x=x, y=x if batch.y is batch.x else batch.y)
 
 
 def _rows(part: Any, chosen: np.ndarray) -> Any:

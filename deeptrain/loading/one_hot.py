@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain.errors import DataError
-from deeptrain.loading.batch import Batch
-from deeptrain.loading.preprocessing import changed
+from deeptrain.loading.batch import Batch, changed
 from deeptrain.shards.info import DataInfo
 
 

@@ -1,18 +1,17 @@
 """What is done to a batch before it is fed: the protocol of preprocessors, how they are chained, and how named."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deeptrain import user_code
 from deeptrain.errors import DataError, UserCodeError
 from deeptrain.loading.arrays import samples
 from deeptrain.loading.batch import Batch
+from deeptrain.loading.ready import READY
 from deeptrain.settings import Use
 from deeptrain.shards.info import DataInfo
 
@@ -71,8 +70,6 @@ def preprocessors(names: Sequence[str | Use], data: DataInfo, beside: Path | Non
     Raises:
         UserCodeError: when one is not found, raises, or has no `process`.
     """
-    from deeptrain.loading.ready import READY
-
     made = []
     for named in names:
         use = Use.of(named)
@@ -177,25 +174,3 @@ def _refuse_unequal(piece: Batch, name: str) -> None:
             f"got {samples(piece.x)} inputs and {samples(piece.y)} labels for {count} indices and {len(piece.sets)} "
             "sets; take some of the samples of a batch by batch.rows"
         )
-
-
-def changed(batch: Batch, change: Callable[[NDArray[Any]], NDArray[Any]], only: str | None = None) -> Batch:
-    """The batch with changed inputs; where labels are the inputs themselves, they are changed with them.
-
-    Args:
-        batch: a batch.
-        change: takes and gives (samples, ...); called once for each input.
-        only: the input to change, of several; by default all.
-
-    Raises:
-        DataError: when there is no such input.
-    """
-    if not isinstance(batch.x, Mapping):
-        if only is not None:
-            raise DataError(f"preprocessor: there is one input, which has no name, got input = {only!r}")
-        x: Any = change(batch.x)
-    elif only is not None and only not in batch.x:
-        raise DataError(f"preprocessor: there is no input {only!r}; there are {', '.join(batch.x)}")
-    else:
-        x = {name: change(part) if only in (None, name) else part for name, part in batch.x.items()}
-    return dataclasses.replace(batch, x=x, y=x if batch.y is batch.x else batch.y)
