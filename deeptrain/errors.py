@@ -64,6 +64,10 @@ def _told(name: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What Python raises where a value that was read, such as JSON's, is not what it should be."""
+
+
 class DeeptrainError(Exception):
     """A mistake or a damage that its text explains completely; commands print the text and no traceback."""
 
@@ -82,6 +86,17 @@ class DataError(DeeptrainError):
 
 class ArtifactError(DeeptrainError):
     """An artifact in the store is missing, incomplete, damaged or from another version."""
+
+
+class UntrustedError(DeeptrainError):
+    """A key is given, and an artifact is not signed by it: nothing of it is used, and it stays as it is."""
+
+    def __str__(self) -> str:
+        """What was found, and what can be done."""
+        return (
+            f"{self.args[0]}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move it "
+            "away, and it is made again"
+        )
 
 
 class WriteError(ArtifactError, OSError):

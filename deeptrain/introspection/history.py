@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import ArtifactError, SettingsError, did_you_mean, in_one_line
+from deeptrain.errors import MISSHAPEN, ArtifactError, SettingsError, did_you_mean, in_one_line
 from deeptrain.introspection import watched as format
 from deeptrain.store import artifact, run_names
 from deeptrain.store.artifact import Artifact
@@ -223,7 +223,7 @@ def _results(found: Artifact) -> dict[str, Any]:
         row["threshold"] = float(progress["state"]["threshold"])
         for name, kept in progress["state"]["callbacks"].items():
             row |= {f"callback.{name}.{key}": float(value) for key, value in kept.items() if _is_number(value)}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MISSHAPEN as error:
         path = found.directory / METRICS
         raise ArtifactError(
             f"{path}: not the results of an epoch ({in_one_line(error)}): of another version"
