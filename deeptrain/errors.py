@@ -1,11 +1,14 @@
 """Errors a user can read: one line that names the thing, the rule and the value, and says what to do."""
 
 import difflib
+import re
 from collections.abc import Collection
 from pathlib import Path
 
 NEAR, NEARLY = 0.6, 0.09
 """How alike two names are, from 0 to 1, for one to be told for the other; and how much less another one may be."""
+
+_USER = re.compile(r"://[^/?#@\s\"'\\]*(?:@[^/?#@\s\"'\\]*)*@")
 
 LONGEST = 60
 """Characters of a name within a message."""
@@ -14,6 +17,11 @@ LONGEST = 60
 def printable(text: str) -> str:
     """The text on one line, with what a terminal would obey instead of print, such as a line end, as its code."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def without_secrets(text: str) -> str:
+    """The text with "***" for whatever stands before the "@" of an address, http://NAME:PASSWORD@HOST: for logs."""
+    return _USER.sub("://***@", text)
 
 
 def said(error: BaseException, length: int = 160) -> str:
@@ -94,8 +102,8 @@ class UntrustedError(DeeptrainError):
     def __str__(self) -> str:
         """What was found, and what can be done."""
         return (
-            f"{self.args[0]}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move it "
-            "away, and it is made again"
+            f"{self.args[0]}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move "
+            "it away, and it is made again"
         )
 
 

@@ -12,6 +12,7 @@ import json
 import math
 import mmap
 import os
+import re
 import stat
 import sys
 import threading
@@ -35,6 +36,7 @@ JSON_BYTES = 64 << 20
 """The most bytes of a JSON file, where its reader says nothing else."""
 DEEPEST = 100
 """Arrays and objects in each other in a JSON file: what is deeper is no file of ours, and too much for recursion."""
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -359,7 +361,7 @@ def read_json(path: Path, limit: int = JSON_BYTES) -> Any:
 
 
 def parse_json(data: bytes, path: Path) -> Any:
-    """The value in the bytes of a JSON file; NaN and Infinity are no JSON, nor is what lies deeper than `DEEPEST`.
+    """The value in the bytes of a JSON file, without NaN and Infinity, in texts of Unicode, no deeper than `DEEPEST`.
 
     Raises:
         ArtifactError: when it is no JSON, naming the file.
@@ -368,6 +370,8 @@ def parse_json(data: bytes, path: Path) -> Any:
         value = json.loads(data, parse_constant=_refuse_constant)
         if data.count(b"[") + data.count(b"{") > DEEPEST:
             _check_depth(value)
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()  # half a pair is no text: nobody could print or write it
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: no valid JSON ({type(error).__name__}: {str(error)[:80]})") from error
     return value

@@ -18,7 +18,6 @@ import msgspec
 
 from deeptrain.errors import SettingsError, did_you_mean, nearest
 
-
 MOST_BYTES = 256 << 10
 """Of an experiment's file."""
 DEEPEST = 20
@@ -119,7 +118,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         cure = "" if path.suffix == ".toml" else "; name an experiment's TOML file, such as my.toml"
         other = f"; did you mean {near}?" if near else cure
         raise SettingsError(f"{path}: cannot be read: {error.strerror}{other}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of UTF-8 and of too many digits, too
         raise SettingsError(f"{path}: no valid TOML: {error}") from error
     except RecursionError as error:
         raise SettingsError(f"{path}: no valid TOML: arrays and tables lie too deep in each other") from error

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deeptrain import tables
 from deeptrain.errors import MISSHAPEN, ArtifactError, SettingsError, did_you_mean, in_one_line
 from deeptrain.introspection import watched as format
 from deeptrain.store import artifact, run_names
@@ -198,14 +199,8 @@ def _rows(training: Path) -> "pa.Table":
 
 
 def _parquet(found: Artifact) -> "pa.Table":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path, data = found.directory / HISTORY, found.verified(HISTORY)
-    try:
-        rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"{path}: not a history: {error}") from error
+    path = found.directory / HISTORY
+    rows = tables.decode(found.verified(HISTORY), path, "a history")
     missing = [name for name in ("iteration", "batch", "window", "samples", "loss") if name not in rows.column_names]
     if missing:
         raise ArtifactError(f"{path}: has no column {missing[0]!r}: written by another version of deeptrain")

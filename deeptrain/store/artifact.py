@@ -249,8 +249,14 @@ def set_aside(directory: Path) -> Path:
     """Move a damaged or stale artifact out of the way, into `quarantine/` beside it, and return where it went.
 
     Nothing is deleted: what is damaged may still be looked at, and `quarantine/` is never read.
+
+    Raises:
+        ArtifactError: when `quarantine/` is a link.
+        WriteError: when it cannot be moved.
     """
     quarantine = directory.parent / "quarantine"
+    if quarantine.is_symlink():
+        raise ArtifactError(f"{quarantine}: is a link, behind which nothing is put; remove it, and run again")
     files.make_directories(quarantine)
     number = 1
     while (target := quarantine / f"{directory.name}.{number}").exists():

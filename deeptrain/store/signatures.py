@@ -1,4 +1,4 @@
-"""Who wrote an artifact: `manifest.hmac` beside its manifest, if a key is given; without one nothing is signed or asked.
+"""Who wrote an artifact: `manifest.hmac` beside its manifest, if a key is given; without one nobody asks.
 
 The file holds the HMAC-SHA256 (RFC 2104) of the bytes of `manifest.json` in 64 hex digits and a line end. Since the
 manifest records the sha256 of every file, it vouches for all of the artifact. No other byte of an artifact depends on
