@@ -3,6 +3,7 @@
 # make sample   set up, then what kills whole commands, fills disks and flips bits: .ci/run runs both
 # make reliability   the same and all of it: every fault, kill and power cut at every operation (root, an hour)
 # make soak   a thousand random kills of the whole pipeline under random settings, some hours; ARGS="--kills 100"
+# make fuzz   any bytes for what reads files of ours, by atheris where the extra `fuzz` is installed; ARGS="--help"
 # make test-backends   Keras on JAX and on PyTorch, each in an environment of its own, .venv-jax and .venv-torch
 # make bench    the benchmarks of docs/performance.md
 # make bench-loading    batches against other loaders, 2 GB of samples, about an hour; ARGS="--help" tells what can be chosen
@@ -17,7 +18,7 @@ READY := .venv/.ready
 OURS := deeptrain tasks pipelines tests
 BACKENDS := jax torch
 
-.PHONY: train test sample reliability soak test-backends check bench bench-calibration bench-loading bench-training lock clean
+.PHONY: train test sample reliability soak fuzz test-backends check bench bench-calibration bench-loading bench-training lock clean
 
 train: $(READY)
 	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
@@ -33,6 +34,9 @@ reliability: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.reliability.soak $(ARGS)
+
+fuzz: $(READY)
+	@$(BIN)/python -m tests.reliability.fuzz_readers $(ARGS)
 
 test-backends: $(BACKENDS:%=test-backend-%)
 

@@ -5,7 +5,6 @@ progress. Sessions and raw files that were written by hand belong to nobody's ru
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from deeptrain import files
 from deeptrain.errors import ArtifactError, LockedError
-from deeptrain.store import artifact, locks, references, sweep
+from deeptrain.store import artifact, locks, references, run_names, sweep
 from deeptrain.store.references import References, Unit
 from deeptrain.store.run_names import LATEST
 from deeptrain.training import interventions
@@ -192,10 +191,8 @@ def _ended(finished: Sequence[Unit], rules: Rules, now: float) -> Iterator[tuple
 
 def _latest(run: Path) -> str | None:
     """The report of a run's newest finished job, as it is told in `live/`."""
-    try:
-        return str(json.loads((run / "live" / LATEST).read_bytes())["report"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    told = run_names.latest(run).get("report")
+    return None if told is None else str(told)
 
 
 def _disturbed(found: References, free: Sequence[Path], notes: list[str]) -> Iterator[Piece]:

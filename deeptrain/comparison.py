@@ -19,7 +19,7 @@ from deeptrain import model_name
 from deeptrain.calibration import class_offsets, evaluation, intervals
 from deeptrain.calibration.intervals import Gain, Interval
 from deeptrain.drawing import wording
-from deeptrain.errors import ArtifactError, DeeptrainError, SettingsError, in_one_line
+from deeptrain.errors import MISSHAPEN, ArtifactError, DeeptrainError, SettingsError, in_one_line
 from deeptrain.introspection import algorithms, naming
 from deeptrain.metrics import class_counts, names, of_output
 from deeptrain.report import compared, outcome
@@ -98,7 +98,7 @@ def _naming(run: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what is missing or of another type in a run's files into an error that names the run."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except MISSHAPEN as error:
         raise ArtifactError(f"{run}: was written by another version, or altered: {in_one_line(error)}") from error
 
 

@@ -1,11 +1,14 @@
 """Errors a user can read: one line that names the thing, the rule and the value, and says what to do."""
 
 import difflib
+import re
 from collections.abc import Collection
 from pathlib import Path
 
 NEAR, NEARLY = 0.6, 0.09
 """How alike two names are, from 0 to 1, for one to be told for the other; and how much less another one may be."""
+
+_USER = re.compile(r"://[^/?#@\s\"'\\]*(?:@[^/?#@\s\"'\\]*)*@")
 
 LONGEST = 60
 """Characters of a name within a message."""
@@ -14,6 +17,11 @@ LONGEST = 60
 def printable(text: str) -> str:
     """The text on one line, with what a terminal would obey instead of print, such as a line end, as its code."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def without_secrets(text: str) -> str:
+    """The text with "***" for whatever stands before the "@" of an address, http://NAME:PASSWORD@HOST: for logs."""
+    return _USER.sub("://***@", text)
 
 
 def said(error: BaseException, length: int = 160) -> str:
@@ -64,6 +72,10 @@ def _told(name: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What Python raises where a value that was read, such as JSON's, is not what it should be."""
+
+
 class DeeptrainError(Exception):
     """A mistake or a damage that its text explains completely; commands print the text and no traceback."""
 
@@ -82,6 +94,17 @@ class DataError(DeeptrainError):
 
 class ArtifactError(DeeptrainError):
     """An artifact in the store is missing, incomplete, damaged or from another version."""
+
+
+class UntrustedError(DeeptrainError):
+    """A key is given, and an artifact is not signed by it: nothing of it is used, and it stays as it is."""
+
+    def __str__(self) -> str:
+        """What was found, and what can be done."""
+        return (
+            f"{self.args[0]}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move "
+            "it away, and it is made again"
+        )
 
 
 class WriteError(ArtifactError, OSError):

@@ -12,6 +12,8 @@ import json
 import math
 import mmap
 import os
+import re
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +32,11 @@ BEHIND = 8 << 20
 BESIDE = 16 << 20
 """Bytes from which on another thread hashes what this one writes: sha256 takes as long as the disk, and a
 thread 8 MiB of memory."""
+JSON_BYTES = 64 << 20
+"""The most bytes of a JSON file, where its reader says nothing else."""
+DEEPEST = 100
+"""Arrays and objects in each other in a JSON file: what is deeper is no file of ours, and too much for recursion."""
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -318,30 +325,68 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def read_json(path: Path, limit: int = 64 << 20) -> Any:
-    """The value in a JSON file.
+def read_regular(path: Path, limit: int) -> bytes:
+    """The bytes of a file that may be a stranger's: no link is followed, and nobody is waited for, as a pipe would.
+
+    Raises:
+        ArtifactError: when it cannot be read, is no regular file, or is larger than `limit` bytes.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ArtifactError(f"{path}: not a regular file")
+            # Not `limit` at once: Python takes the memory it is asked for before it reads.
+            data = os.read(descriptor, min(limit, status.st_size) + 1)
+            while len(data) <= limit and (more := os.read(descriptor, min(limit + 1 - len(data), BLOCK))):
+                data += more
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        told = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise ArtifactError(f"{path}: cannot be read: {told}") from error
+    if len(data) > limit:
+        raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
+    return data
+
+
+def read_json(path: Path, limit: int = JSON_BYTES) -> Any:
+    """The value in a JSON file; see `read_regular` and `parse_json`.
 
     Raises:
         ArtifactError: when it cannot be read, is larger than `limit` bytes, or is no JSON.
     """
-    try:
-        with path.open("rb") as file:
-            # Not `limit` at once: Python takes the memory it is asked for before it reads.
-            data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > limit:
-        raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
-    return parse_json(data, path)
+    return parse_json(read_regular(path, limit), path)
 
 
 def parse_json(data: bytes, path: Path) -> Any:
-    """The value in the bytes of a JSON file.
+    """The value in the bytes of a JSON file, without NaN and Infinity, in texts of Unicode, no deeper than `DEEPEST`.
 
     Raises:
         ArtifactError: when it is no JSON, naming the file.
     """
     try:
-        return json.loads(data)
+        value = json.loads(data, parse_constant=_refuse_constant)
+        if data.count(b"[") + data.count(b"{") > DEEPEST:
+            _check_depth(value)
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()  # half a pair is no text: nobody could print or write it
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: no valid JSON ({type(error).__name__}: {str(error)[:80]})") from error
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _check_depth(value: Any) -> None:
+    """Level by level, since a value that is too deep for a recursion is what is looked for."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inside = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [item for items in inside for item in items if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise ValueError(f"arrays and objects lie deeper in each other than {DEEPEST}")

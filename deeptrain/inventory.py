@@ -4,7 +4,6 @@ Only the newest epoch of each training is read, so a store of a thousand is list
 its line and hides nothing else. No lock is taken.
 """
 
-import json
 import math
 import os
 import time
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deeptrain import model_name
-from deeptrain.errors import ArtifactError, in_one_line
-from deeptrain.store import artifact, locks
+from deeptrain.errors import MISSHAPEN, ArtifactError, UntrustedError, in_one_line
+from deeptrain.store import artifact, locks, run_names
 from deeptrain.store import manifest as manifests
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.run_names import LATEST
@@ -184,7 +183,7 @@ def _reported(run: Path) -> set[str]:
     for directory in run.glob("report-*"):
         try:
             link = manifests.read(directory).inputs.get("training")
-        except ArtifactError:
+        except (ArtifactError, UntrustedError):
             continue
         identities.add("" if link is None else link.identity)
     return identities
@@ -206,9 +205,9 @@ def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
     try:
         last = artifact.open(training / "epochs" / f"{done[-1]:04d}")
         told |= _outcome(last)
-    except ArtifactError as error:
+    except (ArtifactError, UntrustedError) as error:
         return Standing(**told, state="damaged", fault=str(error))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MISSHAPEN as error:
         fault = f"{training}: was written by another version, or altered: {in_one_line(error)}"
         return Standing(**told, state="damaged", fault=fault)
     if last.manifest.identity in reported and done[-1] >= (told["asked"] or 0):
@@ -238,11 +237,8 @@ def _asked(run: Path, training: Path) -> int | None:
     asked = chronicle.read(training / "live" / chronicle.NAME).asked
     if asked is not None:
         return asked
-    try:
-        latest = json.loads((run / "live" / LATEST).read_bytes())
-        epochs = latest["epochs"] if latest["training"] == training.name else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    latest = run_names.latest(run)
+    epochs = latest.get("epochs") if latest.get("training") == training.name else None
     return epochs if isinstance(epochs, int) else None
 
 

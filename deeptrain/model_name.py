@@ -6,13 +6,13 @@ people call a run, and which one it is of many, changes no byte of it.
 """
 
 import fcntl
-import json
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from deeptrain import files
+from deeptrain.errors import MISSHAPEN, ArtifactError
 from deeptrain.experiment import Experiment
 from deeptrain.introspection import naming
 from deeptrain.lineage import Lineage
@@ -88,10 +88,9 @@ def _taken(training: Path, store: Path, description: str) -> ModelName:
 def read(training: Path) -> ModelName | None:
     """The name written down in a training's directory; None where there is none, or what is there is no name."""
     try:
-        with (training / FILE).open("rb") as file:
-            told = json.loads(file.read(LIMIT))
+        told = files.read_json(training / FILE, LIMIT)
         number, description = told["number"], told["description"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ArtifactError, *MISSHAPEN):
         return None
     fits = isinstance(number, int) and number > 0 and isinstance(description, str) and 0 < len(description) < LIMIT
     return ModelName(description, number) if fits else None

@@ -1,7 +1,6 @@
 """A trained model ready to use: model, preprocessing, calibration and threshold together."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -499,7 +498,7 @@ def _threshold(
     output = found.manifest.settings.get("output", ONLY)
     if kinds.get(output) != "binary":
         raise ArtifactError(f"{found.directory}: is of the output {output!r}, which has no binary labels here")
-    return float(json.loads(found.verified("threshold.json"))["value"]), str(names["threshold"]), str(output)
+    return float(found.json("threshold.json")["value"]), str(names["threshold"]), str(output)
 
 
 def _probability_map(root: Path, names: dict[str, Any], epochs: tuple[int, ...]) -> tuple[Map | None, str | None]:
@@ -509,7 +508,7 @@ def _probability_map(root: Path, names: dict[str, Any], epochs: tuple[int, ...])
     if predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) != epochs:
         return None, None
     found = artifact.open(root / names["probabilities"])
-    map_of = methods.restored(json.loads(found.verified("probabilities.json")).get("map"))
+    map_of = methods.restored(found.json("probabilities.json").get("map"))
     return map_of, str(found.manifest.settings.get("output", ONLY))
 
 

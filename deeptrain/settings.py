@@ -6,6 +6,7 @@ again for building the classes), and planning a run imports it every time.
 
 import functools
 import operator
+import re
 import tomllib
 import types
 import typing
@@ -16,6 +17,13 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 from deeptrain.errors import SettingsError, did_you_mean, nearest
+
+MOST_BYTES = 256 << 10
+"""Of an experiment's file."""
+DEEPEST = 20
+"""Parts of a dotted key: for each the parser goes through all before it, so that some kB of them take it minutes."""
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
+_DEEP = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}\.[ \t]*){{{DEEPEST}}}")
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,17 +99,29 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
 
     Raises:
-        SettingsError: when it cannot be read or is no TOML, with line and column.
+        SettingsError: when it cannot be read or is no TOML, with line and column; when it is larger or deeper than an
+            experiment is, which the parser takes hours and all memory for.
     """
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise SettingsError(f"{path}: larger than the {MOST_BYTES:,} bytes that an experiment's file may have")
+        text = data.decode()
+        dotted = _DEEP.search(text)
+        if dotted is not None:
+            line = text.count("\n", 0, dotted.start()) + 1
+            raise SettingsError(f"{path}: line {line}: a key of more than {DEEPEST} parts; no setting lies so deep")
+        return tomllib.loads(text)
     except OSError as error:
         near = None if path.exists() else nearest_toml(path)
         cure = "" if path.suffix == ".toml" else "; name an experiment's TOML file, such as my.toml"
         other = f"; did you mean {near}?" if near else cure
         raise SettingsError(f"{path}: cannot be read: {error.strerror}{other}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of UTF-8 and of too many digits, too
         raise SettingsError(f"{path}: no valid TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{path}: no valid TOML: arrays and tables lie too deep in each other") from error
 
 
 def override(tables: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from deeptrain.errors import DeeptrainError, Interrupted
+from deeptrain.errors import DeeptrainError, Interrupted, without_secrets
 
 LOGGERS = ("luigi", "luigi-interface", "deeptrain", "py.warnings")
 LUIGI_MISTAKES = frozenset({"luigi.parameter.ParameterException", "luigi.task_register.TaskClassException"})
@@ -60,7 +60,7 @@ class LogLines(logging.Handler):
                     return
                 self._told.add(lines)
             for line in lines:
-                self._write(line)
+                self._write(without_secrets(line))
         except Exception:  # noqa: BLE001 - as every handler of the standard library does
             self.handleError(record)
 

@@ -45,8 +45,8 @@ class SettingsParameter(luigi.DictParameter):
         """
         try:
             value = json.loads(source)
-        except ValueError as error:
-            raise SettingsError(f"--settings: expected a JSON object, got {source!r}: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(f"--settings: expected a JSON object, got {source!r:.200}: {error}") from error
         if not isinstance(value, dict):
             raise SettingsError(
                 f"""--settings: expected a JSON object such as {{"training.batch_size": 64}}, got {source!r}"""

@@ -16,7 +16,7 @@ import luigi
 from luigi.rpc import RemoteScheduler, RPCError
 from luigi.task_status import RUNNING
 
-from deeptrain.errors import MessageError
+from deeptrain.errors import MISSHAPEN, MessageError
 
 UI = ".ui.json"
 """In the store, while a page of ours is served for it: {"url": "http://127.0.0.1:PORT/"}."""
@@ -149,7 +149,7 @@ def as_html(text: str) -> str:
 def page_of(training: Path) -> str:
     """The address of the page about a training: of the server that runs for its store, or else of its file."""
     store = training.parent.parent
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), (store / UI).open("rb") as file:
+    with contextlib.suppress(OSError, *MISSHAPEN), (store / UI).open("rb") as file:
         url = json.loads(file.read(1000))["url"]
         if _OURS.fullmatch(url):
             return f"{url}runs/{training.parent.name}/{training.name}"

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deeptrain import tables
 from deeptrain.calibration import operating_points, optimum
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError
 from deeptrain.metrics import names
 from deeptrain.metrics.checks import Scores
 from deeptrain.metrics.counts import Values
@@ -112,11 +113,8 @@ def decode(data: bytes, path: Path) -> Curve:
     Raises:
         ArtifactError: when it is none.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    table = tables.decode(data, path, "a curve")
     try:
-        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
         return Curve(*(table[name].to_numpy() for name in COLUMNS))
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, KeyError) as error:
+    except MISSHAPEN as error:
         raise ArtifactError(f"{path}: not a curve: {error}") from error

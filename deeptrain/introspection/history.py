@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeptrain.errors import ArtifactError, SettingsError, did_you_mean, in_one_line
+from deeptrain import tables
+from deeptrain.errors import MISSHAPEN, ArtifactError, SettingsError, did_you_mean, in_one_line
 from deeptrain.introspection import watched as format
 from deeptrain.store import artifact, run_names
 from deeptrain.store.artifact import Artifact
@@ -198,14 +199,8 @@ def _rows(training: Path) -> "pa.Table":
 
 
 def _parquet(found: Artifact) -> "pa.Table":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path, data = found.directory / HISTORY, found.verified(HISTORY)
-    try:
-        rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"{path}: not a history: {error}") from error
+    path = found.directory / HISTORY
+    rows = tables.decode(found.verified(HISTORY), path, "a history")
     missing = [name for name in ("iteration", "batch", "window", "samples", "loss") if name not in rows.column_names]
     if missing:
         raise ArtifactError(f"{path}: has no column {missing[0]!r}: written by another version of deeptrain")
@@ -223,7 +218,7 @@ def _results(found: Artifact) -> dict[str, Any]:
         row["threshold"] = float(progress["state"]["threshold"])
         for name, kept in progress["state"]["callbacks"].items():
             row |= {f"callback.{name}.{key}": float(value) for key, value in kept.items() if _is_number(value)}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MISSHAPEN as error:
         path = found.directory / METRICS
         raise ArtifactError(
             f"{path}: not the results of an epoch ({in_one_line(error)}): of another version"

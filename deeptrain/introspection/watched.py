@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deeptrain import tables
 from deeptrain.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -82,13 +83,7 @@ def decode(data: bytes, path: Path) -> "pa.Table":
     Raises:
         ArtifactError: when it is none, or another version wrote it.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"{path}: no rows that were watched: {error}") from error
+    rows = tables.decode(data, path, "rows that were watched")
     version = (rows.schema.metadata or {}).get(KEY, b"").decode(errors="replace")
     if version != VERSION or not rows.schema.equals(_schema()):
         raise ArtifactError(

@@ -234,7 +234,7 @@ def _write_known(
                 if lengths.min() < 1:
                     raise DataError(f"{known.place(int(lengths.argmin()))}: the sequence has no step; drop it")
     per_step = _per_step(known, {field.name: arrays.get(f"{field.name}.lengths") for field in fields})
-    told = {}
+    told: dict[str, Any] = {}
     for name, array in arrays.items():
         if array is not None:
             with writer.open(f"{name}.npy") as file:

@@ -14,7 +14,7 @@ import msgspec
 from deeptrain.errors import DataError
 from deeptrain.files import read_json
 from deeptrain.shards.info import DataInfo
-from deeptrain.shards.settings import Dtype
+from deeptrain.shards.settings import ArrayDtype, Dtype
 
 NAME = "data.json"
 VERSION = 2
@@ -128,7 +128,7 @@ class SmallArray(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         xxh3: of its bytes without the header: 16 hex digits.
     """
 
-    dtype: Literal[Dtype, "uint64"]
+    dtype: ArrayDtype
     shape: tuple[int, ...]
     xxh3: str
 

@@ -8,6 +8,7 @@ Since the header follows from dtype and shape, which the reader knows, it is com
 stranger's file is interpreted.
 """
 
+import math
 import stat
 import struct
 from pathlib import Path
@@ -71,6 +72,18 @@ def check(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
             f"{path}: altered: its header is not that of shape {shape} of {dtype.name}; restore it or make the shards "
             f"again"
         )
+
+
+def decoded(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], path: Path) -> NDArray[Any]:
+    """The array in the bytes of a whole file, checked: a read-only view of them.
+
+    Raises:
+        DataError: when they are of another dtype or shape, or fewer or more than those take.
+    """
+    size = OFFSET + math.prod(shape) * dtype.itemsize
+    if len(data) != size or data[:OFFSET] != header(dtype, shape):
+        raise DataError(f"{path}: its header or its {len(data):,} bytes are not those of shape {shape} of {dtype.name}")
+    return np.frombuffer(data, dtype.newbyteorder("<"), offset=OFFSET).reshape(shape)
 
 
 def mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -144,9 +144,7 @@ def checks(artifact: Artifact, shard: str, inputs: Sequence[str]) -> ShardChecks
     data = artifact.verified(name)
     columns = 1 + 2 * len(inputs)
     rows = (len(data) - npy.OFFSET) // (8 * columns)
-    if data[: npy.OFFSET] != npy.header(np.dtype(np.uint64), (rows, columns)):
-        raise DataError(f"{artifact.directory / name}: its header is not that of {columns} columns of uint64")
-    table = np.frombuffer(data, "<u8", offset=npy.OFFSET).reshape(rows, columns)
+    table = npy.decoded(data, np.dtype(np.uint64), (rows, columns), artifact.directory / name)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(table[:, 0].astype(np.int64))])
     return ShardChecks(
         starts,

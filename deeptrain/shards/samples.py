@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -34,7 +34,7 @@ from deeptrain.formats.labelling import Steps
 from deeptrain.shards import npy
 from deeptrain.shards.info import Shape
 from deeptrain.shards.outputs import array_name, parts
-from deeptrain.shards.settings import Dtype, Kind
+from deeptrain.shards.settings import ArrayDtype, Dtype, Kind
 from deeptrain.store.artifact import Artifact
 
 NAME = "samples.json"
@@ -58,6 +58,12 @@ class StoredInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     raw: Shape
     rows: int
 
+    def __post_init__(self) -> None:
+        """Refuse what no array has."""
+        axes = self.shape[1:] if self.shape[:1] == (None,) else self.shape
+        if not self.shape or self.rows < 0 or any(axis is None or axis < 1 for axis in axes):
+            raise ValueError(f"no input has {self.rows} rows of the shape {list(self.shape)}")
+
     @property
     def sequence(self) -> bool:
         """Whether each sample has a number of steps of its own."""
@@ -79,7 +85,7 @@ class StoredSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     name: str
     files: tuple[str, ...]
-    samples: int
+    samples: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +114,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     labels_are_input: bool
     numbered: bool
     staged: bool
-    arrays: dict[str, tuple[str, tuple[int, ...]]]
+    arrays: dict[str, tuple[ArrayDtype, tuple[int, ...]]]
     per_step: bool = False
 
     def plain(self) -> dict[str, Any]:
@@ -181,10 +187,10 @@ class Samples:
     def _array(self, name: str) -> NDArray[Any]:
         file = f"{name}.npy"
         data = self.artifact.verified(file)
-        dtype, shape = self.described.arrays[name]
-        if data[: npy.OFFSET] != npy.header(np.dtype(dtype), shape):
-            raise DataError(f"{self.artifact.directory / file}: its header is not that of {shape} {dtype}")
-        return np.frombuffer(data, np.dtype(dtype).newbyteorder("<"), offset=npy.OFFSET).reshape(shape)
+        if name not in self.described.arrays:
+            raise DataError(f"{self.artifact.directory / NAME}: tells of no array {name}")
+        told, shape = self.described.arrays[name]
+        return npy.decoded(data, np.dtype(told), shape, self.artifact.directory / file)
 
 
 def open(artifact: Artifact) -> Samples:

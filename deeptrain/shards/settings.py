@@ -15,6 +15,8 @@ Size = Positive | Annotated[float, msgspec.Meta(gt=0, lt=1)] | Text
 SizeOrNone = Annotated[int, msgspec.Meta(ge=0)] | Annotated[float, msgspec.Meta(gt=0, lt=1)] | Text
 Label = str | int | float
 Dtype = Literal["float32", "float64", "float16", "uint8", "uint16", "uint32", "int8", "int16", "int32", "int64"]
+ArrayDtype = Literal[Dtype, "uint64"]
+"""Of the arrays that tell of samples, such as checksums."""
 Kind = Literal["binary", "classes", "values"]
 
 SPLITS = ("train", "val", "calibration", "test")

@@ -21,6 +21,7 @@ from deeptrain import files
 from deeptrain.errors import AlteredError, ArtifactError, WriteError
 from deeptrain.files import FileDigest, HashingFile
 from deeptrain.store import manifest as manifests
+from deeptrain.store import signatures
 from deeptrain.store.manifest import Link, Manifest
 from deeptrain.store.specification import Specification
 
@@ -200,7 +201,10 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
             versions=versions(),
             files=digests,
         )
-        _write_last(hidden / manifests.NAME, files.readable_json(manifest.plain()))
+        told = files.readable_json(manifest.plain())
+        if (signature := signatures.of(told)) is not None:
+            _write_synced(hidden / signatures.NAME, signature)
+        _write_synced(hidden / manifests.NAME, told)
         files.sync_tree(hidden)
         if final.exists():
             reason = _reason(final)
@@ -211,7 +215,19 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
         raise
 
 
-def _write_last(path: Path, data: bytes) -> None:
+def sign(directory: Path) -> None:
+    """Sign an artifact that is there with the key that is given, durably, in place of what it was signed with.
+
+    Raises:
+        ArtifactError: when its manifest is damaged.
+        WriteError: when it cannot be written.
+    """
+    _, data = manifests.read_unsigned(directory)
+    if (signature := signatures.of(data)) is not None:
+        files.write_file(directory / signatures.NAME, signature)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
     """Write a file and sync it; its directory, which is synced next, is hidden until all of it is there."""
     file = HashingFile(path)
     try:
@@ -233,8 +249,14 @@ def set_aside(directory: Path) -> Path:
     """Move a damaged or stale artifact out of the way, into `quarantine/` beside it, and return where it went.
 
     Nothing is deleted: what is damaged may still be looked at, and `quarantine/` is never read.
+
+    Raises:
+        ArtifactError: when `quarantine/` is a link.
+        WriteError: when it cannot be moved.
     """
     quarantine = directory.parent / "quarantine"
+    if quarantine.is_symlink():
+        raise ArtifactError(f"{quarantine}: is a link, behind which nothing is put; remove it, and run again")
     files.make_directories(quarantine)
     number = 1
     while (target := quarantine / f"{directory.name}.{number}").exists():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
+from deeptrain.errors import without_secrets
 
 log = logging.getLogger("deeptrain")
 
@@ -62,7 +63,7 @@ class EventLog:
         moment = self._clock().isoformat(timespec="milliseconds")
         envelope = {"time": moment, "kind": kind, "host": platform.node(), "pid": os.getpid()}
         plain = {f"{key}_" if key in ENVELOPE else key: files.plain(value) for key, value in values.items()}
-        line = json.dumps(envelope | plain, allow_nan=False).encode("ascii") + b"\n"
+        line = without_secrets(json.dumps(envelope | plain, allow_nan=False)).encode("ascii") + b"\n"
         if len(line) > LINE_BYTES:
             line = json.dumps(envelope | {"left_out_bytes": len(line)}).encode("ascii") + b"\n"
         return line

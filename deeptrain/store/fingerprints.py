@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeptrain import files
-from deeptrain.errors import DataError
+from deeptrain.errors import ArtifactError, DataError
 from deeptrain.store.specification import Source
 
 SETTLED_SECONDS = 2.0
@@ -111,7 +111,7 @@ def _named(path: Path) -> Iterator[None]:
 
 def _read(memory: Path) -> dict[str, object]:
     try:
-        value = json.loads(memory.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        value = files.read_json(memory)
+    except ArtifactError:
         return {}
     return value if isinstance(value, dict) else {}

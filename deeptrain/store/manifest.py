@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deeptrain.errors import ArtifactError
-from deeptrain.files import FileDigest, canonical_json, digest_of, read_json
+from deeptrain.errors import MISSHAPEN, ArtifactError
+from deeptrain.files import JSON_BYTES, FileDigest, canonical_json, digest_of, parse_json, read_regular
+from deeptrain.store import signatures
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -78,9 +79,22 @@ def read(directory: Path) -> Manifest:
 
     Raises:
         ArtifactError: when it is absent, unreadable, of a newer format, or names files outside the artifact.
+        UntrustedError: when it is all that it should be, and not signed by the key that is given.
+    """
+    manifest, data = read_unsigned(directory)
+    signatures.check(directory, data)
+    return manifest
+
+
+def read_unsigned(directory: Path) -> tuple[Manifest, bytes]:
+    """The manifest of an artifact whoever wrote it, and its bytes.
+
+    Raises:
+        ArtifactError: as `read`.
     """
     path = directory / NAME
-    value = read_json(path)
+    data = read_regular(path, JSON_BYTES)
+    value = parse_json(data, path)
     if not isinstance(value, dict):
         raise ArtifactError(f"{path}: expected a table, got {type(value).__name__}")
     if value.get("format") != FORMAT:
@@ -104,24 +118,29 @@ def read(directory: Path) -> Manifest:
                 for file in _of(value["files"], list)
             ),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise ArtifactError(f"{path}: not a manifest: {type(error).__name__}: {error}") from error
     if content_of(manifest.files) != manifest.content:
         raise ArtifactError(f"{path}: its content digest does not fit its list of files")
     if manifest.plain() != value:
         raise ArtifactError(f"{path}: altered: what it tells does not have the sha256 it records")
-    return manifest
+    return manifest, data
 
 
 def check_sizes(directory: Path, manifest: Manifest) -> None:
     """Check that every file is there, a regular file, and as long as recorded: cheap enough for every plan.
 
     Raises:
-        ArtifactError: naming the first file that is missing, short or long.
+        ArtifactError: naming the first file that is missing, short or long, or lies behind a link.
     """
+    known = {""}
     for file in manifest.files:
         path = f"{directory}/{file.name}"  # no `Path`: of thousands of files making them takes longer than looking
         try:
+            inside = file.name.rpartition("/")[0]
+            if inside not in known:
+                check_inside(directory, inside)
+                known.add(inside)
             status = os.lstat(path)
         except OSError as error:
             raise ArtifactError(f"{path}: missing") from error
@@ -129,6 +148,24 @@ def check_sizes(directory: Path, manifest: Manifest) -> None:
             raise ArtifactError(f"{path}: not a regular file")
         if status.st_size != file.bytes:
             raise ArtifactError(f"{path}: expected {file.bytes:,} bytes, got {status.st_size:,}")
+
+
+def check_inside(directory: Path, name: str) -> None:
+    """Check that a directory of an artifact lies in it: a link on the way would lead to where nothing is recorded.
+
+    Args:
+        directory: of the artifact.
+        name: relative to it.
+
+    Raises:
+        ArtifactError: naming the link.
+        OSError: when something on the way is not there.
+    """
+    place = os.fspath(directory)
+    for part in name.split("/"):
+        place = f"{place}/{part}"
+        if not stat.S_ISDIR(os.lstat(place).st_mode):
+            raise ArtifactError(f"{place}: not a directory")
 
 
 def _of(value: Any, kind: type) -> Any:

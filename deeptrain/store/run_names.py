@@ -1,15 +1,16 @@
 """Which artifacts in a run's directory belong together, found without the experiment's file and its code."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from deeptrain import files
 from deeptrain.errors import ArtifactError
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
 
 LATEST = "latest.json"
 """In a run's `live/`: of which artifacts its newest finished job is made."""
+MOST_BYTES = 1 << 16
 
 
 def of(run: Path) -> tuple[Path, dict[str, Any]]:
@@ -25,18 +26,23 @@ def of(run: Path) -> tuple[Path, dict[str, Any]]:
         return run.parent, {"training": run.name}
     if not run.is_dir():
         raise ArtifactError(f"{run}: no such run; a run is a directory such as runs/digits")
-    try:
-        told = json.loads((run / "live" / LATEST).read_bytes())
-        names = {str(key): value for key, value in told.items()}
-        if all(isinstance(value, int) or _is_name(value) for value in names.values()):
-            return run, names
-    except (OSError, ValueError, AttributeError):
-        pass
+    if names := latest(run):
+        return run, names
     trainings = sorted(path.name for path in run.glob("training-*") if path.is_dir())
     if len(trainings) != 1:
         what = "holds no training" if not trainings else f"holds {len(trainings)} trainings: {', '.join(trainings)}"
         raise ArtifactError(f"{run}: {what}; name one of them, or run TrainModel")
     return run, {"training": trainings[0]}
+
+
+def latest(run: Path) -> dict[str, Any]:
+    """The artifacts of a run's newest finished job by stage, and `epochs`; nothing where that is not told."""
+    try:
+        told = files.read_json(run / "live" / LATEST, MOST_BYTES)
+    except ArtifactError:
+        return {}
+    names = told if isinstance(told, dict) else {}
+    return names if all(type(value) is int or _is_name(value) for value in names.values()) else {}
 
 
 def last(training: Path, asked: object) -> int:

@@ -1,7 +1,8 @@
 """Every byte of a store against what was recorded of it: which file breaks which rule, and by which value.
 
 Beside the files' sha256 it is checked that an artifact is the one its directory's name says, that no epoch stands in
-another one's place, and that what it was made from still has the content it had. Nothing is changed.
+another one's place, that what it was made from still has the content it had, and that it is signed where a key is
+given. Nothing is changed, unless it is to be signed.
 """
 
 import os
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, SettingsError, UntrustedError
+from deeptrain.store import artifact, signatures
 from deeptrain.store import manifest as manifests
 from deeptrain.store.manifest import NAME, Manifest
 from deeptrain.store.specification import SHORT
@@ -69,16 +71,21 @@ def nobody(_: Path) -> None:
     """Is told which artifact comes next, and does nothing."""
 
 
-def verify(path: Path, watch: Callable[[Path], None] = nobody) -> Verified:
-    """Compare every artifact below a directory with what its manifest recorded.
+def verify(path: Path, watch: Callable[[Path], None] = nobody, *, sign: bool = False) -> Verified:
+    """Compare every artifact below a directory with what its manifest recorded, and its signature if a key is given.
 
     Args:
         path: a store, a run, or one artifact.
         watch: is told which artifact comes next.
+        sign: whether each that is whole is signed with the key, instead of its signature being compared.
 
     Raises:
         ArtifactError: when there is no such directory, or no artifact in it.
+        SettingsError: when something is to be signed and no key is given, or the key cannot be used.
+        WriteError: when a signature cannot be written.
     """
+    if not signatures.given() and sign:
+        raise SettingsError(f"--sign: needs a key; name the file that holds it in {signatures.VARIABLE}")
     if not path.is_dir():
         raise ArtifactError(f"{path}: no such directory; name a store such as runs, a run, or an artifact")
     found = list(_artifacts(path))
@@ -90,17 +97,22 @@ def verify(path: Path, watch: Callable[[Path], None] = nobody) -> Verified:
     for directory in found:
         watch(directory)
         try:
-            made = manifests.read(directory)
+            made, data = manifests.read_unsigned(directory)
         except ArtifactError as error:
             value = str(error).removeprefix(f"{directory / NAME}: ")
             faults.append(Fault(directory, NAME, "must be a manifest that is whole", value))
             continue
         read[directory] = made
-        faults += _place(directory, made)
+        own = [*_place(directory, made)]
         for file in made.files:
             count, size = count + 1, size + file.bytes
-            faults += _file(directory, file)
-        faults += _unrecorded(directory, made)
+            own += _file(directory, file)
+        own += _unrecorded(directory, made)
+        if not sign:
+            own += _signature(directory, data)
+        elif not own:
+            artifact.sign(directory)
+        faults += own
     faults += _links(read)
     return Verified(len(found), count, size, tuple(sorted(faults, key=lambda fault: (fault.artifact, fault.file))))
 
@@ -139,9 +151,18 @@ def _place(directory: Path, made: Manifest) -> Iterator[Fault]:
             yield Fault(directory, NAME, f"must be of {stage} {directory.name.lstrip('0')}, where it stands", value)
 
 
+def _signature(directory: Path, manifest: bytes) -> Iterator[Fault]:
+    try:
+        signatures.check(directory, manifest)
+    except UntrustedError as error:
+        yield Fault(directory, signatures.NAME, "must be the signature by the key that is given", str(error.args[0]))
+
+
 def _file(directory: Path, recorded: files.FileDigest) -> Iterator[Fault]:
     path = directory / recorded.name
     try:
+        if "/" in recorded.name:
+            manifests.check_inside(directory, recorded.name.rpartition("/")[0])
         status = path.lstat()
         if path.is_symlink() or not path.is_file():
             yield Fault(directory, recorded.name, "must be a regular file", "is none")
@@ -153,12 +174,16 @@ def _file(directory: Path, recorded: files.FileDigest) -> Iterator[Fault]:
         yield Fault(directory, recorded.name, "must be there", "is missing")
     except OSError as error:
         yield Fault(directory, recorded.name, "must be readable", str(error.strerror))
+    except ArtifactError as error:
+        yield Fault(directory, recorded.name, "must lie in the artifact", str(error))
 
 
 def _unrecorded(directory: Path, made: Manifest) -> Iterator[Fault]:
     known = {file.name for file in made.files} | {NAME}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
+        if name == signatures.NAME and path.is_file() and not path.is_symlink():
+            continue  # which may be by the key of somebody else
         if name not in known and (path.is_symlink() or not path.is_dir()):
             yield Fault(directory, name, "must be recorded in the manifest", "is not")
 

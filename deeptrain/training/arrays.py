@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import ArtifactError
+from deeptrain import files
+from deeptrain.errors import MISSHAPEN, ArtifactError
 
 # In the order of the library, which sorts by it.
 _CODES = {
@@ -89,7 +90,7 @@ def decode(data: bytes | bytearray | memoryview, path: Path) -> dict[str, np.nda
         length = int.from_bytes(view[:8], "little")
         if not 2 <= length <= min(len(view) - 8, _LONGEST_HEADER):
             raise ValueError(f"its header says that it has {length:,} bytes, the whole file has {len(view):,}")
-        header = json.loads(bytes(view[8 : 8 + length]))
+        header = files.parse_json(bytes(view[8 : 8 + length]), path)
         if not isinstance(header, dict):
             raise TypeError(f"its header is a {type(header).__name__}")
         found: dict[str, np.ndarray] = {}
@@ -102,7 +103,7 @@ def decode(data: bytes | bytearray | memoryview, path: Path) -> dict[str, np.nda
                 end = after
         if end != len(view) - 8 - length:
             raise ValueError(f"its arrays end at {end}, it has {len(view) - 8 - length} bytes of them")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except MISSHAPEN as error:
         raise ArtifactError(f"{path}: no safetensors file: {type(error).__name__}: {error}") from error
     return found
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import ArtifactError
+from deeptrain import tables
+from deeptrain.errors import MISSHAPEN, ArtifactError
 
 COLUMNS = {"iteration": np.int64, "batch": np.int64, "window": np.int64, "samples": np.int64, "loss": np.float32}
 
@@ -78,10 +79,9 @@ def decode(data: bytes, path: Path) -> History:
         ArtifactError: when it is none, or has other columns.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
+    table = tables.decode(data, path, "a history")
     try:
-        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
         metrics = {
             name.removeprefix(METRIC): table[name].to_numpy().astype(np.float32)
             for name in table.column_names
@@ -89,5 +89,5 @@ def decode(data: bytes, path: Path) -> History:
         }
         columns: dict[str, Any] = {name: table[name].to_numpy().astype(dtype) for name, dtype in COLUMNS.items()}
         return History(**columns, metrics=metrics)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, KeyError) as error:
+    except (pa.ArrowException, *MISSHAPEN) as error:
         raise ArtifactError(f"{path}: not a history: {error}") from error

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deeptrain import files
+from deeptrain.errors import without_secrets
 from deeptrain.training.chronicle import Chronicle, Told
 from deeptrain.training.progress import Phase, Progress, in_digits, in_hours
 
@@ -81,7 +82,7 @@ class LogTail(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
         said = datetime.fromtimestamp(record.created, UTC)
-        self.lines.append(f"{said:%H:%M:%S} {record.levelname.lower()}: {record.getMessage()}")
+        self.lines.append(without_secrets(f"{said:%H:%M:%S} {record.levelname.lower()}: {record.getMessage()}"))
 
 
 class LivePage:

@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, DataError, said
+from deeptrain.formats import npy
 from deeptrain.introspection.model import ModelDescription
 from deeptrain.loading.feed import Feed
 from deeptrain.metrics.metric import Kind
@@ -95,12 +97,27 @@ def write(
     )
 
 
+class _Index(msgspec.Struct):
+    """What is relied on of `predictions.json`."""
+
+    epoch: int
+    kind: Kind | dict[str, Kind]
+    outputs: OutputKind | dict[str, OutputKind]
+    splits: dict[str, int]
+    model: dict[str, Any]
+    averaged: list[int] = []
+
+
 def index(artifact: Artifact, within: str = "") -> dict[str, Any]:
     """What `predictions.json` tells; see `write`."""
     value = artifact.json(within + INDEX)
-    if not isinstance(value, dict) or not {"epoch", "kind", "outputs", "splits", "model"} <= value.keys():
-        raise ArtifactError(f"{artifact.directory / within / INDEX}: not an index of predictions")
-    return value
+    try:
+        msgspec.convert(value, _Index)
+    except msgspec.ValidationError as error:
+        path = artifact.directory / within / INDEX
+        raise ArtifactError(f"{path}: not an index of predictions: {said(error)}".replace("`", "")) from error
+    told: dict[str, Any] = value
+    return told
 
 
 def epochs(told: Mapping[str, Any]) -> tuple[int, ...]:
@@ -167,7 +184,11 @@ def _encode(array: np.ndarray) -> bytes:
 
 
 def _decode(artifact: Artifact, name: str) -> np.ndarray:
+    path, data = artifact.directory / name, artifact.verified(name)
     try:
-        return np.asarray(np.lib.format.read_array(io.BytesIO(artifact.verified(name)), allow_pickle=False))
-    except ValueError as error:
-        raise ArtifactError(f"{artifact.directory / name}: no .npy file: {error}") from error
+        region = npy.header(io.BytesIO(data), path, str(path))
+        npy.check_size(region, len(data) - region.offset, str(path))
+    except DataError as error:
+        raise ArtifactError(str(error)) from error
+    array = np.frombuffer(data, region.dtype, offset=region.offset)
+    return np.array(array.reshape(region.shape, order="F" if region.fortran else "C"))

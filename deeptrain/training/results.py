@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError
 
 
 @dataclass(frozen=True)
@@ -88,5 +88,5 @@ class Results:
                 stopped=None if value["stopped"] is None else str(value["stopped"]),
                 within=tuple(Validation.from_plain(one) for one in value["within"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MISSHAPEN as error:
             raise ArtifactError(f"not the results of an epoch: {type(error).__name__}: {error}") from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError
 from deeptrain.loading.position import Position
 from deeptrain.training.results import Validation
 from deeptrain.training.tally import Tally
@@ -122,7 +122,7 @@ class TrainState:
                 callbacks=_memories(value["callbacks"]),
                 preprocessors=_memories(value["preprocessors"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MISSHAPEN as error:
             raise ArtifactError(f"not a train state: {type(error).__name__}: {error}") from error
 
 

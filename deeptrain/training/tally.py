@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError
 from deeptrain.loading.arrays import Arrays
 from deeptrain.metrics.metric import Kind, Metric
 from deeptrain.metrics.of_output import MetricOfOutput
@@ -171,7 +171,7 @@ class Tally:
             tp, fp, fn, tn = (count if isinstance(count, int) else float(count) for count in value["counts"])
             outputs = {str(name): cls.from_plain(one) for name, one in value.get("outputs", {}).items()}
             return cls(float(value["loss"]), int(value["samples"]), (tp, fp, fn, tn), outputs)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MISSHAPEN as error:
             raise ArtifactError(f"a tally holds loss, samples and four counts, got {value!r:.200}") from error
 
 

@@ -21,13 +21,17 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="compare every byte of a store with what was recorded",
         description="Compare every file of every artifact with its recorded sha256, and every artifact with its place "
         "and with what it was made from. Names each file that breaks a rule, the rule, and what was found. Nothing is "
-        "changed: the next run of the experiment makes again what is damaged. Exit code: 0 if all is well, 1 if not.",
+        "changed: the next run of the experiment makes again what is damaged. Where DEEPTRAIN_KEY_FILE names a key, "
+        "signatures are compared, too. Exit code: 0 if all is well, 1 if not.",
         epilog="examples: python -m pipelines verify; python -m pipelines verify runs/digits --json",
     )
     parser.add_argument(
         "path", metavar="PATH", nargs="?", type=Path, help="a store, a run, or an artifact (default: runs)"
     )
     parser.add_argument("--json", action="store_true", help="write JSON instead of lines")
+    parser.add_argument(
+        "--sign", action="store_true", help="sign each artifact that is whole with the key of DEEPTRAIN_KEY_FILE"
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,7 +46,7 @@ def run(asked: argparse.Namespace) -> None:
     from deeptrain.store import verification
 
     path = Path(lineage.STORE) if asked.path is None else asked.path
-    seen = verification.verify(path, _tell if sys.stderr.isatty() else verification.nobody)
+    seen = verification.verify(path, _tell if sys.stderr.isatty() else verification.nobody, sign=asked.sign)
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
     if asked.json:

@@ -1,6 +1,5 @@
 """Where a training stands at this moment, as its `live/progress.json` says; what it says wrongly is left out."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deeptrain.errors import ArtifactError
+from deeptrain import files
+from deeptrain.errors import MISSHAPEN, ArtifactError
 from deeptrain.training import progress_file
 from deeptrain.training.live_page import WORDS
 from pipelines.ui import store_files
@@ -62,9 +62,10 @@ class Live:
 def read(store: Path, run: str, training: str) -> Live | None:
     """What a training says of itself; None where it says nothing that can be understood."""
     try:
-        found = json.loads(store_files.read(store, run, training, "live", progress_file.NAME))
+        data = store_files.read(store, run, training, "live", progress_file.NAME)
+        found = files.parse_json(data, Path(progress_file.NAME))
         return _live(found) if found["format"] == progress_file.FORMAT else None
-    except (ArtifactError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ArtifactError, *MISSHAPEN):
         return None
 
 

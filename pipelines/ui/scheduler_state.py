@@ -9,7 +9,7 @@ from typing import Any
 import luigi.scheduler
 from luigi.scheduler import OrderedSet, RetryPolicy, Scheduler, Task, Worker
 
-from deeptrain.errors import ArtifactError, in_one_line
+from deeptrain.errors import MISSHAPEN, ArtifactError, in_one_line
 
 FORMAT = 1
 STATUSES = frozenset(
@@ -65,7 +65,7 @@ def restore(scheduler: Scheduler, value: Any) -> None:
         tasks = {str(name): _task(str(name), kept) for name, kept in value["tasks"].items()}
         workers = {str(name): _worker(str(name), kept, tasks) for name, kept in value["workers"].items()}
         paused = bool(value["paused"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MISSHAPEN as error:
         raise ArtifactError(f"not the state of a scheduler: {in_one_line(error)}") from error
     scheduler._state.set_state((tasks, workers, {}))
     for task in tasks.values():

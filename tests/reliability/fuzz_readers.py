@@ -1,0 +1,102 @@
+"""Any bytes in place of a file of ours, guided by what they reach: `make fuzz ARGS="manifest shard --seconds 60"`.
+
+With atheris (the extra `fuzz`: pip install -e '.[fuzz]') one reader at a time is fuzzed by libFuzzer, which keeps what
+reaches new code. Without it the same readers are given real files with something wrong, at random, from a seed. What
+breaks the law is told with the bytes that do, kept in `fuzz/`, and can be read again: `--again FILE`.
+"""
+
+import argparse
+import importlib.util
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.reliability.fuzzed import TARGETS, Place, spoilt, within
+
+GUIDED = ("manifest", "progress", "state", "shard", "data", "labels", "checks", "events")
+"""Whose instructions atheris follows by default: manifests, progress, shards."""
+PLACE = Path("fuzz")
+
+
+def guided(name: str, seconds: float, corpus: Path) -> int:
+    """Fuzz a reader with atheris in this process, which it ends; the exit code is 0 where nothing broke the law."""
+    import atheris
+
+    with atheris.instrument_imports(include=["deeptrain", "json", "msgspec"]):
+        import deeptrain.files
+        import deeptrain.settings
+        import deeptrain.shards.reading
+        import deeptrain.store.events
+        import deeptrain.store.verification
+        import deeptrain.training.arrays
+        import deeptrain.training.state
+    del deeptrain
+    place = Place(TARGETS[name], Path(tempfile.mkdtemp(prefix="fuzz-")))
+    (corpus / "whole").write_bytes(place.whole)
+    options = [f"-max_total_time={seconds:g}", "-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={PLACE}/{name}-"]
+    atheris.Setup([sys.argv[0], str(corpus), *options], lambda data: place.read(data))
+    atheris.Fuzz()
+    return 0
+
+
+def at_random(name: str, seconds: float, seed: int) -> int:
+    """Give a reader spoilt files until the time is over; how many."""
+    chance, end, tried = random.Random(f"{name} {seed}"), time.monotonic() + seconds, 0
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as directory:
+        place = Place(TARGETS[name], Path(directory))
+        while time.monotonic() < end:
+            data = spoilt(place.whole, chance)
+            with within(name, data, keep=PLACE):
+                place.read(data)
+            tried += 1
+    return tried
+
+
+def again(name: str, file: Path) -> None:
+    """Read the bytes that a run kept."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as directory:
+        tell("refused" if Place(TARGETS[name], Path(directory)).read(file.read_bytes()) else "read")
+
+
+def tell(line: str) -> None:
+    """A line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Fuzz what was asked for; the exit code is 1 where something broke the law."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("readers", nargs="*", choices=[*TARGETS, []], help="by default those of manifests and shards")
+    parser.add_argument("--seconds", type=float, default=30.0, help="for each")
+    parser.add_argument("--seed", type=int, default=0, help="of what is tried without atheris")
+    parser.add_argument("--again", type=Path, help="a file that was kept, for the one reader that is named")
+    parser.add_argument("--guided", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    names = asked.readers or GUIDED
+    PLACE.mkdir(exist_ok=True)
+    if asked.again is not None:
+        again(names[0], asked.again)
+        return 0
+    if asked.guided:
+        corpus = PLACE / "corpus" / names[0]
+        corpus.mkdir(parents=True, exist_ok=True)
+        return guided(names[0], asked.seconds, corpus)
+    failed = []
+    for name in names:
+        if importlib.util.find_spec("atheris") is None:
+            tell(f"{name}: {at_random(name, asked.seconds, asked.seed):,} spoilt files, at random")
+            continue
+        command = [sys.executable, "-m", __spec__.name, name, "--guided", "--seconds", str(asked.seconds)]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    if failed:
+        tell(f"the law was broken by: {', '.join(failed)}; the bytes are in {PLACE}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
