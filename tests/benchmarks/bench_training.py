@@ -2,8 +2,12 @@
 
 The data is in memory for all, of the trainer as it keeps a split of its own shards. A round of each contestant is one
 epoch, taken in turn, backwards in every other round; the first is not counted. A ratio is the median over the rounds of
-what both took in the same one, so that neighbours who come and go hit both. Seconds of the processor stand beside those
-of the clock: on a machine that others use too they are the fairer ones.
+what both took in the same one, so that neighbours who come and go hit both: within a round they move it by a tenth, so
+a bar of some hundredths is held to many rounds. Seconds of the processor stand beside those of the clock: on a machine
+that others use too they are the fairer ones.
+
+The loop by hand fits 32 iterations a call, whatever they take, and looks at nothing in between; the trainer fits as
+many as take 80 ms, records each, and may be stopped behind them.
 """
 
 import os
@@ -148,7 +152,7 @@ Told = dict[str, dict[str, np.ndarray]]
 """By the clock and by the processor, seconds of an iteration of each contestant in each round."""
 
 
-def side_by_side(title: str, contestants: dict[str, Callable[[], object]], iterations: int, rounds: int = 9) -> Told:
+def side_by_side(title: str, contestants: dict[str, Callable[[], object]], iterations: int, rounds: int = 5) -> Told:
     """Two tables, of the clock and of the processor, in microseconds an iteration."""
     told: dict[str, dict[str, list[float]]] = {by: {name: [] for name in contestants} for by in ("clock", "processor")}
     for number in range(rounds + 1):
@@ -199,11 +203,16 @@ def test_iterations_in_a_row(builder: str, shape: tuple[int, ...], iterations: i
         FUSED: lambda: fit(fused),
         "fit": lambda: fit(plain),
     }
-    told = side_by_side(f"{builder}{', deterministic' if DETERMINISTIC else ''}: an iteration", contestants, iterations)
-    at_most(told, {"fit": 1 / 8, FUSED: 1.0} if builder == "mlp" else {HAND: 1.03, "fit": 1.03, FUSED: 1.03})
+    title = f"{builder}{', deterministic' if DETERMINISTIC else ''}: an iteration"
+    told = side_by_side(title, contestants, iterations)
     if builder == "mlp":
+        at_most(told, {"fit": 1 / 8, FUSED: 1.0})
         share = float(np.median(told["processor"]["deeptrain"])) / ORIGINAL_SECONDS
         bar("deeptrain, of the original's call alone, processor", share, 0.1)
+        return
+    at_most(told, {"fit": 1.03, FUSED: 1.03})
+    two = {name: contestants[name] for name in ("deeptrain", HAND)}
+    at_most(side_by_side(f"{title}, many rounds", two, iterations, rounds=25), {HAND: 1.03})
 
 
 def test_something_done_at_every_iteration(tmp_path: Path) -> None:
@@ -248,5 +257,5 @@ def test_the_ten_millionth_iteration(tmp_path: Path) -> None:
         return run
 
     contestants = {"from iteration 10,000,384": behind(9_766), "from iteration 1,024": behind(1)}
-    told = side_by_side("mlp: an iteration", contestants, iterations, rounds=31)
+    told = side_by_side("mlp: an iteration", contestants, iterations, rounds=101)
     at_most(told, {"from iteration 1,024": 1.05})
