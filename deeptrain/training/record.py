@@ -22,7 +22,7 @@ class Record:
 
     Attributes:
         kept: what a checkpoint holds beside the learner's variables; replaced, never changed.
-        results: of every epoch that has ended.
+        results: of every epoch that has ended; replaced when one ends, so that whoever looks need not copy them.
         parts: the history of this epoch, a slice a group of iterations; a new list with every epoch.
         curves: what displays draw of the results.
         saved: iterations fit when the newest checkpoint was written, None before.
@@ -43,7 +43,7 @@ class Record:
         """
         self.journal = journal
         self.kept = TrainState()
-        self.results: list[Results] = []
+        self.results: tuple[Results, ...] = ()
         self.parts: list[History] = []
         self.curves: dict[str, Any] = {}
         self.saved: int | None = None
@@ -92,7 +92,7 @@ class Record:
         """
         self.kept = checkpoint.state if source is None else checkpoint.state.with_(interventions=0)
         self.parts = [checkpoint.history] if len(checkpoint.history) else []
-        self.results.clear()
+        self.results, self.curves = (), {}
         source = source or self.journal
         if source is not None:
             ended = range(1, self.kept.position.epoch)
@@ -262,12 +262,13 @@ class Record:
         return History.joined([History.empty(), *self.parts])
 
     def _remember(self, results: Sequence[Results]) -> None:
-        self.results.extend(results)
-        self.curves = {
-            "losses": tuple(result.train["loss"] for result in self.results),
-            "validation_losses": tuple(result.validation["loss"] for result in self.results if result.validation),
-            "key_values": tuple(result.key_value for result in self.results),
+        self.results = (*self.results, *results)
+        more = {
+            "losses": tuple(result.train["loss"] for result in results),
+            "validation_losses": tuple(result.validation["loss"] for result in results if result.validation),
+            "key_values": tuple(result.key_value for result in results),
         }
+        self.curves = {name: (*self.curves.get(name, ()), *values) for name, values in more.items()}
 
 
 def _refuse_non_finite(variables: Mapping[str, np.ndarray], at: Position) -> None:

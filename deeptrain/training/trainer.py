@@ -195,8 +195,8 @@ class Trainer:
             kept=record.kept,
             data=self.train_data,
             epochs=self.epochs,
-            results=tuple(record.results),
-            newest=None if loop.newest is None else loop.newest.last,
+            results=record.results,
+            newest=None if loop.epochs.newest is None else loop.epochs.newest.last,
             learning_rate=self.learner.learning_rate,
             key_metric=self.key_metric,
             maximize=self.maximize,
@@ -242,17 +242,17 @@ class Trainer:
     @property
     def newest(self) -> FittedGroup | None:
         """The newest group of iterations, None before the first of this process."""
-        return self._loop.newest
+        return self._loop.epochs.newest
 
     @property
     def judged(self) -> Judged | None:
         """The newest iteration of a validation, None before the first of this process."""
-        return self._loop.judged
+        return self._loop.validations.judged
 
     @property
     def validated(self) -> Validated | None:
         """The newest validation of the whole split, None before the first of this process."""
-        return self._loop.validated
+        return self._loop.validations.newest
 
     @property
     def results(self) -> Sequence[Results]:

@@ -8,11 +8,14 @@ import pytest
 
 from deeptrain import lineage
 from deeptrain.errors import DataError, LockedError, SettingsError, TrainingError, UserCodeError
+from deeptrain.loading.position import Position
 from deeptrain.metrics import names
 from deeptrain.training import Trainer, history
 from deeptrain.training.callbacks.early_stopping import EarlyStopping
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.outputs import interpret
+from deeptrain.training.record import Record
+from deeptrain.training.results import Results
 from deeptrain.training.settings import TrainingSettings
 from deeptrain.training.state import TrainState
 from deeptrain.training.tally import Tally, confusion
@@ -64,6 +67,24 @@ def test_histories_hold_every_iteration_and_results_every_epoch(experiment: Path
     best = min(range(3), key=lambda number: trainer.results[number].validation["loss"])
     assert trainer.state.best is not None
     assert trainer.state.best.epoch == best + 1
+    assert trainer.state.results is trainer.results  # a copy would cost more with every epoch
+
+
+def test_results_are_added_to_and_who_looks_keeps_what_was_seen() -> None:
+    record = Record(None)
+    seen = []
+    for epoch in (1, 2, 3):
+        judged = {"loss": 1 / epoch} if epoch != 2 else {}
+        record.end_epoch(
+            TrainState(position=Position(epoch=epoch + 1, iteration=5 * epoch)),
+            Results(epoch, 5 * epoch, {"loss": 2 / epoch}, judged, 0.1, 3 / epoch, is_best=False),
+            {},
+        )
+        seen.append((record.results, record.curves))
+    assert [[one.epoch for one in results] for results, _ in seen] == [[1], [1, 2], [1, 2, 3]]
+    assert [curves["losses"] for _, curves in seen] == [(2,), (2, 1), (2, 1, 2 / 3)]
+    assert [curves["validation_losses"] for _, curves in seen] == [(1,), (1,), (1, 1 / 3)]
+    assert [curves["key_values"] for _, curves in seen] == [(3,), (3, 1.5), (3, 1.5, 1)]
 
 
 def test_validation_metrics_are_those_of_the_whole_split(experiment: Path) -> None:
