@@ -7,6 +7,7 @@ its line and hides nothing else. No lock is taken.
 import json
 import math
 import os
+import platform
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,11 +20,12 @@ from deeptrain.store import artifact, locks
 from deeptrain.store import manifest as manifests
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.run_names import LATEST
-from deeptrain.training import chronicle
+from deeptrain.training import chronicle, progress_file
 from deeptrain.training.run import METRICS, PROGRESS
 
-State = Literal["running", "finished", "trained", "unfinished", "damaged"]
-"""A process works on it; its report is there; its epochs are; some are missing, or not known to be all; see `fault`."""
+State = Literal["starting", "running", "finished", "trained", "unfinished", "damaged"]
+"""A process makes ready to train it; works on it; its report is there; its epochs are; some are missing, or not known
+to be all; see `fault`."""
 
 SETTLED_SECONDS = 0.1
 
@@ -47,7 +49,7 @@ class Standing:
         best: its best value; None before an epoch has one.
         best_epoch: the epoch that reached it.
         changed: seconds since 1970 when something of it was written last.
-        running: who works on it now, in words; "" where nobody does, as far as this machine knows.
+        running: who works on it or is about to, in words; "" where nobody does, as far as this machine knows.
         fault: what is damaged; "" where nothing was found.
     """
 
@@ -122,6 +124,7 @@ class _Run:
         self._root = root
         self._path = str(root)
         self._latest = str(root / "live" / LATEST)
+        self._lock = locks.path_of_run(root)
         self._written = -1
         self._reported: set[str] = set()
         self._trainings: list[_Training] = []
@@ -135,7 +138,8 @@ class _Run:
             self._reported = _reported(self._root)
             self._written = written if _is_settled(written) else -1
         seen = (written, _written(self._latest))
-        return (one.look(self._reported, seen) for one in self._trainings)
+        busy = locks.holder(self._lock) is not None
+        return (one.look(self._reported, seen, busy=busy) for one in self._trainings)
 
 
 class _Training:
@@ -150,13 +154,15 @@ class _Training:
         self._seen: tuple[int, ...] = ()
         self._standing = Standing(run.name, directory.name, directory.name, "unfinished")
 
-    def look(self, reported: set[str], of_run: tuple[int, ...]) -> Standing:
+    def look(self, reported: set[str], of_run: tuple[int, ...], *, busy: bool) -> Standing:
         # A name in a directory changes with its time, a log grows without.
         seen = (*of_run, *map(_written, self._places))
         if seen != self._seen:
             self._standing = _standing(self._run, self.directory, reported)
             self._seen = seen if _is_settled(max(seen)) else ()
-        return _worked_on(self._standing, locks.holder(self._lock) or "")
+        who = locks.holder(self._lock) or ""
+        starting = "" if who or not busy else _starting(self._run, self.directory)
+        return _worked_on(self._standing, who, starting)
 
 
 def _named(place: str, prefix: str = "") -> list[str]:
@@ -217,9 +223,24 @@ def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
     return Standing(**told, state="trained" if ended else "unfinished")
 
 
-def _worked_on(standing: Standing, who: str) -> Standing:
-    state = standing.state if standing.state == "damaged" or not who else "running"
-    return replace(standing, state=state, running=who) if who else standing
+def _starting(run: Path, training: Path) -> str:
+    """Who builds the model, before it takes the training's lock, in words; "" where nobody does.
+
+    A process that was killed says of itself that it builds, too: only one that works on the run is believed.
+    """
+    told = progress_file.read(training / "live") or {}
+    process = told.get("pid")
+    if not (told.get("running") is True and told.get("host") == platform.node() and isinstance(process, int)):
+        return ""
+    return f"process {process}" if locks.has_open(process, locks.path_of_run(run)) else ""
+
+
+def _worked_on(standing: Standing, who: str, starting: str) -> Standing:
+    if standing.state == "damaged":
+        return replace(standing, running=who)
+    if who or starting:
+        return replace(standing, state="running" if who else "starting", running=who or starting)
+    return standing
 
 
 def _outcome(last: Artifact) -> dict[str, Any]:

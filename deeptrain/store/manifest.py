@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, NewerError
 from deeptrain.files import FileDigest, canonical_json, digest_of, read_json
 
 NAME = "manifest.json"
@@ -77,14 +77,15 @@ def read(directory: Path) -> Manifest:
     """The manifest of an artifact, checked for form but not against the files.
 
     Raises:
-        ArtifactError: when it is absent, unreadable, of a newer format, or names files outside the artifact.
+        ArtifactError: when it is absent, unreadable, of another format, or names files outside the artifact.
+        NewerError: when it is whole and of a newer format.
     """
     path = directory / NAME
     value = read_json(path)
     if not isinstance(value, dict):
         raise ArtifactError(f"{path}: expected a table, got {type(value).__name__}")
     if value.get("format") != FORMAT:
-        raise ArtifactError(f"{path}: format must be {FORMAT}, got {value.get('format')!r}: written by another version")
+        raise _of_another_format(path, value)
     try:
         manifest = Manifest(
             stage=_of(value["stage"], str),
@@ -111,6 +112,16 @@ def read(directory: Path) -> Manifest:
     if manifest.plain() != value:
         raise ArtifactError(f"{path}: altered: what it tells does not have the sha256 it records")
     return manifest
+
+
+def _of_another_format(path: Path, value: Mapping[str, Any]) -> ArtifactError:
+    """A newer version's manifest keeps its own digest, too; what does not is damaged, and made again."""
+    told = f"{path}: format must be {FORMAT}, got {value.get('format')!r}: written by "
+    rest = {name: said for name, said in value.items() if name != "sha256"}
+    newer = isinstance(value.get("format"), int) and value["format"] > FORMAT
+    if newer and value.get("sha256") == digest_of(rest):
+        return NewerError(f"{told}a newer version of deeptrain; update this one, or name another place with --store")
+    return ArtifactError(f"{told}another version")
 
 
 def check_sizes(directory: Path, manifest: Manifest) -> None:

@@ -24,10 +24,11 @@ from pipelines.ui.live import Live
 if TYPE_CHECKING:
     from deeptrain.report.run import Lineage
 
-State = Literal["training", "paused", "stopped", "failed", "trained", "complete", "damaged"]
-"""Stopped: a person, or a kill, did; failed: an error did; trained: its epochs are done; complete: its report, too."""
+State = Literal["starting", "training", "paused", "stopped", "failed", "trained", "complete", "damaged"]
+"""Starting: its model is being built; stopped: a person, or a kill, did; failed: an error did; trained: its epochs are
+done; complete: its report, too."""
 
-AT_WORK = ("training", "paused")
+AT_WORK = ("starting", "training", "paused")
 ELSEWHERE_SECONDS = 15.0
 """How long a training is believed to run that another machine told of: its lock is not seen from here."""
 
@@ -160,6 +161,8 @@ class Runs:
         at_work = live.read(self.store, one.run, one.training) if self._may_be_at_work(one) else None
         if one.state == "damaged":
             return Listed(one, "damaged")
+        if one.state == "starting":
+            return Listed(one, "starting", at_work)
         if one.running or (at_work is not None and _is_elsewhere(at_work)):
             return Listed(one, "paused" if at_work is not None and at_work.paused else "training", at_work)
         if one.state in {"finished", "trained"}:
