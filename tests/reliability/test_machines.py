@@ -31,6 +31,17 @@ PARTS = 8
 """Of the shards, so that there is work to share."""
 
 STAYING = "[worker]\nkeep_alive = true\nwait_interval = 0.1\nwait_jitter = 0.1\n"
+HELD_BUILDER = SLOW_BUILDER.replace(
+    "import time\n",
+    """import time
+        from pathlib import Path
+
+        while rng and Path("held").exists():
+            time.sleep(0.01)
+""",
+)
+"""Waits while there is a file of this name."""
+
 EPOCHS = [f"epoch {number}" for number in range(1, 7)]
 STAGES = sorted(["samples", *(f"part {number}" for number in range(1, PARTS + 1)), "shards", *EPOCHS, "predictions",
                  "threshold", "subset", "evaluation", "report"])  # fmt: skip
@@ -65,7 +76,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def experiment(directory: Path) -> Path:
-    return write_experiment(directory, toml=SLOW_TOML, builder=SLOW_BUILDER).parent
+    return write_experiment(directory, toml=SLOW_TOML, builder=HELD_BUILDER).parent
 
 
 def workers(here: Path) -> dict[str, str]:
@@ -109,6 +120,7 @@ def test_the_training_of_another_machine_is_named_and_gone_on_with_when_that_is_
     here = experiment(tmp_path / "here")
     there = start(*LOCAL, cwd=here, host=OTHER)
     command.wait_until(lambda: command.trained(here / "runs")[1], there)
+    (here / "held").touch()
     refused = run(*LOCAL, cwd=here)
     (training,) = here.glob("runs/tiny/training-*")
     assert refused.code == 30
@@ -116,6 +128,7 @@ def test_the_training_of_another_machine_is_named_and_gone_on_with_when_that_is_
     assert f' on {OTHER} ("' in refused.err
     assert refused.err.count("\n") == 1
     command.kill_group(there)
+    (here / "held").unlink()
     # The file of the lock still names it: what holds is the lock of the kernel, which is free.
     (lock,) = here.glob("runs/tiny/live/locks/training-*[0-9a-f].lock")
     assert OTHER in lock.read_text()

@@ -93,10 +93,12 @@ def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_
     killed = warm.start(*ASKED, *luigid.arguments, cwd=here)
     command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, killed)
     command.kill_group(killed)
+    done, before = command.trained(here / "runs")[0], len(command.stages(here / "runs"))
     finished = warm(*ASKED, *luigid.arguments, cwd=here)
     assert (finished.code, finished.err) == (0, "")
     assert "no central scheduler" not in finished.out
-    assert command.stages(here / "runs")[-9:-5] == ["epoch 3", "epoch 4", "epoch 5", "epoch 6"]
+    ran = [stage for stage in command.stages(here / "runs")[before:] if stage.startswith("epoch ")]
+    assert ran == [f"epoch {number}" for number in range(done + 1, 7)]
 
 
 def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
