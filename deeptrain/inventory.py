@@ -29,8 +29,14 @@ to be all; see `fault`."""
 
 SETTLED_SECONDS = 0.1
 
+BESIDE = ("live", "quarantine")
+"""Directories beside sessions that are none."""
+
 PLACES = ("epochs", "states", "unfinished", "live")
 """Directories of a training that something is written into."""
+
+SESSIONS = "sessions"
+"""In a run: what `Trainer.open(..., session=...)` trains, each in a directory of its own like a training's."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,11 @@ class Standing:
     """Where a training stands.
 
     Attributes:
-        run: the run's name, its directory in the store.
-        training: the training's directory, in the run.
+        run: the run's name, its directory in the store; with "/sessions" behind it for a session.
+        training: the training's directory, in the run, or the session's.
         name: what people call it: "M3__digits-filt16".
         state: see `State`.
-        epochs: how many are done.
+        epochs: how many are done; of a session with those it goes on behind.
         asked: how many the newest process was to reach; None where nothing says so.
         stopped: why training ended before, in words; "" where it did not.
         key_metric: the validation metric that chooses the best epoch.
@@ -109,6 +115,7 @@ class Inventory:
         if not self.store.is_dir():
             raise ArtifactError(f"{self.store}: no such store; it is made by the first run, or name another one")
         names = [str(self.store)] if _named(str(self.store), "training-") else _named(str(self.store))
+        names += [of for name in names if os.path.isdir(of := f"{name}/{SESSIONS}")]  # noqa: PTH112 - see `_Run`
         self._runs = {name: self._runs.get(name) or _Run(Path(name)) for name in names}
         found = [standing for run in self._runs.values() for standing in run.look()]
         return tuple(sorted(found, key=lambda one: (-one.changed, one.run, one.training)))
@@ -133,7 +140,8 @@ class _Run:
         written = _written(self._path)
         if written != self._written:  # a name in it is new, or gone
             known = {one.directory.name: one for one in self._trainings}
-            names = [Path(path) for path in _named(self._path, "training-")]
+            prefix = "" if self._root.name == SESSIONS else "training-"
+            names = [path for path in map(Path, _named(self._path, prefix)) if path.name not in BESIDE]
             self._trainings = [known.get(path.name) or _Training(self._root, path) for path in names]
             self._reported = _reported(self._root)
             self._written = written if _is_settled(written) else -1
@@ -166,9 +174,11 @@ class _Training:
 
 
 def _named(place: str, prefix: str = "") -> list[str]:
-    """The directories in one whose names begin so, sorted."""
+    """The directories in one whose names begin so, sorted; what is hidden is litter."""
     with os.scandir(place) as entries:
-        return sorted(entry.path for entry in entries if entry.name.startswith(prefix) and entry.is_dir())
+        return sorted(
+            entry.path for entry in entries if entry.name.startswith(prefix) and entry.name[0] != "." and entry.is_dir()
+        )
 
 
 def _is_settled(written: int) -> bool:
@@ -198,17 +208,19 @@ def _reported(run: Path) -> set[str]:
 
 def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
     named = model_name.read(training)
+    place, session = run.resolve(), run.name == SESSIONS
+    name = f"session {training.name}" if session else training.name
     told: dict[str, Any] = {
-        "run": run.resolve().name,
+        "run": f"{place.parent.name}/{SESSIONS}" if session else place.name,
         "training": training.name,
-        "name": training.name if named is None else str(named),
+        "name": name if named is None else str(named),
         "asked": _asked(run, training),
         "changed": _changed(training),
     }
     done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
     if not done:
         return Standing(**told, state="unfinished")
-    told["epochs"] = len(done)
+    told["epochs"] = done[-1] if session else len(done)
     try:
         last = artifact.open(training / "epochs" / f"{done[-1]:04d}")
         told |= _outcome(last)

@@ -37,7 +37,7 @@ def test_a_finished_training_is_told_with_its_best_epoch(here: Path) -> None:
     assert (one.state, one.epochs, one.asked) == ("finished", 3, None)
     assert (one.key_metric, one.best_epoch, one.best) == ("loss", 3, 1 / 3)
     assert (one.running, one.fault, one.stopped) == ("", "", "")
-    assert one.changed >= (training / "epochs").stat().st_mtime
+    assert one.changed >= (training / "epochs").stat().st_mtime_ns / 1e9
     assert seen(here) == before
     assert inventory.of(here / "runs/tiny") == (one,)
 

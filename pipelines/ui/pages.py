@@ -189,10 +189,10 @@ class Compare(Page):
 
     async def get(self) -> None:
         """The page that `python -m pipelines compare --page` writes."""
-        asked = [one.split("/") for one in self.get_arguments("run")]
-        if any(len(names) != 2 for names in asked):
+        asked = [one.rpartition("/") for one in self.get_arguments("run")]
+        if not all(run for run, _, _ in asked):
             raise ArtifactError("expected run=RUN/TRAINING in the address, twice or more")
-        places = [self.desk.runs.directory(*names) for names in asked]
+        places = [self.desk.runs.directory(run, training) for run, _, training in asked]
         page = await asyncio.get_running_loop().run_in_executor(self.desk.drawer, _compared, places)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header(POLICY, OF_A_STORE)

@@ -79,7 +79,7 @@ class Guarded(Router):
 
 
 def _ours(desk: Desk) -> Application:
-    training = r"/runs/([^/]+)/([^/]+)"
+    training = r"/runs/([^/]+(?:/sessions)?)/([^/]+)"
     shared = {"desk": desk}
     application = Application(
         [

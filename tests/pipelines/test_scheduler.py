@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import scheduler
 from tests.luigid import Luigid
 from tests.pipelines import command
 from tests.pipelines.command import Warm
@@ -50,7 +51,22 @@ LATE = "no answer within 0.5 s"
     [*((path, NONE) for path in ANSWERS if path not in ("missing", "broken")), ("missing", f"{NONE}, HTTP 404"),
      ("broken", f"{NONE}, HTTP 500"), ("closed", NONE), ("held", LATE), ("drip", LATE)],
 )  # fmt: skip
-def test_what_is_no_scheduler_is_told_in_a_line_and_not_waited_for(
+def test_what_is_no_scheduler_is_known_as_none_in_the_time_there_is(path: str, why: str) -> None:
+    with pretending() as pretender:
+        assert scheduler.lack(f"{pretender.url}{path}", 0.5 if why == LATE else command.PATIENCE) == why
+
+
+def test_a_port_that_answers_nothing_at_all_and_a_host_that_nobody_knows_are_no_scheduler() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        assert scheduler.lack(f"http://127.0.0.1:{deaf.getsockname()[1]}/", 0.5) == LATE
+    assert scheduler.lack("http://nowhere.invalid/", command.PATIENCE)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        assert scheduler.lack(f"http://127.0.0.1:{free.getsockname()[1]}/", command.PATIENCE) == ""
+
+
+@pytest.mark.parametrize(("path", "why"), [("page", NONE), ("held", LATE)])
+def test_what_is_no_scheduler_is_told_in_a_line_and_the_local_one_is_used(
     path: str, why: str, experiment: Path, warm: Warm
 ) -> None:
     here = experiment.parent
@@ -63,21 +79,6 @@ def test_what_is_no_scheduler_is_told_in_a_line_and_not_waited_for(
         f"no central scheduler at {place}, so the local one is used: {why}"
     ]
     assert command.stages(here / "runs") == ["samples", "part 1", "shards"]
-
-
-def test_a_port_that_listens_and_answers_nothing_at_all_is_not_waited_for(experiment: Path, warm: Warm) -> None:
-    (experiment.parent / "luigi.cfg").write_text("[core]\nrpc_connect_timeout = 0.5\n")
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        asked = (*SHARDS, "--scheduler-host", "127.0.0.1", "--scheduler-port", str(deaf.getsockname()[1]))
-        finished = warm(*asked, cwd=experiment.parent)
-    assert (finished.code, finished.err) == (0, "")
-    assert finished.out.splitlines()[0].endswith(f", so the local one is used: {LATE}")
-
-
-def test_a_host_that_nobody_knows_is_told(experiment: Path, warm: Warm) -> None:
-    finished = warm(*SHARDS, "--scheduler-url", "http://nowhere.invalid/x", cwd=experiment.parent)
-    assert (finished.code, finished.err) == (0, "")
-    assert finished.out.startswith("no central scheduler at nowhere.invalid:80, so the local one is used: ")
 
 
 def test_a_scheduler_below_a_path_of_its_host_is_used(experiment: Path, warm: Warm) -> None:

@@ -15,7 +15,6 @@ from tests.pipelines.command import environment, wait_until
 from tests.pipelines.ui.served import Served, serving
 
 NO_TASKS = "[experiment\nname = 1"
-WAITING = '[experiment]\nname = "waits"\n'
 
 
 @pytest.fixture
@@ -62,10 +61,12 @@ def test_what_is_started_is_a_command_of_its_own_whose_mistake_is_told(
     answer = served.start("a.toml")
     assert answer.status == 200
     process = int(json.loads(answer.text)["answer"].removeprefix("started as process "))
+    os.kill(process, signal.SIGSTOP)  # so that it does not end before it was looked at
     assert os.getpgid(process) == process != os.getpgid(0)
     assert f"process {process} is at work" in served.ask("/").text
     again = served.start("a.toml")
     assert (again.status, json.loads(again.text)["error"]) == (409, f"a.toml runs already, as process {process}")
+    os.kill(process, signal.SIGCONT)
     wait_until(lambda: "ended with 40" in served.ask("/").text)
     assert "a.toml: data: missing" in served.ask("/").text.replace("<wbr>", "")
     assert not Path(f"/proc/{process}").exists()
@@ -74,13 +75,15 @@ def test_what_is_started_is_a_command_of_its_own_whose_mistake_is_told(
 def test_a_command_goes_on_when_the_server_ends(store: Path, directory: Path) -> None:
     starter = Starter(directory, store, "http://127.0.0.1:1/")
     process = starter.start("b.toml")
+    os.kill(process, signal.SIGSTOP)
     with pytest.raises(DataError, match=f"b.toml runs already, as process {process}"):
         starter.start("b.toml")
     assert os.getsid(process) == process
     os.kill(process, signal.SIGKILL)
     wait_until(lambda: starter.started()[0].code == -signal.SIGKILL)
-    assert starter.start("b.toml") != process
-    os.kill(starter.started()[0].process, signal.SIGKILL)
+    again = starter.start("b.toml")
+    assert again != process
+    os.kill(again, signal.SIGKILL)
     wait_until(lambda: starter.started()[0].code is not None)
 
 
