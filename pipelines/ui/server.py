@@ -137,6 +137,7 @@ async def serving(store: Path, sockets: list[socket.socket], experiments: Path |
     url = f"http://{HOST}:{port}/"
     scheduler = new_scheduler()
     state, address = KeptFile(store, STATE), KeptFile(store, ADDRESS)
+    starter = None if experiments is None else Starter(experiments, store, url)
     _restore(scheduler, state)
     with (
         ThreadPoolExecutor(1, "read") as reader,
@@ -151,7 +152,7 @@ async def serving(store: Path, sockets: list[socket.socket], experiments: Path |
             templates=templates.environment(OURS / "templates"),
             token=secrets.token_urlsafe(32),
             command=_command(port, store),
-            starter=None if experiments is None else Starter(experiments, store, url),
+            starter=starter,
         )
         reader.submit(desk.runs.listed)  # what takes long the first time is done when somebody looks
         server = HTTPServer(Guarded(desk, scheduler), max_buffer_size=MOST_BODY_BYTES)
@@ -177,6 +178,8 @@ async def serving(store: Path, sockets: list[socket.socket], experiments: Path |
                 await asyncio.wait(begun, timeout=PATIENCE_SECONDS)
             keep()
             address.remove()
+            if starter is not None:
+                starter.close()
 
 
 async def serve(

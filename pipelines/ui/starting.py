@@ -3,6 +3,7 @@
 A command that was started here outlives the server, and hears nothing of a Ctrl-C that ends it.
 """
 
+import os
 import stat
 import subprocess
 import sys
@@ -61,6 +62,7 @@ class Starter:
         self._url = url
         self._known: dict[str, tuple[tuple[int, int], bool]] = {}
         self._commands: dict[str, _Command] = {}
+        self._ended: dict[str, Started] = {}
 
     def experiments(self) -> Sequence[str]:
         """The names of the experiments' files, sorted; what lies in other directories, or is a link, is none."""
@@ -80,7 +82,7 @@ class Starter:
         known = self.experiments()
         if experiment not in known:
             raise SettingsError(f"{experiment[:80]!r} is no experiment here; {did_you_mean(experiment, known)}")
-        running = {name: one.process.pid for name, one in self._commands.items() if one.process.poll() is None}
+        running = {one.experiment: one.process for one in self.started() if one.code is None}
         if experiment in running:
             raise DataError(f"{experiment} runs already, as process {running[experiment]}")
         if len(running) >= MOST_AT_ONCE:
@@ -97,14 +99,22 @@ class Starter:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        before, self._commands[experiment] = self._commands.get(experiment), _Command(process, written)
-        if before is not None:
-            before.written.close()
+        self._commands[experiment] = _Command(process, written)
+        self._ended.pop(experiment, None)
         return process.pid
 
     def started(self) -> Sequence[Started]:
         """What was started since the server is there, the newest of each experiment, in their order."""
-        return [_told(name, one) for name, one in self._commands.items()]
+        for name, one in self._commands.items():
+            if name not in self._ended and one.process.poll() is not None:
+                self._ended[name] = _ended(name, one)
+        running = {name: Started(name, one.process.pid, None, ()) for name, one in self._commands.items()}
+        return list((running | self._ended).values())
+
+    def close(self) -> None:
+        """Let the commands go; they run on."""
+        for one in self._commands.values():
+            one.written.close()
 
     def _is_experiment(self, path: Path) -> bool:
         try:
@@ -119,12 +129,12 @@ class Starter:
         return self._known[path.name][1]
 
 
-def _told(experiment: str, command: _Command) -> Started:
-    code = command.process.poll()
+def _ended(experiment: str, command: _Command) -> Started:
+    code = command.process.returncode
     said: tuple[str, ...] = ()
-    if code:
-        size = command.written.seek(0, 2)
-        command.written.seek(max(size - TAIL_BYTES, 0))
-        lines = command.written.read(TAIL_BYTES).decode(errors="replace").splitlines()
-        said = tuple(line for line in lines if line.startswith("deeptrain: ")) or tuple(lines[-3:])
+    with command.written as file:
+        if code:
+            file.seek(max(file.seek(0, os.SEEK_END) - TAIL_BYTES, 0))
+            lines = file.read(TAIL_BYTES).decode(errors="replace").splitlines()
+            said = tuple(line for line in lines if line.startswith("deeptrain: ")) or tuple(lines[-3:])
     return Started(experiment, command.process.pid, code, said)
