@@ -68,9 +68,9 @@ def run(*arguments: str, cwd: Path) -> Finished:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What one machine makes."""
+    """What one machine makes, with two workers."""
     here = experiment(tmp_path_factory.mktemp("alone"))
-    assert run(*LOCAL, cwd=here).err == ""
+    assert run(*LOCAL, "--workers", "2", cwd=here).err == ""
     assert sorted(command.stages(here / "runs")) == STAGES
     return command.contents(here / "runs")
 

@@ -1,5 +1,6 @@
 """Several worker processes, and a central scheduler that is there, or dies."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -76,9 +77,22 @@ class PaperPlane:
 
 
 def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(trained: Trained, tmp_path: Path) -> None:
+    """The process that is forked never has TensorFlow: what it holds cannot be forked."""
     here = write_experiment(tmp_path).parent
-    finished = command.job("--workers", "2", cwd=here)
+    process = start(*command.JOB, "--workers", "2", cwd=here)
+    loaded = ""
+
+    def ended() -> bool:
+        nonlocal loaded
+        with contextlib.suppress(OSError):
+            loaded = Path(f"/proc/{process.pid}/maps").read_text() or loaded
+        return process.poll() is not None
+
+    command.wait_until(ended)
+    finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
+    assert "python" in loaded
+    assert "tensorflow" not in loaded
     assert command.contents(here / "runs") == trained.contents
     stages = command.stages(here / "runs")
     assert stages[:5] == ["samples", "part 1", "shards", "epoch 1", "predictions"]
