@@ -253,7 +253,7 @@ PATIENT = "[core]\nrpc_connect_timeout = {seconds}\n"
 
 def test_training_does_not_wait_for_a_scheduler_that_does_not_answer(tmp_path: Path, warm: Warm) -> None:
     """What is told while it trains is told by other threads: all epochs of a task end, though nobody hears of them."""
-    toml = SLOW_TOML.replace("[training]", "[training]\ntask_epochs = 6")
+    toml = SLOW_TOML.replace("[training]", "[training]\nepochs_per_task = 6")
     here = write_experiment(tmp_path / "here", toml=toml, builder=SLOW_BUILDER).parent
     (here / "luigi.cfg").write_text(PATIENT.format(seconds=10 * command.PATIENCE))
     with pretending() as pretender:
