@@ -142,6 +142,10 @@ class AlteredError(ArtifactError):
         return str(self.args[0])
 
 
+class NewerError(ArtifactError):
+    """An artifact is whole, and was written by a newer version: this one neither reads it nor makes it again."""
+
+
 class LockedError(DeeptrainError):
     """Another process is writing the same artifact."""
 

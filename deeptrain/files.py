@@ -26,6 +26,7 @@ import msgspec
 from deeptrain.errors import ArtifactError, WriteError
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 BLOCK = 1 << 20
 BEHIND = 8 << 20
 """Bytes of a file after which the disk is set to work on them, so that `fsync` has little left to wait for."""
@@ -147,7 +148,8 @@ def explained(path: Path, needed: int = 0) -> Iterator[None]:
     except WriteError:
         raise
     except OSError as error:
-        raise WriteError(f"{path}: cannot be written: {error.strerror}; nothing was published", error) from error
+        cure = "; let it be written to, or name another place with --store" if error.errno in READ_ONLY else ""
+        raise WriteError(f"{path}: cannot be written: {error.strerror}; nothing was published{cure}", error) from error
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ its line and hides nothing else. No lock is taken.
 
 import math
 import os
+import platform
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,16 +19,23 @@ from deeptrain.store import artifact, locks, run_names
 from deeptrain.store import manifest as manifests
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.run_names import LATEST
-from deeptrain.training import chronicle
+from deeptrain.training import chronicle, progress_file
 from deeptrain.training.run import METRICS, PROGRESS
 
-State = Literal["running", "finished", "trained", "unfinished", "damaged"]
-"""A process works on it; its report is there; its epochs are; some are missing, or not known to be all; see `fault`."""
+State = Literal["starting", "running", "finished", "trained", "unfinished", "damaged"]
+"""A process makes ready to train it; works on it; its report is there; its epochs are; some are missing, or not known
+to be all; see `fault`."""
 
 SETTLED_SECONDS = 0.1
 
+BESIDE = ("live", "quarantine")
+"""Directories beside sessions that are none."""
+
 PLACES = ("epochs", "states", "unfinished", "live")
 """Directories of a training that something is written into."""
+
+SESSIONS = "sessions"
+"""In a run: what `Trainer.open(..., session=...)` trains, each in a directory of its own like a training's."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +43,18 @@ class Standing:
     """Where a training stands.
 
     Attributes:
-        run: the run's name, its directory in the store.
-        training: the training's directory, in the run.
+        run: the run's name, its directory in the store; with "/sessions" behind it for a session.
+        training: the training's directory, in the run, or the session's.
         name: what people call it: "M3__digits-filt16".
         state: see `State`.
-        epochs: how many are done.
+        epochs: how many are done; of a session with those it goes on behind.
         asked: how many the newest process was to reach; None where nothing says so.
         stopped: why training ended before, in words; "" where it did not.
         key_metric: the validation metric that chooses the best epoch.
         best: its best value; None before an epoch has one.
         best_epoch: the epoch that reached it.
         changed: seconds since 1970 when something of it was written last.
-        running: who works on it now, in words; "" where nobody does, as far as this machine knows.
+        running: who works on it or is about to, in words; "" where nobody does, as far as this machine knows.
         fault: what is damaged; "" where nothing was found.
     """
 
@@ -106,6 +114,7 @@ class Inventory:
         if not self.store.is_dir():
             raise ArtifactError(f"{self.store}: no such store; it is made by the first run, or name another one")
         names = [str(self.store)] if _named(str(self.store), "training-") else _named(str(self.store))
+        names += [of for name in names if os.path.isdir(of := f"{name}/{SESSIONS}")]  # noqa: PTH112 - see `_Run`
         self._runs = {name: self._runs.get(name) or _Run(Path(name)) for name in names}
         found = [standing for run in self._runs.values() for standing in run.look()]
         return tuple(sorted(found, key=lambda one: (-one.changed, one.run, one.training)))
@@ -121,6 +130,7 @@ class _Run:
         self._root = root
         self._path = str(root)
         self._latest = str(root / "live" / LATEST)
+        self._lock = locks.path_of_run(root)
         self._written = -1
         self._reported: set[str] = set()
         self._trainings: list[_Training] = []
@@ -129,12 +139,14 @@ class _Run:
         written = _written(self._path)
         if written != self._written:  # a name in it is new, or gone
             known = {one.directory.name: one for one in self._trainings}
-            names = [Path(path) for path in _named(self._path, "training-")]
+            prefix = "" if self._root.name == SESSIONS else "training-"
+            names = [path for path in map(Path, _named(self._path, prefix)) if path.name not in BESIDE]
             self._trainings = [known.get(path.name) or _Training(self._root, path) for path in names]
             self._reported = _reported(self._root)
             self._written = written if _is_settled(written) else -1
         seen = (written, _written(self._latest))
-        return (one.look(self._reported, seen) for one in self._trainings)
+        busy = locks.holder(self._lock) is not None
+        return (one.look(self._reported, seen, busy=busy) for one in self._trainings)
 
 
 class _Training:
@@ -149,19 +161,23 @@ class _Training:
         self._seen: tuple[int, ...] = ()
         self._standing = Standing(run.name, directory.name, directory.name, "unfinished")
 
-    def look(self, reported: set[str], of_run: tuple[int, ...]) -> Standing:
+    def look(self, reported: set[str], of_run: tuple[int, ...], *, busy: bool) -> Standing:
         # A name in a directory changes with its time, a log grows without.
         seen = (*of_run, *map(_written, self._places))
         if seen != self._seen:
             self._standing = _standing(self._run, self.directory, reported)
             self._seen = seen if _is_settled(max(seen)) else ()
-        return _worked_on(self._standing, locks.holder(self._lock) or "")
+        who = locks.holder(self._lock) or ""
+        starting = "" if who or not busy else _starting(self._run, self.directory)
+        return _worked_on(self._standing, who, starting)
 
 
 def _named(place: str, prefix: str = "") -> list[str]:
-    """The directories in one whose names begin so, sorted."""
+    """The directories in one whose names begin so, sorted; what is hidden is litter."""
     with os.scandir(place) as entries:
-        return sorted(entry.path for entry in entries if entry.name.startswith(prefix) and entry.is_dir())
+        return sorted(
+            entry.path for entry in entries if entry.name.startswith(prefix) and entry.name[0] != "." and entry.is_dir()
+        )
 
 
 def _is_settled(written: int) -> bool:
@@ -191,17 +207,19 @@ def _reported(run: Path) -> set[str]:
 
 def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
     named = model_name.read(training)
+    place, session = run.resolve(), run.name == SESSIONS
+    name = f"session {training.name}" if session else training.name
     told: dict[str, Any] = {
-        "run": run.resolve().name,
+        "run": f"{place.parent.name}/{SESSIONS}" if session else place.name,
         "training": training.name,
-        "name": training.name if named is None else str(named),
+        "name": name if named is None else str(named),
         "asked": _asked(run, training),
         "changed": _changed(training),
     }
     done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
     if not done:
         return Standing(**told, state="unfinished")
-    told["epochs"] = len(done)
+    told["epochs"] = done[-1] if session else len(done)
     try:
         last = artifact.open(training / "epochs" / f"{done[-1]:04d}")
         told |= _outcome(last)
@@ -216,9 +234,24 @@ def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
     return Standing(**told, state="trained" if ended else "unfinished")
 
 
-def _worked_on(standing: Standing, who: str) -> Standing:
-    state = standing.state if standing.state == "damaged" or not who else "running"
-    return replace(standing, state=state, running=who) if who else standing
+def _starting(run: Path, training: Path) -> str:
+    """Who builds the model, before it takes the training's lock, in words; "" where nobody does.
+
+    A process that was killed says of itself that it builds, too: only one that works on the run is believed.
+    """
+    told = progress_file.read(training / "live") or {}
+    process = told.get("pid")
+    if not (told.get("running") is True and told.get("host") == platform.node() and isinstance(process, int)):
+        return ""
+    return f"process {process}" if locks.has_open(process, locks.path_of_run(run)) else ""
+
+
+def _worked_on(standing: Standing, who: str, starting: str) -> Standing:
+    if standing.state == "damaged":
+        return replace(standing, running=who)
+    if who or starting:
+        return replace(standing, state="running" if who else "starting", running=who or starting)
+    return standing
 
 
 def _outcome(last: Artifact) -> dict[str, Any]:

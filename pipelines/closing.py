@@ -47,7 +47,8 @@ class Closing:
         try:
             self._tell(plan, refused)
         except (DeeptrainError, OSError) as error:
-            self._terminal.complain(f"deeptrain: {error}")
+            if not refused:
+                self._terminal.complain(f"deeptrain: {error}")
 
     def _tell(self, plan: Lineage, refused: bool) -> None:
         ran = {

@@ -29,7 +29,7 @@ from pipelines import mistakes, scheduler
 from pipelines.closing import Closing
 from pipelines.log_lines import LogLines, attach, explain
 from pipelines.terminal import Terminal
-from tasks import base, watching
+from tasks import base, children, watching
 
 DEFAULT_EXPERIMENT = Path(__file__).parent / "experiments" / "digits.toml"
 
@@ -80,6 +80,7 @@ def take_part() -> None:
     debug = "--debug" in sys.argv
     begun: list[luigi.Task] = []
     luigi.Task.event_handler(luigi.Event.START)(begun.append)
+    luigi.Task.event_handler(luigi.Event.DEPENDENCY_MISSING)(lambda _: _hand_on())
     lines = LogLines(
         terminal.complain,
         debug=debug,
@@ -108,6 +109,15 @@ def take_part() -> None:
 def _stop(number: int, _: FrameType | None) -> None:
     """End on SIGTERM as on Ctrl-C; while a training runs, its own handler stands here."""
     raise Interrupted("", number)
+
+
+@functools.cache
+def _hand_on() -> None:
+    """SIGUSR1 ends the training of a child process after its epoch, and Luigi gives out no more tasks.
+
+    Luigi takes the signal when it makes its worker, and then looks for the first task that is missing.
+    """
+    children.hand_on(signal.SIGUSR1)
 
 
 def _on_plan(plan: Lineage, closing: Closing) -> None:

@@ -1,20 +1,30 @@
 """The scheduler of a command: the central one as long as it answers, the local one otherwise."""
 
 import argparse
+import http.client
+import json
 import logging
 import multiprocessing
 import os
-import socket
+import queue
 import sys
-from urllib.parse import urlsplit
+import threading
+import traceback
+from urllib.error import HTTPError, URLError
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import urlopen
 
+from luigi import rpc
 from luigi.configuration import get_config
-from luigi.rpc import RPCError
+from luigi.rpc import RPCError, URLLibFetcher
 
 from deeptrain.errors import SettingsError
 from pipelines.terminal import Terminal
 
 ABOUT_ITS_ABSENCE = ("Failed connecting to remote scheduler", "Failed pinging scheduler")
+PORTS = {"http": 80, "https": 443}
+MOST_BYTES = 1 << 12
+"""Of the answer by which a scheduler is known."""
 
 
 class Absence(logging.Filter):
@@ -32,14 +42,24 @@ class Absence(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is about something else."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, RPCError) and record.levelno >= logging.ERROR:
+        if isinstance(error, Exception) and record.levelno >= logging.ERROR and _is_about_the_scheduler(error):
             self.noticed = True
             return False
         return not record.getMessage().startswith(ABOUT_ITS_ABSENCE)
 
 
+def _is_about_the_scheduler(error: Exception) -> bool:
+    """Whether Luigi failed to ask its scheduler, or could not read what it was answered."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, RPCError) or any(frame.f_code.co_filename == rpc.__file__ for frame, _ in frames)
+
+
 def choose(terminal: Terminal) -> None:
-    """Go on with the local scheduler when none answers at the configured address."""
+    """Go on with the local scheduler when none answers at the configured address.
+
+    Raises:
+        SettingsError: when that is no address.
+    """
     config = get_config()
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--local-scheduler", action="store_true")
@@ -49,32 +69,69 @@ def choose(terminal: Terminal) -> None:
     asked = parser.parse_known_args(sys.argv[1:])[0]
     if asked.local_scheduler or config.getboolean("core", "local_scheduler", False):
         return
-    host, port = asked.scheduler_host or "localhost", asked.scheduler_port
-    if asked.scheduler_url:
-        host, port = _place(asked.scheduler_url)
-    try:
-        socket.create_connection((host, int(port)), timeout=0.5).close()
-    except (OSError, ValueError):
+    option = "--scheduler-url" if asked.scheduler_url else "--scheduler-host, --scheduler-port"
+    url = _url(option, asked.scheduler_url or f"http://{asked.scheduler_host or 'localhost'}:{asked.scheduler_port}/")
+    why = lack(url.geturl(), config.getfloat("core", "rpc-connect-timeout", 5.0))
+    if why is not None:
         config.set("core", "local_scheduler", "true")
-        terminal.say(
-            f"no central scheduler at {host}:{port}, so the local one is used "
-            f"(web page: python -m pipelines ui --port {port})"
-        )
+        port = url.port or PORTS[url.scheme]
+        more = f" (web page: python -m pipelines ui --port {port})" if why == "" else f": {why}"
+        terminal.say(f"no central scheduler at {url.hostname}:{port}, so the local one is used{more}")
 
 
-def _place(address: str) -> tuple[str, int]:
-    """Host and port of a scheduler's URL.
+def _url(option: str, address: str) -> SplitResult:
+    """The parts of a scheduler's URL.
 
     Raises:
         SettingsError: when it is none.
     """
     try:
         url = urlsplit(address)
-        if url.scheme in ("http", "https") and url.hostname:
-            return url.hostname, url.port or 8082
+        if url.scheme in PORTS and url.hostname and url.port != 0:
+            return url
     except ValueError:
         pass
-    raise SettingsError(f"--scheduler-url: expected http://HOST:PORT, got {address!r}")
+    raise SettingsError(f"{option}: expected http://HOST:PORT, got {address!r}")
+
+
+def lack(url: str, seconds: float) -> str | None:
+    """Why no scheduler of Luigi is used at an address: "" when nobody listens there; None where one answers.
+
+    Args:
+        url: with http or https.
+        seconds: how long everything may take, also finding the host and an answer that comes letter by letter.
+    """
+    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=lambda: found.put(_asked(url, seconds)), name="ask the scheduler", daemon=True).start()
+    try:
+        return found.get(timeout=seconds)
+    except queue.Empty:
+        return _late(seconds)
+
+
+def _late(seconds: float) -> str:
+    return f"no answer within {seconds:g} s"
+
+
+def _asked(url: str, seconds: float) -> str | None:
+    """As `lack`, but for what comes slowly."""
+    try:
+        request = URLLibFetcher()._create_request(rpc._urljoin(url.rstrip("/"), "/api/is_paused"), {"data": "{}"})
+        with urlopen(request, timeout=seconds) as answer:  # noqa: S310 - the scheme was checked
+            told = json.loads(answer.read(MOST_BYTES))
+    except HTTPError as error:
+        return f"what answers there is none, HTTP {error.code}"
+    except URLError as error:
+        if isinstance(error.reason, ConnectionRefusedError):
+            return ""
+        late = isinstance(error.reason, TimeoutError)
+        return _late(seconds) if late else getattr(error.reason, "strerror", None) or str(error.reason)
+    except TimeoutError:
+        return _late(seconds)
+    except (OSError, ValueError, RecursionError, http.client.HTTPException):
+        return "what answers there is none"
+    said = told.get("response") if isinstance(told, dict) else None
+    return None if isinstance(said, dict) and "paused" in said else "what answers there is none"
 
 
 def go_on_without(terminal: Terminal) -> None:

@@ -4,6 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
+from types import FrameType
+
+from deeptrain.errors import Interrupted
 
 
 def is_child() -> bool:
@@ -22,6 +25,30 @@ def follow_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=follow, name="follow the parent", daemon=True).start()
+
+
+def hand_on(number: signal.Signals) -> None:
+    """Let the processes that run tasks for this one have a signal that it gets, besides what it does itself with it."""
+    before = signal.getsignal(number)
+
+    def on_signal(_: int, frame: FrameType | None) -> None:
+        for child in multiprocessing.active_children():
+            if child.pid is not None:
+                os.kill(child.pid, number)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(number, on_signal)
+    signal.siginterrupt(number, False)
+
+
+def end_between_epochs() -> None:
+    """In a child process that trains: SIGUSR1 ends it where no epoch is being trained, too. It comes only once."""
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        raise Interrupted("", number, by_message=True)
+
+    signal.signal(signal.SIGUSR1, on_signal)
 
 
 def stop_parent() -> None:

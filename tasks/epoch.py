@@ -65,6 +65,8 @@ class Epoch(ExperimentTask):
         """Train. A child process trains all epochs at once: its trainer could not stay alive for the next task."""
         in_child = children.is_child()
         until = plan.epochs if in_child else self.number
+        if in_child:
+            children.end_between_epochs()
         trainer, page = alive_trainer(), functools.partial(messages.page_of, plan.training.directory)
         watching.running(plan, self)
         try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import http.client
 import json
 import queue
 import re
@@ -22,6 +23,9 @@ UI = ".ui.json"
 """In the store, while a page of ours is served for it: {"url": "http://127.0.0.1:PORT/"}."""
 
 _OURS = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/", re.ASCII)
+
+UNHEARD = (RPCError, OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
+"""What Luigi raises where its scheduler is gone, or somebody else answers in its place."""
 
 COLUMNS = 66
 """Of a status and of an answer on Luigi's page."""
@@ -54,7 +58,7 @@ def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[
     serving = Serving(said, hear, over)
 
     def serve() -> None:
-        with contextlib.suppress(RPCError):
+        with contextlib.suppress(*UNHEARD):
             register(task, reporter, page())
         serving.run()
 
@@ -136,7 +140,7 @@ class Serving:
 
 def _respond(message: Any, answer: str) -> None:
     """Send an answer, which Luigi's page shows as HTML; a scheduler that is gone does not get it."""
-    with contextlib.suppress(RPCError):
+    with contextlib.suppress(*UNHEARD):
         message.respond(as_html(answer))
 
 

@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from luigi.rpc import RPCError
-
 from deeptrain import model_name
 from deeptrain.lineage import Lineage
 from deeptrain.shards import progress as conversion
 from deeptrain.training import messages
 from deeptrain.training.progress import Progress
-from tasks.messages import as_html
+from tasks.messages import UNHEARD, as_html
 
 if TYPE_CHECKING:
     import luigi
@@ -97,7 +95,7 @@ def _tell(task: "luigi.Task | None", line: str, fraction: float | None) -> None:
     set_percentage = None if task is None else task.set_progress_percentage
     if say is None or set_percentage is None:
         return
-    with contextlib.suppress(RPCError):
+    with contextlib.suppress(*UNHEARD):
         say(as_html(line))
         if fraction is not None:
             set_percentage(round(100 * fraction))

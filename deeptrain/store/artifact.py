@@ -207,7 +207,7 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
         _write_synced(hidden / manifests.NAME, told)
         files.sync_tree(hidden)
         if final.exists():
-            reason = _reason(final)
+            reason = _reason(specification)
             log.warning("%s; it was made again, the old one is set aside in %s", reason, set_aside(final).parent)
         files.rename(hidden, final)
     except BaseException:
@@ -237,11 +237,15 @@ def _write_synced(path: Path, data: bytes) -> None:
         file.close()
 
 
-def _reason(directory: Path) -> str:
+def _reason(specification: Specification) -> str:
+    directory = specification.directory
     try:
-        open(directory)
+        found = open(directory).manifest
     except ArtifactError as error:
         return str(error)
+    if found.identity != specification.identity:
+        is_one = f"is {found.stage} {found.identity[:16]}, expected {specification.stage} {specification.identity[:16]}"
+        return f"{directory}: {is_one}: was it copied here?"
     return f"{directory}: was made from an input that has another content now"
 
 

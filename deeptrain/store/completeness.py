@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, NewerError
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.manifest import NAME, Link
@@ -41,7 +41,11 @@ class Checker:
         self._complete: dict[_Key, Verdict] = {}
 
     def check(self, specification: Specification) -> Verdict:
-        """Whether an artifact is whole and was made from inputs that are whole and still have the same content."""
+        """Whether an artifact is whole and was made from inputs that are whole and still have the same content.
+
+        Raises:
+            NewerError: when it, or one of them, is of a newer version: it is not damaged.
+        """
         known: dict[_Key, Verdict] = {}
         waiting = [specification]
         while waiting:
@@ -106,6 +110,8 @@ class Checker:
     def _own(self, specification: Specification, known: Mapping[_Key, Verdict]) -> Verdict:
         try:
             found = artifact.open(specification.directory)
+        except NewerError:
+            raise
         except ArtifactError as error:
             return Verdict(None, str(error), damaged=True)
         if found.manifest.identity != specification.identity:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ from typing import Self
 from deeptrain import files
 from deeptrain.errors import ArtifactError, LockedError, without_secrets
 
-_HOLDER = re.compile(r"process ([0-9]{1,10})\b")
+_HOLDER = re.compile(r"process (?P<process>[0-9]{1,10})\b(?P<where> on (?P<host>\S{1,255}))?")
 
 
 class Lock:
     """The right to write one artifact, kept from `acquire` to `release` or the process's end.
 
-    The lock file lies in `live/locks/`, outside all artifacts, and says who holds it.
+    The lock file lies in `live/locks/`, outside all artifacts, and says who holds it, or held it last: what it says
+    decides nothing. Where several machines share a store its file system must have locks for all of them (NFS 4,
+    Lustre, GPFS, ...), and frees those of a machine that is gone.
     """
 
     def __init__(self, path: Path, *, shared: bool = False) -> None:
@@ -36,6 +39,7 @@ class Lock:
         Raises:
             LockedError: when another process holds it, naming the process.
             ArtifactError: when the lock lies behind a link, as all that is written beside it would.
+            WriteError: when its file cannot be made, as in a store that may only be read.
         """
         if self._descriptor >= 0:
             return
@@ -45,7 +49,8 @@ class Lock:
                 raise ArtifactError(f"{place}: is a link, behind which nothing is written; remove it, and run again")
         files.make_directories(self._path.parent)
         # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        with files.explained(self._path):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             self._take(descriptor)
         except BaseException:
@@ -57,15 +62,15 @@ class Lock:
         try:
             fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(descriptor, 4096).decode(errors="replace").strip()
+            said = os.read(descriptor, 4096).decode(errors="replace").strip()
             raise LockedError(
-                f"{self._path.stem} is being written by {holder or 'another process'}; "
+                f"{self._path.stem} is being written by {_in_words(said) or 'another process'}; "
                 "wait until it ends or stop it, then run again"
             ) from error
         command = json.dumps(without_secrets(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:200])
         with files.explained(self._path):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {_here()} ({command})\n".encode(), 0)
 
     def release(self) -> None:
         """Give the lock back; without one, nothing happens."""
@@ -123,7 +128,29 @@ def holder(path: Path) -> str | None:
     finally:
         os.close(descriptor)  # before the look below: the process that is named may be this one
     named = _HOLDER.match(said)
-    return said if named and _has_open(int(named[1]), status) else None
+    if named is None or (named["host"] or _here()) != _here():
+        return None
+    return _in_words(said) if _has_open(int(named["process"]), status) else None
+
+
+def _here() -> str:
+    """This machine, as one word."""
+    return "-".join(platform.node().split()) or "localhost"
+
+
+def _in_words(said: str) -> str:
+    """What a lock file says, without the machine if it is this one."""
+    named = _HOLDER.match(said)
+    ours = named is not None and named["host"] == _here()
+    return said.replace(named["where"], "", 1) if named is not None and ours else said
+
+
+def has_open(process: int, path: Path) -> bool:
+    """Whether a process of this machine has a lock file open; of another user's it is only known that it lives."""
+    try:
+        return _has_open(process, path.lstat())
+    except OSError:
+        return False
 
 
 def _has_open(process: int, status: os.stat_result) -> bool:
@@ -142,7 +169,12 @@ def _has_open(process: int, status: os.stat_result) -> bool:
 
 def run_lock(run: Path, *, shared: bool = False) -> Lock:
     """The lock of a run as a whole: commands that work on it share it, who deletes from it is alone."""
-    return Lock(run / "live" / f"{run.name}.lock", shared=shared)
+    return Lock(path_of_run(run), shared=shared)
+
+
+def path_of_run(run: Path) -> Path:
+    """The file of that lock."""
+    return run / "live" / f"{run.name}.lock"
 
 
 @contextlib.contextmanager

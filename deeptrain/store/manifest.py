@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deeptrain.errors import MISSHAPEN, ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError, NewerError
 from deeptrain.files import JSON_BYTES, FileDigest, canonical_json, digest_of, parse_json, read_regular
 from deeptrain.store import signatures
 
@@ -78,7 +78,8 @@ def read(directory: Path) -> Manifest:
     """The manifest of an artifact, checked for form but not against the files.
 
     Raises:
-        ArtifactError: when it is absent, unreadable, of a newer format, or names files outside the artifact.
+        ArtifactError: when it is absent, unreadable, of another format, or names files outside the artifact.
+        NewerError: when it is whole and of a newer format.
         UntrustedError: when it is all that it should be, and not signed by the key that is given.
     """
     manifest, data = read_unsigned(directory)
@@ -98,7 +99,7 @@ def read_unsigned(directory: Path) -> tuple[Manifest, bytes]:
     if not isinstance(value, dict):
         raise ArtifactError(f"{path}: expected a table, got {type(value).__name__}")
     if value.get("format") != FORMAT:
-        raise ArtifactError(f"{path}: format must be {FORMAT}, got {value.get('format')!r}: written by another version")
+        raise _of_another_format(path, value)
     try:
         manifest = Manifest(
             stage=_of(value["stage"], str),
@@ -125,6 +126,16 @@ def read_unsigned(directory: Path) -> tuple[Manifest, bytes]:
     if manifest.plain() != value:
         raise ArtifactError(f"{path}: altered: what it tells does not have the sha256 it records")
     return manifest, data
+
+
+def _of_another_format(path: Path, value: Mapping[str, Any]) -> ArtifactError:
+    """A newer version's manifest keeps its own digest, too; what does not is damaged, and made again."""
+    told = f"{path}: format must be {FORMAT}, got {value.get('format')!r}: written by "
+    rest = {name: said for name, said in value.items() if name != "sha256"}
+    newer = isinstance(value.get("format"), int) and value["format"] > FORMAT
+    if newer and value.get("sha256") == digest_of(rest):
+        return NewerError(f"{told}a newer version of deeptrain; update this one, or name another place with --store")
+    return ArtifactError(f"{told}another version")
 
 
 def check_sizes(directory: Path, manifest: Manifest) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from deeptrain import files
 from deeptrain.calibration.members_settings import MembersSettings
-from deeptrain.errors import AlteredError, ArtifactError, SettingsError, TrainingError
+from deeptrain.errors import AlteredError, ArtifactError, NewerError, SettingsError, TrainingError
 from deeptrain.loading.position import Position
 from deeptrain.store import artifact, retention
 from deeptrain.store.artifact import Artifact
@@ -309,6 +309,7 @@ class TrainingRun:
 
         Raises:
             AlteredError: when what an epoch recorded of its state is altered.
+            NewerError: when a state is of a newer version.
         """
         reasons = {}
         for number in sorted(self.kept(keep_every)):
@@ -316,8 +317,8 @@ class TrainingRun:
                 found = artifact.open(self.state(number).directory)
                 if found.manifest.content != self.recorded_state(number):
                     reasons[number] = f"{found.directory}: is not the state that epoch {number} recorded"
-            except AlteredError:
-                raise  # of the epoch, which must be trained again with its state
+            except (AlteredError, NewerError):
+                raise  # the first of the epoch, which must be trained again with its state
             except ArtifactError as error:
                 reasons[number] = str(error)
         return reasons

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from deeptrain.inventory import Standing
 
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+DOES = {False: "works on it", True: "is building the model"}
 LEAST = 12
 """Columns that a name has at least."""
 
@@ -82,7 +83,7 @@ def lines(found: "Sequence[Standing]", now: float, width: int | None) -> Iterato
         yield listing.GAP.join(shown).rstrip()
     for one in found:
         for told in (
-            f"{one.name}: {one.running} works on it" if one.running else "",
+            f"{one.name}: {one.running} {DOES[one.state == 'starting']}" if one.running else "",
             f"{one.name}: training stopped: {one.stopped}" if one.stopped else "",
             f"{one.name}: {one.fault}" if one.fault else "",
         ):

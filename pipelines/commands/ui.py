@@ -17,8 +17,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "ui",
         help="serve the page: runs of a store, and Luigi's scheduler",
         description="Serve a page on this machine alone: the runs of a store with their curves, a running training "
-        "with buttons to pause and stop it, and Luigi's scheduler for runs that are started while it is there. Ctrl-C "
-        "ends it; trainings go on without it.",
+        "with buttons to pause and stop it, a button that starts the experiments of this directory, and Luigi's "
+        "scheduler for runs that are started while it is there. Ctrl-C ends it; trainings go on without it.",
         epilog="example: python -m pipelines ui --store runs --port 8082",
     )
     parser.add_argument("--store", metavar="DIR", type=Path, help="the directory of runs (default: runs)")
@@ -49,7 +49,7 @@ def run(asked: argparse.Namespace) -> None:
         raise SettingsError(f"--store {store}: is a run; name the directory of runs, {store.parent}")
     sockets = server.bind(asked.port)
     files.make_directories(store)
-    number = asyncio.run(server.serve(store, sockets, lambda url: _say(url, store)))
+    number = asyncio.run(server.serve(store, sockets, Path(), lambda url: _say(url, store)))
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + (number or 0))

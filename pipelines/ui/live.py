@@ -62,7 +62,7 @@ class Live:
 def read(store: Path, run: str, training: str) -> Live | None:
     """What a training says of itself; None where it says nothing that can be understood."""
     try:
-        data = store_files.read(store, run, training, "live", progress_file.NAME)
+        data = store_files.read(store, *run.split("/"), training, "live", progress_file.NAME)
         found = files.parse_json(data, Path(progress_file.NAME))
         return _live(found) if found["format"] == progress_file.FORMAT else None
     except (ArtifactError, *MISSHAPEN):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipelines.ui import store_files, view
 from pipelines.ui.guard import Refusal
 from pipelines.ui.headers import OF_A_STORE, POLICY
 from pipelines.ui.runs import AT_WORK, Listed, Runs
+from pipelines.ui.starting import Started, Starter
 
 MOST_TITLE = 80
 Made = TypeVar("Made")
@@ -35,6 +36,7 @@ class Desk:
         templates: of the pages.
         token: what a page sends when it changes something.
         command: how a run is started so that this server's scheduler is asked.
+        starter: starts runs; only the thread of `reader` may ask it. None where none is started from here.
     """
 
     runs: Runs
@@ -44,6 +46,7 @@ class Desk:
     templates: jinja2.Environment
     token: str
     command: str
+    starter: Starter | None
 
 
 class Page(RequestHandler):
@@ -108,6 +111,7 @@ class List(Page):
         """The list, of those whose names hold the words that are looked for."""
         words = self.get_argument("find", "").lower().split()
         found = await self.read(self.desk.runs.listed)
+        experiments, started = await self.read(_startable, self.desk.starter)
         chosen = [one for one in found if all(word in _text(one) for word in words)]
         now = time.time()
         self.show(
@@ -118,9 +122,15 @@ class List(Page):
             store=str(self.desk.runs.store),
             command=self.desk.command,
             at_work=sum(one.state in AT_WORK for one in found),
+            experiments=experiments,
+            started=started,
         )
 
     head = get
+
+
+def _startable(starter: Starter | None) -> tuple[Sequence[str], Sequence[Started]]:
+    return ((), ()) if starter is None else (starter.experiments(), starter.started())
 
 
 def _text(one: Listed) -> str:
@@ -179,10 +189,10 @@ class Compare(Page):
 
     async def get(self) -> None:
         """The page that `python -m pipelines compare --page` writes."""
-        asked = [one.split("/") for one in self.get_arguments("run")]
-        if any(len(names) != 2 for names in asked):
+        asked = [one.rpartition("/") for one in self.get_arguments("run")]
+        if not all(run for run, _, _ in asked):
             raise ArtifactError("expected run=RUN/TRAINING in the address, twice or more")
-        places = [self.desk.runs.directory(*names) for names in asked]
+        places = [self.desk.runs.directory(run, training) for run, _, training in asked]
         page = await asyncio.get_running_loop().run_in_executor(self.desk.drawer, _compared, places)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header(POLICY, OF_A_STORE)

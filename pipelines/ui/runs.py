@@ -18,16 +18,18 @@ from deeptrain.store import artifact, events, run_names
 from deeptrain.training import chronicle
 from deeptrain.training.results import Results
 from deeptrain.training.run import METRICS
-from pipelines.ui import live, store_files
+from pipelines.ui import live
 from pipelines.ui.live import Live
+from pipelines.ui.store_files import is_name
 
 if TYPE_CHECKING:
     from deeptrain.report.run import Lineage
 
-State = Literal["training", "paused", "stopped", "failed", "trained", "complete", "damaged"]
-"""Stopped: a person, or a kill, did; failed: an error did; trained: its epochs are done; complete: its report, too."""
+State = Literal["starting", "training", "paused", "stopped", "failed", "trained", "complete", "damaged"]
+"""Starting: its model is being built; stopped: a person, or a kill, did; failed: an error did; trained: its epochs are
+done; complete: its report, too."""
 
-AT_WORK = ("training", "paused")
+AT_WORK = ("starting", "training", "paused")
 ELSEWHERE_SECONDS = 15.0
 """How long a training is believed to run that another machine told of: its lock is not seen from here."""
 
@@ -110,7 +112,7 @@ class Runs:
         self._inventory = Inventory(store)
         self._of_runs: dict[str, Inventory] = {}
         self._failures: dict[str, tuple[int, dict[str, str]]] = {}
-        self._made: dict[tuple[str, str], _Made] = {}
+        self._made: dict[Path, _Made] = {}
 
     def listed(self) -> list[Listed]:
         """All trainings, those at work first, then what changed last."""
@@ -120,14 +122,17 @@ class Runs:
         return sorted(found, key=lambda one: one.state not in AT_WORK)
 
     def directory(self, run: str, training: str) -> Path:
-        """The directory of a training, by the names in an address.
+        """The directory of a training, by the names in an address; "NAME/sessions" is the run of a session.
 
         Raises:
             ArtifactError: when there is no such one, or a link is on the way.
         """
-        names_fit = store_files.is_name(run) and store_files.is_name(training) and training.startswith("training-")
-        place = self.store / run / training if names_fit else self.store
-        if not names_fit or any(path.is_symlink() for path in (place, place.parent)) or not place.is_dir():
+        names = (*run.split("/"), training)
+        session = len(names) == 3 and names[1] == inventory.SESSIONS and training not in inventory.BESIDE
+        names_fit = (session or (len(names) == 2 and training.startswith("training-"))) and all(map(is_name, names))
+        place = self.store.joinpath(*names) if names_fit else self.store
+        steps = (place, *place.parents)[: len(names)]
+        if not names_fit or any(path.is_symlink() for path in steps) or not place.is_dir():
             raise ArtifactError(f"there is no training {training[:80]!r} of a run {run[:80]!r} in this store")
         return place
 
@@ -138,8 +143,9 @@ class Runs:
             ArtifactError: when there is no such one.
         """
         place = self.directory(run, training)
-        of_run = self._of_runs.setdefault(run, Inventory(place.parent)).look()
-        standing = next((one for one in of_run if one.training == training), None)
+        root = run.partition("/")[0]
+        of_run = self._of_runs.setdefault(root, Inventory(self.store / root)).look()
+        standing = next((one for one in of_run if (one.run, one.training) == (run, training)), None)
         if standing is None:
             raise ArtifactError(f"the training {training} of the run {run} is gone")
         listed = self._listed(standing)
@@ -160,6 +166,8 @@ class Runs:
         at_work = live.read(self.store, one.run, one.training) if self._may_be_at_work(one) else None
         if one.state == "damaged":
             return Listed(one, "damaged")
+        if one.state == "starting":
+            return Listed(one, "starting", at_work)
         if one.running or (at_work is not None and _is_elsewhere(at_work)):
             return Listed(one, "paused" if at_work is not None and at_work.paused else "training", at_work)
         if one.state in {"finished", "trained"}:
@@ -183,7 +191,7 @@ class Runs:
         return known[1].get(one.training, "")
 
     def _read(self, place: Path) -> _Made:
-        made = self._made.setdefault((place.parent.name, place.name), _Made())
+        made = self._made.setdefault(place, _Made())
         seen = tuple(_written(path) for path in (place / "epochs", place.parent, place.parent / "live" / "latest.json"))
         if seen != made.seen:
             made.epochs = dict(_epochs(place, made.epochs))
@@ -210,7 +218,7 @@ class Runs:
         of_report = [(place.parent / report, (report,))] if report else []
         beside = [(path, (place.name, "live", path.name)) for path in _below(place / "live") if path.is_dir()]
         found = (
-            Picture((place.parent.name, *names, path.name), _written(path))
+            Picture((*place.relative_to(self.store).parts[:-1], *names, path.name), _written(path))
             for directory, names in (*of_report, *beside)
             for path in _below(directory)
             if path.suffix in PICTURES and path.is_file()

@@ -29,7 +29,8 @@ from pipelines.ui.kept_files import ADDRESS, STATE, KeptFile
 from pipelines.ui.listeners import listener
 from pipelines.ui.pages import Desk
 from pipelines.ui.runs import Runs
-from pipelines.ui.words import Words
+from pipelines.ui.starting import Starter
+from pipelines.ui.words import Start, Words
 
 log = logging.getLogger("deeptrain")
 
@@ -78,13 +79,14 @@ class Guarded(Router):
 
 
 def _ours(desk: Desk) -> Application:
-    training = r"/runs/([^/]+)/([^/]+)"
+    training = r"/runs/([^/]+(?:/sessions)?)/([^/]+)"
     shared = {"desk": desk}
     application = Application(
         [
             (r"/", pages.List, shared),
             (training, pages.Training, shared),
             (f"{training}/messages", Words, shared),
+            (r"/start", Start, shared),
             (r"/compare", pages.Compare, shared),
             (r"/files/(.+)", pages.StoreFile, shared),
             (r"/scheduler", pages.ToScheduler),
@@ -123,17 +125,19 @@ def bind(port: int) -> list[socket.socket]:
 
 
 @contextlib.asynccontextmanager
-async def serving(store: Path, sockets: list[socket.socket]) -> AsyncIterator[str]:
+async def serving(store: Path, sockets: list[socket.socket], experiments: Path | None = None) -> AsyncIterator[str]:
     """Answer requests within the block; gives the address.
 
     Args:
         store: the directory of runs.
         sockets: see `bind`; they are closed in the end.
+        experiments: the directory whose experiments may be started from the page; None starts none.
     """
     port = sockets[0].getsockname()[1]
     url = f"http://{HOST}:{port}/"
     scheduler = new_scheduler()
     state, address = KeptFile(store, STATE), KeptFile(store, ADDRESS)
+    starter = None if experiments is None else Starter(experiments, store, url)
     _restore(scheduler, state)
     with (
         ThreadPoolExecutor(1, "read") as reader,
@@ -148,6 +152,7 @@ async def serving(store: Path, sockets: list[socket.socket]) -> AsyncIterator[st
             templates=templates.environment(OURS / "templates"),
             token=secrets.token_urlsafe(32),
             command=_command(port, store),
+            starter=starter,
         )
         reader.submit(desk.runs.listed)  # what takes long the first time is done when somebody looks
         server = HTTPServer(Guarded(desk, scheduler), max_buffer_size=MOST_BODY_BYTES)
@@ -173,21 +178,26 @@ async def serving(store: Path, sockets: list[socket.socket]) -> AsyncIterator[st
                 await asyncio.wait(begun, timeout=PATIENCE_SECONDS)
             keep()
             address.remove()
+            if starter is not None:
+                starter.close()
 
 
-async def serve(store: Path, sockets: list[socket.socket], ready: Callable[[str], None]) -> int | None:
+async def serve(
+    store: Path, sockets: list[socket.socket], experiments: Path, ready: Callable[[str], None]
+) -> int | None:
     """Answer requests until a signal ends this process; the number of SIGTERM or SIGINT, which leave by the front door.
 
     Args:
         store: the directory of runs.
         sockets: see `bind`.
+        experiments: the directory whose experiments may be started from the page.
         ready: told the address once it answers.
     """
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[int] = loop.create_future()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _answer, asked, number)
-    async with serving(store, sockets) as url:
+    async with serving(store, sockets, experiments) as url:
         ready(url)
         return await asked
 

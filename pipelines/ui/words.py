@@ -1,10 +1,10 @@
-"""What a person says to a running training from its page."""
+"""What a person asks for from the pages: something of a running training, or that a run is started."""
 
 import asyncio
 import json
 from functools import partial
 
-from deeptrain.errors import DeeptrainError, MessageError
+from deeptrain.errors import DeeptrainError, MessageError, SettingsError
 from deeptrain.training import mailbox, messages
 from pipelines.ui.pages import Page
 
@@ -22,6 +22,21 @@ class Words(Page):
             send = partial(mailbox.send, place, _text(self.request.body), WAIT_SECONDS)
             answer = await asyncio.get_running_loop().run_in_executor(self.desk.postmen, send)
             self.write({"answer": answer})
+        except DeeptrainError as error:
+            self.set_status(409)
+            self.write({"error": str(error)})
+
+
+class Start(Page):
+    """Starts a run."""
+
+    async def post(self) -> None:
+        """Start the experiment that is named, and give the number of its process, or an error, as JSON."""
+        try:
+            if self.desk.starter is None:
+                raise SettingsError("no run is started from this page")
+            process = await self.read(self.desk.starter.start, _text(self.request.body))
+            self.write({"answer": f"started as process {process}"})
         except DeeptrainError as error:
             self.set_status(409)
             self.write({"error": str(error)})

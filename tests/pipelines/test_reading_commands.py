@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deeptrain.training import mailbox
 from pipelines.__main__ import main
 from pipelines.commands.status import age
 from tests.pipelines import command
@@ -111,6 +112,7 @@ def test_status_tells_who_trains_and_how_far_a_stopped_training_came(warm: Warm,
     here = write_experiment(tmp_path / "here", SLOW_TOML, SLOW_BUILDER).parent
     process = warm.start(*command.TRAINING, "6", cwd=here)
     command.wait_until(lambda: command.trained(here / "runs")[0], process)
+    mailbox.send(next(here.glob("runs/tiny/training-*")), "pause", command.PATIENCE)  # it waits for all that is asked
     (one,) = json.loads(asked("status", "--json", cwd=here).out)
     assert (one["state"], one["asked"], one["name"]) == ("running", 6, "M1__tiny")
     assert one["running"].startswith(f"process {process.pid} (")

@@ -1,10 +1,15 @@
 """A command and Luigi's scheduler, central or local, as far as no training is needed to see it."""
 
+import socket
 from pathlib import Path
 
+import pytest
+
+from pipelines import scheduler
 from tests.luigid import Luigid
 from tests.pipelines import command
 from tests.pipelines.command import Warm
+from tests.pretender import ANSWERS, pretending
 
 SHARDS, EPOCHS = (("--module", "pipelines", task, "--experiment", "tiny.toml") for task in ("Shards", "Epochs"))
 
@@ -35,3 +40,50 @@ def test_a_device_that_the_scheduler_does_not_have_is_not_trained_on(experiment:
     finished = warm(*asked, cwd=experiment.parent)
     assert finished.code == 25
     assert command.stages(experiment.parent / "runs") == ["samples", "part 1", "shards"]
+
+
+NONE = "what answers there is none"
+LATE = "no answer within 0.5 s"
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [*((path, NONE) for path in ANSWERS if path not in ("missing", "broken")), ("missing", f"{NONE}, HTTP 404"),
+     ("broken", f"{NONE}, HTTP 500"), ("closed", NONE), ("held", LATE), ("drip", LATE)],
+)  # fmt: skip
+def test_what_is_no_scheduler_is_known_as_none_in_the_time_there_is(path: str, why: str) -> None:
+    with pretending() as pretender:
+        assert scheduler.lack(f"{pretender.url}{path}", 0.5 if why == LATE else command.PATIENCE) == why
+
+
+def test_a_port_that_answers_nothing_at_all_and_a_host_that_nobody_knows_are_no_scheduler() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        assert scheduler.lack(f"http://127.0.0.1:{deaf.getsockname()[1]}/", 0.5) == LATE
+    assert scheduler.lack("http://nowhere.invalid/", command.PATIENCE)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        assert scheduler.lack(f"http://127.0.0.1:{free.getsockname()[1]}/", command.PATIENCE) == ""
+
+
+@pytest.mark.parametrize(("path", "why"), [("page", NONE), ("held", LATE)])
+def test_what_is_no_scheduler_is_told_in_a_line_and_the_local_one_is_used(
+    path: str, why: str, experiment: Path, warm: Warm
+) -> None:
+    here = experiment.parent
+    (here / "luigi.cfg").write_text("[core]\nrpc_connect_timeout = 0.5\n")
+    with pretending() as pretender:
+        finished = warm(*SHARDS, "--scheduler-url", f"{pretender.url}{path}", cwd=here)
+    assert (finished.code, finished.err) == (0, "")
+    place = pretender.url.removeprefix("http://").rstrip("/")
+    assert [line for line in finished.out.splitlines() if "scheduler" in line] == [
+        f"no central scheduler at {place}, so the local one is used: {why}"
+    ]
+    assert command.stages(here / "runs") == ["samples", "part 1", "shards"]
+
+
+def test_a_scheduler_below_a_path_of_its_host_is_used(experiment: Path, warm: Warm) -> None:
+    with pretending() as pretender:
+        finished = warm(*SHARDS, "--scheduler-url", f"{pretender.url}api/luigi/", cwd=experiment.parent)
+    assert (finished.code, finished.err) == (0, "")
+    assert "scheduler" not in finished.out
+    assert {"is_paused", "add_task", "get_work"} <= set(pretender.asked)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deeptrain.training import mailbox
 from tests.conftest import TOML, write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import JOB, SLOW_BUILDER, SLOW_TOML, Warm, lines_of, start
@@ -95,14 +96,16 @@ def test_of_two_processes_the_second_says_who_trains_and_the_first_completes(tmp
     here = write_experiment(tmp_path, toml=SLOW_TOML, builder=SLOW_BUILDER).parent
     first = start(*JOB, cwd=here)
     command.wait_until(lambda: command.trained(here / "runs")[1], first)
-    second = warm.job(cwd=here)
     (training,) = here.glob("runs/tiny/training-*")
+    mailbox.send(training, "pause", command.PATIENCE)  # so that it is not done before the second has come
+    second = warm.job(cwd=here)
     assert second.code == 30
     assert re.fullmatch(
         rf'deeptrain: {training.name} is being written by process {first.pid} \("__main__\.py --module pipelines '
         r'TrainModel --experiment tiny\.toml --local-scheduler"\); wait until it ends or stop it, then run again\n',
         second.err,
     )
+    mailbox.send(training, "resume", command.PATIENCE)
     finished = command.end(first)
     assert (finished.code, finished.err) == (0, "")
     assert command.litter(here / "runs") == []

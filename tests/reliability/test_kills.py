@@ -3,6 +3,7 @@
 import functools
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deeptrain.training import progress_file
 from tests.conftest import write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import JOB, SLOW_BUILDER, SLOW_TOML, Finished, Fork, Warm, start
@@ -101,6 +103,16 @@ def goes_on(here: Path, before: object) -> bool:
     return command.trained(here / "runs") != before
 
 
+def stopped_in(told: str) -> tuple[int, int]:
+    """The epoch in which training stopped, and how many of its iterations were done, as the command said."""
+    said = (
+        r"deeptrain: stopped in epoch (\d) after (\d+) of 18 iterations; a checkpoint holds everything: run the same "
+    )
+    found = re.fullmatch(f"{said}command to go on\n", told)
+    assert found, told
+    return int(found[1]), int(found[2])
+
+
 def middle_of(here: Path, epoch: int, process: "subprocess.Popen[str] | Fork") -> None:
     """Wait until an epoch is being trained, and for some of its iterations."""
     command.wait_until(lambda: command.trained(here / "runs")[0] >= epoch - 1, process)
@@ -117,10 +129,10 @@ def test_a_stop_writes_a_checkpoint_says_where_it_stopped_and_changes_nothing(
     os.kill(process.pid, asked)
     finished = command.end(process)
     assert finished.code == code
-    told = finished.err.split(" of ")[0]
-    assert told.startswith("deeptrain: stopped in epoch 3 after ")
-    assert finished.err == (f"{told} of 18 iterations; a checkpoint holds everything: run the same command to go on\n")
-    assert command.trained(here / "runs") == (2, [f"00003.{2 * 18 + int(told.split()[-1]):010d}"])
+    epoch, done = stopped_in(finished.err)
+    assert epoch >= 3
+    # Just where an epoch ends there is nothing more to hold.
+    assert command.trained(here / "runs") == (epoch - 1, [f"{epoch:05d}.{(epoch - 1) * 18 + done:010d}"][: bool(done)])
     assert completed(here, warm) == command.of_training(undisturbed)
     epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
     assert epochs == [f"epoch {number}" for number in range(1, 7)]
@@ -133,8 +145,12 @@ def test_sigusr2_writes_a_checkpoint_and_training_goes_on(
     process = warm.start(*command.TRAINING, str(EPOCHS), cwd=here)
     middle_of(here, 2, process)
     assert command.trained(here / "runs")[1] == []
-    os.kill(process.pid, signal.SIGUSR2)
-    command.wait_until(lambda: command.trained(here / "runs")[1], process)
+
+    def written() -> list[str]:
+        os.kill(process.pid, signal.SIGUSR2)  # again: it is swept when the epoch ends, which may come before the look
+        return command.trained(here / "runs")[1]
+
+    command.wait_until(written, process)
     finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
     assert command.contents(here / "runs") == command.of_training(undisturbed)
@@ -144,8 +160,8 @@ def test_sigusr2_writes_a_checkpoint_and_training_goes_on(
 def test_a_stop_before_training_is_one_line(asked: signal.Signals, tmp_path: Path) -> None:
     here = slow_experiment(tmp_path)
     process = start(*JOB, cwd=here)
-    command.wait_until(lambda: list(here.glob("runs/tiny/shards-*/whole/manifest.json")), process)
-    time.sleep(0.5)  # TensorFlow is being imported
+    # It says so before it imports TensorFlow and builds the model, which takes seconds.
+    command.wait_until(lambda: list(here.glob(f"runs/tiny/training-*/live/{progress_file.NAME}")), process)
     process.send_signal(asked)
     finished = command.end(process)
     assert finished.code == 128 + asked
@@ -159,9 +175,29 @@ def test_a_stop_of_the_parent_stops_its_workers_too(undisturbed: dict[str, bytes
     os.kill(process.pid, signal.SIGTERM)
     finished = command.end(process)
     assert finished.code == 143
-    first, last = finished.err.splitlines()
-    assert first.startswith("deeptrain: stopped in epoch ")
-    assert last == "deeptrain: stopped; run the same command to go on"
+    first, last = finished.err.splitlines(keepends=True)
+    assert stopped_in(first)[0] >= 2
+    assert last == "deeptrain: stopped; run the same command to go on\n"
+    assert completed(here, warm) == command.of_training(undisturbed)
+
+
+def test_sigusr1_of_the_parent_ends_the_training_of_its_worker_after_the_epoch(
+    undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+) -> None:
+    here = slow_experiment(tmp_path)
+    process = warm.start(*command.TRAINING, str(EPOCHS), "--workers", "2", cwd=here)
+    middle_of(here, 2, process)
+    os.kill(process.pid, signal.SIGUSR1)
+    finished = command.end(process)
+    assert finished.code == 143
+    done, checkpoints = command.trained(here / "runs")
+    assert (1 < done < EPOCHS, checkpoints) == (True, [])
+    said = finished.err.splitlines()
+    # Between two epochs it has nothing more to say of where it stands.
+    assert (
+        f"deeptrain: stopped after epoch {done} of {EPOCHS}; a checkpoint holds everything" in said[0] or not said[1:]
+    )
+    assert said[-1] == "deeptrain: stopped; run the same command to go on"
     assert completed(here, warm) == command.of_training(undisturbed)
 
 
@@ -174,5 +210,7 @@ def test_workers_whose_parent_was_killed_write_a_checkpoint_and_end(
     os.kill(process.pid, signal.SIGKILL)
     command.end(process)
     command.wait_until(lambda: not command.group_lives(process))
-    assert command.trained(here / "runs")[1] != []
+    done, checkpoints = command.trained(here / "runs")
+    assert 1 <= done < EPOCHS
+    assert checkpoints or done > 1  # just where an epoch ends there is none
     assert completed(here, warm) == command.of_training(undisturbed)

@@ -1,9 +1,12 @@
-"""The page in a browser: a run is watched, paused, resumed, stopped, and goes on when it is started again."""
+"""The page in a browser: a run is started, watched, paused, resumed, stopped, and goes on when it is started again."""
 
+import contextlib
+import os
 import re
 import shutil
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -65,13 +68,32 @@ def url(here: Path) -> Iterator[str]:
     assert "Traceback" not in finished.err, finished.err
 
 
-def test_a_run_is_watched_paused_resumed_and_stopped_from_the_page_and_goes_on(
-    page: Page, url: str, here: Path, warm: Warm
+@pytest.fixture
+def started(page: Page) -> Iterator[Callable[[], int]]:
+    """Starts the experiment from the page; the process, which the server leaves to itself, ends with the test."""
+    processes: list[int] = []
+
+    def start() -> int:
+        page.get_by_role("button", name="Start", exact=True).click()
+        expect(page.locator(".started")).to_contain_text("is at work")
+        found = re.search("process ([0-9]+) is at work", page.locator(".started").inner_text())
+        assert found
+        processes.append(int(found[1]))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)
+
+
+def test_a_run_is_started_watched_paused_resumed_and_stopped_from_the_page_and_goes_on(
+    page: Page, url: str, here: Path, started: Callable[[], int]
 ) -> None:
     page.goto(url)
     expect(page.get_by_text("There is no training yet.")).to_be_visible()
 
-    job = warm.start(*ASKED, "--scheduler-url", url, cwd=here)
+    process = started()
     expect(page.locator("tr .state")).to_have_text("training")
     page.get_by_role("link", name="M1__tiny").click()
     standing = page.locator("[data-live=standing]")
@@ -83,7 +105,7 @@ def test_a_run_is_watched_paused_resumed_and_stopped_from_the_page_and_goes_on(
     at_rest = standing.inner_text()
     page.wait_for_timeout(2500)
     assert standing.inner_text() == at_rest
-    assert job.poll() is None
+    os.kill(process, 0)
     expect(page.get_by_role("button", name="Pause")).to_be_disabled()
 
     page.get_by_role("button", name="Resume").focus()
@@ -95,15 +117,18 @@ def test_a_run_is_watched_paused_resumed_and_stopped_from_the_page_and_goes_on(
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(standing.locator(".state")).to_have_text("stopped")
     expect(page.get_by_role("button", name="Resume")).to_be_disabled()
-    stopped = command.end(job)
-    assert stopped.code != 0
+    page.get_by_role("link", name="Runs").click()
+    expect(page.locator(".started")).to_contain_text("ended with 143")
+    expect(page.locator(".started")).to_contain_text("run the same command to go on")
     epochs, checkpoints = command.trained(here / "runs")
     assert checkpoints or epochs
 
     asked = str(epochs + 1)  # the one it was stopped in
-    again = command.end(warm.start(*ASKED, "--scheduler-url", url, "--epochs", asked, cwd=here))
-    assert again.code == 0, again.err
-    expect(standing.locator(".state")).to_have_text("complete")
+    (here / "tiny.toml").write_text(LONG.replace("epochs = 400", f"epochs = {asked}"))
+    started()
+    expect(page.locator(".started")).to_contain_text("is complete")
+    expect(page.locator("tr .state")).to_have_text("complete")
+    page.get_by_role("link", name="M1__tiny").click()
     expect(standing).to_contain_text(f"{asked} of {asked} epochs done")
     page.get_by_role("link", name="The report of this run").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("tiny")

@@ -1,7 +1,9 @@
 """Several worker processes, and a central scheduler that is there, or dies."""
 
+import contextlib
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ from luigi.rpc import RemoteScheduler
 from deeptrain.errors import MessageError
 from deeptrain.training import mailbox
 from deeptrain.training.progress_file import read as read_progress
-from tests.conftest import BUILDER, write_experiment
+from tests.conftest import write_experiment
 from tests.luigid import Luigid
 from tests.pipelines import command
-from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Warm, start
+from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Fork, Warm, start
 from tests.pipelines.conftest import Trained
+from tests.pretender import pretending
 
 ASKED = ("--module", "pipelines", "TrainModel", "--experiment", "tiny.toml")
 
@@ -29,10 +32,67 @@ def luigid(tmp_path: Path) -> Iterator[Luigid]:
     scheduler.kill()
 
 
+class PaperPlane:
+    """What the scheduler's page knows of the tasks that run, and its way to speak to them."""
+
+    def __init__(self, luigid: Luigid, process: "subprocess.Popen[str] | Fork") -> None:
+        """Of a scheduler, and the command whose tasks are spoken to."""
+        self._scheduler = RemoteScheduler(f"http://127.0.0.1:{luigid.port}")
+        self._process = process
+
+    def running(self, epoch: int) -> dict[str, Any]:
+        """The task of an epoch, by its name, that runs and has told its page; empty while none does."""
+        tasks = self._scheduler._request("/api/task_list", {"status": "RUNNING", "upstream_status": ""})
+        names = [name for name, task in tasks.items() if name.startswith("Epoch") and task["tracking_url"]]
+        return {name: tasks[name] for name in names if tasks[name]["params"]["number"] == str(epoch)}
+
+    def found(self, epoch: int) -> tuple[str, dict[str, Any]]:
+        """The same, waited for."""
+        found: dict[str, Any] = {}
+        command.wait_until(lambda: found.update(self.running(epoch)) or found, self._process)
+        ((name, task),) = found.items()
+        return name, task
+
+    def send(self, name: str, task: dict[str, Any], text: str) -> dict[str, Any]:
+        """Say something to a task; what its answer is asked for with."""
+        to = {"worker": task["worker_running"], "task": name, "content": text}
+        sent = self._scheduler._request("/api/send_scheduler_message", to)
+        return {"task_id": name, "message_id": sent["message_id"]}
+
+    def answer(self, sent: dict[str, Any]) -> str:
+        """The answer, waited for."""
+        answers: list[str] = []
+
+        def came() -> bool:
+            said = self._scheduler._request("/api/get_scheduler_message_response", sent)["response"]
+            answers.extend([said] if said else [])
+            return bool(answers)
+
+        command.wait_until(came, self._process)
+        return answers[0]
+
+    def ask(self, name: str, task: dict[str, Any], text: str) -> str:
+        """Say something to a task, and wait for its answer."""
+        return self.answer(self.send(name, task, text))
+
+
 def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(trained: Trained, tmp_path: Path) -> None:
+    """The process that is forked never has TensorFlow: what it holds cannot be forked."""
     here = write_experiment(tmp_path).parent
-    finished = command.job("--workers", "2", cwd=here)
+    process = start(*command.JOB, "--workers", "2", cwd=here)
+    loaded = ""
+
+    def ended() -> bool:
+        nonlocal loaded
+        with contextlib.suppress(OSError):
+            loaded = Path(f"/proc/{process.pid}/maps").read_text() or loaded
+        return process.poll() is not None
+
+    command.wait_until(ended)
+    finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
+    assert "python" in loaded
+    assert "tensorflow" not in loaded
     assert command.contents(here / "runs") == trained.contents
     stages = command.stages(here / "runs")
     assert stages[:5] == ["samples", "part 1", "shards", "epoch 1", "predictions"]
@@ -47,10 +107,12 @@ def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_
     killed = warm.start(*ASKED, *luigid.arguments, cwd=here)
     command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, killed)
     command.kill_group(killed)
+    done, before = command.trained(here / "runs")[0], len(command.stages(here / "runs"))
     finished = warm(*ASKED, *luigid.arguments, cwd=here)
     assert (finished.code, finished.err) == (0, "")
     assert "no central scheduler" not in finished.out
-    assert command.stages(here / "runs")[-9:-5] == ["epoch 3", "epoch 4", "epoch 5", "epoch 6"]
+    ran = [stage for stage in command.stages(here / "runs")[before:] if stage.startswith("epoch ")]
+    assert ran == [f"epoch {number}" for number in range(done + 1, 7)]
 
 
 def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
@@ -59,46 +121,23 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
     """It can be spoken to in the second task as in the first; a learning rate stays in the run, which ends complete."""
     toml = SLOW_TOML.replace("epochs = 6", "epochs = 3").replace("seconds = 0.03", "seconds = 0.15")
     here = write_experiment(tmp_path / "here", toml=toml, builder=SLOW_BUILDER).parent
-    scheduler = RemoteScheduler(f"http://127.0.0.1:{luigid.port}")
     process = warm.start(*ASKED, *luigid.arguments, cwd=here)
-
-    def running(epoch: int) -> dict[str, Any]:
-        tasks = scheduler._request("/api/task_list", {"status": "RUNNING", "upstream_status": ""})
-        names = [name for name, task in tasks.items() if name.startswith("Epoch") and task["tracking_url"]]
-        return {name: tasks[name] for name in names if tasks[name]["params"]["number"] == str(epoch)}
-
-    def answer(name: str, text: str) -> str:
-        to = {"worker": task["worker_running"], "task": name, "content": text}
-        asked = {"task_id": name, "message_id": scheduler._request("/api/send_scheduler_message", to)["message_id"]}
-        answers: list[str] = []
-
-        def came() -> bool:
-            said = scheduler._request("/api/get_scheduler_message_response", asked)["response"]
-            answers.extend([said] if said else [])
-            return bool(answers)
-
-        command.wait_until(came, process)
-        return answers[0]
-
-    found: dict[str, Any] = {}
-    command.wait_until(lambda: found.update(running(1)) or found, process)
-    ((name, task),) = found.items()
+    plane = PaperPlane(luigid, process)
+    name, task = plane.found(1)
     # The scheduler is told of the page before the training's first file is written.
     command.wait_until(lambda: any(here.glob("runs/tiny/training-*")), process)
     (training,) = here.glob("runs/tiny/training-*")
     assert task["accepts_messages"]
     assert task["tracking_url"] == (training / "live" / "index.html").as_uri()
-    assert answer(name, "pause").startswith("paused in epoch 1 after ")
-    assert answer(name, "paus").startswith("unknown message &#x27;paus&#x27;; did you mean pause")
+    assert plane.ask(name, task, "pause").startswith("paused in epoch 1 after ")
+    assert plane.ask(name, task, "paus").startswith("unknown message &#x27;paus&#x27;; did you mean pause")
     assert mailbox.send(training, "status", 60).startswith("paused, epoch 1 of 3, iteration ")
-    command.wait_until(lambda: running(1)[name]["status_message"].startswith("paused, epoch 1 of 3"), process)
+    command.wait_until(lambda: plane.running(1)[name]["status_message"].startswith("paused, epoch 1 of 3"), process)
     command.wait_until(lambda: (read_progress(training / "live") or {}).get("paused"), process)
     assert mailbox.send(training, "lr 0.02", 60).startswith("learning rate 0.02, was 0.001, from iteration ")
-    assert answer(name, "resume").startswith("goes on in epoch 1 after ")
+    assert plane.ask(name, task, "resume").startswith("goes on in epoch 1 after ")
 
-    later: dict[str, Any] = {}
-    command.wait_until(lambda: later.update(running(2)) or later, process)
-    assert next(iter(later.values()))["accepts_messages"]
+    assert plane.found(2)[1]["accepts_messages"]
     assert mailbox.send(training, "stop-after-epoch", 60).startswith("stops when epoch ")
     stopped = command.end(process)
     assert stopped.code == 128 + signal.SIGUSR1
@@ -153,6 +192,13 @@ ONCE = """
         Path("tried").touch()
         raise OSError("busy")
 """
+WAITING = """
+    import time
+
+    Path("again").touch()
+    while not Path("go").exists():
+        time.sleep(0.01)
+"""
 RETRYING = """
 [scheduler]
 retry_count = 2
@@ -164,12 +210,74 @@ wait_interval = 1
 """
 
 
+def failing_once(more: str = "") -> str:
+    """A builder that raises when it is called first, and the second time does more."""
+    return SLOW_BUILDER.replace("    import keras\n", f"    import keras\n{ONCE}{more}", 1)
+
+
 def test_a_task_that_fails_is_tried_again_as_often_as_the_settings_say(tmp_path: Path, warm: Warm) -> None:
     """Luigi's own settings, which are none of ours: by default what failed is a mistake to mend."""
-    builder = BUILDER.replace("    import keras\n", f"    import keras\n{ONCE}", 1)
-    here = write_experiment(tmp_path / "here", builder=builder).parent
+    here = write_experiment(tmp_path / "here", builder=failing_once()).parent
     (here / "luigi.cfg").write_text(RETRYING)
     finished = warm.job("--epochs", "1", cwd=here)
     assert (finished.code, "raised OSError: busy" in finished.err) == (0, True)
     assert command.stages(here / "runs", "failed") == ["epoch 1"]
     assert "epoch 1" in command.stages(here / "runs")
+
+
+def test_a_task_that_is_tried_again_is_spoken_to_as_before(tmp_path: Path, warm: Warm) -> None:
+    """It tries again by the settings above; help is answered while the model is built, pause when it fits."""
+    here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=failing_once(WAITING)).parent
+    (here / "luigi.cfg").write_text(RETRYING)
+    luigid = Luigid(here)
+    try:
+        process = warm.start(*ASKED, "--epochs", "1", *luigid.arguments, cwd=here)
+        plane = PaperPlane(luigid, process)
+        command.wait_until((here / "again").exists, process)
+        name, task = plane.found(1)
+        assert task["accepts_messages"]
+        pause = plane.send(name, task, "pause")
+        assert "stop-after-epoch" in plane.ask(name, task, "help")
+        (here / "go").touch()
+        assert plane.answer(pause).startswith("paused in epoch 1 after ")
+        assert plane.ask(name, task, "resume").startswith("goes on in epoch 1 after ")
+        finished = command.end(process)
+        assert (finished.code, "raised OSError: busy" in finished.err) == (0, True)
+        assert command.stages(here / "runs", "failed") == ["epoch 1"]
+    finally:
+        luigid.kill()
+
+
+PATIENT = "[core]\nrpc_connect_timeout = {seconds}\n"
+
+
+def test_training_does_not_wait_for_a_scheduler_that_does_not_answer(tmp_path: Path, warm: Warm) -> None:
+    """What is told while it trains is told by other threads: all epochs of a task end, though nobody hears of them."""
+    toml = SLOW_TOML.replace("[training]", "[training]\nepochs_per_task = 6")
+    here = write_experiment(tmp_path / "here", toml=toml, builder=SLOW_BUILDER).parent
+    (here / "luigi.cfg").write_text(PATIENT.format(seconds=10 * command.PATIENCE))
+    with pretending() as pretender:
+        pretender.slow = frozenset({"set_task_status_message", "set_task_progress_percentage"})
+        process = warm.start(*ASKED, "--scheduler-url", pretender.url, cwd=here)
+        command.wait_until(lambda: command.trained(here / "runs")[0] == 6, process)
+        assert len([name for name in pretender.asked if name in pretender.slow]) == 1
+        pretender.over.set()
+        finished = command.end(process)
+    assert (finished.code, finished.err) == (0, "")
+
+
+@pytest.mark.parametrize("manner", ["held", "garbage"])
+def test_a_scheduler_that_becomes_something_else_is_left(manner: str, tmp_path: Path, thorough: bool) -> None:
+    if manner == "garbage" and not thorough:
+        pytest.skip("tried by make reliability")
+    here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
+    (here / "luigi.cfg").write_text(PATIENT.format(seconds=1))
+    with pretending() as pretender:
+        process = start(*ASKED, "--scheduler-url", pretender.url, cwd=here)
+        command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, process)
+        pretender.manner = manner
+        finished = command.end(process)
+    assert (finished.code, finished.err) == (0, "")
+    assert "the central scheduler does not answer any more: going on with the local one" in finished.out
+    epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
+    assert epochs == [f"epoch {number}" for number in range(1, 7)]

@@ -5,6 +5,7 @@
 const QUICK = 1000, SLOW = 5000; // milliseconds between two looks
 const SHARE = 10; // at most one part in so many of the time is spent looking
 const MOST_ANSWERS = 6;
+const HEARS = ["training", "paused"], AT_WORK = ["starting", ...HEARS]; // states
 
 let token = document.querySelector('meta[name="token"]').content;
 let last = "";
@@ -18,7 +19,7 @@ for (const part of parts(document)) known.set(part.dataset.live, part.outerHTML)
 
 function busy() {
   const state = document.querySelector("[data-state]");
-  return state ? ["training", "paused"].includes(state.dataset.state) : document.querySelector(".state.training, .state.paused");
+  return state ? AT_WORK.includes(state.dataset.state) : document.querySelector(AT_WORK.map(one => ".state." + one).join());
 }
 
 // A part takes the place of another; what a person had chosen, opened, scrolled or focused in it stays.
@@ -66,11 +67,11 @@ function arrange(rows, wanted) {
 function steer() {
   if (!controls) return;
   const state = document.querySelector("[data-state]").dataset.state;
-  const atWork = ["training", "paused"].includes(state);
-  controls.hidden = !atWork && !answers.children.length;
+  const hears = HEARS.includes(state);
+  controls.hidden = !hears && !answers.children.length;
   for (const button of controls.querySelectorAll("button")) {
     const word = button.dataset.say;
-    button.disabled = !atWork || (word === "pause" && state === "paused") || (word === "resume" && state !== "paused");
+    button.disabled = !hears || (word === "pause" && state === "paused") || (word === "resume" && state !== "paused");
   }
 }
 
@@ -91,7 +92,7 @@ async function look() {
   }
 }
 
-async function say(text, button) {
+async function say(text, button, to = controls?.dataset.messages) {
   const line = document.createElement("li"), word = document.createElement("b"), answer = document.createElement("span");
   word.textContent = text;
   answer.textContent = "…";
@@ -100,7 +101,7 @@ async function say(text, button) {
   while (answers.children.length > MOST_ANSWERS) answers.lastChild.remove();
   button.setAttribute("aria-busy", "true");
   try {
-    const response = await fetch(controls.dataset.messages, {
+    const response = await fetch(to, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-Deeptrain-Token": token },
       body: JSON.stringify({ text }),
@@ -127,6 +128,15 @@ if (controls) {
     say(`lr ${document.getElementById("lr").value.trim()}`, rate.querySelector("button"));
   });
   steer();
+}
+
+const start = document.getElementById("start");
+if (start) {
+  start.hidden = false;
+  start.addEventListener("submit", event => {
+    event.preventDefault();
+    say(document.getElementById("experiment").value, start.querySelector("button"), "/start");
+  });
 }
 
 const compare = document.getElementById("compare");

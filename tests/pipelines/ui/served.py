@@ -52,20 +52,28 @@ class Served(NamedTuple):
         finally:
             connection.close()
 
+    @property
+    def own(self) -> dict[str, str]:
+        """What a page of the server sends when it changes something."""
+        return {"Origin": self.url.rstrip("/"), "X_Deeptrain_Token": self.token}
+
     def say(self, place: str, text: Any, **headers: str) -> Answer:
         """Send a message to a training as its page does."""
-        named = {"Origin": self.url.rstrip("/"), "X_Deeptrain_Token": self.token} | headers
-        return self.ask(f"/runs/{place}/messages", "POST", json.dumps({"text": text}).encode(), **named)
+        return self.ask(f"/runs/{place}/messages", "POST", json.dumps({"text": text}).encode(), **(self.own | headers))
+
+    def start(self, experiment: str, **headers: str) -> Answer:
+        """Start a run as the list does."""
+        return self.ask("/start", "POST", json.dumps({"text": experiment}).encode(), **(self.own | headers))
 
 
 @contextlib.contextmanager
-def serving(store: Path, port: int = 0) -> Iterator[Served]:
+def serving(store: Path, port: int = 0, experiments: Path | None = None) -> Iterator[Served]:
     """A server of a store, within the block."""
     started, ended = threading.Event(), threading.Event()
     told: list[str] = []
 
     async def serve() -> None:
-        async with server.serving(store, server.bind(port)) as url:
+        async with server.serving(store, server.bind(port), experiments) as url:
             told.append(url)
             started.set()
             while not ended.is_set():

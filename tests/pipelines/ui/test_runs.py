@@ -16,6 +16,7 @@ from deeptrain.training.chronicle import Chronicle
 from pipelines.ui import view
 from pipelines.ui.runs import Runs
 from tests.pipelines.conftest import Trained
+from tests.pipelines.ui.served import serving
 from tests.pipelines.ui.test_server import progress
 from tests.published_runs import seen
 
@@ -91,8 +92,40 @@ def test_what_was_read_is_read_again_when_it_changed(store: Path, training: Path
         runs.shown("tiny", training.name)
 
 
+def test_a_session_stands_in_the_list_under_its_run_and_has_a_page(store: Path, training: Path) -> None:
+    session = Path(shutil.copytree(training, store / "tiny/sessions/warmer"))
+    (store / "tiny/sessions/live").mkdir()
+    shutil.rmtree(session / "epochs/0001")  # which it goes on behind
+    (session / "live").mkdir(exist_ok=True)
+    (session / "live/weights.png").write_bytes(b"x")
+    runs = Runs(store)
+    listed = {one.standing.run: one for one in runs.listed()}
+    assert set(listed) == {"tiny", "tiny/sessions"}
+    assert (listed["tiny/sessions"].standing.name, listed["tiny/sessions"].standing.epochs) == ("session warmer", 3)
+    with serving(store) as served:
+        assert 'href="/runs/tiny/sessions/warmer"' in served.ask("/").text
+        page = served.ask("/runs/tiny/sessions/warmer")
+        assert (page.status, "session warmer" in page.text, '<th scope="row">2</th>' in page.text) == (200, True, True)
+        assert "nobody is training there" in served.say("tiny/sessions/warmer", "pause").text
+    shown = runs.shown("tiny/sessions", "warmer")
+    assert [one.epoch for one in shown.epochs] == [2, 3]
+    with lock_of(store / "tiny/sessions", session):
+        assert runs.shown("tiny/sessions", "warmer").listed.state == "training"
+
+
 @pytest.mark.parametrize(
-    "names", [("..", "training-0"), ("tiny", ".."), ("", ""), ("tiny", "epochs"), (".", "training-0")]
+    "names",
+    [
+        ("tiny/sessions", "live"),
+        ("tiny/sessions", ".."),
+        ("tiny/..", "tiny"),
+        ("/sessions", "x"),
+        ("..", "training-0"),
+        ("tiny", ".."),
+        ("", ""),
+        ("tiny", "epochs"),
+        (".", "training-0"),
+    ],
 )
 def test_an_address_names_a_training_and_nothing_else(store: Path, names: tuple[str, str]) -> None:
     with pytest.raises(ArtifactError, match="there is no training"):
