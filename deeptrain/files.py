@@ -275,7 +275,7 @@ def write_loose(path: Path, data: bytes) -> None:
     temporary = unique_sibling(path)
     try:
         with explained(path, len(data)):
-            temporary.write_bytes(data)
+            patiently(temporary.write_bytes, data)
             patiently(os.replace, temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

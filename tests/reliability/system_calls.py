@@ -53,13 +53,11 @@ class Call(NamedTuple):
         name: of the call.
         number: which one of that name it is, from 1.
         path: what it is about, relative to the store.
-        injected: whether it met a fault.
     """
 
     name: str
     number: int
     path: str
-    injected: bool = False
 
     def __str__(self) -> str:
         """In words."""
@@ -132,7 +130,7 @@ def calls(log: Path, here: Path) -> Iterator[Call]:
         else:
             continue
         if path.is_relative_to(store):
-            yield Call(name, counted[name], str(path.relative_to(store)), "(INJECTED)" in line)
+            yield Call(name, counted[name], str(path.relative_to(store)))
 
 
 def _is_stopped(pid: int) -> bool:

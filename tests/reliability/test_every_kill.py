@@ -4,6 +4,7 @@ In `make sample` a few of them by chance, with `--thorough` all.
 """
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,4 @@ def test_killed_before_any_operation_and_run_again_training_makes_the_same_bytes
         assert (finished.code, finished.err) == (0, ""), told
         assert command.litter(here / "runs") == [], told
         assert command.contents(here / "runs") == expected, told
+        shutil.rmtree(here)

@@ -7,6 +7,7 @@ Everything is in it: raw files are converted, a model trained with checkpoints, 
 import itertools
 import os
 import shlex
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -58,21 +59,23 @@ def test_whatever_a_system_call_says_the_job_that_runs_after_it_makes_the_same_b
         if share:
             pytest.skip("not in the sample")
         asked = randomly("system calls").sample(each_with_a_fault(calls), SAMPLE)
+    hits = 0
     for number, (call, fault) in enumerate(asked):
         here = write_experiment(tmp_path / str(number), toml=FULL).parent
         log = tmp_path / f"{number}.txt"
         finished = system_calls.run(warm, *JOB, cwd=here, log=log, fault=(call.name, call.number, fault))
-        met = [str(one) for one in system_calls.calls(log, here) if one.injected]
+        met = [line for line in log.read_text(errors="replace").splitlines() if "(INJECTED)" in line]
+        hits += bool(met) or finished.code == -9
         strace = ["strace", "-e", f"inject={call.name}:{fault}:when={call.number}", "python", "-m", "luigi", *JOB]
         told = f"{fault} at {call}, met at {met}: {finished}; again by: {shlex.join(strace)}"
-        if fault == "signal=KILL":
-            assert (finished.code, finished.err) == (-9, ""), told
+        if finished.code == -9:
+            assert (fault, finished.err) == ("signal=KILL", ""), told
         else:
             assert finished.code in {0, 30}, told
             assert "Traceback" not in finished.err, told
             assert all(line.startswith("deeptrain: ") for line in lines_of(finished.err)), told
             assert finished.code == 0 or "runs" in finished.err, told
-            assert not met or "EINTR" not in fault or finished.code == 0, told
+            assert "EINTR" not in fault or finished.code == 0, told
             hidden = [name for name in command.litter(here / "runs") if "unfinished/0" not in name]
             assert hidden == [] or KINDS[call.name] in {"unlink", "rmdir"}, f"{told}; left behind: {hidden}"
         assert whole(here), told
@@ -80,6 +83,9 @@ def test_whatever_a_system_call_says_the_job_that_runs_after_it_makes_the_same_b
         assert finished.code == 0, f"{told}; the run after it: {finished}"
         assert command.litter(here / "runs") == [], told
         assert command.contents(here / "runs") == expected, told
+        shutil.rmtree(here)
+    # The clock decides over some calls, so that one of the last may be none.
+    assert hits > 0.9 * len(asked)
 
 
 def whole(here: Path) -> bool:
