@@ -20,7 +20,7 @@ from tests.reliability.damages import DAMAGES
 from tests.reliability.stopped import trained_two_epochs
 from tests.reliability.test_kills import randomly
 
-FLIPS = 20
+FLIPS = 8
 """Of bits in each file."""
 SAMPLE = 3
 SHARES = 8
