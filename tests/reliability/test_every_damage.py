@@ -20,7 +20,7 @@ from tests.reliability.damages import DAMAGES
 from tests.reliability.stopped import trained_two_epochs
 from tests.reliability.test_kills import randomly
 
-FLIPS = 8
+FLIPS = 3
 """Of bits in each file."""
 SAMPLE = 3
 SHARES = 8
@@ -43,8 +43,9 @@ def test_verify_names_every_file_that_was_spoilt_in_any_way(
             before = damages.spoil(path, damage, rng)
             if before:
                 spoilt += 1
-                named = verification.verify(artifact.parent if damage == "removed" else artifact).faults
-                if (artifact, path.relative_to(artifact).as_posix()) not in [(one.artifact, one.file) for one in named]:
+                faults = verification.verify(artifact.parent if damage == "removed" else artifact).faults
+                # Of two that changed places either may be the one that shows it.
+                if not before.keys() & {fault.artifact / fault.file for fault in faults}:
                     missed.append(f"{path.relative_to(here)} {damage}")
             damages.mend(before)
     assert missed == []

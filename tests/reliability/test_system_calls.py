@@ -23,7 +23,7 @@ from tests.reliability.system_calls import FAULTS, KINDS, Call
 from tests.reliability.test_every_kill import FULL
 from tests.reliability.test_kills import randomly
 
-SAMPLE = 4
+SAMPLE = 3
 SHARES = 8
 """Tests among which all the calls are divided."""
 
