@@ -19,11 +19,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
 from deeptrain.errors import ArtifactError, WriteError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -97,7 +100,7 @@ class HashingFile:
             with explained(self.path, self.size):
                 os.fsync(self._descriptor)
                 descriptor, self._descriptor = self._descriptor, -1
-                os.close(descriptor)
+                _close(descriptor)
         finally:
             self.close()
         return FileDigest(name, self.size, self._hash.hexdigest())
@@ -168,6 +171,22 @@ def explain_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
         ) from error
 
 
+def patiently(call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """What a call to the system gives; one that a signal broke off, as on a file system of a network, is made again.
+
+    Python does so by itself where a file is opened, read, written and synced (PEP 475), but not with names.
+    """
+    while True:
+        with contextlib.suppress(InterruptedError):
+            return call(*arguments, **options)
+
+
+def _close(descriptor: int) -> None:
+    """Close a file, which it is also when a signal comes meanwhile."""
+    with contextlib.suppress(InterruptedError):
+        os.close(descriptor)
+
+
 def free_bytes(directory: Path) -> int:
     """Bytes that this user can still write to the file system that holds `directory`."""
     status = os.statvfs(directory)
@@ -181,7 +200,7 @@ def sync_file(path: Path) -> None:
         try:
             os.fsync(descriptor)
         finally:
-            os.close(descriptor)
+            _close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:
@@ -195,7 +214,7 @@ def sync_directory(directory: Path) -> None:
         try:
             os.fsync(descriptor)
         finally:
-            os.close(descriptor)
+            _close(descriptor)
     except OSError as error:
         raise WriteError(
             f"{directory}: what was put there may not be on the disk: {error.strerror}; run again", error
@@ -210,7 +229,7 @@ def make_directories(directory: Path) -> None:
         directory = directory.parent
     for created in reversed(missing):
         with explained(created):
-            created.mkdir(exist_ok=True)
+            patiently(created.mkdir, exist_ok=True)
         sync_directory(created.parent)
 
 
@@ -227,7 +246,7 @@ def rename(directory: Path, to: Path) -> None:
         WriteError: naming the new name; when only the disk's promise failed, it may have it.
     """
     with explained(to):
-        os.rename(directory, to)  # noqa: PTH104 - beside os.replace, which would hide that nothing is replaced
+        patiently(os.rename, directory, to)  # beside os.replace, which would hide that nothing is replaced
     sync_directory(to.parent)
     if directory.parent != to.parent:
         sync_directory(directory.parent)
@@ -246,25 +265,30 @@ def write_file(path: Path, data: bytes) -> FileDigest:
         file.write(data)
         digest = file.finish(path.name)
         with explained(path, file.size):
-            os.replace(temporary, path)
+            patiently(os.replace, temporary, path)
     except BaseException:
         file.close()
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            patiently(temporary.unlink)
         raise
     sync_directory(path.parent)
     return digest
 
 
 def write_loose(path: Path, data: bytes) -> None:
-    """Replace `path` in one step without waiting for the disk: for what may be lost, as in `live/`."""
+    """Replace `path` in one step without waiting for the disk: for what may be lost, as in `live/`.
+
+    Raises:
+        WriteError: when it cannot be written.
+    """
     temporary = unique_sibling(path)
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        with explained(path, len(data)):
+            patiently(temporary.write_bytes, data)
+            patiently(os.replace, temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            patiently(temporary.unlink)
         raise
 
 

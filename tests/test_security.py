@@ -243,9 +243,7 @@ def test_an_archive_that_swells_is_read_in_parts_or_refused(tmp_path: Path) -> N
     begin = b"\x93NUMPY\x01\x00\x76\x00" + header.ljust(117).encode() + b"\n"
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", begin + bytes(1 << 20))
-    with pytest.raises(
-        DataError, match=r"a\.npz: .*one sample of shape .* would take 8,589,934,592 bytes"
-    ):
+    with pytest.raises(DataError, match=r"a\.npz: .*one sample of shape .* would take 8,589,934,592 bytes"):
         discovery.open(tmp_path / "a.npz", labels="none")
 
 

@@ -4,7 +4,8 @@
 changes its bytes), `identity` and `content` (hex sha256), `settings` and `seeds` that made the artifact, `inputs` (name
 -> identity and content of each when it was made), `code` (digest of the user's code, or null), `versions` of the
 libraries (told, never a cause), `files` (name, bytes and sha256 of each) and `sha256`, the digest of all the rest as
-canonical JSON, so that no flipped bit of the manifest passes either. Nothing in it depends on time or place.
+canonical JSON, so that no flipped bit of the manifest passes either; one that changes the text alone, as of a number,
+is none that `files.readable_json` writes. Nothing in it depends on time or place.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deeptrain.errors import MISSHAPEN, ArtifactError, NewerError
-from deeptrain.files import JSON_BYTES, FileDigest, canonical_json, digest_of, parse_json, read_regular
+from deeptrain.files import JSON_BYTES, FileDigest, canonical_json, digest_of, parse_json, read_regular, readable_json
 from deeptrain.store import signatures
 
 NAME = "manifest.json"
@@ -125,6 +126,8 @@ def read_unsigned(directory: Path) -> tuple[Manifest, bytes]:
         raise ArtifactError(f"{path}: its content digest does not fit its list of files")
     if manifest.plain() != value:
         raise ArtifactError(f"{path}: altered: what it tells does not have the sha256 it records")
+    if readable_json(value) != data:  # one bit makes 1e-06 to 1E-06, the same number
+        raise ArtifactError(f"{path}: altered: it tells the same in other bytes")
     return manifest, data
 
 

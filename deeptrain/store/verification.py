@@ -2,18 +2,18 @@
 
 Beside the files' sha256 it is checked that an artifact is the one its directory's name says, that no epoch stands in
 another one's place, that what it was made from still has the content it had, and that it is signed where a key is
-given. Nothing is changed, unless it is to be signed.
+given. Nothing is changed, but by `set_aside`, or where it is to be signed.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from deeptrain import files
 from deeptrain.errors import ArtifactError, SettingsError, UntrustedError
-from deeptrain.store import artifact, signatures
+from deeptrain.store import artifact, locks, signatures
 from deeptrain.store import manifest as manifests
 from deeptrain.store.manifest import NAME, Manifest
 from deeptrain.store.specification import SHORT
@@ -33,12 +33,14 @@ class Fault:
         file: the file, relative to the artifact.
         rule: what is expected of it.
         value: what was found instead.
+        stale: whether nothing is damaged, and what it was made from is another now: a plan sees that by itself.
     """
 
     artifact: Path
     file: str
     rule: str
     value: str
+    stale: bool = False
 
     def plain(self) -> dict[str, str]:
         """The fault as JSON holds it."""
@@ -117,12 +119,44 @@ def verify(path: Path, watch: Callable[[Path], None] = nobody, *, sign: bool = F
     return Verified(len(found), count, size, tuple(sorted(faults, key=lambda fault: (fault.artifact, fault.file))))
 
 
+def set_aside(faults: Iterable[Fault]) -> list[Path]:
+    """Move damaged artifacts into `quarantine/` beside them, so that the next run of their experiment makes them again.
+
+    What only lacks a signature stays: the key may be the wrong one.
+
+    Returns:
+        Where each went.
+
+    Raises:
+        LockedError: when another process is writing one; those before it are moved.
+        WriteError: when one cannot be moved.
+    """
+    moved = []
+    damaged = (fault for fault in faults if not fault.stale and fault.file != signatures.NAME)
+    for directory in dict.fromkeys(fault.artifact for fault in damaged):
+        run, written = _owned(directory.resolve())
+        with locks.lock_of(run, written):
+            moved.append(artifact.set_aside(directory))
+    return moved
+
+
+def _owned(directory: Path) -> tuple[Path, Path]:
+    """The run of an artifact, and what is locked while it is written: a training or a session holds one lock."""
+    for parent in directory.parents:
+        if parent.name.startswith("training-") or parent.parent.name == "sessions":
+            return parent.parent, parent
+        if parent.name.startswith("shards-"):
+            return parent.parent, directory
+    return directory.parent, directory
+
+
 def _artifacts(path: Path) -> Iterator[Path]:
     """Directories that are artifacts, or stand where one must be; what is hidden is litter of a killed run."""
     for place, inside, names in os.walk(path):
         directory = Path(place)
         numbered = directory.name.isdecimal() and directory.parent.name in _NUMBERED
-        if NAME in names or numbered:
+        whole = directory.name == "whole" and directory.parent.name.startswith("shards-")
+        if NAME in names or numbered or whole or directory.parent.name == "unfinished":
             inside.clear()
             yield directory
             continue
@@ -198,7 +232,7 @@ def _links(read: dict[Path, Manifest]) -> Iterator[Fault]:
             there = contents.get(link.identity)
             if there and link.content not in there:
                 rule = f"must be made from the {name} that is there, content {min(there)[:12]}"
-                yield Fault(directory, NAME, rule, f"was made from content {link.content[:12]}")
+                yield Fault(directory, NAME, rule, f"was made from content {link.content[:12]}", stale=True)
         yield from _following(directory, made, read)
 
 

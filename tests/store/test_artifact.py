@@ -168,6 +168,20 @@ def test_a_spoilt_manifest_is_an_error_that_names_it(data: bytes, message: str, 
     assert message in str(caught.value)
 
 
+def test_no_flipped_bit_of_a_manifest_and_no_byte_behind_it_passes(tmp_path: Path) -> None:
+    """Nor one that makes 1e-06 to 1E-06, which is the same number."""
+    made = specification(tmp_path, settings={"rate": 1e-06, "name": "é"})
+    path = publish(made).directory / "manifest.json"
+    data = path.read_bytes()
+    spoilt = [data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :] for at in range(len(data)) for bit in range(8)]
+    for one in [*spoilt, data + b"\n", data + b" ", data[:-1]]:
+        path.write_bytes(one)
+        with pytest.raises(ArtifactError, match="manifest"):
+            artifact.open(made.directory)
+    path.write_bytes(data)
+    artifact.open(made.directory)
+
+
 @given(st.binary(max_size=400))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 def test_no_bytes_in_place_of_a_manifest_do_anything_but_an_artifact_error(tmp_path: Path, data: bytes) -> None:
