@@ -53,9 +53,11 @@ class Lock:
             fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(descriptor, 4096).decode(errors="replace").strip()
+            named = _HOLDER.match(holder)
             raise LockedError(
                 f"{self._path.stem} is being written by {holder or 'another process'}; "
-                "wait until it ends or stop it, then run again"
+                "wait until it ends or stop it, then run again",
+                int(named[1]) if named else None,
             ) from error
         command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200])
         with files.explained(self._path):
