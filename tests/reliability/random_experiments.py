@@ -28,7 +28,6 @@ ANY: Choices = {
     "data.shuffle": (None, "true", "false"),
     "data.remainder": (None, '"drop"', '"oversample"'),
     "training.epochs": ("1", "2", "3", "5"),
-    "training.batch_size": ("5", "16", "70"),
     "training.autosave_seconds": ("0.000001", "0.1", "60"),
     "training.epochs_per_task": (None, "1", "2"),
     "training.keep_every": ("0", "2"),
@@ -67,6 +66,7 @@ ANY: Choices = {
     "report.dpi": ("50",),
 }
 OF_TABLES: Choices = {
+    "training.batch_size": ("5", "16", "60"),
     "training.preprocessors": (
         '["normalise"]',
         '["normalise", { use = "noise", arguments = { std = 0.1 } }]',
@@ -84,11 +84,13 @@ OF_TWO_CLASSES: Choices = {
     "calibration.subset": (None, "{ min_positives = 1 }"),
 }
 OF_CLASSES: Choices = {
+    "training.batch_size": ("5", "16", "30"),
     "training.metrics": ('["accuracy"]',),
     "training.preprocessors": (None, '["random_flip"]', '[{ use = "random_crop", arguments = { size = [5, 5] } }]'),
     "calibration.several": (None, "{ offsets = true }"),
 }
 OF_SERIES: Choices = {
+    "training.batch_size": ("5", "16", "30"),
     "training.windows": (
         "{ size = 4 }",
         "{ size = 4, slide = 3, start_increments = [0, 2], weights = { first = 0.5, last = 1.0 } }",
@@ -259,6 +261,8 @@ def _make_fit(given: dict[str, str]) -> None:
     if "training.sampling" in given:
         given["training.order"] = '"samples"'
         given.pop("training.class_weights", None)
+    if given.get("training.order") == '"samples"' and "data.compression" in given:
+        given.pop("training.superbatch_bytes", None)
     if "training.schedule" in given:
         given["training.optimizer"] = '"adam"'
         given.pop("training.callbacks", None)
