@@ -34,9 +34,11 @@ class Peer(Protocol):
 
     Attributes:
         over: whether a state takes the place of one before it; otherwise it is a result, made once.
+        imports: what is imported before any fork, since it takes long.
     """
 
     over: bool
+    imports: tuple[str, ...]
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         """What saves a state, with everything done that is none of it, such as building a model."""
@@ -62,6 +64,7 @@ class Numpy:
     """`np.save` to one path."""
 
     over = True
+    imports: tuple[str, ...] = ()
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         what = values(number)
@@ -70,6 +73,9 @@ class Numpy:
     def load(self, root: Path) -> int:
         path = root / RUN / "state.npy"
         return number_of(np.load(path)) if path.exists() else NOTHING
+
+
+KERAS = ("tensorflow", "keras", "keras.src.saving.saving_lib", "h5py")
 
 
 def _model() -> Any:
@@ -106,6 +112,7 @@ class SavedModel:
     """`model.save` to one `.keras` file, with its optimizer."""
 
     over = True
+    imports: tuple[str, ...] = KERAS
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         model = _model()
@@ -125,6 +132,7 @@ class Backup:
 
     double: bool
     over: bool = True
+    imports: tuple[str, ...] = KERAS
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         model = _model()
@@ -157,6 +165,7 @@ class LuigiTarget:
 
     atomic: bool
     over: bool = False
+    imports: tuple[str, ...] = ()
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         lines = [f"{value!r}\n" for value in values(number).tolist()]
@@ -184,6 +193,7 @@ class Artifact:
     """The output of a task of ours."""
 
     over = False
+    imports: tuple[str, ...] = ()
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         made, what = self._made(root), values(number).tobytes()
@@ -213,6 +223,7 @@ class Training:
     """The checkpoints of a training of ours, of which two are kept."""
 
     over = True
+    imports: tuple[str, ...] = ()
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         what = {"values": values(number)}

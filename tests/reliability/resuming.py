@@ -9,6 +9,7 @@ table at the end of all.
 """
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -177,6 +178,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="of each")
     parser.add_argument("--seed", type=int, default=1, help="of the iterations after which they come")
     asked = parser.parse_args()
+    for module in ("tensorflow", "keras", "deeptrain.training.keras_learner", "deeptrain.training.trainer"):
+        importlib.import_module(module)  # before any fork
     afters = random.Random(asked.seed).sample(range(1, ALL), asked.kills)
     found = []
     with tempfile.TemporaryDirectory() as at:

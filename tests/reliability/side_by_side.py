@@ -14,13 +14,13 @@ whose save had returned or that had been there before.
 
 import argparse
 import collections
+import importlib
 import itertools
 import json
 import logging
 import mmap
 import os
 import random
-import re
 import resource
 import shutil
 import signal
@@ -92,6 +92,8 @@ def tries(name: str, fault: str, most: int, directory: Path, rng: random.Random)
         rng: of the bits that are flipped.
     """
     peer = PEERS[name]
+    for module in peer.imports:
+        importlib.import_module(module)
     step = Step(lambda root: _prepared(peer, root), lambda _: None)
     with tempfile.TemporaryDirectory(dir=directory) as at:
         here = Path(at)
@@ -131,15 +133,17 @@ Call = tuple[str, int]
 
 
 def _calls(peer: Peer, root: Path) -> list[Call]:
-    """The system calls of a save that meets nothing."""
+    """The system calls about files below a directory, of a save that meets nothing."""
     with tempfile.NamedTemporaryFile("r") as file:
-        assert _saved(peer, root, 2, strace=["-e", f"trace={','.join(CALLS)}", "-o", file.name]) == DONE
-        names = re.findall(r"^(\w+)\(", file.read(), re.MULTILINE)
+        assert _saved(peer, root, 2, strace=["-y", "-e", f"trace={','.join(CALLS)}", "-o", file.name]) == DONE
+        lines = file.read().splitlines()
     seen: collections.Counter[str] = collections.Counter()
     found = []
-    for name in names:
+    for line in lines:
+        name, _, arguments = line.partition("(")
         seen[name] += 1
-        found.append((name, seen[name]))
+        if str(root) in arguments:
+            found.append((name, seen[name]))
     return found
 
 
@@ -253,39 +257,39 @@ def _damaged(
 def _judged(peer: Peer, root: Path, said: str) -> tuple[str, str]:
     """Start the program again, twice at most: what became of state 2, and what was seen."""
     seen = []
-    for _ in range(2):
-        number, told, error = _program(peer, root)
-        if number == 2:
-            return SURVIVED, "; ".join([*seen, "state 2 is there"])
-        begun = {NOTHING: "nothing", WRONG: "wrong values"}.get(number or 0, f"state {number}")
+    for again in (False, True):
+        found, told, error = _program(peer, root)
+        begun = {NOTHING: "nothing", WRONG: "wrong values"}.get(found, f"state {found}")
         seen.append(error or f"it began with {begun}")
-        if number == WRONG:
+        if found == WRONG:
             return SILENT, seen[-1]
-        if number is not None and not told and len(seen) == 1:
+        if not again and not told and found != 2:
             if said == DONE:
                 return SILENT, f"the save had returned, and {seen[-1]} without a word"
-            if number == NOTHING and peer.over:
+            if found == NOTHING and peer.over:
                 return SILENT, f"state 1 had been there, and {seen[-1]} without a word"
-    number, _, error = _program(peer, root)
-    return (SURVIVED if number == 2 else STUCK), "; ".join(dict.fromkeys([*seen, error or "state 2 is there"]))
+        if not error:
+            return SURVIVED, "; ".join(seen)
+    return STUCK, "; ".join(dict.fromkeys(seen))
 
 
-def _program(peer: Peer, root: Path) -> tuple[int | None, bool, str]:
+def _program(peer: Peer, root: Path) -> tuple[int, bool, str]:
     """A user's program in a fork: the state that it found, whether it told of any trouble, and what it ended with."""
 
-    def run() -> tuple[int | None, bool, str]:
+    def run() -> tuple[int, bool, str]:
         heard: list[logging.LogRecord] = []
         log = logging.getLogger("deeptrain")
         log.handlers, log.propagate = [logging.Handler()], False
         log.handlers[0].emit = heard.append  # type: ignore[method-assign]
-        number = None
+        found = NOTHING
         try:
-            number = peer.load(root)
-            if number < 2 and number != WRONG:
+            found = peer.load(root)
+            if found in (NOTHING, 1):
                 peer.ready(root, 2)()
+                assert peer.load(root) == 2
         except Exception as error:  # noqa: BLE001 - whatever it is, a user's program ends with it
-            return None, True, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return number, bool(heard), ""
+            return found, True, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        return found, bool(heard), ""
 
     with tempfile.TemporaryFile("w+") as told:
         pid = os.fork()
@@ -295,11 +299,11 @@ def _program(peer: Peer, root: Path) -> tuple[int | None, bool, str]:
             told.flush()
             os._exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        told.seek(0)
         if status:
-            return None, True, f"ended by signal {-status}"
-        number, heard, error = json.load(told)
-        return number, heard, error
+            return NOTHING, True, f"ended by signal {-status}"
+        told.seek(0)
+        found, heard, error = json.load(told)
+        return found, heard, error
 
 
 def _saved(peer: Peer, root: Path, number: int, strace: Sequence[str] = (), file_bytes: int | None = None) -> str:
@@ -324,9 +328,6 @@ def _saved(peer: Peer, root: Path, number: int, strace: Sequence[str] = (), file
 def _save(peer: Peer, root: Path, number: int, file_bytes: int | None, shared: mmap.mmap) -> None:
     _quiet()
     try:
-        with tempfile.TemporaryDirectory() as name:  # once for nothing, so that all is imported
-            (Path(name) / RUN).mkdir()
-            peer.ready(Path(name), 1)()
         save = peer.ready(root, number)
         os.kill(os.getpid(), signal.SIGSTOP)
         if file_bytes is not None:
