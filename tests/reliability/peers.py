@@ -223,7 +223,7 @@ class Training:
     """The checkpoints of a training of ours, of which two are kept."""
 
     over = True
-    imports: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ("pyarrow.parquet",)
 
     def ready(self, root: Path, number: int) -> Callable[[], object]:
         what = {"values": values(number)}

@@ -45,6 +45,8 @@ CALLS = (
 FAILING = tuple(name for name in CALLS if name not in {"openat", "unlink", "rmdir"})
 OF_CALLS = {"kill": CALLS, "ENOSPC": tuple(name for name in FAILING if name != "close"), "EIO": FAILING}
 FAULTS = (*OF_CALLS, "short", "full", "cut", "flip", "damage")
+MOUNTED = {"full", "cut"}
+"""Faults that need file systems of their own."""
 DAMAGES = ("cut in half", "512 bytes zeroed", "emptied", "bytes at its end")
 DONE, TOLD, KILLED = "done", "told", "killed"
 SURVIVED, STUCK, SILENT = "survived", "stuck", "silent"
@@ -78,7 +80,7 @@ def lacking(fault: str) -> str | None:
     """Why there can be no such fault here; None if there can."""
     if fault in OF_CALLS and shutil.which("strace") is None:
         return "strace is not installed"
-    return power.lacking("ext4") if fault in {"full", "cut"} else None
+    return power.lacking("ext4") if fault in MOUNTED else None
 
 
 def tries(name: str, fault: str, most: int, directory: Path, rng: random.Random) -> Iterator[Tried]:
@@ -116,10 +118,14 @@ def tries(name: str, fault: str, most: int, directory: Path, rng: random.Random)
             meetings = _without_power(peer, step, here, calls, most)
         else:
             meetings = _damaged(kept, new, fault, most, rng)
+        judge = Judge(peer)
         for words, root, said in meetings:
-            verdict, why = _judged(peer, root, said)
+            verdict, why = judge.judged(root, said)
+            if fault in MOUNTED:
+                judge.close()
             strays = len({one for one in tree(root / RUN) if "quarantine" not in one} - saved.keys())
             yield Tried(name, fault, words, said, verdict, why, strays)
+        judge.close()
 
 
 def _prepared(peer: Peer, root: Path) -> None:
@@ -254,56 +260,83 @@ def _damaged(
             yield f"{words} of {name}", root, DONE
 
 
-def _judged(peer: Peer, root: Path, said: str) -> tuple[str, str]:
-    """Start the program again, twice at most: what became of state 2, and what was seen."""
-    seen = []
-    for again in (False, True):
-        found, told, error = _program(peer, root)
-        begun = {NOTHING: "nothing", WRONG: "wrong values"}.get(found, f"state {found}")
-        seen.append(error or f"it began with {begun}")
-        if found == WRONG:
-            return SILENT, seen[-1]
-        if not again and not told and found != 2:
-            if said == DONE:
-                return SILENT, f"the save had returned, and {seen[-1]} without a word"
-            if found == NOTHING and peer.over:
-                return SILENT, f"state 1 had been there, and {seen[-1]} without a word"
-        if not error:
-            return SURVIVED, "; ".join(seen)
-    return STUCK, "; ".join(dict.fromkeys(seen))
+class Judge:
+    """Starts a user's program again and again, in a fork of its own, and sees what becomes of it."""
 
+    def __init__(self, peer: Peer) -> None:
+        """Name whose program it is."""
+        self._peer = peer
+        self._pid = 0
 
-def _program(peer: Peer, root: Path) -> tuple[int, bool, str]:
-    """A user's program in a fork: the state that it found, whether it told of any trouble, and what it ended with."""
+    def judged(self, root: Path, said: str) -> tuple[str, str]:
+        """Start the program, twice at most: what became of state 2, and what was seen."""
+        seen = []
+        for again in (False, True):
+            found, told, error = self._program(root)
+            begun = {NOTHING: "nothing", WRONG: "wrong values"}.get(found, f"state {found}")
+            seen.append(error or f"it began with {begun}")
+            if found == WRONG:
+                return SILENT, seen[-1]
+            if not again and not told and found != 2:
+                if said == DONE:
+                    return SILENT, f"the save had returned, and {seen[-1]} without a word"
+                if found == NOTHING and self._peer.over:
+                    return SILENT, f"state 1 had been there, and {seen[-1]} without a word"
+            if not error:
+                return SURVIVED, "; ".join(seen)
+        return STUCK, "; ".join(dict.fromkeys(seen))
 
-    def run() -> tuple[int, bool, str]:
-        heard: list[logging.LogRecord] = []
-        log = logging.getLogger("deeptrain")
-        log.handlers, log.propagate = [logging.Handler()], False
-        log.handlers[0].emit = heard.append  # type: ignore[method-assign]
-        found = NOTHING
-        try:
-            found = peer.load(root)
-            if found in (NOTHING, 1):
-                peer.ready(root, 2)()
-                assert peer.load(root) == 2
-        except Exception as error:  # noqa: BLE001 - whatever it is, a user's program ends with it
-            return found, True, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        return found, bool(heard), ""
+    def close(self) -> None:
+        """End it, so that it holds no file of a file system that goes."""
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._asked.close()
+            self._told.close()
+            self._pid = 0
 
-    with tempfile.TemporaryFile("w+") as told:
-        pid = os.fork()
-        if pid == 0:
+    def _program(self, root: Path) -> tuple[int, bool, str]:
+        """The state that it found, whether it told of any trouble, and what it ended with."""
+        if not self._pid:
+            self._fork()
+        self._asked.write(f"{root}\n")
+        self._asked.flush()
+        line = self._told.readline()
+        if not line:
+            self.close()
+            return NOTHING, True, "ended by a signal"
+        found, told, error = json.loads(line)
+        return found, told, error
+
+    def _fork(self) -> None:
+        (asked, to), (told, back) = os.pipe(), os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
             _quiet()
-            json.dump(run(), told)
-            told.flush()
+            with os.fdopen(asked) as questions, os.fdopen(back, "w") as answers:
+                for line in questions:
+                    answers.write(f"{json.dumps(_started(self._peer, Path(line.rstrip())))}\n")
+                    answers.flush()
             os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if status:
-            return NOTHING, True, f"ended by signal {-status}"
-        told.seek(0)
-        found, heard, error = json.load(told)
-        return found, heard, error
+        os.close(asked)
+        os.close(back)
+        self._asked, self._told = os.fdopen(to, "w"), os.fdopen(told)
+
+
+def _started(peer: Peer, root: Path) -> tuple[int, bool, str]:
+    heard: list[logging.LogRecord] = []
+    log = logging.getLogger("deeptrain")
+    log.handlers, log.propagate = [logging.Handler()], False
+    log.handlers[0].emit = heard.append  # type: ignore[method-assign]
+    found = NOTHING
+    try:
+        found = peer.load(root)
+        if found in (NOTHING, 1):
+            peer.ready(root, 2)()
+            assert peer.load(root) == 2
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user's program ends with it
+        return found, True, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return found, bool(heard), ""
 
 
 def _saved(peer: Peer, root: Path, number: int, strace: Sequence[str] = (), file_bytes: int | None = None) -> str:
@@ -383,7 +416,7 @@ def main() -> int:
         why = lacking(fault)
         if why is not None:
             parser.error(f"{fault}: {why}")
-    if NAMESPACE not in os.environ and {"full", "cut"} & set(faults):
+    if NAMESPACE not in os.environ and MOUNTED & set(faults):
         os.environ[NAMESPACE] = "1"
         os.execvp("unshare", ["unshare", "--mount", *sys.orig_argv])
     found = []
