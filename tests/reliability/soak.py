@@ -37,6 +37,8 @@ from tests.reliability.test_kills import killed_after
 
 FIRST, LAST = 0.05, 20.0
 """Seconds after which a kill comes, at the earliest and at the latest; later where an undisturbed run takes longer."""
+PATIENCE = 3600
+"""Seconds that a run may take which nothing happens to: a soak is what a machine does beside other work."""
 MESSAGES = ("status", "checkpoint", "pause")
 
 
@@ -92,7 +94,7 @@ def _live(seed: int, warm: Warm, directory: Path, *, killed: bool) -> Lived:
     begun = time.monotonic()
     drawn = random_experiments.draw(rng)
     expected = random_experiments.write(directory / "expected", drawn)
-    finished = warm(*command.JOB, *drawn.arguments, cwd=expected)
+    finished = command.end(warm.start(*command.JOB, *drawn.arguments, cwd=expected), PATIENCE)
     assert (finished.code, finished.err) == (0, ""), f"undisturbed: {finished}"
     kills, answers, here = 0, 0, expected
     if killed:
