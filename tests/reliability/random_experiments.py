@@ -187,7 +187,7 @@ class Pieces:
 
         for _ in range(1 + int(rng.integers(0, 2)) + self.fed % 2):
             self.fed += 1
-            yield dataclasses.replace(batch, x=batch.x + (0.01 * self.fed * rng.normal()).astype("float32"))
+            yield dataclasses.replace(batch, x=(batch.x + 0.01 * self.fed * rng.normal()).astype("float32"))
 
     def state(self):
         return {"fed": self.fed}
