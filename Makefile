@@ -2,6 +2,7 @@
 # make test     set up, then ruff, mypy, import-linter, pytest
 # make sample   set up, then what kills whole commands, fills disks and flips bits: .ci/run runs both
 # make reliability   the same and all of it: every fault, kill, damage and power cut at every operation (root, some hours)
+# make reliability-peers   the same faults for what others keep states with, and for ours: the tables of docs/reliability.md
 # make soak   a thousand random kills of the whole pipeline under random settings, some hours; ARGS="--kills 100"
 # make fuzz   any bytes for what reads files of ours, by atheris where the extra `fuzz` is installed; ARGS="--help"
 # make test-backends   Keras on JAX and on PyTorch, each in an environment of its own, .venv-jax and .venv-torch
@@ -18,7 +19,7 @@ READY := .venv/.ready
 OURS := deeptrain tasks pipelines tests
 BACKENDS := jax torch
 
-.PHONY: train test sample reliability soak fuzz test-backends check bench bench-calibration bench-loading bench-training lock clean
+.PHONY: train test sample reliability reliability-peers soak fuzz test-backends check bench bench-calibration bench-loading bench-training lock clean
 
 train: $(READY)
 	@$(BIN)/luigi --module pipelines TrainModel $(ARGS)
@@ -31,6 +32,10 @@ sample: $(READY)
 
 reliability: $(READY)
 	$(BIN)/python -m pytest tests/reliability -n 2 --dist worksteal --thorough $(ARGS)
+
+reliability-peers: $(READY)
+	@$(BIN)/python -m tests.reliability.side_by_side $(ARGS)
+	@$(BIN)/python -m tests.reliability.resuming
 
 soak: $(READY)
 	@$(BIN)/python -m tests.reliability.soak $(ARGS)

@@ -147,7 +147,20 @@ class NewerError(ArtifactError):
 
 
 class LockedError(DeeptrainError):
-    """Another process is writing the same artifact."""
+    """Another process is writing the same artifact.
+
+    Attributes:
+        process: its number, None where the lock does not say.
+    """
+
+    def __init__(self, message: str, process: int | None = None) -> None:
+        """Keep the message to print and who has to be waited for."""
+        super().__init__(message, process)
+        self.process = process
+
+    def __str__(self) -> str:
+        """The message alone; both are arguments of the exception, so that another process can send it here."""
+        return str(self.args[0])
 
 
 class MessageError(DeeptrainError):

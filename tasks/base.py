@@ -15,7 +15,7 @@ from luigi.freezing import recursively_unfreeze
 
 from deeptrain import code_changes, lineage
 from deeptrain.code_changes import Choice
-from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, Interrupted, SettingsError
+from deeptrain.errors import AlteredError, ArtifactError, DeeptrainError, Interrupted, LockedError, SettingsError
 from deeptrain.lineage import Lineage
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Writer
@@ -199,10 +199,7 @@ class ExperimentTask(luigi.Task):
         events = EventLog(plan.live / "events.jsonl")
         begun = time.monotonic()
         try:
-            with self.alone(plan):
-                # Another process may have made it between the look above and the lock.
-                if not self.done(plan):
-                    self.make(plan)
+            self._make_unless_done(plan)
         except BaseException as error:
             told = _told(error, plan)
             outcome = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -211,6 +208,19 @@ class ExperimentTask(luigi.Task):
                 raise
             raise told from error
         self._log(events, "ran", begun)
+
+    def _make_unless_done(self, plan: Lineage) -> None:
+        ended = None
+        while True:
+            try:
+                with self.alone(plan):
+                    # Another process may have made it between the look of `run` and the lock.
+                    if not self.done(plan):
+                        self.make(plan)
+            except LockedError as error:
+                ended = children.wait_for_another(error, ended)
+            else:
+                return
 
     def alone(self, plan: Lineage) -> AbstractContextManager[object]:
         """Being the artifact's one writer while it is made."""

@@ -1,12 +1,16 @@
-"""Tasks in child processes, as with `--workers 2`: they stop when their parent does."""
+"""Tasks in child processes, as with `--workers 2`: they stop when their parent does, and wait for each other."""
 
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from types import FrameType
 
-from deeptrain.errors import Interrupted
+from deeptrain.errors import Interrupted, LockedError
+
+LOOK_SECONDS = 0.1
+"""Between two looks at what another child makes."""
 
 
 def is_child() -> bool:
@@ -62,3 +66,31 @@ def ignore_stops() -> None:
     """Ask no more: this process is stopping. A terminal's Ctrl-C reaches it twice, directly and by its parent."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def wait_for_another(error: LockedError, ended: int | None) -> int | None:
+    """In a child process, wait a moment for another one of the same command, which makes the same artifact.
+
+    Two tasks do where members of an ensemble, or runs that are compared, share shards.
+
+    Args:
+        error: who has the lock.
+        ended: what the look before returned.
+
+    Returns:
+        The process, where it is none of this machine any more, None where it is at work.
+
+    Raises:
+        LockedError: the error that was given, where somebody else makes it.
+    """
+    if not is_child() or error.process is None:
+        raise error
+    try:
+        if os.getpgid(error.process) != os.getpgrp():
+            raise error
+    except ProcessLookupError:
+        if error.process == ended:  # it has the lock and never was here: it is of another machine
+            raise error from None
+        return error.process
+    time.sleep(LOOK_SECONDS)
+    return None

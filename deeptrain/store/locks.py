@@ -65,7 +65,8 @@ class Lock:
             said = os.read(descriptor, 4096).decode(errors="replace").strip()
             raise LockedError(
                 f"{self._path.stem} is being written by {_in_words(said) or 'another process'}; "
-                "wait until it ends or stop it, then run again"
+                "wait until it ends or stop it, then run again",
+                _process(said),
             ) from error
         command = json.dumps(without_secrets(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:200])
         with files.explained(self._path):
@@ -127,15 +128,19 @@ def holder(path: Path) -> str | None:
         return None
     finally:
         os.close(descriptor)  # before the look below: the process that is named may be this one
-    named = _HOLDER.match(said)
-    if named is None or (named["host"] or _here()) != _here():
-        return None
-    return _in_words(said) if _has_open(int(named["process"]), status) else None
+    process = _process(said)
+    return _in_words(said) if process is not None and _has_open(process, status) else None
 
 
 def _here() -> str:
     """This machine, as one word."""
     return "-".join(platform.node().split()) or "localhost"
+
+
+def _process(said: str) -> int | None:
+    """The process of this machine that a lock file names."""
+    named = _HOLDER.match(said)
+    return int(named["process"]) if named is not None and named["host"] in (None, _here()) else None
 
 
 def _in_words(said: str) -> str:

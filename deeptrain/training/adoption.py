@@ -42,6 +42,8 @@ def adopt(run: TrainingRun) -> int:
 def _take(run: TrainingRun, other: Path, number: int) -> bool:
     epoch = run.epoch(number)
     found = other / "epochs" / epoch.directory.name
+    if not found.exists():  # that training has not come so far, or was killed before
+        return False
     try:
         made = artifact.open(found)
         if made.manifest.identity != epoch.identity or epoch.directory.exists():

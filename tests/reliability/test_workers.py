@@ -100,6 +100,25 @@ def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(tra
     assert command.job("--workers", "2", cwd=here).out.startswith("tiny: everything is there already")
 
 
+TWICE = """
+import luigi
+from tasks.shards import Shards
+
+asked = [Shards(experiment="tiny.toml", seed=seed) for seed in (1, 2)]
+raise SystemExit(not luigi.build(asked, workers=2, local_scheduler=True, log_level="ERROR"))
+"""
+
+
+def test_of_two_workers_that_come_to_make_the_same_shards_one_waits_for_the_other(tmp_path: Path, warm: Warm) -> None:
+    """As members of an ensemble with other seeds do: two tasks, and one artifact."""
+    here = write_experiment(tmp_path, samples=20_000).parent
+    (here / "twice.py").write_text(TWICE)
+    finished = warm(module="twice", cwd=here)
+    assert (finished.code, finished.err) == (0, "")
+    assert {*command.stages(here / "runs")} == {"samples", "part 1", "shards"}
+    assert command.litter(here / "runs") == []
+
+
 def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_once(
     luigid: Luigid, tmp_path: Path, warm: Warm
 ) -> None:

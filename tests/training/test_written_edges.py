@@ -359,13 +359,18 @@ def test_a_rate_set_before_the_first_iteration_is_written_down(written: Callable
     trainer.close()
 
 
-def test_epochs_before_a_phase_are_taken_over_either_way(written: Callable[..., Trainer]) -> None:
-    trainer = written(training=PHASED)
-    trainer.train(2)
-    trainer.close()
+def test_epochs_before_a_phase_are_taken_over_either_way(
+    written: Callable[..., Trainer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a training that has not come further, or is in its first epoch, nothing is to be told."""
+    for training in (PHASED, {"other": True}):
+        trainer = written(training=training)
+        trainer.train(2) if training is PHASED else trainer.step()
+        trainer.close()
     trainer = written()
     assert trainer.position.epoch == 3
     trainer.close()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 def test_a_stop_asked_for_at_the_very_end_is_not_lost(written: Callable[..., Trainer]) -> None:
