@@ -12,6 +12,7 @@ import json
 import math
 import mmap
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -316,6 +317,26 @@ def readable_json(value: Any) -> bytes:
 def digest_of(value: Any) -> str:
     """Hex sha256 of a value's canonical JSON."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def read_plain(path: Path, most: int) -> tuple[bytes, os.stat_result] | None:
+    """The bytes of a small file that may be anybody's, and what the system says of it; None where there is none.
+
+    No link is followed and no pipe waited for: what is no ordinary file, or larger than `most` bytes, is none.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            return None
+        return os.read(descriptor, most), status
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path, limit: int = 64 << 20) -> Any:

@@ -76,3 +76,18 @@ def test_readable_json_is_what_the_standard_library_indents(value: object) -> No
     plain = files.plain(value)
     expected = json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     assert files.readable_json(value) == expected.encode()
+
+
+def test_a_small_file_that_is_no_ordinary_one_or_too_large_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    found = files.read_plain(tmp_path / "file", 5)
+    assert found is not None
+    assert found[0] == b"12345"
+    assert os.path.samestat(found[1], (tmp_path / "file").stat())
+    assert files.read_plain(tmp_path / "file", 4) is None
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("link", "pipe", "missing", "."):
+        assert files.read_plain(tmp_path / name, 100) is None
+    assert len(os.listdir("/proc/self/fd")) == before

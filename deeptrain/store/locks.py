@@ -14,6 +14,9 @@ from typing import Self
 from deeptrain import files
 from deeptrain.errors import LockedError
 
+MOST_BYTES = 4096
+"""Of what a lock file says."""
+
 _HOLDER = re.compile(r"process ([0-9]{1,10})\b")
 
 
@@ -52,7 +55,7 @@ class Lock:
         try:
             fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(descriptor, 4096).decode(errors="replace").strip()
+            holder = os.read(descriptor, MOST_BYTES).decode(errors="replace").strip()
             raise LockedError(
                 f"{self._path.stem} is being written by {holder or 'another process'}; "
                 "wait until it ends or stop it, then run again"
@@ -106,17 +109,10 @@ def holder(path: Path) -> str | None:
     names is asked for instead: it holds the lock while it has the file open. Of another user's process it is only
     known that it lives.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+    found = files.read_plain(path, MOST_BYTES)
+    if found is None:
         return None
-    try:
-        status = os.fstat(descriptor)
-        said = os.read(descriptor, 4096).decode(errors="replace").strip()
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)  # before the look below: the process that is named may be this one
+    said, status = found[0].decode(errors="replace").strip(), found[1]
     named = _HOLDER.match(said)
     return said if named and _has_open(int(named[1]), status) else None
 

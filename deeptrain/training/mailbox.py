@@ -159,17 +159,8 @@ class Mailbox:
 
 
 def _read(path: Path, most: int) -> str | None:
-    """The text of a small file that is no link, on one line; None where there is none."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+    """The text of a small file of this user; None where there is none."""
+    found = files.read_plain(path, most)
+    if found is None or found[1].st_uid != os.geteuid():
         return None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most or status.st_uid != os.geteuid():
-            return None
-        return os.read(descriptor, most).decode("utf-8", "replace")
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    return found[0].decode("utf-8", "replace")
