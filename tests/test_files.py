@@ -87,7 +87,7 @@ def test_a_small_file_that_is_no_ordinary_one_or_too_large_is_none(tmp_path: Pat
     assert files.read_plain(tmp_path / "file", 4) is None
     (tmp_path / "link").symlink_to(tmp_path / "file")
     os.mkfifo(tmp_path / "pipe")
-    before = len(os.listdir("/proc/self/fd"))
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
     for name in ("link", "pipe", "missing", "."):
         assert files.read_plain(tmp_path / name, 100) is None
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before

@@ -217,7 +217,7 @@ def _data(data: Plain) -> Iterator[tuple[str, str]]:
 
 def _history_caption(run: Run, drawn: Mapping[str, Any]) -> str:
     words = (
-        f"Training loss as each batch was fit, and its moving mean; validation after each epoch. "
+        f"Training loss of each iteration, and its moving mean; validation after each epoch. "
         f"The vertical line is epoch {run.best_epoch}, the best by {outcome.key_name(run)} "
         f"({wording.score(outcome.key_value(run, run.best_epoch))})."
     )
