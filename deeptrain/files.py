@@ -352,7 +352,14 @@ def digest_of(value: Any) -> str:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The bytes of a file that may be a stranger's: no link is followed, and nobody is waited for, as a pipe would.
+    """The bytes of a file that may be a stranger's; see `read_with_status`."""
+    return read_with_status(path, limit)[0]
+
+
+def read_with_status(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """The bytes of a file that may be a stranger's, and what the system says of it.
+
+    No link is followed, and nobody is waited for, as a pipe would.
 
     Raises:
         ArtifactError: when it cannot be read, is no regular file, or is larger than `limit` bytes.
@@ -374,7 +381,7 @@ def read_regular(path: Path, limit: int) -> bytes:
         raise ArtifactError(f"{path}: cannot be read: {told}") from error
     if len(data) > limit:
         raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
-    return data
+    return data, status
 
 
 def read_json(path: Path, limit: int = JSON_BYTES) -> Any:

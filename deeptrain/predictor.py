@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from deeptrain import files
+from deeptrain import decisions, files, trusted_code
 from deeptrain.calibration import class_offsets
-from deeptrain.calibration.class_offsets import ClassOffsets
-from deeptrain.calibration.label_thresholds import LabelThresholds
-from deeptrain.calibration.maps import methods
 from deeptrain.calibration.maps.score_map import Map
-from deeptrain.drawing import wording
 from deeptrain.errors import AlteredError, ArtifactError, DataError, TrainingError, UserCodeError
 from deeptrain.experiment import Experiment, read
 from deeptrain.loading import arrays, memory, unseen
@@ -33,8 +29,7 @@ from deeptrain.settings import Mistakes, Use, typed
 from deeptrain.shards import layout, outputs, reading
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.reading import Shards
-from deeptrain.shards.settings import ONLY
-from deeptrain.store import artifact, code, run_names
+from deeptrain.store import artifact, run_names
 from deeptrain.store.artifact import Artifact
 from deeptrain.training import arrays as stored
 from deeptrain.training import averaged, averaging, building, exporting, judging, predictions, runtime
@@ -44,9 +39,6 @@ from deeptrain.training.run import METRICS, PROGRESS, STATE
 from deeptrain.training.runtime import Backend
 from deeptrain.training.settings import ModelSettings, TrainingSettings
 from deeptrain.training.state import TrainState
-
-READY_EXPERIMENTS = "pipelines.experiments"
-"""The package whose builders may be named by a run alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,17 +256,16 @@ def _open(
     learner.restore_weights(
         averaging.mean(epochs, lambda one: _variables(training, one, run_names.epoch(training, one)))
     )
-    threshold, source, calibrated = _threshold(root, names, data, epochs)
-    probability_map, of = _probability_map(root, names, epochs)
+    chosen = decisions.read(root, names, data, epochs)
     return Predictor(
         data,
         learner.model,
         number,
         epochs,
-        threshold,
-        source,
-        calibrated if of is None else of,
-        probability_map,
+        chosen.threshold,
+        chosen.source,
+        chosen.output,
+        chosen.probability_map,
         made,
         model.outputs,
         learner,
@@ -282,7 +273,8 @@ def _open(
         settings.windows,
         joined,
         asked,
-        *_of_several(root, names, epochs),
+        chosen.thresholds,
+        chosen.offsets,
     )
 
 
@@ -321,61 +313,13 @@ def _fed(shards: Shards, settings: TrainingSettings, made: tuple[Preprocessor, .
 def _training_code(
     epoch: Artifact, model: ModelSettings, settings: TrainingSettings, experiment: Experiment | None
 ) -> Path:
-    """Where the code that trained is taken from; see `_trusted`."""
+    """Where the code that trained is taken from; see `trusted_code.place`."""
     imported = [Use.of(one).use for one in (model.use, *settings.preprocessors)]
     named = [settings.schedule, *settings.losses.values(), settings.fit, settings.evaluate]
     everything = [model.use, settings.optimizer, *(one for one in named if one is not None)]
     everything += [*settings.callbacks, *settings.preprocessors]
     allowed = [] if experiment is None else experiment.training_code()
-    return _trusted(epoch, imported, [Use.of(one).use for one in everything], experiment, allowed)
-
-
-def _trusted(
-    by: Artifact,
-    imported: Sequence[str],
-    everything: Sequence[str],
-    experiment: Experiment | None,
-    allowed: Sequence[str],
-) -> Path:
-    """Where the code of a run is taken from, after checking that it is code this user trusts, and the run's.
-
-    A run's directory may be a stranger's, and so may every name in it: only what the experiment's own file names, or,
-    without one, what the ready experiments name, is ever imported.
-
-    Args:
-        by: the artifact whose manifest names the code.
-        imported: what of it is going to be imported.
-        everything: what the manifest's digest is of.
-        experiment: that was named, None if none was.
-        allowed: what its file names for this.
-    """
-    own = [name for name in imported if ":" in name]
-    if experiment is not None:
-        beside = experiment.beside
-        strange = [name for name in own if name not in set(allowed)]
-        if strange:
-            raise UserCodeError(f"{strange[0]}: named by {by.directory} and not by {experiment.file.name}")
-    else:
-        strange = [name for name in own if not _ready(name)]
-        if strange:
-            raise UserCodeError(
-                f"{strange[0]}: code of one's own is only taken from an experiment that is named: "
-                'deeptrain.load(RUN, experiment="my.toml"), or --experiment my.toml'
-            )
-        place = code.locate(own[0].partition(":")[0], Path()) if own else None
-        beside = Path() if place is None else place.parent
-    if code.digest(everything, beside) != by.manifest.code:
-        raise UserCodeError(
-            f"{beside}: the code of {', '.join(own)} is not what {by.directory} was made with; "
-            "put it back as it was, or run TrainModel for what it is now"
-        )
-    return beside
-
-
-def _ready(name: str) -> bool:
-    """Whether a ready experiment may name it; through dots it could lead to what its module imports, os.unlink say."""
-    module, _, attribute = name.partition(":")
-    return module.startswith(f"{READY_EXPERIMENTS}.") and "." not in attribute
+    return trusted_code.place(epoch, imported, [Use.of(one).use for one in everything], experiment, allowed)
 
 
 def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
@@ -398,7 +342,7 @@ def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
     if format is None and way.loader is not None:
         named = [way.loader.use]
         asked = None if experiment is None or experiment.data.loader is None else Use.of(experiment.data.loader)
-        beside = _trusted(shards, named, named, experiment, [] if asked is None else [asked.use])
+        beside = trusted_code.place(shards, named, named, experiment, [] if asked is None else [asked.use])
         own = {} if asked is None else asked.arguments
         if files.canonical_json(way.loader.arguments) != files.canonical_json(own):  # code may do anything with them
             raise UserCodeError(
@@ -407,12 +351,6 @@ def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
             )
         way = dataclasses.replace(way, loader=asked or way.loader)  # JSON has no dates, and NaN as text
     return unseen.read(path, predictor.data, way, format=format, beside=beside)
-
-
-def weights_of(epochs: Sequence[int]) -> str:
-    """Whose weights, in words: "epoch 3", "the mean of epochs 1, 2 and 3"."""
-    several = "the mean of epochs" if len(epochs) > 1 else "epoch"
-    return f"{several} {wording.listed(sorted(epochs))}"
 
 
 def _number(epoch: int | str, last: int, published: Artifact) -> int:
@@ -478,60 +416,6 @@ def _shards(root: Path, identity: str) -> Artifact:
     joined = artifact.open(directory / layout.WHOLE)
     joined.verified(layout.NAME)
     return joined
-
-
-def _threshold(
-    root: Path, names: dict[str, Any], data: DataInfo, epochs: tuple[int, ...]
-) -> tuple[float | None, str, str | None]:
-    """The threshold, where it comes from, and the output it is of."""
-    kinds = outputs.parts(data.kind)
-    only = None if data.named else ONLY
-    if "binary" not in kinds.values():
-        return None, f"labels of kind {', '.join(dict.fromkeys(kinds.values()))} have no threshold", only
-    if "threshold" not in names:
-        return 0.5, f"0.5, since no finished job in {root.name} chose one for this training", only
-    told = predictions.index(artifact.open(root / names["predictions"]))
-    of = predictions.epochs(told)
-    if of != epochs:
-        return 0.5, f"0.5, since the chosen threshold is for {weights_of(of)}", only
-    found = artifact.open(root / names["threshold"])
-    output = found.manifest.settings.get("output", ONLY)
-    if kinds.get(output) != "binary":
-        raise ArtifactError(f"{found.directory}: is of the output {output!r}, which has no binary labels here")
-    return float(found.json("threshold.json")["value"]), str(names["threshold"]), str(output)
-
-
-def _probability_map(root: Path, names: dict[str, Any], epochs: tuple[int, ...]) -> tuple[Map | None, str | None]:
-    """The map to probabilities and the output it is of; None without one for these weights."""
-    if "probabilities" not in names:
-        return None, None
-    if predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) != epochs:
-        return None, None
-    found = artifact.open(root / names["probabilities"])
-    map_of = methods.restored(found.json("probabilities.json").get("map"))
-    return map_of, str(found.manifest.settings.get("output", ONLY))
-
-
-def _of_several(
-    root: Path, names: Mapping[str, Any], epochs: tuple[int, ...]
-) -> tuple[dict[str, float], dict[str, Sequence[float]]]:
-    """Thresholds and offsets by output, as far as they were chosen for the weights of these epochs."""
-    thresholds: dict[str, float] = {}
-    offsets: dict[str, Sequence[float]] = {}
-    chosen = {stage: artifact.open(root / names[stage]) for stage in ("thresholds", "offsets") if stage in names}
-    if not chosen or predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) != epochs:
-        return thresholds, offsets
-    if found := chosen.get("thresholds"):
-        told = LabelThresholds.from_plain(_without_split(found.json("thresholds.json")))
-        thresholds = dict(zip(told.labels, told.values, strict=True))
-    if found := chosen.get("offsets"):
-        output = str(found.manifest.settings.get("output", ONLY))
-        offsets[output] = ClassOffsets.from_plain(_without_split(found.json("offsets.json"))).offsets
-    return thresholds, offsets
-
-
-def _without_split(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name != "split"}
 
 
 def _checked(experiment: Experiment, root: Path) -> Experiment:

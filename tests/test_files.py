@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain import files
+from deeptrain.errors import ArtifactError
 from deeptrain.files import BEHIND, BLOCK, HashingFile, begin_writing, sha256_of
 
 DATA = os.urandom(1 << 16) * (3 * BEHIND >> 16)
@@ -76,3 +77,19 @@ def test_readable_json_is_what_the_standard_library_indents(value: object) -> No
     plain = files.plain(value)
     expected = json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     assert files.readable_json(value) == expected.encode()
+
+
+def test_a_small_file_that_is_no_ordinary_one_or_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    data, status = files.read_with_status(tmp_path / "file", 5)
+    assert data == b"12345"
+    assert os.path.samestat(status, (tmp_path / "file").stat())
+    with pytest.raises(ArtifactError, match="larger than the 4 bytes a file of its kind may have"):
+        files.read_with_status(tmp_path / "file", 4)
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for name, told in {"link": "it is a link", "pipe": "not a regular", "missing": "No such", ".": "not a re"}.items():
+        with pytest.raises(ArtifactError, match=told):
+            files.read_with_status(tmp_path / name, 100)
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before

@@ -13,7 +13,7 @@ import pytest
 
 import deeptrain
 import pipelines
-from deeptrain import files, lineage, predictor
+from deeptrain import files, lineage, predictor, trusted_code
 from deeptrain.errors import ArtifactError, DataError, UserCodeError
 from deeptrain.predictor import Predictor
 from deeptrain.shards import reading
@@ -296,7 +296,7 @@ def test_a_ready_experiments_module_is_no_way_to_what_it_imports(finished: Path)
     (whole,) = (finished.parent / "runs" / "tiny").glob("shards-*/whole")
     names = ["pipelines.experiments.digits_model:keras.os.unlink"]
     with pytest.raises(UserCodeError, match=r"os\.unlink: code of one's own is only taken from an experiment"):
-        predictor._trusted(artifact.open(whole), names, names, None, [])
+        trusted_code.place(artifact.open(whole), names, names, None, [])
 
 
 def test_settings_of_shards_that_tell_no_way_of_reading_are_refused(finished: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The whole state of a run on one picture: outcome, training, data, settings, seeds, artifacts, versions."""
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -23,9 +24,9 @@ CHARACTERS = int((WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS / CHARACTE
 NAME_WIDTH = 22
 """Most characters of a name."""
 BREAKS = tuple(map(re.compile, (" ", r"[=./(:-](?!\d)", "_")))
-"""Behind which a long value goes on in another line, what is better first; never within a number."""
-MOST_LINES = 3
-"""Of a value."""
+"""Behind which a long name or value goes on in another line, what is better first; never within a number."""
+MOST_LINES = 4
+"""Of a name or a value."""
 MOST_ROWS = 40
 MOST_SEEN = 12
 MOST_ILL = 6
@@ -42,11 +43,13 @@ class Block:
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """The rows with long values in several lines, of which only the first has a name."""
+        """The rows, with long names and values in several lines."""
         return tuple(
-            ("" if number else name, part)
+            line
             for name, value in self.rows
-            for number, part in enumerate(_in_lines(value, CHARACTERS - NAME_WIDTH - 2))
+            for line in itertools.zip_longest(
+                _in_lines(name, NAME_WIDTH), _in_lines(value, CHARACTERS - NAME_WIDTH - 2), fillvalue=""
+            )
         )
 
     @property
@@ -58,8 +61,8 @@ class Block:
 def draw(run: Run, theme: Theme) -> Picture:
     """Everything that is known of the run, in three columns of aligned names and values, as high as it takes.
 
-    Names and values begin at the same places in all of them. A long value has up to three lines; one that is too long
-    for these loses its middle. Call it within `canvas.drawing()`.
+    Names and values begin at the same places in all of them. What is long has up to four lines; what is too long for
+    these loses its middle. Call it within `canvas.drawing()`.
     """
     columns = _columns(blocks(run))
     height = TOP + max(sum(block.height for block in column) for column in columns) + 10
@@ -242,5 +245,5 @@ def _write_block(figure: Figure, theme: Theme, block: Block, left: float, top: f
     font = {"family": "DejaVu Sans Mono", "fontsize": canvas.points(12), "va": "center"}
     for number, (name, value) in enumerate(block.lines):
         middle = top + TITLE + ROW * (number + 0.5) - 1
-        canvas.write(figure, left, middle, wording.cut(name, NAME_WIDTH), color=theme.muted, **font)
+        canvas.write(figure, left, middle, name, color=theme.muted, **font)
         canvas.write(figure, left + (NAME_WIDTH + 2) * CHARACTER, middle, value, color=theme.ink, **font)

@@ -1,10 +1,13 @@
-"""The templates of pages, which lie beside this file and may be made of each other."""
+"""The templates of pages, which lie beside this file and may be made of each other, as their style sheets are."""
 
 import re
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
+
+DIRECTORY = Path(__file__).parent
+"""Of the templates, and of the style sheets of what they are made of, which other pages link."""
 
 PLACES = re.compile(r"(?<=[._:/=(])(?!\d)(?=.)")
 """Where a word may be broken that is wider than its line; not within a number."""
@@ -37,7 +40,7 @@ def environment(*before: Path) -> jinja2.Environment:
         before: directories that are looked into first.
     """
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([*before, Path(__file__).parent]),
+        loader=jinja2.FileSystemLoader([*before, DIRECTORY]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

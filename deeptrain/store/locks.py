@@ -15,6 +15,9 @@ from typing import Self
 from deeptrain import files
 from deeptrain.errors import ArtifactError, LockedError, without_secrets
 
+MOST_BYTES = 4096
+"""Of what a lock file says."""
+
 _HOLDER = re.compile(r"process (?P<process>[0-9]{1,10})\b(?P<where> on (?P<host>\S{1,255}))?")
 
 
@@ -62,7 +65,7 @@ class Lock:
         try:
             fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            said = os.read(descriptor, 4096).decode(errors="replace").strip()
+            said = os.read(descriptor, MOST_BYTES).decode(errors="replace").strip()
             raise LockedError(
                 f"{self._path.stem} is being written by {_in_words(said) or 'another process'}; "
                 "wait until it ends or stop it, then run again",
@@ -118,16 +121,10 @@ def holder(path: Path) -> str | None:
     known that it lives.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+        data, status = files.read_with_status(path, MOST_BYTES)
+    except ArtifactError:
         return None
-    try:
-        status = os.fstat(descriptor)
-        said = os.read(descriptor, 4096).decode(errors="replace").strip()
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)  # before the look below: the process that is named may be this one
+    said = data.decode(errors="replace").strip()
     process = _process(said)
     return _in_words(said) if process is not None and _has_open(process, status) else None
 

@@ -6,6 +6,8 @@ Planning asks this to know which states must stay, so nothing here reads weights
 import math
 from collections.abc import Sequence
 
+from deeptrain.drawing import wording
+
 
 def last(until: int, count: int) -> tuple[int, ...]:
     """The last `count` epochs up to `until`, ascending; all of them where they are fewer."""
@@ -27,3 +29,9 @@ def best(values: Sequence[float], recorded: int | None, count: int) -> tuple[int
     sign = 1.0 if any(value > known[recorded] for value in known.values()) else -1.0
     ranked = sorted(known, key=lambda number: (sign * known[number], number))[:count]
     return (*sorted(ranked[1:]), ranked[0])
+
+
+def in_words(epochs: Sequence[int]) -> str:
+    """Whose weights these are: "epoch 3", "the mean of epochs 1, 2 and 3"."""
+    several = "the mean of epochs" if len(epochs) > 1 else "epoch"
+    return f"{several} {wording.listed(sorted(epochs))}"

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deeptrain import files
-from deeptrain.errors import MessageError
+from deeptrain.errors import ArtifactError, MessageError
 from deeptrain.store import locks
 from deeptrain.training import messages
 
@@ -159,17 +159,9 @@ class Mailbox:
 
 
 def _read(path: Path, most: int) -> str | None:
-    """The text of a small file that is no link, on one line; None where there is none."""
+    """The text of a small file of this user; None where there is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+        data, status = files.read_with_status(path, most)
+    except ArtifactError:
         return None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most or status.st_uid != os.geteuid():
-            return None
-        return os.read(descriptor, most).decode("utf-8", "replace")
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    return data.decode("utf-8", "replace") if status.st_uid == os.geteuid() else None

@@ -50,6 +50,7 @@ def run(asked: argparse.Namespace) -> None:
     """
     from deeptrain import predictor
     from deeptrain.shards import outputs
+    from deeptrain.training import averaged
 
     if asked.out is not None and not asked.out.parent.is_dir():
         raise DataError(f"--out {asked.out}: the directory {asked.out.parent} does not exist")
@@ -77,7 +78,7 @@ def run(asked: argparse.Namespace) -> None:
         return
     write_file(asked.out, data.encode())
     told = "" if loaded.threshold is None else f", threshold {loaded.threshold:.6g} ({loaded.threshold_source})"
-    count, weights = len(next(iter(by_output.values()))), predictor.weights_of(loaded.averaged)
+    count, weights = len(next(iter(by_output.values()))), averaged.in_words(loaded.averaged)
     sys.stdout.write(f"{count} samples scored with {weights}{told}: {asked.out}\n")
 
 

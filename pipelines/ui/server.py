@@ -92,6 +92,7 @@ def _ours(desk: Desk) -> Application:
             (r"/scheduler", pages.ToScheduler),
             (scheduler_page.PATH, scheduler_page.SchedulerPage, {"token": desk.token}),
             (scheduler_page.STYLE, scheduler_page.SchedulerStyle),
+            (r"/ui/((?:graph|samples)\.css)", StaticFileHandler, {"path": str(templates.DIRECTORY)}),
             (r"/ui/([a-z]+\.(?:js|css))", StaticFileHandler, {"path": str(OURS / "static")}),
         ],
         default_handler_class=pages.Missing,

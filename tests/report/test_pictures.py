@@ -255,10 +255,10 @@ def test_the_state_lines_up_and_loses_no_block(run: Run) -> None:
 
 
 @given(st.text("ab=._(- 01,", max_size=90), st.integers(8, 30))
-def test_a_value_has_at_most_three_lines_that_hold_all_of_it_where_it_fits(text: str, width: int) -> None:
+def test_a_value_has_at_most_four_lines_that_hold_all_of_it_where_it_fits(text: str, width: int) -> None:
     text = " ".join(text.split())
     lines = state_picture._in_lines(text, width)
-    assert len(lines) <= 3
+    assert len(lines) <= 4
     assert all(len(line) <= width for line in lines)
     if "\N{HORIZONTAL ELLIPSIS}" not in lines[-1]:
         assert "".join(lines).replace(" ", "") == text.replace(" ", "")
@@ -273,6 +273,18 @@ def test_a_value_has_at_most_three_lines_that_hold_all_of_it_where_it_fits(text:
 )
 def test_a_long_value_is_broken_between_its_parts(value: str, lines: list[str]) -> None:
     assert state_picture._in_lines(value, 24) == lines
+
+
+def test_a_long_name_of_the_state_is_broken_as_a_value_is_and_loses_nothing() -> None:
+    rows = (("windows.prediction_weights.first", "0.2"), ("last", "keep keep keep keep on"), ("a", "b"))
+    block = state_picture.Block("[training]", rows)
+    assert block.lines == (
+        ("windows.", "0.2"),
+        ("prediction_weights.", ""),
+        ("first", ""),
+        ("last", "keep keep keep keep on"),
+        ("a", "b"),
+    )
 
 
 def test_a_state_with_long_values_and_long_tables_lines_up(make_run: Callable[..., Run]) -> None:

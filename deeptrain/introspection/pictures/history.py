@@ -168,7 +168,7 @@ def _draw(run: Trained, theme: Theme, width: int) -> Picture:
         if index < len(panes) - 1:
             axes.tick_params(labelbottom=False)
         else:
-            axes.set_xlabel("iteration (one fit of one batch)")
+            axes.set_xlabel("iteration (one fit of a batch or window)")
     return Picture(figure, _numbers(run, panes, undrawn), _words(run, panes, undrawn))
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,17 @@ def test_no_page_names_anything_of_another_server(served: Served, place: str) ->
         assert answer.status == 200
         assert not any(f'{name}="http' in answer.text for name in ("src", "href", "action"))
         assert "@import url(http" not in answer.text
+
+
+def test_whatever_a_page_links_of_this_server_is_served(served: Served, place: str) -> None:
+    page = served.ask(f"/runs/{place}").text
+    linked = set(re.findall(r'(?:src|href)="(/ui/[^"]+)"', page))
+    assert {"/ui/graph.css", "/ui/samples.css", "/ui/style.css", "/ui/page.js"} <= linked
+    for path in linked:
+        answer = served.ask(path)
+        kind = "text/css" if path.endswith(".css") else "text/javascript"
+        assert (answer.status, answer.headers["Content-Type"].split(";")[0]) == (200, kind)
+    assert served.ask("/ui/page.html").status == 404
 
 
 def test_a_worker_of_luigi_is_served_as_by_luigid(served: Served, scheduler: RemoteScheduler) -> None:
