@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError, LockedError, without_secrets
+from deeptrain.errors import DeeptrainError, LockedError, without_secrets
 
 _HOLDER = re.compile(r"process ([0-9]{1,10})\b")
 
@@ -35,14 +35,14 @@ class Lock:
 
         Raises:
             LockedError: when another process holds it, naming the process.
-            ArtifactError: when the lock lies behind a link, as all that is written beside it would.
+            DeeptrainError: when the lock lies behind a link, as all that is written beside it would.
         """
         if self._descriptor >= 0:
             return
         for place in (self._path.parent, self._path.parent.parent):
             # A run's directory may be a stranger's, and may itself be a link of ours: `live/` and `locks/` may not.
             if place.name in ("live", "locks") and place.is_symlink():
-                raise ArtifactError(f"{place}: is a link, behind which nothing is written; remove it, and run again")
+                raise DeeptrainError(f"{place}: is a link, behind which nothing is written; remove it, and run again")
         files.make_directories(self._path.parent)
         # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)

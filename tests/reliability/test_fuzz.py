@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipelines import command
-from tests.reliability.fuzzed import BYTES, ROOM, TARGETS, Place, spoilt, within
+from tests.reliability.fuzzed import BYTES, TARGETS, Place, spoilt, within
 
 TRIALS, THOROUGH = 60, 3000
 
