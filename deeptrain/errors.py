@@ -8,7 +8,7 @@ from pathlib import Path
 NEAR, NEARLY = 0.6, 0.09
 """How alike two names are, from 0 to 1, for one to be told for the other; and how much less another one may be."""
 
-_USER = re.compile(r"://[^/?#@\s\"'\\]*(?:@[^/?#@\s\"'\\]*)*@")
+_USER = re.compile(r"://[^/?#@\s\"']*(?:@[^/?#@\s\"']*)*@")
 
 LONGEST = 60
 """Characters of a name within a message."""

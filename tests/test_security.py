@@ -82,7 +82,7 @@ def strange(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("plan", "tiny.toml"), ("status", "runs"), ("verify", "runs"), ("graph", "runs/tiny"), ("clean", "runs")],
+    [("plan", "tiny.toml"), ("status", "runs"), ("verify", "runs"), ("graph", "runs/tiny"), ("clean",)],
 )
 def test_looking_at_a_strangers_experiment_runs_none_of_it(arguments: tuple[str, ...], strange: Path) -> None:
     publish(lineage.read(strange / "tiny.toml", store=strange / "runs"))
@@ -159,13 +159,7 @@ def test_python_objects_in_an_array_a_prediction_and_an_extension_type_are_refus
     with pa.ipc.new_file(raw / "a.arrow", table.schema) as writer:
         writer.write_table(table)
     for name in ("a.parquet", "a.arrow"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("builtins.open", open)
-            try:
-                for _ in discovery.open(raw / name, labels="none").chunks(2):
-                    pass
-            except DataError as error:
-                assert name in str(error)  # noqa: PT017
+        assert sum(chunk.samples for chunk in discovery.open(raw / name, labels="none").chunks(2)) == 2
     assert not marker.exists()
 
 
@@ -218,12 +212,12 @@ def test_nothing_is_written_behind_a_link_in_a_strangers_run(tmp_path: Path) -> 
         artifact.set_aside(directory)
     (run / "live").symlink_to(elsewhere)
     for lock in (run_lock(run), lock_of(run, directory)):
-        with pytest.raises(ArtifactError, match="live: is a link, behind which nothing is written"):
+        with pytest.raises(DeeptrainError, match="live: is a link, behind which nothing is written"):
             lock.acquire()
     (run / "live").unlink()
     (run / "live").mkdir()
     (run / "live/locks").symlink_to(elsewhere)
-    with pytest.raises(ArtifactError, match="locks: is a link"):
+    with pytest.raises(DeeptrainError, match="locks: is a link"):
         lock_of(run, directory).acquire()
     assert not list(elsewhere.iterdir())
     assert directory.is_dir()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deeptrain import files
-from deeptrain.errors import without_secrets
+from deeptrain.errors import ArtifactError, without_secrets
 
 log = logging.getLogger("deeptrain")
 
@@ -173,7 +173,7 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
 
 def _event(line: bytes) -> Iterator[dict[str, Any]]:
     """The event in a line; nothing of one that is torn or none."""
-    with contextlib.suppress(ValueError, RecursionError):
-        event = json.loads(line)
+    with contextlib.suppress(ArtifactError):
+        event = files.parse_json(line, Path())
         if isinstance(event, dict):
             yield event

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError, LockedError, without_secrets
+from deeptrain.errors import ArtifactError, DeeptrainError, LockedError, without_secrets
 
 MOST_BYTES = 4096
 """Of what a lock file says."""
@@ -41,7 +41,7 @@ class Lock:
 
         Raises:
             LockedError: when another process holds it, naming the process.
-            ArtifactError: when the lock lies behind a link, as all that is written beside it would.
+            DeeptrainError: when the lock lies behind a link, as all that is written beside it would.
             WriteError: when its file cannot be made, as in a store that may only be read.
         """
         if self._descriptor >= 0:
@@ -49,7 +49,7 @@ class Lock:
         for place in (self._path.parent, self._path.parent.parent):
             # A run's directory may be a stranger's, and may itself be a link of ours: `live/` and `locks/` may not.
             if place.name in ("live", "locks") and place.is_symlink():
-                raise ArtifactError(f"{place}: is a link, behind which nothing is written; remove it, and run again")
+                raise DeeptrainError(f"{place}: is a link, behind which nothing is written; remove it, and run again")
         files.make_directories(self._path.parent)
         # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
         with files.explained(self._path):

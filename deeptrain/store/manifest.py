@@ -198,6 +198,6 @@ def file_name(value: Any) -> str:
     """A name inside the artifact: relative, without "..", in the one spelling a path has."""
     name: str = _of(value, str)
     path = PurePosixPath(name)
-    if not name or "\0" in name or "\\" in name or path.is_absolute() or ".." in path.parts or str(path) != name:
+    if not path.parts or "\0" in name or "\\" in name or path.is_absolute() or ".." in path.parts or str(path) != name:
         raise ValueError(f"a file's name must be relative and inside the artifact, got {name!r}")
     return name

@@ -21,27 +21,6 @@ GUIDED = ("manifest", "progress", "state", "shard", "data", "labels", "checks", 
 PLACE = Path("fuzz")
 
 
-def guided(name: str, seconds: float, corpus: Path) -> int:
-    """Fuzz a reader with atheris in this process, which it ends; the exit code is 0 where nothing broke the law."""
-    import atheris
-
-    with atheris.instrument_imports(include=["deeptrain", "json", "msgspec"]):
-        import deeptrain.files
-        import deeptrain.settings
-        import deeptrain.shards.reading
-        import deeptrain.store.events
-        import deeptrain.store.verification
-        import deeptrain.training.arrays
-        import deeptrain.training.state
-    del deeptrain
-    place = Place(TARGETS[name], Path(tempfile.mkdtemp(prefix="fuzz-")))
-    (corpus / "whole").write_bytes(place.whole)
-    options = [f"-max_total_time={seconds:g}", "-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={PLACE}/{name}-"]
-    atheris.Setup([sys.argv[0], str(corpus), *options], lambda data: place.read(data))
-    atheris.Fuzz()
-    return 0
-
-
 def at_random(name: str, seconds: float, seed: int) -> int:
     """Give a reader spoilt files until the time is over; how many."""
     chance, end, tried = random.Random(f"{name} {seed}"), time.monotonic() + seconds, 0
@@ -74,23 +53,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0, help="for each")
     parser.add_argument("--seed", type=int, default=0, help="of what is tried without atheris")
     parser.add_argument("--again", type=Path, help="a file that was kept, for the one reader that is named")
-    parser.add_argument("--guided", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     names = asked.readers or GUIDED
     PLACE.mkdir(exist_ok=True)
     if asked.again is not None:
         again(names[0], asked.again)
         return 0
-    if asked.guided:
-        corpus = PLACE / "corpus" / names[0]
-        corpus.mkdir(parents=True, exist_ok=True)
-        return guided(names[0], asked.seconds, corpus)
     failed = []
     for name in names:
         if importlib.util.find_spec("atheris") is None:
             tell(f"{name}: {at_random(name, asked.seconds, asked.seed):,} spoilt files, at random")
             continue
-        command = [sys.executable, "-m", __spec__.name, name, "--guided", "--seconds", str(asked.seconds)]
+        command = [sys.executable, "-m", "tests.reliability.fuzz_guided", name, str(asked.seconds), str(PLACE)]
         if subprocess.run(command, check=False).returncode:
             failed.append(name)
     if failed:

@@ -47,10 +47,11 @@ def restored(value: Any) -> Map:
     Raises:
         ArtifactError: when it is none.
     """
-    if not isinstance(value, Mapping) or value.get("method") not in METHODS:
+    name = value.get("method") if isinstance(value, Mapping) else None
+    if not isinstance(name, str) or name not in METHODS:
         known = ", ".join(METHODS)
         raise ArtifactError(f"a map to probabilities must name its method, one of {known}; run its task again")
-    method = METHODS[value["method"]]
+    method = METHODS[name]
     rest = {key: one for key, one in value.items() if key != "method"}
     if method.name in OF_TWO and isinstance(rest.get("each"), list) and len(rest) == 1 and rest["each"]:
         return OneVersusRest([method.from_plain(one) for one in rest["each"]])
