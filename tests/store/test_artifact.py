@@ -1,6 +1,7 @@
 """Laws 1, 2 and 3: whole or absent, the manifest tells all, identity and content are two things."""
 
 import errno
+import itertools
 import json
 import os
 import re
@@ -110,11 +111,8 @@ def test_every_flipped_bit_and_every_byte_behind_a_file_is_detected(tmp_path: Pa
     publish(made)
     for path in (made.directory / "data.bin", made.directory / "manifest.json"):
         whole = path.read_bytes()
-        flipped = (
-            whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :]
-            for at in range(len(whole))
-            for bit in (0, 5, 7)
-        )
+        places = itertools.product(range(len(whole)), (0, 5, 7))
+        flipped = (whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :] for at, bit in places)
         for spoilt in (*flipped, whole + b"\n", whole + b" ", whole[:-1]):
             path.write_bytes(spoilt)
             with pytest.raises(ArtifactError, match=path.name):
