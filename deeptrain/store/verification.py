@@ -183,6 +183,11 @@ def _place(directory: Path, made: Manifest) -> Iterator[Fault]:
         if made.stage != stage or not isinstance(number, int) or f"{number:04d}" != directory.name:
             value = f"is of {made.stage} {number}"
             yield Fault(directory, NAME, f"must be of {stage} {directory.name.lstrip('0')}, where it stands", value)
+    if directory.parent.name == "unfinished":
+        iteration = made.settings.get("iteration")
+        if not isinstance(iteration, int) or directory.name.partition(".")[2] != f"{iteration:010d}":
+            value = f"is of {made.stage} {iteration}"
+            yield Fault(directory, NAME, f"must be of the iteration in its name, {directory.name}", value)
 
 
 def _signature(directory: Path, manifest: bytes) -> Iterator[Fault]:
