@@ -4,8 +4,8 @@
     python -m tests.reliability.side_by_side --peer np.save --fault kill --tries 10
 
 A fork saves state 2 where state 1 is (or nothing, of a task's output) and meets a fault: at one of its system calls,
-by strace, so it does not matter whether Python, HDF5 or C++ makes them; at a limit on the size of a file; on a disk
-that is full; or the power is cut, or what was saved is damaged. Then its program is started again, twice at most, as if
+by strace, so it does not matter whether Python, HDF5 or C++ makes them; at a limit on the size of a file; or the power
+is cut, or what was saved is damaged. Then its program is started again, twice at most, as if
 nothing were known of it. A line of JSON tells of each try. It *survived* if that ends in state 2 with the right values;
 it is *stuck* if the program ends with an error every time, so that a person has to delete what is there and begin
 again; and it was *silent* if it went on, without a word, from values that nobody saved, or with the loss of a state
@@ -44,9 +44,7 @@ CALLS = (
 """System calls that change what is on a disk, or bring it there, or come between those that do."""
 FAILING = tuple(name for name in CALLS if name not in {"openat", "unlink", "rmdir"})
 OF_CALLS = {"kill": CALLS, "ENOSPC": tuple(name for name in FAILING if name != "close"), "EIO": FAILING}
-FAULTS = (*OF_CALLS, "short", "full", "cut", "flip", "damage")
-MOUNTED = {"full", "cut"}
-"""Faults that need file systems of their own."""
+FAULTS = (*OF_CALLS, "short", "cut", "flip", "damage")
 DAMAGES = ("cut in half", "512 bytes zeroed", "emptied", "bytes at its end")
 DONE, TOLD, KILLED = "done", "told", "killed"
 SURVIVED, STUCK, SILENT = "survived", "stuck", "silent"
@@ -61,7 +59,7 @@ class Tried(NamedTuple):
         peer: who met it.
         fault: one of `FAULTS`.
         at: where, in words.
-        said: what the save came to: "done", "told" (an error) or "killed".
+        said: what the save came to: "done", "told" (an error, or a warning) or "killed".
         verdict: "survived", "stuck" or "silent".
         why: what was seen.
         strays: files that are left beside those of a run that met nothing.
@@ -80,7 +78,7 @@ def lacking(fault: str) -> str | None:
     """Why there can be no such fault here; None if there can."""
     if fault in OF_CALLS and shutil.which("strace") is None:
         return "strace is not installed"
-    return power.lacking("ext4") if fault in MOUNTED else None
+    return power.lacking("ext4") if fault == "cut" else None
 
 
 def tries(name: str, fault: str, most: int, directory: Path, rng: random.Random) -> Iterator[Tried]:
@@ -112,8 +110,6 @@ def tries(name: str, fault: str, most: int, directory: Path, rng: random.Random)
             meetings = _at_calls(peer, plain, fault, _some(met, most))
         elif fault == "short":
             meetings = _at_sizes(peer, plain, _some(range(1, max(len(saved[one]) for one in new)), most))
-        elif fault == "full":
-            meetings = _on_full_disks(peer, here, _some(range(0, sum(len(saved[one]) for one in new), 4096), most))
         elif fault == "cut":
             meetings = _without_power(peer, step, here, calls, most)
         else:
@@ -121,7 +117,7 @@ def tries(name: str, fault: str, most: int, directory: Path, rng: random.Random)
         judge = Judge(peer)
         for words, root, said in meetings:
             verdict, why = judge.judged(root, said)
-            if fault in MOUNTED:
+            if fault == "cut":
                 judge.close()
             strays = len({one for one in tree(root / RUN) if "quarantine" not in one} - saved.keys())
             yield Tried(name, fault, words, said, verdict, why, strays)
@@ -179,26 +175,6 @@ def _at_sizes(peer: Peer, plain: Place, sizes: Iterable[int]) -> Iterator[tuple[
     for size in sizes:
         with plain.attempt() as attempt:
             yield f"{size} bytes", attempt.root, _saved(peer, attempt.root, 2, file_bytes=size)
-
-
-def _on_full_disks(peer: Peer, here: Path, sizes: Iterable[int]) -> Iterator[tuple[str, Path, str]]:
-    """A file system in memory that has so much space left, and more before the program is started again."""
-    at = here / "disk"
-    at.mkdir()
-    for size in sizes:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "small", at], check=True)
-        try:
-            root = at / "root"
-            root.mkdir()
-            _prepared(peer, root)
-            found = os.statvfs(at)
-            used = (found.f_blocks - found.f_bfree) * found.f_frsize
-            subprocess.run(["mount", "-o", f"remount,size={used + size}", at], check=True)
-            said = _saved(peer, root, 2)
-            subprocess.run(["mount", "-o", "remount,size=64m", at], check=True)
-            yield f"{size} bytes free", root, said
-        finally:
-            subprocess.run(["umount", at], check=True)
 
 
 def _without_power(
@@ -324,10 +300,7 @@ class Judge:
 
 
 def _started(peer: Peer, root: Path) -> tuple[int, bool, str]:
-    heard: list[logging.LogRecord] = []
-    log = logging.getLogger("deeptrain")
-    log.handlers, log.propagate = [logging.Handler()], False
-    log.handlers[0].emit = heard.append  # type: ignore[method-assign]
+    heard = _hear()
     found = NOTHING
     try:
         found = peer.load(root)
@@ -365,12 +338,23 @@ def _save(peer: Peer, root: Path, number: int, file_bytes: int | None, shared: m
         os.kill(os.getpid(), signal.SIGSTOP)
         if file_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+        heard = _hear()
         save()
-        shared[0] = 1
+        shared[0] = 2 if heard else 1
     except Exception:  # noqa: BLE001 - it is told
         shared[0] = 2
     finally:
         os._exit(0)
+
+
+def _hear() -> list[logging.LogRecord]:
+    """What the library warns of from here on."""
+    heard: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = heard.append  # type: ignore[method-assign]
+    log = logging.getLogger("deeptrain")
+    log.handlers, log.propagate = [handler], False
+    return heard
 
 
 def _quiet() -> None:
@@ -416,7 +400,7 @@ def main() -> int:
         why = lacking(fault)
         if why is not None:
             parser.error(f"{fault}: {why}")
-    if NAMESPACE not in os.environ and MOUNTED & set(faults):
+    if NAMESPACE not in os.environ and "cut" in faults:
         os.environ[NAMESPACE] = "1"
         os.execvp("unshare", ["unshare", "--mount", *sys.orig_argv])
     found = []
