@@ -55,7 +55,8 @@ class LogLines(logging.Handler):
         """Write the lines of a record."""
         try:
             lines = tuple(self._lines(record))
-            if record.levelno >= logging.ERROR:
+            # What a plan meets Luigi logs as a warning, once for each task that it keeps from running.
+            if record.levelno >= logging.ERROR or PLANNING.fullmatch(record.getMessage()):
                 if lines in self._told:
                     return
                 self._told.add(lines)

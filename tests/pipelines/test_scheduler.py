@@ -1,9 +1,13 @@
 """A command and Luigi's scheduler, central or local, as far as no training is needed to see it."""
 
+import json
+import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from luigi.rpc import RemoteScheduler
 
 from pipelines import scheduler
 from tests.luigid import Luigid
@@ -63,6 +67,29 @@ def test_a_port_that_answers_nothing_at_all_and_a_host_that_nobody_knows_are_no_
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         assert scheduler.lack(f"http://127.0.0.1:{free.getsockname()[1]}/", command.PATIENCE) == ""
+
+
+@pytest.mark.parametrize("manner", ["page", "garbage", "number", "binary", "nested"])
+def test_what_answers_in_the_place_of_a_scheduler_is_its_absence(manner: str) -> None:
+    absence = scheduler.Absence()
+    with pretending() as pretender:
+        pretender.manner = manner
+        assert not absence.filter(failed(lambda: RemoteScheduler(pretender.url)._request("/api/get_work", {})))
+    assert absence.noticed
+
+
+def test_what_fails_elsewhere_is_no_absence_of_the_scheduler() -> None:
+    absence = scheduler.Absence()
+    assert absence.filter(failed(lambda: json.loads("{")))
+    assert not absence.noticed
+
+
+def failed(act: Callable[[], object]) -> logging.LogRecord:
+    """What Luigi logs of an error."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever it is
+        act()
+    told = (caught.type, caught.value, caught.tb)
+    return logging.LogRecord("luigi-interface", logging.ERROR, "", 0, "Uncaught exception in luigi", None, told)
 
 
 @pytest.mark.parametrize(("path", "why"), [("page", NONE), ("held", LATE)])

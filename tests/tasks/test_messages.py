@@ -24,13 +24,13 @@ from tasks.watching import SchedulerStatus
 class Said:
     """A message as Luigi hands it on, which keeps its answer."""
 
-    def __init__(self, content: object, *, gone: bool = False) -> None:
-        self.content, self.gone = content, gone
+    def __init__(self, content: object, failure: Exception | None = None) -> None:
+        self.content, self.failure = content, failure
         self.answer: str | None = None
 
     def respond(self, answer: str) -> None:
-        if self.gone:
-            raise RPCError("no scheduler")
+        if self.failure is not None:
+            raise self.failure
         self.answer = answer
 
 
@@ -47,7 +47,8 @@ def heard(text: str) -> "Future[str] | None":
 
 def test_every_message_is_answered_as_text() -> None:
     said, over = queue.Queue[Any](), threading.Event()
-    sent = [Said("pause"), Said("x"), Said("later"), Said("open"), Said(7), Said("stop", gone=True)]
+    sent = [Said("pause"), Said("x"), Said("later"), Said("open"), Said(7)]
+    sent += [Said("stop", error) for error in (RPCError("no scheduler"), KeyError("response"), ConnectionResetError())]
     for one in sent:
         said.put(one)
     serving = threading.Thread(target=Serving(said, heard, over).run)
@@ -62,7 +63,7 @@ def test_every_message_is_answered_as_text() -> None:
         "was not done: nothing was trained at that moment; say it again",
         "was taken; it is done when training comes to it",
         "did 7",
-        None,
+        *[None] * 3,
     ]
 
 
