@@ -14,7 +14,7 @@ import os
 import statistics
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ Told = dict[str, dict[str, np.ndarray]]
 """By the clock and by the processor, seconds of an iteration of each contestant in each round."""
 
 
-def side_by_side(title: str, contestants: dict[str, Callable[[], object]], iterations: int, rounds: int = 5) -> Told:
+def side_by_side(title: str, contestants: Mapping[str, Callable[[], object]], iterations: int, rounds: int = 5) -> Told:
     """Two tables, of the clock and of the processor, in microseconds an iteration."""
     told: dict[str, dict[str, list[float]]] = {by: {name: [] for name in contestants} for by in ("clock", "processor")}
     for number in range(rounds + 1):

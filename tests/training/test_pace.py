@@ -9,7 +9,8 @@ from deeptrain.training.pace import MOST, MOST_BYTES, Pace
 
 @pytest.mark.parametrize("each", [1e-4, 0.002, 0.006, 0.03])
 def test_groups_grow_by_two_to_what_is_answered_within_a_tenth_of_a_second_and_shrink_at_once(each: float) -> None:
-    pace, sizes = Pace(batch_bytes=1), []
+    pace = Pace(batch_bytes=1)
+    sizes: list[int] = []
     for _ in range(12):
         sizes.append(pace.size)
         pace.took(pace.size, pace.size * each)
