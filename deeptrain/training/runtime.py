@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from deeptrain.errors import TrainingError
+from deeptrain.training import heap
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
@@ -73,6 +74,7 @@ def start(threads: int, deterministic: bool, backend: Backend = "tensorflow") ->
             tf.config.list_physical_devices()
     asked = (backend, threads, deterministic)
     if _started is None:
+        heap.keep()
         if backend != "jax":  # which was told before it was imported
             {"tensorflow": _start_tensorflow, "torch": _start_torch}[backend](threads, deterministic)
         _started = asked
