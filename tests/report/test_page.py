@@ -279,3 +279,20 @@ def test_text_has_the_contrast_aa_asks_for(scheme: int) -> None:
     for line in ("c1", "c2", "c3", "c4", "c5", "c6"):
         light, dark = sorted((luminance(to_rgb(color[line])), luminance(to_rgb(color["panel"]))), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3, line
+
+
+def test_a_printed_page_is_light_and_hides_nothing_behind_a_scroll(source: str) -> None:
+    style = source[source.index("<style>") : source.index("</style>")]
+    assert re.findall(r"@media ([^{]*prefers-color-scheme[^{]*) \{", style) == [
+        "screen and (prefers-color-scheme: dark)"
+    ]
+    printed = style[style.index("@media print {") :]
+    for rule in (
+        ".scroll { overflow: visible;",
+        "pre { font-size: 7.5pt; white-space: pre-wrap;",
+        "nav { display: none; }",
+    ):
+        assert rule in printed
+    dark = re.findall(r'<source media="([^"]*dark[^"]*)"', source)
+    assert dark
+    assert all(media.startswith("screen and ") for media in dark)
