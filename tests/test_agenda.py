@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deeptrain import agenda, lineage
+from deeptrain import agenda, files, lineage
 from deeptrain.agenda import Agenda
 from deeptrain.errors import SettingsError
 from deeptrain.store import artifact
@@ -245,7 +245,7 @@ def test_library_versions_are_told_and_never_a_cause(here: Path) -> None:
     value = json.loads(path.read_text())
     value["versions"]["numpy"] = "1.0"
     value["sha256"] = manifests.digest_of({key: told for key, told in value.items() if key != "sha256"})
-    path.write_text(json.dumps(value))
+    path.write_bytes(files.readable_json(value))
     found = planned(here)
     assert found.complete
     assert found.notes[0].startswith("trained with numpy 1.0, now ")

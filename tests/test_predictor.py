@@ -108,7 +108,7 @@ def test_a_strangers_run_executes_nothing(key: str, named: bool, finished: Path,
         section = told["settings"]["model" if key == "builder" else "training"]
         section[key] = [evil] if key == "preprocessors" else evil
         told.pop("sha256")
-        path.write_text(json.dumps({**told, "sha256": files.digest_of(told)}))
+        path.write_bytes(files.readable_json({**told, "sha256": files.digest_of(told)}))
         assert manifests.read(path.parent).identity
     try:
         deeptrain.load(directory / "runs" / "tiny", experiment=directory / "tiny.toml" if named else None)
@@ -265,7 +265,7 @@ def test_a_strangers_loader_executes_nothing(
     told["settings"]["loader"] = "evil:load"
     told["code"] = code.digest(["evil:load"], directory)
     told.pop("sha256")
-    whole.write_text(json.dumps({**told, "sha256": files.digest_of(told)}))
+    whole.write_bytes(files.readable_json({**told, "sha256": files.digest_of(told)}))
     loaded = deeptrain.load(directory / "runs" / "tiny", experiment=directory / "tiny.toml")
     with pytest.raises(UserCodeError, match=r"^evil:load: named by .*whole and not by tiny\.toml"):
         predictor.samples(loaded, directory / "raw")
@@ -283,7 +283,7 @@ def test_a_strangers_arguments_for_a_loader_of_ones_own_are_refused(of_loader: P
     told = json.loads(whole.read_bytes())
     told["settings"]["loader"] = {"use": told["settings"]["loader"], "arguments": {"remove": "/"}}
     told.pop("sha256")
-    whole.write_text(json.dumps({**told, "sha256": files.digest_of(told)}))
+    whole.write_bytes(files.readable_json({**told, "sha256": files.digest_of(told)}))
     loaded = deeptrain.load(directory / "runs" / "tiny", experiment=directory / "tiny.toml")
     with pytest.raises(
         UserCodeError, match=r"^my_loader:load: called with other arguments by .*whole than data\.loader"
@@ -306,7 +306,7 @@ def test_settings_of_shards_that_tell_no_way_of_reading_are_refused(finished: Pa
     told = json.loads(whole.read_bytes())
     told["settings"]["reading"] = {"mode": ["L"]}
     told.pop("sha256")
-    whole.write_text(json.dumps({**told, "sha256": files.digest_of(told)}))
+    whole.write_bytes(files.readable_json({**told, "sha256": files.digest_of(told)}))
     loaded = deeptrain.load(directory / "runs" / "tiny", experiment=directory / "tiny.toml")
     with pytest.raises(ArtifactError, match=r"whole: not the manifest of shards: "):
         predictor.samples(loaded, directory / "raw")
