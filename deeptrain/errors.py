@@ -77,7 +77,14 @@ MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overfl
 
 
 class DeeptrainError(Exception):
-    """A mistake or a damage that its text explains completely; commands print the text and no traceback."""
+    """A mistake or a damage that its text explains completely; commands print the text and no traceback.
+
+    Names in it may be a stranger's: what a terminal would obey instead of print is written as its code.
+    """
+
+    def __str__(self) -> str:
+        """The text, in lines that can be printed."""
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class SettingsError(DeeptrainError):
