@@ -109,7 +109,7 @@ class UntrustedError(DeeptrainError):
     def __str__(self) -> str:
         """What was found, and what can be done."""
         return (
-            f"{self.args[0]}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move "
+            f"{printable(self.args[0])}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move "
             "it away, and it is made again"
         )
 
