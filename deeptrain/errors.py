@@ -108,10 +108,8 @@ class UntrustedError(DeeptrainError):
 
     def __str__(self) -> str:
         """What was found, and what can be done."""
-        return (
-            f"{printable(self.args[0])}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move "
-            "it away, and it is made again"
-        )
+        cure = "`python -m pipelines verify --sign` signs what is whole; if not, move it away, and it is made again"
+        return f"{printable(self.args[0])}; if you trust it, {cure}"
 
 
 class WriteError(ArtifactError, OSError):
