@@ -77,7 +77,14 @@ MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overfl
 
 
 class DeeptrainError(Exception):
-    """A mistake or a damage that its text explains completely; commands print the text and no traceback."""
+    """A mistake or a damage that its text explains completely; commands print the text and no traceback.
+
+    Names in it may be a stranger's: what a terminal would obey instead of print is written as its code.
+    """
+
+    def __str__(self) -> str:
+        """The text, in lines that can be printed."""
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class SettingsError(DeeptrainError):
@@ -101,10 +108,8 @@ class UntrustedError(DeeptrainError):
 
     def __str__(self) -> str:
         """What was found, and what can be done."""
-        return (
-            f"{self.args[0]}; if you trust it, `python -m pipelines verify --sign` signs what is whole; if not, move "
-            "it away, and it is made again"
-        )
+        cure = "`python -m pipelines verify --sign` signs what is whole; if not, move it away, and it is made again"
+        return f"{printable(self.args[0])}; if you trust it, {cure}"
 
 
 class WriteError(ArtifactError, OSError):

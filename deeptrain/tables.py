@@ -51,7 +51,7 @@ def _claimed(told: "parquet.FileMetaData") -> int:
     """What the values take by the file's own word: 8 bytes each, or their pages where these are more."""
     groups = [told.row_group(number) for number in range(told.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    return sum(max(8 * chunk.num_values, chunk.total_uncompressed_size) for chunk in chunks)
+    return int(sum(max(8 * chunk.num_values, chunk.total_uncompressed_size) for chunk in chunks))
 
 
 def _of_texts(rows: "pa.Table") -> int:
@@ -60,7 +60,7 @@ def _of_texts(rows: "pa.Table") -> int:
 
     chunks = [chunk for column in rows.columns if types.is_dictionary(column.type) for chunk in column.chunks]
     longest = [compute.max(compute.binary_length(chunk.dictionary)).as_py() or 0 for chunk in chunks]
-    return sum(length * len(chunk) for length, chunk in zip(longest, chunks, strict=True))
+    return int(sum(length * len(chunk) for length, chunk in zip(longest, chunks, strict=True)))
 
 
 def _plain(schema: "pa.Schema") -> "pa.Schema":

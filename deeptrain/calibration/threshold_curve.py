@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deeptrain import tables
 from deeptrain.calibration import operating_points, optimum
-from deeptrain.errors import MISSHAPEN, ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError, said
 from deeptrain.metrics import names
 from deeptrain.metrics.checks import Scores
 from deeptrain.metrics.counts import Values
@@ -117,4 +117,4 @@ def decode(data: bytes, path: Path) -> Curve:
     try:
         return Curve(*(table[name].to_numpy() for name in COLUMNS))
     except MISSHAPEN as error:
-        raise ArtifactError(f"{path}: not a curve: {error}") from error
+        raise ArtifactError(f"{path}: not a curve: {said(error)}") from error

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, said
 from deeptrain.files import read_json
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.settings import ArrayDtype, Dtype
@@ -209,4 +209,4 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         try:
             return msgspec.convert(value, cls, strict=True)
         except msgspec.ValidationError as error:
-            raise DataError(f"{path}: {error}; restore it or make the shards again") from error
+            raise DataError(f"{path}: {said(error)}; restore it or make the shards again") from error

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deeptrain.errors import ArtifactError, DataError
+from deeptrain.errors import ArtifactError, DataError, said
 from deeptrain.files import parse_json, readable_json
 from deeptrain.shards import npy
 from deeptrain.shards.arrangement import Arrangement, PlannedShard
@@ -130,7 +130,7 @@ def open(artifact: Artifact) -> Part:
     try:
         return msgspec.convert(parse_json(artifact.verified(NAME), path), Part, strict=True)
     except msgspec.ValidationError as error:
-        raise ArtifactError(f"{path}: {error}; delete {artifact.directory}, it is made again") from error
+        raise ArtifactError(f"{path}: {said(error)}; delete {artifact.directory}, it is made again") from error
 
 
 def checks(artifact: Artifact, shard: str, inputs: Sequence[str]) -> ShardChecks:

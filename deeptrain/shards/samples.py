@@ -28,7 +28,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from deeptrain.errors import ArtifactError, DataError
+from deeptrain.errors import ArtifactError, DataError, said
 from deeptrain.files import parse_json
 from deeptrain.formats.labelling import Steps
 from deeptrain.shards import npy
@@ -204,7 +204,7 @@ def open(artifact: Artifact) -> Samples:
     try:
         described = msgspec.convert(parse_json(artifact.verified(NAME), path), Described, strict=True)
     except msgspec.ValidationError as error:
-        raise ArtifactError(f"{path}: {error}; delete {artifact.directory}, it is made again") from error
+        raise ArtifactError(f"{path}: {said(error)}; delete {artifact.directory}, it is made again") from error
     return Samples(artifact, described)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deeptrain.errors import MISSHAPEN, ArtifactError, NewerError
+from deeptrain.errors import MISSHAPEN, ArtifactError, NewerError, in_one_line
 from deeptrain.files import JSON_BYTES, FileDigest, canonical_json, digest_of, parse_json, read_regular, readable_json
 from deeptrain.store import signatures
 
@@ -121,7 +121,7 @@ def read_unsigned(directory: Path) -> tuple[Manifest, bytes]:
             ),
         )
     except MISSHAPEN as error:
-        raise ArtifactError(f"{path}: not a manifest: {type(error).__name__}: {error}") from error
+        raise ArtifactError(f"{path}: not a manifest: {in_one_line(error)}") from error
     if content_of(manifest.files) != manifest.content:
         raise ArtifactError(f"{path}: its content digest does not fit its list of files")
     if manifest.plain() != value:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain import files
-from deeptrain.errors import MISSHAPEN, ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError, in_one_line
 
 # In the order of the library, which sorts by it.
 _CODES = {
@@ -104,7 +104,7 @@ def decode(data: bytes | bytearray | memoryview, path: Path) -> dict[str, np.nda
         if end != len(view) - 8 - length:
             raise ValueError(f"its arrays end at {end}, it has {len(view) - 8 - length} bytes of them")
     except MISSHAPEN as error:
-        raise ArtifactError(f"{path}: no safetensors file: {type(error).__name__}: {error}") from error
+        raise ArtifactError(f"{path}: no safetensors file: {in_one_line(error)}") from error
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deeptrain import tables
-from deeptrain.errors import MISSHAPEN, ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError, said
 
 COLUMNS = {"iteration": np.int64, "batch": np.int64, "window": np.int64, "samples": np.int64, "loss": np.float32}
 
@@ -90,4 +90,4 @@ def decode(data: bytes, path: Path) -> History:
         columns: dict[str, Any] = {name: table[name].to_numpy().astype(dtype) for name, dtype in COLUMNS.items()}
         return History(**columns, metrics=metrics)
     except (pa.ArrowException, *MISSHAPEN) as error:
-        raise ArtifactError(f"{path}: not a history: {error}") from error
+        raise ArtifactError(f"{path}: not a history: {said(error)}") from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deeptrain.errors import MISSHAPEN, ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError, in_one_line
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ class Results:
                 within=tuple(Validation.from_plain(one) for one in value["within"]),
             )
         except MISSHAPEN as error:
-            raise ArtifactError(f"not the results of an epoch: {type(error).__name__}: {error}") from error
+            raise ArtifactError(f"not the results of an epoch: {in_one_line(error)}") from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from deeptrain.errors import MISSHAPEN, ArtifactError
+from deeptrain.errors import MISSHAPEN, ArtifactError, in_one_line
 from deeptrain.loading.position import Position
 from deeptrain.training.results import Validation
 from deeptrain.training.tally import Tally
@@ -123,7 +123,7 @@ class TrainState:
                 preprocessors=_memories(value["preprocessors"]),
             )
         except MISSHAPEN as error:
-            raise ArtifactError(f"not a train state: {type(error).__name__}: {error}") from error
+            raise ArtifactError(f"not a train state: {in_one_line(error)}") from error
 
 
 def _memories(value: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
