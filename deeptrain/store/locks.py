@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from deeptrain import files
-from deeptrain.errors import LockedError
+from deeptrain.errors import LockedError, WriteError
 
 _HOLDER = re.compile(r"process ([0-9]{1,10})\b")
 
@@ -35,12 +35,14 @@ class Lock:
 
         Raises:
             LockedError: when another process holds it, naming the process.
+            WriteError: when there can be no lock: on a file system that has none, or may not be written to.
         """
         if self._descriptor >= 0:
             return
         files.make_directories(self._path.parent)
         # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        with files.explained(self._path):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             self._take(descriptor)
         except BaseException:
@@ -56,6 +58,12 @@ class Lock:
             raise LockedError(
                 f"{self._path.stem} is being written by {holder or 'another process'}; "
                 "wait until it ends or stop it, then run again"
+            ) from error
+        except OSError as error:
+            raise WriteError(
+                f"{self._path}: this file system cannot lock files ({error.strerror}), and without locks two processes "
+                "could write the same: name another place for the store (--store)",
+                error,
             ) from error
         command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200])
         with files.explained(self._path):
