@@ -121,9 +121,10 @@ def tried(name: str, condition: str, root: Path) -> dict[str, Any]:
         change()
         step.act(at)
 
-    before = contents(root)
+    before = set(root.rglob("*"))
     (outcome, said), _ = in_fork(Step(step.prepare, act), root)
-    made = [path for path in (root / RUN).rglob("*") if path.relative_to(root / RUN).as_posix() not in before]
+    # what is set aside keeps its modes
+    made = [path for path in (root / RUN).rglob("*") if path not in before and "quarantine" not in path.parts]
     return {
         "step": name,
         "condition": condition,

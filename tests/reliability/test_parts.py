@@ -71,6 +71,8 @@ def test_files_have_the_modes_that_the_umask_says(under_conditions: list[dict[st
     usual = os.umask(0)
     os.umask(usual)
     for one in under_conditions:
+        if one["step"] == "taken-over":
+            continue  # the same files under another name
         mask = UMASK if one["condition"] == "another umask" else usual
         assert set(one["files"]) <= {0o666 & ~mask}, one
         assert set(one["directories"]) <= {0o777 & ~mask}, one
