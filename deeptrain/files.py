@@ -9,6 +9,7 @@ import errno
 import functools
 import hashlib
 import json
+import logging
 import math
 import mmap
 import os
@@ -25,11 +26,15 @@ import msgspec
 
 from deeptrain.errors import ArtifactError, WriteError
 
+log = logging.getLogger("deeptrain")
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+"""What a file system says of a directory that is none of what it can sync."""
 BLOCK = 1 << 20
 BEHIND = 8 << 20
 """Bytes of a file after which the disk is set to work on them, so that `fsync` has little left to wait for."""
@@ -206,6 +211,8 @@ def sync_file(path: Path) -> None:
 def sync_directory(directory: Path) -> None:
     """Bring a directory's entries (created, renamed, removed names) to the disk.
 
+    Some network file systems cannot: that is told once, and what is written there is as safe as they make it.
+
     Raises:
         WriteError: when they may not be there.
     """
@@ -216,9 +223,25 @@ def sync_directory(directory: Path) -> None:
         finally:
             _close(descriptor)
     except OSError as error:
+        if error.errno in NO_SYNC:
+            _tell_no_sync(directory)
+            return
         raise WriteError(
             f"{directory}: what was put there may not be on the disk: {error.strerror}; run again", error
         ) from error
+
+
+def _tell_no_sync(directory: Path) -> None:
+    device = directory.stat().st_dev
+    if device not in _told_of:
+        _told_of.add(device)
+        log.warning(
+            "%s: cannot be synced, as no directory of its file system: a power cut may lose what it gets", directory
+        )
+
+
+_told_of: set[int] = set()
+"""File systems, by their numbers."""
 
 
 def make_directories(directory: Path) -> None:

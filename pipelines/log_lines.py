@@ -10,6 +10,8 @@ from pathlib import Path
 from deeptrain.errors import DeeptrainError, Interrupted, without_secrets
 
 LOGGERS = ("luigi", "luigi-interface", "deeptrain", "py.warnings")
+LACKS_OF_MEMORY = frozenset({"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"})
+"""Of Python and NumPy, TensorFlow, and PyTorch."""
 LUIGI_MISTAKES = frozenset({"luigi.parameter.ParameterException", "luigi.task_register.TaskClassException"})
 PLANNING = re.compile(r"Will not run .* due to error in \w+\(\) method:\n(?P<trace>.*)", re.DOTALL)
 WARNING = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<kind>\w+): (?P<text>.*)", re.DOTALL)
@@ -106,6 +108,7 @@ def explain(error: BaseException, *, debug: bool = False) -> list[str]:
 
     - A `DeeptrainError`, a stop on a signal, or what one of them caused (`raise ... from`): its text and nothing else.
     - A mistake in Luigi's parameters or task names: one line.
+    - A lack of memory, the device's too: what needs less of it.
     - Anything else: one line with its type, the place where it was raised and its text; with `debug` the traceback.
     """
     expected = _expected(error)
@@ -115,6 +118,12 @@ def explain(error: BaseException, *, debug: bool = False) -> list[str]:
         return [*(f"deeptrain: {line}" for line in lines), *(_traceback(error) if debug else [])]
     if debug:
         return _traceback(error)
+    if _is_lack_of_memory(error):
+        told = _first_line(str(error)) or type(error).__name__
+        return [
+            f"deeptrain: there was not memory enough: {told}; what is done stays: run again with more of it, or with a "
+            "smaller training.batch_size or training.superbatch_bytes"
+        ]
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     text = _first_line(str(error))
@@ -150,6 +159,11 @@ def _expected(error: BaseException) -> BaseException | None:
         seen.add(id(cause))
         cause = cause.__cause__
     return None
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    # By name, so that no library is imported here.
+    return any(kind.__name__ in LACKS_OF_MEMORY for kind in type(error).__mro__)
 
 
 def _is_luigis(error: BaseException) -> bool:

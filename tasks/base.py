@@ -20,7 +20,7 @@ from deeptrain.lineage import Lineage
 from deeptrain.store import artifact
 from deeptrain.store.artifact import Writer
 from deeptrain.store.events import EventLog
-from deeptrain.store.locks import lock_of
+from deeptrain.store.locks import lock_of, run_lock
 from deeptrain.store.specification import Specification
 from tasks import children, scheduling
 
@@ -194,6 +194,8 @@ class ExperimentTask(luigi.Task):
         plan = self.plan
         if self.complete():
             return
+        with run_lock(plan.root, shared=True):  # who may not write here is told before any work
+            pass
         children.follow_parent()
         _tidy(plan)
         events = EventLog(plan.live / "events.jsonl")

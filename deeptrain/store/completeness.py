@@ -13,6 +13,9 @@ from deeptrain.store.specification import Input, Late, Source, Specification
 _Key = tuple[Path, str]
 """Where and what: two runs of a store may each hold an artifact of one identity."""
 
+RECENT = 64
+"""Artifacts whose manifests are remembered; of a thousand epochs they would be most of what a training remembers."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -32,13 +35,14 @@ class Verdict:
 class Checker:
     """Checks specifications against the disk and remembers what is complete.
 
-    An artifact that was found complete is not looked at again in this process; one that was not is, because it may
-    have been made meanwhile.
+    Whether an artifact that was found complete still is, is not asked again in this process; one that was not is
+    looked at again, because it may have been made meanwhile.
     """
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self._complete: dict[_Key, Verdict] = {}
+        self._complete: dict[_Key, Link] = {}
+        self._recent: dict[_Key, Artifact] = {}
 
     def check(self, specification: Specification) -> Verdict:
         """Whether an artifact is whole and was made from inputs that are whole and still have the same content.
@@ -46,6 +50,23 @@ class Checker:
         Raises:
             NewerError: when it, or one of them, is of a newer version: it is not damaged.
         """
+        failed = self._failed(specification)
+        if failed is not None:
+            return failed
+        key = _key(specification)
+        if key in self._recent:
+            return Verdict(self._recent[key])
+        try:
+            found = artifact.open(specification.directory)
+        except ArtifactError as error:
+            return Verdict(None, str(error), damaged=True)
+        if found.link != self._complete[key]:
+            return Verdict(None, f"{specification.directory}: has been replaced by another one", damaged=True)
+        self._remember(key, found)
+        return Verdict(found)
+
+    def _failed(self, specification: Specification) -> Verdict | None:
+        """Why an artifact is not complete; None when it is."""
         known: dict[_Key, Verdict] = {}
         waiting = [specification]
         while waiting:
@@ -75,13 +96,18 @@ class Checker:
             if verdict.artifact is None:
                 known[key] = verdict
             else:
-                self._complete[key] = verdict
-        key = _key(specification)
-        return self._complete.get(key) or known[key]
+                self._complete[key] = Link(current.identity, verdict.artifact.manifest.content)
+                self._remember(key, verdict.artifact)
+        return known.get(_key(specification))
+
+    def _remember(self, key: _Key, found: Artifact) -> None:
+        self._recent[key] = found
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
 
     def complete(self, specification: Specification) -> bool:
         """Whether the artifact is complete."""
-        return self.check(specification).artifact is not None
+        return self._failed(specification) is None
 
     def links(self, specification: Specification) -> dict[str, Link]:
         """What an artifact about to be made has to record of its inputs.
@@ -97,15 +123,16 @@ class Checker:
                 continue
             if resolved is None:
                 raise ArtifactError(f"{specification}: its input {name} is not complete")
-            verdict = self.check(resolved)
-            if verdict.artifact is None:
-                raise ArtifactError(f"{specification}: its input {name} is not complete: {verdict.reason}")
-            links[name] = verdict.artifact.link
+            failed = self._failed(resolved)
+            if failed is not None:
+                raise ArtifactError(f"{specification}: its input {name} is not complete: {failed.reason}")
+            links[name] = self._complete[_key(resolved)]
         return links
 
     def forget(self) -> None:
         """Look at every artifact again the next time: something was found altered."""
         self._complete.clear()
+        self._recent.clear()
 
     def _own(self, specification: Specification, known: Mapping[_Key, Verdict]) -> Verdict:
         try:
@@ -124,10 +151,11 @@ class Checker:
             elif resolved is None:
                 return Verdict(None, f"{specification}: its input {name} is not complete")
             else:
-                below = self._complete.get(_key(resolved)) or known[_key(resolved)]
-                if below.artifact is None:
-                    return Verdict(None, f"{specification}: its input {name} is not complete: {below.reason}")
-                content = below.artifact.manifest.content
+                below = self._complete.get(_key(resolved))
+                if below is None:
+                    reason = known[_key(resolved)].reason
+                    return Verdict(None, f"{specification}: its input {name} is not complete: {reason}")
+                content = below.content
             if recorded is None or recorded.content != content:
                 return Verdict(
                     None, f"{specification}: its input {name} has another content than it was made from", damaged=True

@@ -4,9 +4,10 @@ import contextlib
 import fcntl
 import json
 import logging
+import math
 import os
 import platform
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,23 @@ ROTATE_BYTES = 8 << 20
 LINE_BYTES = 64 << 10
 TAIL_BYTES = 256 << 10
 ENVELOPE = ("time", "kind", "host", "pid")
+EARLIER = "earlier"
+"""The kind of the event that stands for all that was told before it."""
+MOST_ARTIFACTS = 1_000
+"""Of which the time they took is carried on."""
+
+Event = dict[str, Any]
 
 
 def utc_now() -> datetime:
     """The wall clock, in UTC."""
     return datetime.now(UTC)
+
+
+def seconds_by_artifact(told: Iterable[Event]) -> dict[str, object]:
+    """What is carried on of a run's log: `seconds`, of the tasks of each of the newest artifacts, by directory."""
+    found = _by_artifact(told)
+    return {"seconds": dict(list(found.items())[-MOST_ARTIFACTS:])} if found else {}
 
 
 class EventLog:
@@ -39,27 +52,51 @@ class EventLog:
 
     A line is one `write` to a file opened for appending, so several processes may write at once. A line that a killed
     process left torn is ended before the next; one that looks torn because it is just being written costs an empty
-    line, which readers skip. Values longer than 64 KiB in all are replaced by their size. Before
-    the file would grow over 8 MiB it is renamed to `events.jsonl.1`, replacing the previous one.
+    line, which readers skip. Values longer than 64 KiB in all are replaced by their size.
+
+    Before the file would grow over 8 MiB it is renamed to `events.jsonl.1`, replacing the previous one, and an event
+    of the kind "earlier" says in the new one what readers need of all that was told before. So the two take 16 MiB at
+    most, however long a training is.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = utc_now, rotate_bytes: int = ROTATE_BYTES) -> None:
-        """Name the file; it and its directory are made by the first event."""
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime] = utc_now,
+        rotate_bytes: int | None = None,
+        carried: Callable[[Iterable[Event]], Mapping[str, object]] = seconds_by_artifact,
+    ) -> None:
+        """Name the file; it and its directory are made by the first event.
+
+        Args:
+            path: of the file.
+            clock: the wall clock.
+            rotate_bytes: that the file may have, `ROTATE_BYTES` by default.
+            carried: the values of "earlier", given all events before it, among them the "earlier" before.
+        """
         self.path = path
         self._clock = clock
         self._rotate_bytes = rotate_bytes
+        self._carried = carried
         self._told = False
 
-    def append(self, kind: str, /, **values: object) -> None:
-        """Write one event; the first failure is told to the logger "deeptrain", the event is lost."""
+    def append(self, kind: str, /, **values: object) -> Event | None:
+        """Write one event; the first failure is told to the logger "deeptrain", the event is lost.
+
+        Returns:
+            The event as a reader finds it; None when it was lost.
+        """
         try:
-            self._write(self._line(kind, values))
+            line = self._line(kind, values)
+            self._write(line)
         except Exception as error:  # noqa: BLE001 - what is written here is never worth stopping a training
             if not self._told:
                 self._told = True
                 log.warning("%s: events are not recorded: %s: %s", self.path, type(error).__name__, error)
+            return None
+        return next(_event(line))
 
-    def _line(self, kind: str, values: dict[str, object]) -> bytes:
+    def _line(self, kind: str, values: Mapping[str, object]) -> bytes:
         moment = self._clock().isoformat(timespec="milliseconds")
         envelope = {"time": moment, "kind": kind, "host": platform.node(), "pid": os.getpid()}
         plain = {f"{key}_" if key in ENVELOPE else key: files.plain(value) for key, value in values.items()}
@@ -72,11 +109,21 @@ class EventLog:
         files.make_directories(self.path.parent)
         with self._opened() as descriptor:
             size = os.fstat(descriptor).st_size
-            if size == 0 or size + len(line) <= self._rotate_bytes or not self._rotated(descriptor):
+            most = ROTATE_BYTES if self._rotate_bytes is None else self._rotate_bytes
+            if size == 0 or size + len(line) <= most or not self._rotated(descriptor):
+                self._carry_on(descriptor)
                 _append(descriptor, line)
                 return
         with self._opened() as descriptor:
+            self._carry_on(descriptor)
             _append(descriptor, line)
+
+    def _carry_on(self, descriptor: int) -> None:
+        """Begin a file that took the place of another with what was told before; also if who renamed it was killed."""
+        if os.fstat(descriptor).st_size == 0 and _older(self.path).is_file():
+            carried = self._carried(read(self.path))
+            if carried:
+                _append(descriptor, self._line(EARLIER, carried))
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
@@ -113,10 +160,11 @@ def _older(path: Path) -> Path:
     return path.with_name(f"{path.name}.1")
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
+def read(path: Path) -> Iterator[Event]:
     """The events of a log, oldest first, with those of the rotated file; what is no whole JSON object is skipped.
 
-    A log that does not exist has no events.
+    A log that does not exist has no events. An event of the kind "earlier" stands for all that came before it, also for
+    what is still there.
 
     Raises:
         OSError: when a file is there and cannot be read.
@@ -126,7 +174,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             yield from _events(generation)
 
 
-def newest(path: Path, most_bytes: int = TAIL_BYTES) -> Iterator[dict[str, Any]]:
+def newest(path: Path, most_bytes: int = TAIL_BYTES) -> Iterator[Event]:
     """The last events of a log, the newest first, as far as they are in its last bytes; none of one that is not there.
 
     Raises:
@@ -149,19 +197,38 @@ def seconds_of(path: Path, artifacts: Collection[str]) -> float | None:
         artifacts: names of directories in the run's.
     """
     try:
-        logged = [
-            float(event["seconds"])
-            for event in read(path)
-            if event.get("kind") == "task"
-            and str(event.get("artifact", "")).partition("/")[0] in artifacts
-            and isinstance(event.get("seconds"), int | float)
-        ]
+        found = _by_artifact(read(path))
     except OSError:
         return None
+    logged = [seconds for artifact, seconds in found.items() if artifact in artifacts]
     return sum(logged) if logged else None
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
+def _by_artifact(told: Iterable[Event]) -> dict[str, float]:
+    """The sum of seconds by directory of the run, what was worked on last at the end."""
+    found: dict[str, float] = {}
+    for event in told:
+        if event.get("kind") == EARLIER:
+            found = {}
+        for artifact, seconds in _seconds(event):
+            found[artifact] = found.pop(artifact, 0.0) + seconds
+    return found
+
+
+def _seconds(event: Event) -> Iterator[tuple[str, float]]:
+    """Seconds that an event tells of, each with the directory of the run that they were spent on."""
+    told = event.get("seconds")
+    if event.get("kind") == "task":
+        told = {str(event.get("artifact", "")).partition("/")[0]: told}
+    elif event.get("kind") != EARLIER or not isinstance(told, dict):
+        return
+    for artifact, seconds in told.items():
+        with contextlib.suppress(OverflowError):
+            if isinstance(seconds, int | float) and math.isfinite(seconds):
+                yield artifact, float(seconds)
+
+
+def _events(path: Path) -> Iterator[Event]:
     with path.open("rb") as file:
         inside = False  # of a line longer than any that is written here
         while line := file.readline(LINE_BYTES + 1):
@@ -171,7 +238,7 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
             inside = cut
 
 
-def _event(line: bytes) -> Iterator[dict[str, Any]]:
+def _event(line: bytes) -> Iterator[Event]:
     """The event in a line; nothing of one that is torn or none."""
     with contextlib.suppress(ArtifactError):
         event = files.parse_json(line, Path())

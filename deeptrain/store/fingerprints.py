@@ -28,7 +28,8 @@ def fingerprint(
     Args:
         raw: the files.
         base: the directory they are named from; where it lies is in no digest.
-        memory: a JSON file that remembers digests by size, times and inode; losing it costs time only.
+        memory: a JSON file that remembers digests by size, times and inode; where it is lost, or cannot be written, it
+            costs time only.
         clock: seconds since the epoch, for tests.
         keep: whether what was read is written down in that file; who only looks at a run changes nothing of it.
 
@@ -50,7 +51,7 @@ def fingerprint(
         if one.changed < clock() - SETTLED_SECONDS:
             fresh[one.place] = [*one.key, digest]
     if keep and any(remembered.get(place) != known for place, known in fresh.items()):
-        with contextlib.suppress(OSError):  # it costs time only
+        with contextlib.suppress(OSError):  # another user's store: who only asks what is there is told all the same
             files.make_directories(memory.parent)
             files.write_loose(memory, json.dumps({**remembered, **fresh}, sort_keys=True).encode())
     return Source(files.digest_of(digests), digests)

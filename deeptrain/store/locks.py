@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError, DeeptrainError, LockedError, without_secrets
+from deeptrain.errors import ArtifactError, DeeptrainError, LockedError, WriteError, without_secrets
 
 MOST_BYTES = 4096
 """Of what a lock file says."""
@@ -42,7 +42,7 @@ class Lock:
         Raises:
             LockedError: when another process holds it, naming the process.
             DeeptrainError: when the lock lies behind a link, as all that is written beside it would.
-            WriteError: when its file cannot be made, as in a store that may only be read.
+            WriteError: when there can be no lock: on a file system that has none, or may not be written to.
         """
         if self._descriptor >= 0:
             return
@@ -70,6 +70,12 @@ class Lock:
                 f"{self._path.stem} is being written by {_in_words(said) or 'another process'}; "
                 "wait until it ends or stop it, then run again",
                 _process(said),
+            ) from error
+        except OSError as error:
+            raise WriteError(
+                f"{self._path}: this file system cannot lock files ({error.strerror}), and without locks two processes "
+                "could write the same: name another place for the store (--store)",
+                error,
             ) from error
         command = json.dumps(without_secrets(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:200])
         with files.explained(self._path):

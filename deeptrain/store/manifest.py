@@ -26,7 +26,7 @@ FORMAT = 1
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """An input as it was used: its identity (what was asked of it) and its content (what was in it)."""
 

@@ -258,7 +258,7 @@ def _run(told: Told) -> Iterator[tuple[str, str]]:
     yield "Host", told.host
     resumed = told.processes - 1
     yield "Resumed", "never" if resumed < 1 else "once" if resumed == 1 else f"{resumed} times"
-    if told.epochs:
+    if told.ended:
         yield "Time so far", in_hours(told.seconds)
         yield "The last epoch took", in_hours(told.latest)
 
@@ -271,36 +271,24 @@ def _beside(progress: Progress, told: Told, previous: Told) -> Iterator[str]:
         return
     at = both[-1]
     names = [("loss", "Training loss"), ("validation_loss", "Validation loss")]
-    if key not in ("", "loss") and previous.epochs[at].get("key_metric") == key:
+    if key not in ("", "loss") and previous.epochs[at].key_metric == key:
         names.append(("value", key))
     for name, words in names:
-        cells = [_number(run.epochs[at].get(name)) for run in (told, previous)]
+        cells = [_number(getattr(run.epochs[at], name)) for run in (told, previous)]
         if any(cells):
             yield _cells(f"{words}, epoch {at}", cells)
     if names[-1][0] == "value":
         yield _cells(f"Best {key}", [_best(run, progress.maximize) for run in (told, previous)])
-    yield _cells("Epochs", [str(len(run.epochs)) for run in (told, previous)])
+    yield _cells("Epochs", [str(run.ended) for run in (told, previous)])
 
 
 def _best(told: Told, maximize: bool) -> str:
-    found = [(_as_float(one.get("value")), number) for number, one in told.epochs.items()]
-    finite = [pair for pair in found if math.isfinite(pair[0])]
-    if not finite:
-        return ""
-    sign = 1 if maximize else -1
-    value, number = max(finite, key=lambda pair: (sign * pair[0], -pair[1]))
-    return f"{in_digits(value)} in epoch {number}"
+    best = told.greatest if maximize else told.least
+    return "" if best is None else f"{in_digits(best.value)} in epoch {best.epoch}"
 
 
-def _number(value: object) -> str:
-    return "" if value is None else in_digits(_as_float(value))
-
-
-def _as_float(value: object) -> float:
-    try:
-        return float(str(value))
-    except ValueError:
-        return math.nan
+def _number(value: float | None) -> str:
+    return "" if value is None else in_digits(value)
 
 
 def _cells(name: str, values: Sequence[str]) -> str:

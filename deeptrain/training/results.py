@@ -29,7 +29,7 @@ class Validation:
         return cls(int(value["iteration"]), {str(name): float(one) for name, one in value["metrics"].items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Results:
     """The end of one epoch.
 

@@ -41,12 +41,14 @@ class Known:
 
     Attributes:
         epochs: their specifications, from the first on.
+        training: what decides over them, by how many phases have begun; one for many epochs.
         done: how many epochs in a row were complete.
         interventions: as they were read, None before.
         written: the file's times and size when they were.
     """
 
     epochs: list[Specification] = field(default_factory=list)
+    training: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     done: int = 0
     interventions: tuple[Intervention, ...] | None = None
     written: tuple[int, ...] | None = None
@@ -134,10 +136,11 @@ class TrainingRun:
 
     def _settings(self, number: int) -> dict[str, Any]:
         """What decides over an epoch: phases that have begun by then, and what a person changed in it."""
-        training = dict(self.settings["training"])
-        phases = [phase for phase in training.pop("phases", ()) if phase["epoch"] <= number]
-        if phases:
-            training["phases"] = phases
+        phases = [phase for phase in self.settings["training"].get("phases", ()) if phase["epoch"] <= number]
+        training = self._known.training.get(len(phases))
+        if training is None:
+            training = {name: one for name, one in self.settings["training"].items() if name != "phases"}
+            self._known.training[len(phases)] = training = {**training, "phases": phases} if phases else training
         settings = {**self.settings, "training": training, "epoch": number}
         changed = [one.plain() for one in self.interventions if one.epoch == number]
         return {**settings, "interventions": changed} if changed else settings

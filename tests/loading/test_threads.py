@@ -113,6 +113,24 @@ def test_threads_that_die_are_replaced_and_no_sample_is_lost(
     assert readers() == 0
 
 
+def no_memory(*_: Any) -> None:
+    raise MemoryError("Unable to allocate 16.0 MiB")
+
+
+@pytest.mark.parametrize(("order", "superbatch_bytes"), CASES)
+def test_a_read_that_finds_no_memory_is_an_error_and_what_is_asked_for_again_is_read(
+    split: Split, monkeypatch: pytest.MonkeyPatch, order: Any, superbatch_bytes: int
+) -> None:
+    first_reads(monkeypatch, 1, no_memory)
+    batches = Batches(split, 100, seed=1, order=order, superbatch_bytes=superbatch_bytes)
+    with pytest.raises(MemoryError, match="Unable to allocate"):
+        list(batches.prefetch(1))
+    assert readers() == 0
+    for batch in batches.prefetch(1):
+        np.testing.assert_array_equal(batch.x, X[batch.indices])
+    assert readers() == 0
+
+
 def test_threads_that_die_again_and_again_are_an_error(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     first_reads(monkeypatch, 1000, dying)
     with pytest.raises(DataError, match="threads that read sample 0 of the epoch died 4 times"):

@@ -152,7 +152,13 @@ class Warm:
         self._forks: list[Fork] = []
 
     def start(
-        self, *arguments: str, cwd: Path, module: str = "luigi", file_bytes: int | None = None, stopped: bool = False
+        self,
+        *arguments: str,
+        cwd: Path,
+        module: str = "luigi",
+        file_bytes: int | None = None,
+        stopped: bool = False,
+        before: str = "",
     ) -> "Fork":
         """Start `python -m luigi ARGUMENTS` (or another module) in a directory.
 
@@ -162,6 +168,7 @@ class Warm:
             module: what is run.
             file_bytes: the most bytes a file may get (RLIMIT_FSIZE), from the first instruction of the command on.
             stopped: whether it stops before anything, until it gets a SIGCONT.
+            before: Python that the process runs before the command, such as to become another user's.
         """
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -173,6 +180,7 @@ class Warm:
             "written": str(written),
             "limit": file_bytes,
             "stopped": stopped,
+            "before": before,
         }
         with contextlib.suppress(BrokenPipeError):
             self._server.stdin.write(json.dumps(asked) + "\n")
@@ -265,6 +273,7 @@ def serve(asked):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
         if asked["limit"] is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
+        exec(asked["before"], {})
         sys.argv = ["", *asked["arguments"]]
         sys.path[0] = ""
         runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)

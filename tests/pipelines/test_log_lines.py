@@ -73,6 +73,20 @@ def test_the_unexpected_is_one_line_with_its_place(lines):
     assert line.endswith(": first line (run again with --debug for the traceback)")
 
 
+class ResourceExhaustedError(Exception):
+    """What TensorFlow says of a device."""
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("Unable to allocate 3 GiB"), ResourceExhaustedError("OOM of [9,9]\nHint")]
+)
+def test_a_lack_of_memory_is_one_line_that_says_what_needs_less_of_it(error):
+    assert explain(caught(error)) == [
+        f"deeptrain: there was not memory enough: {str(error).splitlines()[0]}; what is done stays: run again with "
+        "more of it, or with a smaller training.batch_size or training.superbatch_bytes"
+    ]
+
+
 def test_what_another_logger_said_of_the_unexpected_comes_first(lines):
     logging.getLogger("deeptrain").error("the report cannot be drawn", exc_info=caught(KeyError("x")))
     assert lines[0] == "deeptrain: the report cannot be drawn"

@@ -1,6 +1,7 @@
 """The event log: what is written is read, whatever happened to the file meanwhile."""
 
 import fcntl
+import json
 import logging
 import multiprocessing
 import os
@@ -135,6 +136,45 @@ def test_rotation_bounds_the_files_and_keeps_the_newest_in_order(tmp_path_factor
     assert numbers == list(range(numbers[0], count))
     size = len(path.read_bytes().splitlines()[0]) + 1
     assert len(numbers) >= min(count, limit // size // 2)
+
+
+ARTIFACTS = st.sampled_from(["shards-1/parts/0001", "shards-1", "training-2/epochs/0003", "training-2", "report-3"])
+TASKS = st.lists(st.tuples(ARTIFACTS, st.integers(0, 1000)), max_size=60)
+
+
+@settings(max_examples=30)
+@given(TASKS, st.integers(400, 2000))
+def test_the_time_that_tasks_took_is_told_however_often_the_log_was_rotated(tmp_path_factory, tasks, limit):
+    path = tmp_path_factory.mktemp("log") / "events.jsonl"
+    for artifact, seconds in tasks:
+        EventLog(path, rotate_bytes=limit).append("task", artifact=artifact, seconds=seconds)
+    assert len(list(path.parent.iterdir())) <= 2
+    assert all(file.stat().st_size <= limit + 300 for file in path.parent.iterdir())
+    for name in ("shards-1", "training-2", "report-3"):
+        took = [seconds for artifact, seconds in tasks if artifact.partition("/")[0] == name]
+        assert events.seconds_of(path, [name]) == (sum(took) if took else None)
+
+
+def test_killed_within_a_rotation_a_log_loses_nothing_but_the_event_that_was_to_be_written(path):
+    expected = before = 0
+    for _ in range(60):
+        EventLog(path, rotate_bytes=1000).append("task", artifact="shards-1", seconds=1)
+        expected += 1
+        lines = path.read_bytes().count(b"\n")
+        if lines < before:
+            path.unlink()
+            expected -= 1
+        before = lines
+        assert events.seconds_of(path, ["shards-1"]) == expected
+    assert 30 < expected < 60
+
+
+def test_what_a_strangers_log_says_of_seconds_is_no_error(path):
+    path.parent.mkdir()
+    lines = [{"kind": "earlier", "seconds": one} for one in ([1], 7, {"a": 10**400, "b": "x"})]
+    lines += [{"kind": "task", "artifact": "a", "seconds": one} for one in (10**400, "3", None, [1], 1e999, 2)]
+    path.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    assert events.seconds_of(path, ["a"]) == 2
 
 
 def write_many(path, writer, count):
