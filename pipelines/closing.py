@@ -15,7 +15,11 @@ from tasks import base, watching
 
 
 class Closing:
-    """Remembers what was there when the command began, and tells what changed when it ends."""
+    """Remembers what was there when the command began, and tells what changed when it ends.
+
+    Attributes:
+        complete: whether all of the main job was there at the end, whoever made it.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         """Nothing was planned yet."""
@@ -23,6 +27,7 @@ class Closing:
         self._plan: Lineage | None = None
         self._process = os.getpid()
         self._trained = 0
+        self.complete = False
 
     def begin(self, plan: Lineage) -> None:
         """Note what is trained before anything runs; the first plan of a command is the one that was asked for."""
@@ -57,7 +62,7 @@ class Closing:
             if event.get("kind") == "task" and event.get("run") == base.RUN
         }
         report = plan.stages["report"].directory
-        complete = plan.complete("report") and plan.trained()
+        complete = self.complete = plan.complete("report") and plan.trained()
         if not ran:
             if complete and not refused:
                 plan.remember()

@@ -99,9 +99,9 @@ def take_part() -> None:
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
     sys.excepthook = _ending(terminal, lines, closing)
     mistakes.check_task_is_named()
-    scheduler.choose(terminal)
+    central = scheduler.choose(terminal)
     signal.signal(signal.SIGTERM, _stop)
-    atexit.register(_end, terminal, lines, closing, absence)
+    atexit.register(_end, terminal, lines, closing, absence, central=central)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
@@ -162,12 +162,17 @@ def _tell_stages(terminal: Terminal) -> None:
             terminal.stage(task.label, f"made in {seconds:.1f} s")
 
 
-def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence) -> None:
+def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence, *, central: bool) -> None:
     if absence.noticed and multiprocessing.parent_process() is None:
         closing.forget()
         watching.close()
         scheduler.go_on_without(terminal)
     closing.close(refused=lines.failed)
+    if central and closing.complete and not lines.failed:
+        # Luigi has a code of its own for a job of which another machine's worker made a part.
+        for child in multiprocessing.active_children():
+            child.join()
+        _exit(0)
 
 
 def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:

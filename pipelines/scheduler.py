@@ -54,8 +54,11 @@ def _is_about_the_scheduler(error: Exception) -> bool:
     return isinstance(error, RPCError) or any(frame.f_code.co_filename == rpc.__file__ for frame, _ in frames)
 
 
-def choose(terminal: Terminal) -> None:
+def choose(terminal: Terminal) -> bool:
     """Go on with the local scheduler when none answers at the configured address.
+
+    Returns:
+        Whether there is a central one.
 
     Raises:
         SettingsError: when that is no address.
@@ -68,7 +71,7 @@ def choose(terminal: Terminal) -> None:
     parser.add_argument("--scheduler-port", default=config.get("core", "default-scheduler-port", "8082"))
     asked = parser.parse_known_args(sys.argv[1:])[0]
     if asked.local_scheduler or config.getboolean("core", "local_scheduler", False):
-        return
+        return False
     option = "--scheduler-url" if asked.scheduler_url else "--scheduler-host, --scheduler-port"
     url = _url(option, asked.scheduler_url or f"http://{asked.scheduler_host or 'localhost'}:{asked.scheduler_port}/")
     why = lack(url.geturl(), config.getfloat("core", "rpc-connect-timeout", 5.0))
@@ -77,6 +80,7 @@ def choose(terminal: Terminal) -> None:
         port = url.port or PORTS[url.scheme]
         more = f" (web page: python -m pipelines ui --port {port})" if why == "" else f": {why}"
         terminal.say(f"no central scheduler at {url.hostname}:{port}, so the local one is used{more}")
+    return why is None
 
 
 def _url(option: str, address: str) -> SplitResult:
