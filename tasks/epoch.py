@@ -66,12 +66,10 @@ class Epoch(ExperimentTask):
         in_child = children.is_child()
         until = plan.epochs if in_child else self.number
         trainer, page = alive_trainer(), functools.partial(messages.page_of, plan.training.directory)
-        watching.running(plan, self)
         try:
-            with messages.answered(self, page, trainer.ask):
+            with watching.running(plan, self), messages.answered(self, page, trainer.ask):
                 trainer.reach(plan, until)
         finally:
-            watching.running(plan, None)
             if in_child or until == plan.epochs:
                 watching.close()
 
