@@ -151,13 +151,13 @@ def explained(path: Path, needed: int = 0) -> Iterator[None]:
         WriteError: for any failure.
     """
     try:
-        with explain_full_disk(path, needed):
-            yield
+        yield
     except WriteError:
         raise
     except OSError as error:
         cure = "; let it be written to, or name another place with --store" if error.errno in READ_ONLY else ""
-        raise WriteError(f"{path}: cannot be written: {error.strerror}; nothing was published{cure}", error) from error
+        told = f"{path}: cannot be written: {error.strerror}; nothing was published{cure}"
+        raise _full_disk(path, needed, error) or WriteError(told, error) from error
 
 
 @contextlib.contextmanager
@@ -166,14 +166,21 @@ def explain_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL_DISK:
+        full = _full_disk(path, needed, error)
+        if full is None:
             raise
-        there = next(parent for parent in path.parents if parent.is_dir())
-        raise WriteError(
-            f"{path.parent}: the disk is full: at least {needed:,} bytes are needed for {path.name}, "
-            f"{free_bytes(there):,} are free; nothing was published; free some space and run again",
-            error,
-        ) from error
+        raise full from error
+
+
+def _full_disk(path: Path, needed: int, error: OSError) -> WriteError | None:
+    if error.errno not in FULL_DISK:
+        return None
+    there = next(parent for parent in path.parents if parent.is_dir())
+    return WriteError(
+        f"{path.parent}: the disk is full: at least {needed:,} bytes are needed for {path.name}, "
+        f"{free_bytes(there):,} are free; nothing was published; free some space and run again",
+        error,
+    )
 
 
 def patiently(call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
@@ -338,13 +345,18 @@ def plain(value: Any) -> Any:
         TypeError: for anything else, named by type.
     """
     kind = type(value)
-    if kind in AS_IS:  # most are, and a look at a type is a tenth of one at a protocol
+    # Most values are one of these exact types, and a look at a type is a tenth of one at a protocol, or of a call.
+    if kind in AS_IS:
         return value
-    if isinstance(value, int | str):
-        return value
+    if kind is dict:
+        return {str(key): item if type(item) in AS_IS else plain(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [item if type(item) in AS_IS else plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if kind is dict or isinstance(value, Mapping):
+    if isinstance(value, int | str):
+        return value
+    if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -162,8 +162,11 @@ class ExperimentTask(luigi.Task):
     @property
     def plan(self) -> Lineage:
         """The experiment's lineage, one for all tasks of a process that have the same parameters."""
-        settings = json.dumps(recursively_unfreeze(self.settings), sort_keys=True)
-        return _plan(self.experiment, self.store, self.epochs, self.seed, settings, self.on_code_change)
+        return _plan(self.experiment, self.store, self.epochs, self.seed, self._settings_text, self.on_code_change)
+
+    @functools.cached_property
+    def _settings_text(self) -> str:
+        return json.dumps(recursively_unfreeze(self.settings), sort_keys=True)
 
     @property
     def specification(self) -> Specification:

@@ -68,12 +68,10 @@ class Epoch(ExperimentTask):
         if in_child:
             children.end_between_epochs()
         trainer, page = alive_trainer(), functools.partial(messages.page_of, plan.training.directory)
-        watching.running(plan, self)
         try:
-            with messages.answered(self, page, trainer.ask):
+            with watching.running(plan, self), messages.answered(self, page, trainer.ask):
                 trainer.reach(plan, until)
         finally:
-            watching.running(plan, None)
             if in_child or until == plan.epochs:
                 watching.close()
 

@@ -41,8 +41,9 @@ Hear = Callable[[str], "Future[str] | None"]
 def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[None]:
     """Let a running task be spoken to within the block; without a central scheduler nothing is done.
 
-    All calls of the scheduler are made in a thread of their own. The block ends when the scheduler has heard the last
-    answers, or Luigi's own patience with it is over.
+    All calls of the scheduler are made in a thread of their own, the first, about the page, after 0.2 s: a task that is
+    done by then costs the scheduler nothing. The block ends when the scheduler has heard the last answers, or Luigi's
+    own patience with it is over.
 
     Args:
         task: that runs; Luigi has given it the way to its scheduler.
@@ -58,8 +59,10 @@ def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[
     serving = Serving(said, hear, over)
 
     def serve() -> None:
-        with contextlib.suppress(*UNHEARD):
-            register(task, reporter, page())
+        # Nobody follows the link of a task that is over by then, and a call costs it and the scheduler milliseconds.
+        if not over.wait(LOOK_SECONDS):
+            with contextlib.suppress(*UNHEARD):
+                register(task, reporter, page())
         serving.run()
 
     thread = threading.Thread(target=serve, name="messages of the scheduler", daemon=True)

@@ -127,9 +127,15 @@ def watch(plan: Lineage) -> Callable[[Progress], None]:
     return _reporters[key].update
 
 
-def running(plan: Lineage, task: "luigi.Task | None") -> None:
-    """Say which task of a run is being worked on; None when none is."""
-    _scheduler.setdefault(str(plan.training.directory.resolve()), SchedulerStatus()).task = task
+@contextlib.contextmanager
+def running(plan: Lineage, task: "luigi.Task") -> Iterator[None]:
+    """Which task of a run is being worked on, within the block."""
+    status = _scheduler.setdefault(str(plan.training.directory.resolve()), SchedulerStatus())
+    status.task = task
+    try:
+        yield
+    finally:
+        status.task = None
 
 
 def close() -> None:

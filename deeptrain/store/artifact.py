@@ -116,8 +116,9 @@ class Writer:
             ValueError: for a name that leads out of the artifact, which no manifest may hold.
         """
         path = self.directory / manifests.file_name(name)
-        with files.explained(path):
-            files.patiently(path.parent.mkdir, parents=True, exist_ok=True)
+        if path.parent != self.directory:
+            with files.explained(path):
+                files.patiently(path.parent.mkdir, parents=True, exist_ok=True)
         file = HashingFile(path)
         try:
             yield file

@@ -43,6 +43,7 @@ class Known:
         epochs: their specifications, from the first on.
         training: what decides over them, by how many phases have begun; one for many epochs.
         done: how many epochs in a row were complete.
+        stopped: behind epochs that were looked at, why training ended there; None where it goes on.
         interventions: as they were read, None before.
         written: the file's times and size when they were.
     """
@@ -50,6 +51,7 @@ class Known:
     epochs: list[Specification] = field(default_factory=list)
     training: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     done: int = 0
+    stopped: dict[int, str | None] = field(default_factory=dict)
     interventions: tuple[Intervention, ...] | None = None
     written: tuple[int, ...] | None = None
 
@@ -235,6 +237,7 @@ class TrainingRun:
     def forget(self) -> None:
         """Look at every epoch again the next time; the checker must, too."""
         self._known.done = 0
+        self._known.stopped.clear()
 
     def published(self, number: int) -> Artifact:
         """The artifact of an epoch that is done.
@@ -249,7 +252,10 @@ class TrainingRun:
 
     def stopped(self, done: int) -> str | None:
         """Why training ended after the epochs that are done, None if it goes on."""
-        return self.published(done).json(METRICS)["stopped"] if done else None
+        known = self._known.stopped
+        if done and done not in known:
+            known[done] = self.published(done).json(METRICS)["stopped"]
+        return known.get(done)
 
     def last(self, epochs: int) -> int | None:
         """The last epoch there will be when `epochs` are asked for; None while it is not known."""

@@ -3,22 +3,26 @@
 import json
 import queue
 import threading
+from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import luigi
 import pytest
-from luigi.rpc import RPCError
+from luigi.rpc import RemoteScheduler, RPCError
 from luigi.scheduler import Scheduler
-from luigi.worker import TaskStatusReporter
+from luigi.worker import TaskStatusReporter, Worker
 
+import tasks.epoch
 from deeptrain.errors import MessageError
+from deeptrain.lineage import Lineage
 from deeptrain.training import sparkline
 from deeptrain.training.progress import Progress
-from tasks import Epoch, messages
+from tasks import Epoch, Epochs, messages
 from tasks.messages import Serving
 from tasks.watching import SchedulerStatus
+from tests.published_runs import publish_epoch, publish_shards
 
 
 class Said:
@@ -160,3 +164,61 @@ def test_without_a_central_scheduler_nothing_is_done() -> None:
     before = threading.active_count()
     with messages.answered(task, pytest.fail, heard):
         assert threading.active_count() == before
+
+
+class Counted(RemoteScheduler):
+    """Luigi's way to a central scheduler, which is in this process and counts what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1/")
+        self.scheduler, self.asked = Scheduler(), Counter[str]()
+
+    def _request(self, url: str, data: Any, attempts: int = 3, allow_null: bool = True) -> Any:  # noqa: ARG002
+        name = url.removeprefix("/api/")
+        self.asked[name] += 1
+        return json.loads(json.dumps(getattr(self.scheduler, name)(**json.loads(json.dumps(data)))))
+
+
+class Published:
+    """Trains at once."""
+
+    def reach(self, plan: Lineage, until: int) -> None:
+        publish_epoch(plan, until)
+
+    def ask(self, _: str) -> None:
+        return None
+
+
+def test_a_task_that_is_soon_over_asks_the_scheduler_nothing_beside_what_luigi_does(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "LOOK_SECONDS", 3600)
+    monkeypatch.setattr(tasks.epoch, "alive_trainer", Published)
+    task, scheduler, count = Epochs(experiment=str(experiment), store=str(experiment.parent / "runs")), Counted(), 3
+    publish_shards(task.plan)
+    worker = Worker(scheduler=scheduler, worker_id="w", no_install_shutdown_handler=True)
+    assert worker.add(task)
+    assert worker.run()
+    assert task.complete()
+    # Told when it is planned and when it is done, each epoch and all of them; the shards are there already.
+    assert scheduler.asked == {"add_worker": 1, "add_task": 2 * (count + 1) + 1, "get_work": count + 2}
+
+
+def test_a_task_that_goes_on_tells_the_scheduler_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "LOOK_SECONDS", 0.01)
+    task, scheduler, told = Precious(), Counted(), threading.Event()
+    scheduler.add_task(worker="w", task_id=task.task_id)
+    assert scheduler.get_work(worker="w")["task_id"] == task.task_id
+    reporter = TaskStatusReporter(scheduler, task.task_id, "w", queue.Queue())
+    task.set_tracking_url, task.scheduler_messages = reporter.update_tracking_url, queue.Queue()  # type: ignore[attr-defined]
+
+    def heard_then(_: str) -> "Future[str]":
+        told.set()  # messages are looked at when the page is told
+        return Future()
+
+    task.scheduler_messages.put(Said("status"))  # type: ignore[attr-defined]
+    with messages.answered(task, lambda: "http://127.0.0.1:1/runs/a/b", heard_then):
+        assert told.wait(60)
+    found = scheduler.scheduler.task_list("RUNNING", "")[task.task_id]
+    assert (found["accepts_messages"], found["tracking_url"]) == (True, "http://127.0.0.1:1/runs/a/b")
+    assert scheduler.asked["add_task"] == 2
