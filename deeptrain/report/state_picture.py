@@ -48,7 +48,7 @@ class Block:
             line
             for name, value in self.rows
             for line in itertools.zip_longest(
-                _in_lines(name, NAME_WIDTH), _in_lines(value, CHARACTERS - NAME_WIDTH - 2), fillvalue=""
+                _indented(name), _in_lines(value, CHARACTERS - NAME_WIDTH - 2), fillvalue=""
             )
         )
 
@@ -219,6 +219,14 @@ def _in_lines(text: str, width: int, most: int = MOST_LINES) -> list[str]:
     places = [max((found.end() for found in mark.finditer(text) if found.end() <= width), default=0) for mark in BREAKS]
     place = next((found for found in places if found > width // 5), width)
     return [text[:place].rstrip(), *_in_lines(text[place:].lstrip(), width, most - 1)]
+
+
+def _indented(name: str) -> list[str]:
+    """A name, in several lines where it is long: those after the first stand further in, since they are no names."""
+    if len(name) <= NAME_WIDTH:
+        return [name]
+    first, *others = _in_lines(name, NAME_WIDTH - 2)
+    return [first, *(f"  {one}" for one in others)]
 
 
 def _wrapped(text: str) -> list[str]:

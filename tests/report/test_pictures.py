@@ -280,8 +280,8 @@ def test_a_long_name_of_the_state_is_broken_as_a_value_is_and_loses_nothing() ->
     block = state_picture.Block("[training]", rows)
     assert block.lines == (
         ("windows.", "0.2"),
-        ("prediction_weights.", ""),
-        ("first", ""),
+        ("  prediction_weights.", ""),
+        ("  first", ""),
         ("last", "keep keep keep keep on"),
         ("a", "b"),
     )
