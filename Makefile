@@ -1,7 +1,7 @@
 # make train    set up .venv with locked versions, then run the main job
 # make test     set up, then ruff, mypy, import-linter, pytest
 # make sample   set up, then what kills whole commands, fills disks and flips bits: .ci/run runs both
-# make reliability   the same and all of it: every fault, kill and power cut at every operation (root, an hour)
+# make reliability   the same and all of it: every fault, kill, damage and power cut at every operation (root, some hours)
 # make reliability-peers   the same faults for what others keep states with, and for ours: the tables of docs/reliability.md
 # make soak   a thousand random kills of the whole pipeline under random settings, some hours; ARGS="--kills 100"
 # make test-backends   Keras on JAX and on PyTorch, each in an environment of its own, .venv-jax and .venv-torch

@@ -17,11 +17,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
 from deeptrain.errors import ArtifactError, WriteError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 BLOCK = 1 << 20
@@ -89,7 +92,7 @@ class HashingFile:
             with explained(self.path, self.size):
                 os.fsync(self._descriptor)
                 descriptor, self._descriptor = self._descriptor, -1
-                os.close(descriptor)
+                _close(descriptor)
         finally:
             self.close()
         return FileDigest(name, self.size, self._hash.hexdigest())
@@ -159,6 +162,22 @@ def explain_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
         ) from error
 
 
+def patiently(call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """What a call to the system gives; one that a signal broke off, as on a file system of a network, is made again.
+
+    Python does so by itself where a file is opened, read, written and synced (PEP 475), but not with names.
+    """
+    while True:
+        with contextlib.suppress(InterruptedError):
+            return call(*arguments, **options)
+
+
+def _close(descriptor: int) -> None:
+    """Close a file, which it is also when a signal comes meanwhile."""
+    with contextlib.suppress(InterruptedError):
+        os.close(descriptor)
+
+
 def free_bytes(directory: Path) -> int:
     """Bytes that this user can still write to the file system that holds `directory`."""
     status = os.statvfs(directory)
@@ -172,7 +191,7 @@ def sync_file(path: Path) -> None:
         try:
             os.fsync(descriptor)
         finally:
-            os.close(descriptor)
+            _close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:
@@ -186,7 +205,7 @@ def sync_directory(directory: Path) -> None:
         try:
             os.fsync(descriptor)
         finally:
-            os.close(descriptor)
+            _close(descriptor)
     except OSError as error:
         raise WriteError(
             f"{directory}: what was put there may not be on the disk: {error.strerror}; run again", error
@@ -201,7 +220,7 @@ def make_directories(directory: Path) -> None:
         directory = directory.parent
     for created in reversed(missing):
         with explained(created):
-            created.mkdir(exist_ok=True)
+            patiently(created.mkdir, exist_ok=True)
         sync_directory(created.parent)
 
 
@@ -218,7 +237,7 @@ def rename(directory: Path, to: Path) -> None:
         WriteError: naming the new name; when only the disk's promise failed, it may have it.
     """
     with explained(to):
-        os.rename(directory, to)  # noqa: PTH104 - beside os.replace, which would hide that nothing is replaced
+        patiently(os.rename, directory, to)  # beside os.replace, which would hide that nothing is replaced
     sync_directory(to.parent)
     if directory.parent != to.parent:
         sync_directory(directory.parent)
@@ -237,25 +256,30 @@ def write_file(path: Path, data: bytes) -> FileDigest:
         file.write(data)
         digest = file.finish(path.name)
         with explained(path, file.size):
-            os.replace(temporary, path)
+            patiently(os.replace, temporary, path)
     except BaseException:
         file.close()
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            patiently(temporary.unlink)
         raise
     sync_directory(path.parent)
     return digest
 
 
 def write_loose(path: Path, data: bytes) -> None:
-    """Replace `path` in one step without waiting for the disk: for what may be lost, as in `live/`."""
+    """Replace `path` in one step without waiting for the disk: for what may be lost, as in `live/`.
+
+    Raises:
+        WriteError: when it cannot be written.
+    """
     temporary = unique_sibling(path)
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        with explained(path, len(data)):
+            patiently(temporary.write_bytes, data)
+            patiently(os.replace, temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            patiently(temporary.unlink)
         raise
 
 
@@ -324,6 +348,15 @@ def read_json(path: Path, limit: int = 64 << 20) -> Any:
     Raises:
         ArtifactError: when it cannot be read, is larger than `limit` bytes, or is no JSON.
     """
+    return parse_json(read_small(path, limit), path)
+
+
+def read_small(path: Path, limit: int = 64 << 20) -> bytes:
+    """The bytes of a file that has not many.
+
+    Raises:
+        ArtifactError: when it cannot be read, or is larger than `limit` bytes.
+    """
     try:
         with path.open("rb") as file:
             # Not `limit` at once: Python takes the memory it is asked for before it reads.
@@ -332,7 +365,7 @@ def read_json(path: Path, limit: int = 64 << 20) -> Any:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
     if len(data) > limit:
         raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
-    return parse_json(data, path)
+    return data
 
 
 def parse_json(data: bytes, path: Path) -> Any:

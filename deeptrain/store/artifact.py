@@ -116,7 +116,7 @@ class Writer:
         """
         path = self.directory / manifests.file_name(name)
         with files.explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.patiently(path.parent.mkdir, parents=True, exist_ok=True)
         file = HashingFile(path)
         try:
             yield file
@@ -183,7 +183,7 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
     files.make_directories(final.parent)
     hidden = files.unique_sibling(final)
     with files.explained(hidden):
-        hidden.mkdir()
+        files.patiently(hidden.mkdir)
     try:
         writer = Writer(hidden)
         yield writer
@@ -251,8 +251,8 @@ def remove(directory: Path) -> None:
     """
     hidden = files.unique_sibling(directory)
     try:
-        directory.rename(hidden)
-        shutil.rmtree(hidden)
+        files.patiently(directory.rename, hidden)
+        files.patiently(shutil.rmtree, hidden)
     except OSError as error:
         raise WriteError(f"{directory}: cannot be removed: {error.strerror}", error) from error
 

@@ -50,8 +50,9 @@ def fingerprint(
         if one.changed < clock() - SETTLED_SECONDS:
             fresh[one.place] = [*one.key, digest]
     if keep and any(remembered.get(place) != known for place, known in fresh.items()):
-        files.make_directories(memory.parent)
-        files.write_loose(memory, json.dumps({**remembered, **fresh}, sort_keys=True).encode())
+        with contextlib.suppress(OSError):  # it costs time only
+            files.make_directories(memory.parent)
+            files.write_loose(memory, json.dumps({**remembered, **fresh}, sort_keys=True).encode())
     return Source(files.digest_of(digests), digests)
 
 

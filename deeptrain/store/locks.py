@@ -35,12 +35,14 @@ class Lock:
 
         Raises:
             LockedError: when another process holds it, naming the process.
+            WriteError: when there can be no such file.
         """
         if self._descriptor >= 0:
             return
         files.make_directories(self._path.parent)
         # No link is followed: a run's directory may be a stranger's, and the file is cut to nothing below.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        with files.explained(self._path):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             self._take(descriptor)
         except BaseException:

@@ -4,7 +4,8 @@
 changes its bytes), `identity` and `content` (hex sha256), `settings` and `seeds` that made the artifact, `inputs` (name
 -> identity and content of each when it was made), `code` (digest of the user's code, or null), `versions` of the
 libraries (told, never a cause), `files` (name, bytes and sha256 of each) and `sha256`, the digest of all the rest as
-canonical JSON, so that no flipped bit of the manifest passes either. Nothing in it depends on time or place.
+canonical JSON, so that no flipped bit of the manifest passes either; one that changes the text alone, as of a number,
+is none that `files.readable_json` writes. Nothing in it depends on time or place.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deeptrain.errors import ArtifactError
-from deeptrain.files import FileDigest, canonical_json, digest_of, read_json
+from deeptrain.files import FileDigest, canonical_json, digest_of, parse_json, read_small, readable_json
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -80,7 +81,8 @@ def read(directory: Path) -> Manifest:
         ArtifactError: when it is absent, unreadable, of a newer format, or names files outside the artifact.
     """
     path = directory / NAME
-    value = read_json(path)
+    data = read_small(path)
+    value = parse_json(data, path)
     if not isinstance(value, dict):
         raise ArtifactError(f"{path}: expected a table, got {type(value).__name__}")
     if value.get("format") != FORMAT:
@@ -110,6 +112,8 @@ def read(directory: Path) -> Manifest:
         raise ArtifactError(f"{path}: its content digest does not fit its list of files")
     if manifest.plain() != value:
         raise ArtifactError(f"{path}: altered: what it tells does not have the sha256 it records")
+    if readable_json(value) != data:  # one bit makes 1e-06 to 1E-06, the same number
+        raise ArtifactError(f"{path}: altered: it tells the same in other bytes")
     return manifest
 
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from deeptrain import files
 from deeptrain.errors import LockedError
 from deeptrain.store.locks import Lock, lock_of
 
@@ -23,7 +24,8 @@ def sweep(run: Path) -> list[Path]:
     gone = []
     for path, lock in litter(run):
         with contextlib.suppress(LockedError), lock:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            directory = path.is_dir() and not path.is_symlink()
+            files.patiently(shutil.rmtree, path) if directory else files.patiently(path.unlink)
             gone.append(path)
     return gone
 

@@ -1,17 +1,19 @@
 """Every byte of a store against what was recorded of it: which file breaks which rule, and by which value.
 
 Beside the files' sha256 it is checked that an artifact is the one its directory's name says, that no epoch stands in
-another one's place, and that what it was made from still has the content it had. Nothing is changed.
+another one's place, and that what it was made from still has the content it had. Nothing is changed, but by
+`set_aside`.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from deeptrain import files
 from deeptrain.errors import ArtifactError
+from deeptrain.store import artifact, locks
 from deeptrain.store import manifest as manifests
 from deeptrain.store.manifest import NAME, Manifest
 from deeptrain.store.specification import SHORT
@@ -31,12 +33,14 @@ class Fault:
         file: the file, relative to the artifact.
         rule: what is expected of it.
         value: what was found instead.
+        stale: whether nothing is damaged, and what it was made from is another now: a plan sees that by itself.
     """
 
     artifact: Path
     file: str
     rule: str
     value: str
+    stale: bool = False
 
     def plain(self) -> dict[str, str]:
         """The fault as JSON holds it."""
@@ -105,12 +109,41 @@ def verify(path: Path, watch: Callable[[Path], None] = nobody) -> Verified:
     return Verified(len(found), count, size, tuple(sorted(faults, key=lambda fault: (fault.artifact, fault.file))))
 
 
+def set_aside(faults: Iterable[Fault]) -> list[Path]:
+    """Move damaged artifacts into `quarantine/` beside them, so that the next run of their experiment makes them again.
+
+    Returns:
+        Where each went.
+
+    Raises:
+        LockedError: when another process is writing one; those before it are moved.
+        WriteError: when one cannot be moved.
+    """
+    moved = []
+    for directory in dict.fromkeys(fault.artifact for fault in faults if not fault.stale):
+        run, written = _owned(directory.resolve())
+        with locks.lock_of(run, written):
+            moved.append(artifact.set_aside(directory))
+    return moved
+
+
+def _owned(directory: Path) -> tuple[Path, Path]:
+    """The run of an artifact, and what is locked while it is written: a training or a session holds one lock."""
+    for parent in directory.parents:
+        if parent.name.startswith("training-") or parent.parent.name == "sessions":
+            return parent.parent, parent
+        if parent.name.startswith("shards-"):
+            return parent.parent, directory
+    return directory.parent, directory
+
+
 def _artifacts(path: Path) -> Iterator[Path]:
     """Directories that are artifacts, or stand where one must be; what is hidden is litter of a killed run."""
     for place, inside, names in os.walk(path):
         directory = Path(place)
         numbered = directory.name.isdecimal() and directory.parent.name in _NUMBERED
-        if NAME in names or numbered:
+        whole = directory.name == "whole" and directory.parent.name.startswith("shards-")
+        if NAME in names or numbered or whole or directory.parent.name == "unfinished":
             inside.clear()
             yield directory
             continue
@@ -137,6 +170,11 @@ def _place(directory: Path, made: Manifest) -> Iterator[Fault]:
         if made.stage != stage or not isinstance(number, int) or f"{number:04d}" != directory.name:
             value = f"is of {made.stage} {number}"
             yield Fault(directory, NAME, f"must be of {stage} {directory.name.lstrip('0')}, where it stands", value)
+    if directory.parent.name == "unfinished":
+        iteration = made.settings.get("iteration")
+        if not isinstance(iteration, int) or directory.name.partition(".")[2] != f"{iteration:010d}":
+            value = f"is of {made.stage} {iteration}"
+            yield Fault(directory, NAME, f"must be of the iteration in its name, {directory.name}", value)
 
 
 def _file(directory: Path, recorded: files.FileDigest) -> Iterator[Fault]:
@@ -173,7 +211,7 @@ def _links(read: dict[Path, Manifest]) -> Iterator[Fault]:
             there = contents.get(link.identity)
             if there and link.content not in there:
                 rule = f"must be made from the {name} that is there, content {min(there)[:12]}"
-                yield Fault(directory, NAME, rule, f"was made from content {link.content[:12]}")
+                yield Fault(directory, NAME, rule, f"was made from content {link.content[:12]}", stale=True)
         yield from _following(directory, made, read)
 
 

@@ -77,9 +77,13 @@ def export(
     hidden = files.unique_sibling(saved)
     with contextlib.redirect_stdout(io.StringIO()):
         whole.export(hidden, verbose=False)
+    for path in hidden.rglob("*"):
+        if path.is_file():
+            files.sync_file(path)
+    files.sync_tree(hidden)
     if saved.exists():
-        shutil.rmtree(saved)
-    hidden.rename(saved)
+        files.patiently(shutil.rmtree, saved)
+    files.rename(hidden, saved)
     told = {
         "epoch": epochs[-1],
         **({"averaged": list(epochs)} if len(epochs) > 1 else {}),

@@ -21,13 +21,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="compare every byte of a store with what was recorded",
         description="Compare every file of every artifact with its recorded sha256, and every artifact with its place "
         "and with what it was made from. Names each file that breaks a rule, the rule, and what was found. Nothing is "
-        "changed: the next run of the experiment makes again what is damaged. Exit code: 0 if all is well, 1 if not.",
-        epilog="examples: python -m pipelines verify; python -m pipelines verify runs/digits --json",
+        "changed without --set-aside. Exit code: 0 if all is well, 1 if not.",
+        epilog="examples: python -m pipelines verify; python -m pipelines verify runs/digits --set-aside",
     )
     parser.add_argument(
         "path", metavar="PATH", nargs="?", type=Path, help="a store, a run, or an artifact (default: runs)"
     )
     parser.add_argument("--json", action="store_true", help="write JSON instead of lines")
+    parser.add_argument(
+        "--set-aside",
+        action="store_true",
+        help="move what is damaged into quarantine/ beside it: the next run of the experiment makes it again",
+    )
     parser.set_defaults(run=run)
 
 
@@ -36,6 +41,7 @@ def run(asked: argparse.Namespace) -> None:
 
     Raises:
         ArtifactError: when something is, or there is nothing to verify.
+        LockedError: when something is to be set aside that another process is writing.
     """
     from deeptrain import lineage
     from deeptrain.files import readable_json
@@ -51,9 +57,16 @@ def run(asked: argparse.Namespace) -> None:
         listing.write(lines(seen, path, listing.width()))
     if seen.faults:
         damaged = len({fault.artifact for fault in seen.faults})
+        told = f"{path}: {damaged} of {seen.artifacts} artifacts {'is' if damaged == 1 else 'are'} not as recorded"
+        if not asked.set_aside:
+            raise ArtifactError(
+                f"{told}; with --set-aside they are moved out of the way, and the next run of the experiment makes "
+                "again what it needs of them"
+            )
+        moved = verification.set_aside(seen.faults)
         raise ArtifactError(
-            f"{path}: {damaged} of {seen.artifacts} artifacts {'is' if damaged == 1 else 'are'} not as recorded; "
-            "the next run of the experiment sets aside and makes again what it needs of them"
+            f"{told}; {len(moved)} {'was' if len(moved) == 1 else 'were'} set aside: run the experiment again, and it "
+            "makes again what it needs of them"
         )
 
 

@@ -151,7 +151,9 @@ class Warm:
         )
         self._forks: list[Fork] = []
 
-    def start(self, *arguments: str, cwd: Path, module: str = "luigi", file_bytes: int | None = None) -> "Fork":
+    def start(
+        self, *arguments: str, cwd: Path, module: str = "luigi", file_bytes: int | None = None, stopped: bool = False
+    ) -> "Fork":
         """Start `python -m luigi ARGUMENTS` (or another module) in a directory.
 
         Args:
@@ -159,6 +161,7 @@ class Warm:
             cwd: the directory.
             module: what is run.
             file_bytes: the most bytes a file may get (RLIMIT_FSIZE), from the first instruction of the command on.
+            stopped: whether it stops before anything, until it gets a SIGCONT.
         """
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -169,6 +172,7 @@ class Warm:
             "cwd": str(cwd),
             "written": str(written),
             "limit": file_bytes,
+            "stopped": stopped,
         }
         with contextlib.suppress(BrokenPipeError):
             self._server.stdin.write(json.dumps(asked) + "\n")
@@ -240,7 +244,7 @@ class Fork:
 
 
 SERVER = """
-import gc, io, json, os, resource, runpy, sys
+import gc, io, json, os, resource, runpy, signal, sys
 import tensorflow, keras, matplotlib.figure, matplotlib.backends.backend_agg, pyarrow.csv, pyarrow.parquet
 import jinja2, sklearn.metrics, sklearn.preprocessing, tenacity, tornado.ioloop, xxhash
 import deeptrain.predictor, deeptrain.report, deeptrain.session, deeptrain.training
@@ -254,6 +258,8 @@ def serve(asked):
     pid = os.fork()
     if pid == 0:
         os.setsid()
+        if asked["stopped"]:
+            os.kill(os.getpid(), signal.SIGSTOP)
         os.chdir(asked["cwd"])
         for number, name in enumerate((os.devnull, asked["written"] + ".out", asked["written"] + ".err")):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)

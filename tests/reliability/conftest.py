@@ -3,8 +3,9 @@
 import pytest
 
 from tests.pipelines.conftest import here, trained, warm
+from tests.reliability.stopped import stopped, two_epochs
 
-__all__ = ["here", "thorough", "trained", "warm"]
+__all__ = ["here", "stopped", "thorough", "trained", "two_epochs", "warm"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

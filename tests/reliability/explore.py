@@ -105,6 +105,8 @@ def judged(
         wrong.append(f"between two states: {different(left, after)}")
     wrong += [f"not whole: {told}" for told in spoilt(root, before)]
     if outcome[0] == TOLD:
+        if fault == "EINTR":
+            wrong.append(f"a signal ended it: {outcome[1]}")
         if fault.startswith("ENOSPC") and not any(one in outcome[1] for one in ("disk is full", "No space left")):
             wrong.append(f"a full disk is told as {outcome[1]}")
         if str(root) not in outcome[1]:

@@ -6,7 +6,7 @@ Below Python's own `os`, whose functions are replaced in this process: for a for
 import errno
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,12 @@ ERRORS: Mapping[str, tuple[int, frozenset[str]]] = {
     "ENOSPC": (errno.ENOSPC, frozenset(OPERATIONS) - {"close", "unlink", "rmdir", "ftruncate"}),
     "EIO": (errno.EIO, frozenset(OPERATIONS)),
     "EMFILE": (errno.EMFILE, frozenset({"open"})),
+    # The others are made again by Python itself (PEP 475): nobody sees it.
+    "EINTR": (errno.EINTR, frozenset({"close", "replace", "rename", "link", "mkdir", "unlink", "rmdir"})),
 }
 """What goes wrong by name, with the operations to which it happens."""
 
-FAULTS = ("kill", "short", *ERRORS, *(f"{name} from then on" for name in ERRORS))
+FAULTS = ("kill", "short", *ERRORS, *(f"{name} from then on" for name in ERRORS if name != "EINTR"))
 
 
 class Disk:
@@ -44,19 +46,27 @@ class Disk:
         watch: is told of each before it happens.
     """
 
-    def __init__(self, root: Path, at: int = 0, fault: "str | Callable[[], None]" = "kill") -> None:
+    def __init__(
+        self,
+        root: Path,
+        at: int = 0,
+        fault: "str | Callable[[], None]" = "kill",
+        passing: Collection[str] = (),
+    ) -> None:
         """Take the place of `os`.
 
         Args:
             root: only what happens below it counts.
             at: at which operation, from 1, something happens; 0 for none.
             fault: what: one of `FAULTS`, or something to be called before the operation.
+            passing: directories by name, what happens in which does not count.
         """
         self.done: list[tuple[str, str]] = []
         self.watch: Callable[[tuple[str, str]], object] = lambda _: None
-        self._root = root
+        self._root = root.absolute()
         self._at = at
         self._fault = fault
+        self._passing = frozenset(passing)
         self._opened: dict[int, str] = {}
         for name in OPERATIONS:
             setattr(os, name, self._instead(name, getattr(os, name)))
@@ -65,6 +75,10 @@ class Disk:
     def met(self) -> bool:
         """Whether it came to the fault."""
         return 0 < self._at <= len(self.done)
+
+    def _passed(self, path: Path) -> bool:
+        """Whether nothing happens there."""
+        return bool(self._passing.intersection(path.relative_to(self._root).parts))
 
     def _instead(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -110,5 +124,5 @@ class Disk:
         if isinstance(of, int):
             return self._opened.get(of)
         within = self._opened.get(options.get("dir_fd", None) or -1)
-        path = Path(of) if within is None else Path(within, of)
-        return str(path) if path.is_relative_to(self._root) else None
+        path = Path(within or Path.cwd(), of)
+        return str(path) if path.is_relative_to(self._root) and not self._passed(path) else None

@@ -1,5 +1,6 @@
 """A disk that is full, and a second process that writes the same: nothing is published, and a rerun goes on."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -11,13 +12,9 @@ import pytest
 from tests.conftest import TOML, write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import JOB, SLOW_BUILDER, SLOW_TOML, Warm, lines_of, start
-from tests.pipelines.conftest import Trained
+from tests.reliability.small_disk import FULL
 
 WIDE = TOML.replace('"my_model:build"', '"my_model:build"\narguments = { units = 300 }')
-FULL = re.compile(
-    r"deeptrain: (?P<where>\S+): the disk is full: at least (?P<needed>[\d,]+) bytes are needed for (?P<name>\S+), "
-    r"[\d,]+ are free; nothing was published; free some space and run again"
-)
 SHARDS = ["samples", "part 1", "shards"]
 
 
@@ -57,25 +54,12 @@ def test_a_file_that_cannot_be_written_is_not_published_and_a_rerun_goes_on(
     assert command.contents(here / "runs") == wide
 
 
-SMALL_DISK = """
-mkdir disk && mount -t tmpfs -o size={size} small disk || exit 99
-{job} 2> first.err; echo $? > first.code
-find disk > first.files
-mount -o remount,size=64m disk
-{job} 2> second.err; echo $? > second.code
-cp -r disk runs
-"""
-
-
-@pytest.mark.parametrize("size", ["48k", "144k"])
-def test_on_a_full_disk_nothing_is_published_and_with_more_space_the_job_goes_on(
-    size: str, trained: Trained, tmp_path: Path
-) -> None:
-    here = write_experiment(tmp_path).parent
-    job = shlex.join([sys.executable, "-m", "luigi", *JOB, "--store", "disk"])
+def test_on_a_full_disk_nothing_is_published_and_with_more_space_the_job_goes_on(thorough: bool) -> None:
+    """Two disks that are too small for it; with `--thorough` one besides that grows page by page."""
+    again = ["-m", "tests.reliability.small_disk", "--size", "48k", "--size", "144k", *(["--grow"] if thorough else [])]
     done = subprocess.run(
-        ["unshare", "--mount", "--map-root-user", "sh", "-c", SMALL_DISK.format(size=size, job=job)],
-        cwd=here,
+        ["unshare", "--mount", "--map-root-user", sys.executable, *again],
+        cwd=command.ROOT,
         env=command.environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -83,12 +67,11 @@ def test_on_a_full_disk_nothing_is_published_and_with_more_space_the_job_goes_on
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert (here / "first.code").read_text() == "30\n"
-    (line,) = [line for line in lines_of((here / "first.err").read_text()) if "warning" not in line]
-    assert FULL.fullmatch(line), line
-    assert not [name for name in (here / "first.files").read_text().split() if "/." in name]
-    assert ((here / "second.code").read_text(), (here / "second.err").read_text()) == ("0\n", "")
-    assert command.contents(here / "runs") == trained.contents
+    attempts = [json.loads(line) for line in done.stdout.splitlines()]
+    told = f"again by: unshare --mount --map-root-user {shlex.join(['python', *again])}"
+    assert [one for one in attempts if one["wrong"]] == [], told
+    assert [one["code"] for one in attempts[:4]] == [30, 0, 30, 0], told
+    assert [one["code"] for one in attempts[4:]] == [30] * len(attempts[5:]) + [0] * thorough, told
 
 
 def test_of_two_processes_the_second_says_who_trains_and_the_first_completes(tmp_path: Path, warm: Warm) -> None:

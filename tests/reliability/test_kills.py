@@ -56,12 +56,12 @@ def randomly(name: str) -> random.Random:
 
 
 def test_killed_anywhere_and_run_again_the_job_makes_the_same_bytes(
-    undisturbed: dict[str, bytes], trained: Trained, tmp_path: Path, warm: Warm
+    undisturbed: dict[str, bytes], trained: Trained, tmp_path: Path, warm: Warm, thorough: bool
 ) -> None:
-    """Six of twenty kills: from the first import to the closing table, each going on with what the last one left."""
+    """From the first import to the closing table, each going on with what the last one left."""
     rng = randomly("anywhere")
     here = slow_experiment(tmp_path / "0")
-    for number in range(6):
+    for number in range(40 if thorough else 4):
         finished = killed_after(rng.uniform(0, trained.seconds + SLOW_SECONDS), start(*JOB, cwd=here))
         assert finished.err == ""
         if finished.code == 0:
@@ -73,11 +73,12 @@ def test_killed_anywhere_and_run_again_the_job_makes_the_same_bytes(
     assert command.contents(here / "runs") == undisturbed
 
 
-@pytest.mark.parametrize(("kills", "arguments"), [(14, ()), (4, ("--workers", "2"))])
+@pytest.mark.parametrize(("kills", "arguments"), [(10, ()), (4, ("--workers", "2"))])
 def test_killed_while_it_trains_and_run_again_training_makes_the_same_bytes(
-    kills: int, arguments: tuple[str, ...], undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    kills: int, arguments: tuple[str, ...], undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm, thorough: bool
 ) -> None:
-    """Fourteen of twenty kills, and four of a whole group of processes: within a second after training goes on."""
+    """And so does a whole group of processes: within a second after training goes on."""
+    kills *= 10 if thorough else 1
     rng = randomly("while it trains")
     here = slow_experiment(tmp_path / "0")
     hits = 0

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deeptrain import lineage
-from deeptrain.errors import ArtifactError
-from deeptrain.store import artifact, verification
+from deeptrain.errors import ArtifactError, LockedError
+from deeptrain.files import readable_json
+from deeptrain.store import artifact, locks, verification
 from tests.conftest import write_experiment
 from tests.published_runs import publish, seen
 
@@ -83,6 +84,37 @@ def test_damage_is_told_by_file_rule_and_value(
     assert first.value.startswith(value)
 
 
+@pytest.mark.parametrize("pattern", ["shards-*/whole", "shards-*/parts/0001", "training-*/unfinished/*"])
+def test_an_artifact_without_a_manifest_is_told_wherever_it_stands(store: Path, pattern: str) -> None:
+    shutil.copytree(one(store, "tiny/training-*/epochs/0002"), one(store, "tiny/training-*") / "unfinished/00004.007")
+    at = one(store, f"tiny/{pattern}")
+    (at / "manifest.json").unlink()
+    assert (at, "manifest.json") in [(fault.artifact, fault.file) for fault in verification.verify(store).faults]
+
+
+def test_what_is_damaged_is_set_aside_and_what_is_only_stale_stays(store: Path) -> None:
+    state = one(store, "tiny/training-*/states/0003")
+    (state / "state.safetensors").write_bytes(b"x")
+    predictions = one(store, "tiny/predictions-*")
+    predictions.joinpath("manifest.json").write_text("{")
+    moved = verification.set_aside(verification.verify(store).faults)
+    assert sorted(moved) == [store / f"tiny/quarantine/{predictions.name}.1", state.parent / "quarantine/0003.1"]
+    assert verification.verify(store).faults == ()
+    fault = verification.Fault(one(store, "tiny/report-*"), "manifest.json", "must be made from", "was", stale=True)
+    assert verification.set_aside([fault]) == []
+
+
+def test_what_another_process_writes_is_not_set_aside(store: Path) -> None:
+    training = one(store, "tiny/training-*")
+    (training / "epochs/0003/metrics.json").write_bytes(b"")
+    with (
+        locks.lock_of(training.parent, training),
+        pytest.raises(LockedError, match=f"{training.name} is being written"),
+    ):
+        verification.set_aside(verification.verify(store).faults)
+    assert (training / "epochs/0003").is_dir()
+
+
 def test_all_damage_is_told_not_the_first_alone(store: Path) -> None:
     for part in ("00000", "00001"):
         (one(store, "tiny/shards-*/parts/0001") / part).write_bytes(b"y")
@@ -128,7 +160,7 @@ def test_settings_of_another_type_are_no_traceback(store: Path) -> None:
     value = json.loads(path.read_text())
     value["settings"]["epoch"] = [2]
     value["sha256"] = verification.manifests.digest_of({key: one for key, one in value.items() if key != "sha256"})
-    path.write_text(json.dumps(value))
+    path.write_bytes(readable_json(value))
     assert verification.verify(store).faults[0].value == "is of epoch [2]"
 
 
