@@ -103,7 +103,7 @@ def decode(data: bytes | bytearray | memoryview, path: Path) -> dict[str, np.nda
                 end = after
         if end != len(view) - 8 - length:
             raise ValueError(f"its arrays end at {end}, it has {len(view) - 8 - length} bytes of them")
-    except MISSHAPEN as error:
+    except (ArtifactError, *MISSHAPEN) as error:
         raise ArtifactError(f"{path}: no safetensors file: {in_one_line(error)}") from error
     return found
 
