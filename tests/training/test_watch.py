@@ -204,5 +204,5 @@ def test_rows_of_another_version_are_refused(tmp_path: Path) -> None:
     other = table.replace_schema_metadata({watched.KEY: b"2"})
     with pytest.raises(ArtifactError, match="expected watched rows of version 1, got '2': written by another version"):
         watched.decode(watched.encode(other), tmp_path / "epoch-0001.parquet")
-    with pytest.raises(ArtifactError, match=r"x\.parquet: no rows that were watched"):
+    with pytest.raises(ArtifactError, match=r"x\.parquet: not rows that were watched"):
         watched.decode(b"PAR1", Path("x.parquet"))
