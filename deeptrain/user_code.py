@@ -79,9 +79,12 @@ def _forget_what_differs(beside: Path) -> None:
 
     Two experiments may each have a `model.py`, and a file may be edited in a session; whatever imported it holds it.
     """
-    if all(_is_as_digested(name, beside) for name in _modules_of_experiments()):
+    names = _modules_of_experiments()
+    if all(_is_as_digested(name, beside) for name in names):
         return
-    for name in _modules_of_experiments():
+    # A folder without `__init__.py` is a module without a file, which looks for its package.
+    inside = tuple(f"{name}." for name in names)
+    for name in [*names, *(name for name in sys.modules if name.startswith(inside) and name not in names)]:
         _loaded.pop(name, None)
         sys.modules.pop(name, None)
 

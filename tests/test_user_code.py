@@ -67,3 +67,12 @@ def test_what_is_installed_in_an_environment_beside_an_experiment_stays_imported
     for beside in (one, two, one):
         user_code.find("their_model:now", beside)
         assert user_code.find("their_installed:HERE", one) is here
+
+
+def test_a_module_in_a_folder_of_a_package_is_imported_anew_when_it_is_another(tmp_path: Path) -> None:
+    """The folder has no `__init__.py`: it is a module without a file, which looks for its package."""
+    (tmp_path / "bundle/inner").mkdir(parents=True)
+    (tmp_path / "bundle/__init__.py").touch()
+    for value in (1, 2):
+        (tmp_path / "bundle/inner/told.py").write_text(f"VALUE = {value}\n")
+        assert user_code.find("bundle.inner.told:VALUE", tmp_path) == value

@@ -236,16 +236,23 @@ def _find(module: str, places: list[str] | None) -> Path | None:
         name = ".".join(parts[: depth + 1])
         if not name.replace(".", "").isidentifier():
             return None
-        if places is not None:
-            spec = importlib.machinery.PathFinder.find_spec(name, search)
-        else:
-            found = (finder.find_spec(name, search, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
-            spec = next((made for made in found if made is not None), None)
+        finders = [importlib.machinery.PathFinder] if places is not None else sys.meta_path
+        found = (_spec(finder, name, search) for finder in finders)
+        spec = next((made for made in found if made is not None), None)
         if spec is None:
             return None
         search = list(spec.submodule_search_locations or [])
     origin = None if spec is None or spec.origin is None else Path(spec.origin)
     return origin if origin is not None and origin.suffix == ".py" else None
+
+
+def _spec(finder: Any, name: str, search: list[str] | None) -> importlib.machinery.ModuleSpec | None:
+    if not hasattr(finder, "find_spec"):
+        return None
+    # By its last part: a folder without `__init__.py` would look for its package among the imported modules.
+    asked = name.rpartition(".")[2] if finder is importlib.machinery.PathFinder else name
+    found: importlib.machinery.ModuleSpec | None = finder.find_spec(asked, search, None)
+    return found
 
 
 def is_beside(path: Path, beside: Path) -> bool:
