@@ -122,6 +122,7 @@ def test_a_read_that_finds_no_memory_is_an_error_and_what_is_asked_for_again_is_
     split: Split, monkeypatch: pytest.MonkeyPatch, order: Any, superbatch_bytes: int
 ) -> None:
     first_reads(monkeypatch, 1, no_memory)
+    monkeypatch.setattr(prefetch, "STUCK_SECONDS", 60)  # who takes longer is given up, and its error with it
     batches = Batches(split, 100, seed=1, order=order, superbatch_bytes=superbatch_bytes)
     with pytest.raises(MemoryError, match="Unable to allocate"):
         list(batches.prefetch(1))

@@ -225,7 +225,7 @@ LIMITED = """
     data = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
     limit = (int(data.split()[1]) << 10) + int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
-    conversion.convert("raw", "out", memory=int(sys.argv[1]) // 2, **json.loads(sys.argv[2]))
+    conversion.convert("raw", "out", memory=int(sys.argv[1]) // 3, **json.loads(sys.argv[2]))
 """
 
 
