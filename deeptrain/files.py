@@ -410,7 +410,7 @@ def read_with_status(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
             while len(data) <= limit and (more := os.read(descriptor, min(limit + 1 - len(data), BLOCK))):
                 data += more
         finally:
-            os.close(descriptor)
+            _close(descriptor)
     except OSError as error:
         told = "it is a link" if error.errno == errno.ELOOP else error.strerror
         raise ArtifactError(f"{path}: cannot be read: {told}") from error

@@ -67,7 +67,8 @@ def explore(step: Step, fault: str, place: Place, ats: Iterable[int]) -> Iterato
     for at in ats:
         with place.attempt() as attempt:
             outcome, done = in_fork(step, attempt.root, at, attempt.fault)
-            wrong = judged(step, attempt.left(), before, after, outcome, fault, done)
+            met = done[at - 1][0] if at <= len(done) else ""
+            wrong = judged(step, attempt.left(), before, after, outcome, fault, met)
         if outcome[0] != DONE:
             yield Seen(fault, at, *done[at - 1], _in_words(outcome), wrong)
             continue
@@ -92,9 +93,9 @@ def judged(
     after: dict[str, bytes],
     outcome: tuple[int, str],
     fault: str,
-    done: list[tuple[str, str]],
+    met: str,
 ) -> list[str]:
-    """What does not hold after a fault, and after the run that follows it."""
+    """What does not hold after a fault, which an operation met, and after the run that follows it."""
     wrong = [f"it crashed: {outcome[1]}"] if outcome[0] == CRASHED else []
     left = contents(root)
     # What was let go may be there again after a power cut; the next run lets it go again.
@@ -111,7 +112,7 @@ def judged(
             wrong.append(f"a full disk is told as {outcome[1]}")
         if str(root) not in outcome[1]:
             wrong.append(f"it names no file: {outcome[1]}")
-        removing = fault.endswith("from then on") or done[-1][0] in {"unlink", "rmdir"}
+        removing = fault.endswith("from then on") or met in {"unlink", "rmdir"}
         if litter(root) and not removing:
             wrong.append(f"left behind: {litter(root)}")
     again, _ = in_fork(step, root)
