@@ -112,7 +112,7 @@ def judged(
             wrong.append(f"a full disk is told as {outcome[1]}")
         if str(root) not in outcome[1]:
             wrong.append(f"it names no file: {outcome[1]}")
-        removing = fault.endswith("from then on") or met in {"unlink", "rmdir"}
+        removing = fault.endswith("from then on") or met in {"unlink", "rmdir"} or "cannot be removed" in outcome[1]
         if litter(root) and not removing:
             wrong.append(f"left behind: {litter(root)}")
     again, _ = in_fork(step, root)

@@ -10,7 +10,7 @@ from tests.reliability import exploring
 from tests.reliability.durable_steps import STEPS
 from tests.reliability.faults import FAULTS
 
-EVERY = {"training": 53, "conversion": 31}
+EVERY = {"training": 97, "conversion": 53, "artifact": 3, "artifact-over-a-damaged-one": 3}
 """Of a sample: the longest steps have hundreds of operations."""
 
 

@@ -63,7 +63,7 @@ def test_killed_anywhere_and_run_again_the_job_makes_the_same_bytes(
     """From the first import to the closing table, each going on with what the last one left."""
     rng = randomly("anywhere")
     here = slow_experiment(tmp_path / "0")
-    for number in range(40 if thorough else 4):
+    for number in range(40 if thorough else 2):
         finished = killed_after(rng.uniform(0, trained.seconds + SLOW_SECONDS), start(*JOB, cwd=here))
         assert finished.err == ""
         if finished.code == 0:
