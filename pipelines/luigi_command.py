@@ -95,6 +95,7 @@ def take_part() -> None:
     base.on_plan.append(lambda plan: _on_plan(plan, closing))
     watching.displays.append(lambda: terminal)
     _tell_stages(terminal)
+    _tell_lost_processes(terminal)
     # Luigi reads these two where it does not look for them, and warns of it.
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
     sys.excepthook = _ending(terminal, lines, closing)
@@ -160,6 +161,26 @@ def _tell_stages(terminal: Terminal) -> None:
     def ended(task: base.ExperimentTask, seconds: float) -> None:
         if not isinstance(task, tasks.Epoch | luigi.WrapperTask):
             terminal.stage(task.label, f"made in {seconds:.1f} s")
+
+
+def _tell_lost_processes(terminal: Terminal) -> None:
+    """A process of `--workers 2` that is gone, or was ended by Luigi, could say nothing of it itself."""
+    told: set[str] = set()
+
+    def once(task: base.ExperimentTask, line: str) -> None:
+        # Luigi looks at its processes again before it has read what it noted at the first look.
+        if task.task_id not in told:
+            told.add(task.task_id)
+            terminal.complain(f"deeptrain: {task.label}: {line}; run the same command to go on")
+
+    @base.ExperimentTask.event_handler(luigi.Event.PROCESS_FAILURE)
+    def died(task: base.ExperimentTask, said: str) -> None:
+        once(task, mistakes.death(int(said.rsplit(maxsplit=1)[-1])))
+
+    @base.ExperimentTask.event_handler(luigi.Event.TIMEOUT)
+    def late(task: base.ExperimentTask, said: str) -> None:
+        seconds = said.partition(" timed out after ")[2].partition(" ")[0]
+        once(task, f"its process was ended after {seconds} s, which is Luigi's worker timeout")
 
 
 def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence, *, central: bool) -> None:
