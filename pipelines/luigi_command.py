@@ -98,11 +98,12 @@ def take_part() -> None:
     _tell_lost_processes(terminal)
     # Luigi reads these two where it does not look for them, and warns of it.
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
-    sys.excepthook = _ending(terminal, lines, closing)
+    sys.excepthook = _ending(terminal, lines, closing, None)
     mistakes.check_task_is_named()
     central = scheduler.choose(terminal)
+    sys.excepthook = _ending(terminal, lines, closing, central)
     signal.signal(signal.SIGTERM, _stop)
-    atexit.register(_end, terminal, lines, closing, absence, central=central)
+    atexit.register(_end, terminal, lines, closing, absence, central=central is not None)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
@@ -196,7 +197,7 @@ def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: schedul
         _exit(0)
 
 
-def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
+def _ending(terminal: Terminal, lines: LogLines, closing: Closing, central: str | None) -> Any:
     """What happens to an error that Luigi lets through: a line instead of a traceback, and the right exit code."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -206,6 +207,9 @@ def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
             for child in multiprocessing.active_children():
                 child.join()  # Luigi has asked it to stop, and it is writing its checkpoint
             watching.close()
+            worker = get_config().get("worker", "id", "")
+            if central is not None and worker:
+                scheduler.give_back(central, worker)
             for line in explain(error) if str(error) else ["deeptrain: stopped; run the same command to go on"]:
                 terminal.complain(line)
             closing.forget()
