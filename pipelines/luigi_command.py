@@ -95,13 +95,15 @@ def take_part() -> None:
     base.on_plan.append(lambda plan: _on_plan(plan, closing))
     watching.displays.append(lambda: terminal)
     _tell_stages(terminal)
+    _tell_lost_processes(terminal)
     # Luigi reads these two where it does not look for them, and warns of it.
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
-    sys.excepthook = _ending(terminal, lines, closing)
+    sys.excepthook = _ending(terminal, lines, closing, None)
     mistakes.check_task_is_named()
     central = scheduler.choose(terminal)
+    sys.excepthook = _ending(terminal, lines, closing, central)
     signal.signal(signal.SIGTERM, _stop)
-    atexit.register(_end, terminal, lines, closing, absence, central=central)
+    atexit.register(_end, terminal, lines, closing, absence, central=central is not None)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
@@ -162,6 +164,26 @@ def _tell_stages(terminal: Terminal) -> None:
             terminal.stage(task.label, f"made in {seconds:.1f} s")
 
 
+def _tell_lost_processes(terminal: Terminal) -> None:
+    """A process of `--workers 2` that is gone, or was ended by Luigi, could say nothing of it itself."""
+    told: set[str] = set()
+
+    def once(task: base.ExperimentTask, line: str) -> None:
+        # Luigi looks at its processes again before it has read what it noted at the first look.
+        if task.task_id not in told:
+            told.add(task.task_id)
+            terminal.complain(f"deeptrain: {task.label}: {line}; run the same command to go on")
+
+    @base.ExperimentTask.event_handler(luigi.Event.PROCESS_FAILURE)
+    def died(task: base.ExperimentTask, said: str) -> None:
+        once(task, mistakes.death(int(said.rsplit(maxsplit=1)[-1])))
+
+    @base.ExperimentTask.event_handler(luigi.Event.TIMEOUT)
+    def late(task: base.ExperimentTask, said: str) -> None:
+        seconds = said.partition(" timed out after ")[2].partition(" ")[0]
+        once(task, f"its process was ended after {seconds} s, which is Luigi's worker timeout")
+
+
 def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence, *, central: bool) -> None:
     if absence.noticed and multiprocessing.parent_process() is None:
         closing.forget()
@@ -175,7 +197,7 @@ def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: schedul
         _exit(0)
 
 
-def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
+def _ending(terminal: Terminal, lines: LogLines, closing: Closing, central: str | None) -> Any:
     """What happens to an error that Luigi lets through: a line instead of a traceback, and the right exit code."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -185,6 +207,9 @@ def _ending(terminal: Terminal, lines: LogLines, closing: Closing) -> Any:
             for child in multiprocessing.active_children():
                 child.join()  # Luigi has asked it to stop, and it is writing its checkpoint
             watching.close()
+            worker = get_config().get("worker", "id", "")
+            if central is not None and worker:
+                scheduler.give_back(central, worker)
             for line in explain(error) if str(error) else ["deeptrain: stopped; run the same command to go on"]:
                 terminal.complain(line)
             closing.forget()

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -51,6 +52,14 @@ def wrong_arguments(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     shown = [option for option, action in options.items() if action.help != argparse.SUPPRESS]
     near = nearest(name, options)[:1]
     raise MistypedError(f"{name}: no such option; {did_you_mean(name, near or shown)}", _mended(wrong, name, near))
+
+
+def death(exit_code: int) -> str:
+    """How a process ended that said nothing itself, by its exit code, which is a signal's number when negative."""
+    if exit_code >= 0:
+        return f"its process ended with exit code {exit_code}"
+    name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
+    return f"its process died by {name}" + (" (out of memory, perhaps)" if -exit_code == signal.SIGKILL else "")
 
 
 def check_task_is_named() -> None:

@@ -1,6 +1,7 @@
 """The scheduler of a command: the central one as long as it answers, the local one otherwise."""
 
 import argparse
+import contextlib
 import http.client
 import json
 import logging
@@ -10,16 +11,19 @@ import queue
 import sys
 import threading
 import traceback
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import urlopen
 
 from luigi import rpc
 from luigi.configuration import get_config
-from luigi.rpc import RPCError, URLLibFetcher
+from luigi.rpc import RemoteScheduler, RPCError, URLLibFetcher
+from luigi.task_status import PENDING, RUNNING
 
 from deeptrain.errors import SettingsError
 from pipelines.terminal import Terminal
+from tasks.messages import UNHEARD
 
 ABOUT_ITS_ABSENCE = ("Failed connecting to remote scheduler", "Failed pinging scheduler")
 PORTS = {"http": 80, "https": 443}
@@ -54,11 +58,11 @@ def _is_about_the_scheduler(error: Exception) -> bool:
     return isinstance(error, RPCError) or any(frame.f_code.co_filename == rpc.__file__ for frame, _ in frames)
 
 
-def choose(terminal: Terminal) -> bool:
+def choose(terminal: Terminal) -> str | None:
     """Go on with the local scheduler when none answers at the configured address.
 
     Returns:
-        Whether there is a central one.
+        The address of the central one, None without one.
 
     Raises:
         SettingsError: when that is no address.
@@ -71,7 +75,7 @@ def choose(terminal: Terminal) -> bool:
     parser.add_argument("--scheduler-port", default=config.get("core", "default-scheduler-port", "8082"))
     asked = parser.parse_known_args(sys.argv[1:])[0]
     if asked.local_scheduler or config.getboolean("core", "local_scheduler", False):
-        return False
+        return None
     option = "--scheduler-url" if asked.scheduler_url else "--scheduler-host, --scheduler-port"
     url = _url(option, asked.scheduler_url or f"http://{asked.scheduler_host or 'localhost'}:{asked.scheduler_port}/")
     why = lack(url.geturl(), config.getfloat("core", "rpc-connect-timeout", 5.0))
@@ -80,7 +84,7 @@ def choose(terminal: Terminal) -> bool:
         port = url.port or PORTS[url.scheme]
         more = f" (web page: python -m pipelines ui --port {port})" if why == "" else f": {why}"
         terminal.say(f"no central scheduler at {url.hostname}:{port}, so the local one is used{more}")
-    return why is None
+    return url.geturl() if why is None else None
 
 
 def _url(option: str, address: str) -> SplitResult:
@@ -136,6 +140,28 @@ def _asked(url: str, seconds: float) -> str | None:
         return "what answers there is none"
     said = told.get("response") if isinstance(told, dict) else None
     return None if isinstance(said, dict) and "paused" in said else "what answers there is none"
+
+
+def give_back(url: str, worker: str) -> None:
+    """Tell the central scheduler that a command which is stopped runs nothing any more.
+
+    For a minute it would keep from every other command what this one had begun. Luigi has no word for it, but a task
+    that says while it runs what else it needs is pending from then on. A scheduler that is gone is not told.
+
+    Args:
+        url: of the scheduler.
+        worker: the name by which it knows the command.
+    """
+    central: Any = RemoteScheduler(url, connect_timeout=get_config().getfloat("core", "rpc-connect-timeout", 5.0))
+    central._rpc_retry_attempts = 1  # who stops a command does not wait for a scheduler that is gone
+    with contextlib.suppress(*UNHEARD, AttributeError):
+        for name, task in central.task_list(status=RUNNING, limit=False).items():
+            if task["worker_running"] == worker:
+                more = {"worker": worker, "task_id": name, "status": PENDING, "priority": task["priority"]}
+                more |= {"resources": task["resources"], "accepts_messages": None}
+                needs = central.dep_graph(task_id=name)[name]["deps"]
+                central.add_task(**more, new_deps=needs or [name])
+                central.add_task(**more, deps=needs)
 
 
 def go_on_without(terminal: Terminal) -> None:

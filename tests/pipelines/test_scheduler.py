@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from luigi.rpc import RemoteScheduler
@@ -114,3 +115,28 @@ def test_a_scheduler_below_a_path_of_its_host_is_used(experiment: Path, warm: Wa
     assert (finished.code, finished.err) == (0, "")
     assert "scheduler" not in finished.out
     assert {"is_paused", "add_task", "get_work"} <= set(pretender.asked)
+
+
+@pytest.mark.parametrize("deps", [[], ["before"]])
+def test_what_a_stopped_command_had_begun_another_one_is_given_at_once(deps: list[str], tmp_path: Path) -> None:
+    luigid = Luigid(tmp_path)
+    try:
+        url = f"http://127.0.0.1:{luigid.port}"
+        central: Any = RemoteScheduler(url)
+
+        def given(worker: str) -> str | None:
+            central.add_task(worker=worker, task_id="before", status="DONE", family="Shards")
+            central.add_task(worker=worker, task_id="begun", family="Epoch", params={}, deps=deps)
+            found: str | None = central.get_work(worker=worker, current_tasks=[])["task_id"]
+            return found
+
+        assert given("stopped") == "begun"
+        assert given("other") is None
+        scheduler.give_back(url, "somebody")
+        assert given("other") is None
+        scheduler.give_back(url, "stopped")
+        assert central.dep_graph(task_id="begun")["begun"]["deps"] == deps
+        assert given("other") == "begun"
+    finally:
+        luigid.kill()
+    scheduler.give_back(url, "other")
