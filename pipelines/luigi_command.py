@@ -80,7 +80,7 @@ def take_part() -> None:
     debug = "--debug" in sys.argv
     begun: list[luigi.Task] = []
     luigi.Task.event_handler(luigi.Event.START)(begun.append)
-    luigi.Task.event_handler(luigi.Event.DEPENDENCY_MISSING)(lambda _: _hand_on())
+    luigi.Task.event_handler(luigi.Event.DEPENDENCY_DISCOVERED)(lambda *_: _hand_on())
     lines = LogLines(
         terminal.complain,
         debug=debug,
@@ -117,7 +117,8 @@ def _stop(number: int, _: FrameType | None) -> None:
 def _hand_on() -> None:
     """SIGUSR1 ends the training of a child process after its epoch, and Luigi gives out no more tasks.
 
-    Luigi takes the signal when it makes its worker, and then looks for the first task that is missing.
+    Luigi takes the signal when it makes its worker, and then discovers what each missing task needs. (Its event
+    DEPENDENCY_MISSING tells only of what no task makes.)
     """
     children.hand_on(signal.SIGUSR1)
 

@@ -106,7 +106,7 @@ def converting(task: "luigi.Task") -> Iterator[conversion.Watch]:
     """Where a task of a conversion is to tell where it stands, within the block."""
     from deeptrain.training.reporter import Reporter
 
-    with Reporter([ConversionStatus(task)]) as reporter:
+    with Reporter([], quiet=[ConversionStatus(task)]) as reporter:
         yield reporter.update
 
 
@@ -123,7 +123,7 @@ def watch(plan: Lineage) -> Callable[[Progress], None]:
         live = plan.training.directory / "live"
         page = LivePage(live / "index.html", str(name), number=name.number, report=report)
         facts = ProgressFile(live, str(name))
-        _reporters[key] = Reporter([*(display() for display in displays), page, facts, status])
+        _reporters[key] = Reporter([*(display() for display in displays), page, facts], quiet=[status])
     return _reporters[key].update
 
 

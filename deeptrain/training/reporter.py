@@ -33,19 +33,26 @@ class Reporter(Generic[Told]):
     - `update` is one assignment: no lock, no wake-up, no copy. It cannot block and cannot raise.
     - What a healthy sink sees is a subsequence of the updates that ends with the last one.
     - Each sink has its own daemon thread: one that waits for a network does not freeze the others, and one that hangs
-      is left behind when the time of `close` is over.
+      is left behind when the time of `close` is over, which is told to the logger "deeptrain" unless it is a quiet one.
     - A sink that raises is told once, to the logger "deeptrain", and left out after three failures in a row.
     - A child made by `fork` has none of the threads: there `update` and `close` do nothing. Make the reporter in the
       process that trains.
     """
 
-    def __init__(self, sinks: Sequence[Sink[Told]], every_seconds: float = 0.2, patience_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink[Told]],
+        every_seconds: float = 0.2,
+        patience_seconds: float = 2.0,
+        quiet: Sequence[Sink[Told]] = (),
+    ) -> None:
         """Start showing.
 
         Args:
             sinks: displays; the reporter closes them.
             every_seconds: the shortest time between two calls of one sink.
             patience_seconds: how long `close` waits at most, all sinks together.
+            quiet: displays too, but no line is written when one is left behind: somebody else tells what is behind it.
         """
         self._newest: Told | None = None
         self._closing = threading.Event()
@@ -53,8 +60,9 @@ class Reporter(Generic[Told]):
         self._process = os.getpid()
         self._threads = [
             threading.Thread(target=self._serve, args=(sink, every_seconds), name=f"show {_name(sink)}", daemon=True)
-            for sink in sinks
+            for sink in (*sinks, *quiet)
         ]
+        self._told_of = self._threads[: len(sinks)]
         for thread in self._threads:
             thread.start()
 
@@ -70,7 +78,7 @@ class Reporter(Generic[Told]):
         deadline = time.monotonic() + self._patience
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
-            if thread.is_alive():
+            if thread.is_alive() and thread in self._told_of:
                 log.warning("a display did not finish in %g s and was left behind: %s", self._patience, thread.name)
 
     def __enter__(self) -> Self:

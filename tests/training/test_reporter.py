@@ -159,6 +159,18 @@ def test_a_hanging_sink_holds_neither_the_training_nor_the_others_nor_the_end(ca
     ]
 
 
+def test_a_quiet_sink_shows_the_last_state_and_is_left_behind_without_a_word(caplog):
+    hanging, good = Hanging(), Notes()
+    with caplog.at_level(logging.INFO, "deeptrain"):
+        with Reporter([], 0.0, patience_seconds=0.05, quiet=[good, hanging]) as reporter:
+            reporter.update(progress(0))
+            assert hanging.first.wait(10)
+            reporter.update(progress(1))
+        hanging.released.set()
+    assert good.seen[-1] == 1
+    assert caplog.records == []
+
+
 def test_closing_twice_and_updating_afterwards_does_nothing():
     note = Notes()
     reporter = Reporter([note])
