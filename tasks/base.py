@@ -204,7 +204,7 @@ class ExperimentTask(luigi.Task):
         events = EventLog(plan.live / "events.jsonl")
         begun = time.monotonic()
         try:
-            self._make_unless_done(plan)
+            made = self._make_unless_done(plan)
         except BaseException as error:
             told = _told(error, plan)
             outcome = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -212,20 +212,23 @@ class ExperimentTask(luigi.Task):
             if told is error:
                 raise
             raise told from error
-        self._log(events, "ran", begun)
+        if made:
+            self._log(events, "ran", begun)
 
-    def _make_unless_done(self, plan: Lineage) -> None:
+    def _make_unless_done(self, plan: Lineage) -> bool:
+        """Whether this process made it, and not another one that was faster."""
         ended = None
         while True:
             try:
                 with self.alone(plan):
                     # Another process may have made it between the look of `run` and the lock.
-                    if not self.done(plan):
-                        self.make(plan)
+                    if self.done(plan):
+                        return False
+                    self.make(plan)
             except LockedError as error:
                 ended = children.wait_for_another(error, ended)
             else:
-                return
+                return True
 
     def alone(self, plan: Lineage) -> AbstractContextManager[object]:
         """Being the artifact's one writer while it is made."""

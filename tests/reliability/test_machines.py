@@ -8,22 +8,24 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.conftest import write_experiment
 from tests.luigid import Luigid
 from tests.pipelines import command
-from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Finished
+from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Finished, Warm
 
 OTHER = "another-machine"
 ASKED = ("--module", "pipelines", "TrainModel", "--experiment", "tiny.toml")
 LOCAL = (*ASKED, "--local-scheduler")
-IN_PARTS = """
-import runpy, sys
+SMALL_PARTS = """
 import deeptrain.shards.plan
-
 deeptrain.shards.plan.PART_BYTES = 700
+"""
+IN_PARTS = f"""{SMALL_PARTS}
+import runpy, sys
 sys.argv[0] = "luigi"
 runpy.run_module("luigi", run_name="__main__", alter_sys=True)
 """
@@ -62,15 +64,19 @@ def start(*arguments: str, cwd: Path, host: str = "") -> "subprocess.Popen[str]"
     )
 
 
-def run(*arguments: str, cwd: Path) -> Finished:
-    return command.end(start(*arguments, cwd=cwd))
+def run(warm: Warm, cwd: Path) -> Finished:
+    """What this machine alone does."""
+    return command.end(warm.start(*LOCAL, cwd=cwd, before=SMALL_PARTS))
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What one machine makes, with two workers."""
+def alone(tmp_path_factory: pytest.TempPathFactory, warm: Warm, thorough: bool) -> dict[str, bytes]:
+    """What one machine makes; what is compared with it is tried by make reliability."""
+    if not thorough:
+        pytest.skip("not in the sample")
     here = experiment(tmp_path_factory.mktemp("alone"))
-    assert run(*LOCAL, "--workers", "2", cwd=here).err == ""
+    finished = run(warm, here)
+    assert (finished.code, finished.err) == (0, "")
     assert sorted(command.stages(here / "runs")) == STAGES
     return command.contents(here / "runs")
 
@@ -102,41 +108,57 @@ def test_two_machines_share_the_work_by_one_scheduler(alone: dict[str, bytes], t
 
 
 def test_two_machines_with_schedulers_of_their_own_do_nothing_twice(
-    alone: dict[str, bytes], tmp_path: Path, thorough: bool
+    alone: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
-    if not thorough:
-        pytest.skip("tried by make reliability; the next test is a sample of it")
     here = experiment(tmp_path / "here")
     ended = [command.end(one) for one in [start(*LOCAL, cwd=here, host=host) for host in ("", OTHER)]]
     for one in ended:
         assert one.code in (0, 30)
         assert (one.code == 0) is (one.err == "")
         assert all(" is being written by process " in line for line in one.err.splitlines())
-    finished = run(*LOCAL, cwd=here)
+    finished = run(warm, here)
     assert (finished.code, finished.err) == (0, "")
     assert sorted(command.stages(here / "runs")) == STAGES
     assert command.contents(here / "runs") == alone
 
 
-def test_the_training_of_another_machine_is_named_and_gone_on_with_when_that_is_gone(
-    alone: dict[str, bytes], tmp_path: Path
-) -> None:
-    here = experiment(tmp_path / "here")
+class Gone(NamedTuple):
+    """An experiment that another machine was training when it was killed, and what was said of that machine before."""
+
+    here: Path
+    training: str
+    refused: Finished
+    lock: str
+
+
+@pytest.fixture(scope="module")
+def gone(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Gone:
+    """Refused while the other machine trains, which is killed then."""
+    here = experiment(tmp_path_factory.mktemp("gone"))
     there = start(*LOCAL, cwd=here, host=OTHER)
     command.wait_until(lambda: command.trained(here / "runs")[1], there)
     (here / "held").touch()
-    refused = run(*LOCAL, cwd=here)
-    (training,) = here.glob("runs/tiny/training-*")
-    assert refused.code == 30
-    assert refused.err.startswith(f"deeptrain: {training.name} is being written by process ")
-    assert f' on {OTHER} ("' in refused.err
-    assert refused.err.count("\n") == 1
+    refused = run(warm, here)
     command.kill_group(there)
     (here / "held").unlink()
-    # The file of the lock still names it: what holds is the lock of the kernel, which is free.
+    (training,) = here.glob("runs/tiny/training-*")
     (lock,) = here.glob("runs/tiny/live/locks/training-*[0-9a-f].lock")
-    assert OTHER in lock.read_text()
-    finished = run(*LOCAL, cwd=here)
+    return Gone(here, training.name, refused, lock.read_text())
+
+
+def test_the_training_of_another_machine_is_named(gone: Gone) -> None:
+    assert gone.refused.code == 30
+    assert gone.refused.err.startswith(f"deeptrain: {gone.training} is being written by process ")
+    assert f' on {OTHER} ("' in gone.refused.err
+    assert gone.refused.err.count("\n") == 1
+
+
+def test_the_training_of_another_machine_is_gone_on_with_when_that_is_gone(
+    alone: dict[str, bytes], gone: Gone, warm: Warm
+) -> None:
+    # The file of the lock still names it: what holds is the lock of the kernel, which is free.
+    assert OTHER in gone.lock
+    finished = run(warm, gone.here)
     assert (finished.code, finished.err) == (0, "")
-    assert [stage for stage in command.stages(here / "runs") if stage in EPOCHS] == EPOCHS
-    assert command.contents(here / "runs") == alone
+    assert [stage for stage in command.stages(gone.here / "runs") if stage in EPOCHS] == EPOCHS
+    assert command.contents(gone.here / "runs") == alone

@@ -1,11 +1,7 @@
-"""Stores that a command did not leave so itself: not to be written to, of a newer version, with artifacts of others."""
+"""Stores that a command did not leave so itself: of a newer version, with artifacts of others."""
 
 import json
-import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,55 +9,9 @@ import pytest
 from deeptrain import lineage
 from deeptrain.files import digest_of, readable_json
 from tests.pipelines import command
-from tests.pipelines.command import JOB, Warm, lines_of
+from tests.pipelines.command import Warm, lines_of
 from tests.pipelines.conftest import Trained
 from tests.published_runs import publish
-
-READ_ONLY = """
-mount --bind {place} {place} && mount -o remount,ro,bind {place} || exit 99
-n=0
-while read -r words; do
-    n=$((n + 1))
-    eval "$words" > ../$n.out 2> ../$n.err < /dev/null; echo $? > ../$n.code
-done
-"""
-
-
-def in_a_store_that_cannot_be_written(here: Path, place: Path, *asked: str) -> list[command.Finished]:
-    """What commands leave while a directory is mounted to be read only."""
-    told = "".join(f"{shlex.quote(sys.executable)} -m {words}\n" for words in asked)
-    done = subprocess.run(
-        ["unshare", "--mount", "--map-root-user", "sh", "-c", READ_ONLY.format(place=shlex.quote(str(place)))],
-        cwd=here,
-        env=command.environment(),
-        input=told,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    read = [(here.parent / f"{number}.{kind}").read_text() for number in range(1, len(asked) + 1)
-            for kind in ("code", "out", "err")]  # fmt: skip
-    return [command.Finished(int(read[at]), *read[at + 1 : at + 3]) for at in range(0, len(read), 3)]
-
-
-def test_in_a_store_that_cannot_be_written_all_is_read_and_what_must_be_made_is_told(
-    here: Path, trained: Trained
-) -> None:
-    job, store = shlex.join(("luigi", *JOB)), here / "runs"
-    more = shlex.join(("--settings", '{"calibration.subset_size": 3}'))
-    *read, changed, elsewhere = in_a_store_that_cannot_be_written(
-        here, here, job, "pipelines plan tiny.toml", "pipelines status", "pipelines verify runs/tiny",
-        f"{job} {more}", f"{job} --store new",
-    )  # fmt: skip
-    assert [(one.code, one.err) for one in read] == [(0, "")] * 4
-    assert read[0].out.startswith("tiny: everything is there already, nothing to do\n")
-    cure = "Read-only file system; nothing was published; let it be written to, or name another place with --store"
-    for finished, place in ((changed, r"runs/tiny/live/locks/subset-\w+\.lock"), (elsewhere, "new")):
-        assert finished.code == 30
-        assert re.fullmatch(f"deeptrain: {place}: cannot be written: {cure}", lines_of(finished.err)[-1])
-        assert all(": events are not recorded: " in line for line in lines_of(finished.err)[:-1])
-    assert command.contents(store) == trained.contents
 
 
 def newer(directory: Path, **changed: object) -> None:
