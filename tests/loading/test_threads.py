@@ -23,10 +23,10 @@ X = np.arange(1 << 22, dtype=np.float32).reshape(1 << 12, 1 << 10)
 """16 MiB: more than is held without threads."""
 
 
-@pytest.fixture(scope="module")
-def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
-    directory = tmp_path_factory.mktemp("shards")
-    return shard_files.split(directory, X, np.zeros(len(X), np.int64), samples_per_shard=1000)
+@pytest.fixture
+def split(tmp_path: Path) -> Split:
+    """Of its own for each test: what one has compared, the next would not read."""
+    return shard_files.split(tmp_path, X, np.zeros(len(X), np.int64), samples_per_shard=1000)
 
 
 def readers() -> int:
@@ -117,7 +117,7 @@ def no_memory(*_: Any) -> None:
     raise MemoryError("Unable to allocate 16.0 MiB")
 
 
-@pytest.mark.parametrize(("order", "superbatch_bytes"), [("blocks", 0), ("blocks", 1 << 30), ("samples", 1 << 30)])
+@pytest.mark.parametrize(("order", "superbatch_bytes"), CASES)
 def test_a_read_that_finds_no_memory_is_an_error_and_what_is_asked_for_again_is_read(
     split: Split, monkeypatch: pytest.MonkeyPatch, order: Any, superbatch_bytes: int
 ) -> None:
