@@ -27,20 +27,34 @@ class AliveTrainer:
         self._trainer: Trainer | None = None
         self._stands_for: tuple[object, ...] = ()
 
-    def reach(self, plan: Lineage, until: int) -> None:
+    def reach(self, plan: Lineage, until: int, *, shared: bool = False) -> bool:
         """Train so that the epochs up to `until` are done and every state that must be there is.
 
         An epoch that is found altered is set aside and trained again.
+
+        Args:
+            plan: of the run.
+            until: an epoch.
+            shared: whether another machine may be given the next one, so that the training is let go until then.
+
+        Returns:
+            Whether anything was trained: another process may have done all of it meanwhile.
+
+        Raises:
+            LockedError: while another process trains.
         """
         try:
-            self._reach(plan, until)
+            trained = self._reach(plan, until)
+            if shared and self._trainer is not None:
+                self._trainer.pass_on()
         except AlteredError as error:
             self.close()
             plan.set_aside(error)
-            self.reach(plan, until)
+            return self.reach(plan, until, shared=shared)
         except BaseException:
             self.close()
             raise
+        return trained
 
     def ask(self, text: str) -> "Future[str] | None":
         """Say something to the training, as `Trainer.ask`; None while nothing is trained.
@@ -64,18 +78,26 @@ class AliveTrainer:
             self._trainer.close()
             self._trainer = None
 
-    def _reach(self, plan: Lineage, until: int) -> None:
+    def _reach(self, plan: Lineage, until: int) -> bool:
+        trained = False
         while plan.training.last(until) is None:
-            # One epoch at a time: behind a missing one there may be others that are done.
-            self._standing_for(plan).train(plan.training.done() + 1)
+            trainer = self._standing_for(plan)
+            # While the model was built another process may have gone on, as the trainer saw when it got the lock.
+            if plan.training.last(until) is None:
+                # One epoch at a time: behind a missing one there may be others that are done.
+                trainer.train(plan.training.done() + 1)
+                trained = True
         if plan.training.last(plan.epochs) is not None:
             self.close()
-            rebuild_lacking(plan, self._watch(plan))
+            trained |= rebuild_lacking(plan, self._watch(plan))
+        return trained
 
     def _standing_for(self, plan: Lineage) -> Trainer:
         settings = plan.experiment.training
         kept = (settings.keep_every, plan.experiment.predictions, plan.training.members)
         stands_for = (plan.training.directory.resolve(), kept, settings.autosave_seconds)
+        if self._trainer is not None and not self._trainer.take_back():
+            self.close()  # whoever had it may have done more than an epoch that is done tells, such as a learning rate
         stands = self._trainer.position.epoch if self._trainer is not None else None
         expected = plan.training.done() + 1
         if self._trainer is None or self._stands_for != stands_for or stands != expected:
@@ -87,20 +109,26 @@ class AliveTrainer:
         return self._trainer
 
 
-def rebuild_lacking(plan: Lineage, watch: Callable[[Progress], None] | None = None) -> None:
+def rebuild_lacking(plan: Lineage, watch: Callable[[Progress], None] | None = None) -> bool:
     """Train again, from the nearest states that are kept, what is needed for the states that must be there.
+
+    Returns:
+        Whether one was not there.
 
     Raises:
         TrainingError: when a rebuilt state is not the recorded one.
     """
     keep_every = plan.experiment.training.keep_every
+    rebuilt = False
     while lacking := plan.training.lacking(keep_every):
         number = min(lacking)
         trainer = session.trainer(plan, writing=True, watch=watch, until=number)
         try:
             trainer.train(number)
+            rebuilt = True
         finally:
             trainer.close()
+    return rebuilt
 
 
 def predicting_variables(

@@ -132,11 +132,7 @@ def _finished(root: Path, training: Path) -> dict[str, Any]:
         newest = {}
     if newest.get("training") == training.name and "predictions" in newest:
         return newest
-    epochs = {
-        artifact.open(path).manifest.identity: int(path.name)
-        for path in sorted(training.glob("epochs/[0-9]*"))
-        if path.name.isdecimal()
-    }
+    epochs = {run_names.epoch(training, number).manifest.identity: number for number in run_names.done(training)}
     candidates = [_opened(path) for path in sorted(root.glob("predictions-*"))]
     of_it = [one for one in candidates if one and _input(one, "training") in epochs]
     if not of_it:
@@ -166,7 +162,7 @@ def _input(made: Artifact, name: str) -> str:
 
 
 def _told(letter: str, where: str, found: _Found) -> ComparedRun:
-    results = [Results.from_plain(one.json(METRICS)) for one in found.epochs]
+    results = [one.told(METRICS, Results.from_plain) for one in found.epochs]
     settings = _settings(found)
     key = str(settings.get("training.key_metric") or "loss")
     best = found.epochs[-1].json(PROGRESS)["state"]["best"]

@@ -14,7 +14,10 @@ from deeptrain.shards import outputs
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.settings import ONLY
 from deeptrain.store import artifact
+from deeptrain.store.artifact import Artifact
 from deeptrain.training import averaged, predictions
+
+STAGES = ("threshold", "thresholds", "offsets", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Decisions:
     offsets: Mapping[str, Sequence[float]]
 
 
-def read(root: Path, names: dict[str, Any], data: DataInfo, epochs: tuple[int, ...]) -> Decisions:
+def read(root: Path, names: Mapping[str, Any], data: DataInfo, epochs: tuple[int, ...]) -> Decisions:
     """What the run chose, as far as it was chosen for these weights.
 
     Args:
@@ -51,61 +54,44 @@ def read(root: Path, names: dict[str, Any], data: DataInfo, epochs: tuple[int, .
     Raises:
         ArtifactError: when an artifact is not what it should be, naming it.
     """
-    threshold, source, output = _threshold(root, names, data, epochs)
-    probability_map, of = _probability_map(root, names, epochs)
-    return Decisions(
-        threshold, source, output if of is None else of, probability_map, *_of_several(root, names, epochs)
-    )
+    stages = [stage for stage in STAGES if stage in names] if "predictions" in names else []
+    of = predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) if stages else epochs
+    made = {stage: artifact.open(root / names[stage]) for stage in stages} if of == epochs else {}
+    why_none = f"no finished job in {root.name} chose one for this training"
+    if "threshold" in stages:
+        why_none = f"the chosen threshold is for {averaged.in_words(of)}"
+    threshold, source, output = _threshold(made.get("threshold"), data, why_none)
+    probability_map: Map | None = None
+    if found := made.get("probabilities"):
+        probability_map = found.told("probabilities.json", lambda told: methods.restored(told["map"]))
+        output = _output(found)
+    thresholds: dict[str, float] = {}
+    if found := made.get("thresholds"):
+        each = found.told("thresholds.json", lambda told: LabelThresholds.from_plain(_without_split(told)))
+        thresholds = dict(zip(each.labels, each.values, strict=True))
+    offsets: dict[str, Sequence[float]] = {}
+    if found := made.get("offsets"):
+        chosen = found.told("offsets.json", lambda told: ClassOffsets.from_plain(_without_split(told)))
+        offsets[_output(found)] = chosen.offsets
+    return Decisions(threshold, source, output, probability_map, thresholds, offsets)
 
 
-def _threshold(
-    root: Path, names: dict[str, Any], data: DataInfo, epochs: tuple[int, ...]
-) -> tuple[float | None, str, str | None]:
+def _threshold(found: Artifact | None, data: DataInfo, why_none: str) -> tuple[float | None, str, str | None]:
     """The threshold, where it comes from, and the output it is of."""
     kinds = outputs.parts(data.kind)
     only = None if data.named else ONLY
     if "binary" not in kinds.values():
         return None, f"labels of kind {', '.join(dict.fromkeys(kinds.values()))} have no threshold", only
-    if "threshold" not in names:
-        return 0.5, f"0.5, since no finished job in {root.name} chose one for this training", only
-    told = predictions.index(artifact.open(root / names["predictions"]))
-    of = predictions.epochs(told)
-    if of != epochs:
-        return 0.5, f"0.5, since the chosen threshold is for {averaged.in_words(of)}", only
-    found = artifact.open(root / names["threshold"])
-    output = found.manifest.settings.get("output", ONLY)
+    if found is None:
+        return 0.5, f"0.5, since {why_none}", only
+    output = _output(found)
     if kinds.get(output) != "binary":
         raise ArtifactError(f"{found.directory}: is of the output {output!r}, which has no binary labels here")
-    return float(found.json("threshold.json")["value"]), str(names["threshold"]), str(output)
+    return found.told("threshold.json", lambda told: float(told["value"])), found.directory.name, output
 
 
-def _probability_map(root: Path, names: dict[str, Any], epochs: tuple[int, ...]) -> tuple[Map | None, str | None]:
-    """The map to probabilities and the output it is of; None without one for these weights."""
-    if "probabilities" not in names:
-        return None, None
-    if predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) != epochs:
-        return None, None
-    found = artifact.open(root / names["probabilities"])
-    map_of = methods.restored(found.json("probabilities.json").get("map"))
-    return map_of, str(found.manifest.settings.get("output", ONLY))
-
-
-def _of_several(
-    root: Path, names: Mapping[str, Any], epochs: tuple[int, ...]
-) -> tuple[dict[str, float], dict[str, Sequence[float]]]:
-    """Thresholds and offsets by output, as far as they were chosen for the weights of these epochs."""
-    thresholds: dict[str, float] = {}
-    offsets: dict[str, Sequence[float]] = {}
-    chosen = {stage: artifact.open(root / names[stage]) for stage in ("thresholds", "offsets") if stage in names}
-    if not chosen or predictions.epochs(predictions.index(artifact.open(root / names["predictions"]))) != epochs:
-        return thresholds, offsets
-    if found := chosen.get("thresholds"):
-        told = LabelThresholds.from_plain(_without_split(found.json("thresholds.json")))
-        thresholds = dict(zip(told.labels, told.values, strict=True))
-    if found := chosen.get("offsets"):
-        output = str(found.manifest.settings.get("output", ONLY))
-        offsets[output] = ClassOffsets.from_plain(_without_split(found.json("offsets.json"))).offsets
-    return thresholds, offsets
+def _output(found: Artifact) -> str:
+    return str(found.manifest.settings.get("output", ONLY))
 
 
 def _without_split(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,12 +79,14 @@ MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overfl
 class DeeptrainError(Exception):
     """A mistake or a damage that its text explains completely; commands print the text and no traceback.
 
-    Names in it may be a stranger's: what a terminal would obey instead of print is written as its code.
+    Names in it may be a stranger's: what a terminal would obey instead of print is written as its code. What a kind of
+    error knows beside its text is an argument, too, so that another process can send the exception here.
     """
 
     def __str__(self) -> str:
-        """The text, in lines that can be printed."""
-        return "\n".join(map(printable, super().__str__().split("\n")))
+        """The text alone, in lines that can be printed."""
+        text = str(self.args[0]) if self.args else ""
+        return "\n".join(map(printable, text.split("\n")))
 
 
 class SettingsError(DeeptrainError):
@@ -109,7 +111,7 @@ class UntrustedError(DeeptrainError):
     def __str__(self) -> str:
         """What was found, and what can be done."""
         cure = "`python -m pipelines verify --sign` signs what is whole; if not, move it away, and it is made again"
-        return f"{printable(self.args[0])}; if you trust it, {cure}"
+        return f"{super().__str__()}; if you trust it, {cure}"
 
 
 class WriteError(ArtifactError, OSError):
@@ -121,13 +123,8 @@ class WriteError(ArtifactError, OSError):
 
     def __init__(self, message: str, said: OSError | None = None) -> None:
         """Keep the message to print, and what the system said."""
-        super().__init__(message)
-        if said is not None:
-            self.errno, self.strerror = said.errno, said.strerror
-
-    def __str__(self) -> str:
-        """The message."""
-        return str(self.args[0])
+        super().__init__(message, said)
+        self.errno, self.strerror = (None, None) if said is None else (said.errno, said.strerror)
 
 
 class AlteredError(ArtifactError):
@@ -141,10 +138,6 @@ class AlteredError(ArtifactError):
         """Keep the message to print and the artifact to set aside."""
         super().__init__(message, directory)
         self.directory = directory
-
-    def __str__(self) -> str:
-        """The message alone; both are arguments of the exception, so that another process can send it here."""
-        return str(self.args[0])
 
 
 class NewerError(ArtifactError):
@@ -162,10 +155,6 @@ class LockedError(DeeptrainError):
         """Keep the message to print and who has to be waited for."""
         super().__init__(message, process)
         self.process = process
-
-    def __str__(self) -> str:
-        """The message alone; both are arguments of the exception, so that another process can send it here."""
-        return str(self.args[0])
 
 
 class MessageError(DeeptrainError):
@@ -202,9 +191,10 @@ class UnhealthyError(TrainingError):
         self.what = what
 
     def __str__(self) -> str:
-        """The message; both are arguments of the exception, so that another process can send it here."""
+        """What was found, what comes of it, and what may help."""
+        why = self.args[1] and f"; {self.args[1]}"
         return (
-            f"{self.what}: training stops and the last good checkpoint stays{self.args[1] and '; ' + self.args[1]}; "
+            f"{super().__str__()}: training stops and the last good checkpoint stays{why}; "
             "a lower learning rate or gradient clipping may help"
         )
 
@@ -220,10 +210,6 @@ class BatchError(TrainingError):
         """Keep the message to print and the iteration."""
         super().__init__(message, iteration)
         self.iteration = iteration
-
-    def __str__(self) -> str:
-        """The message alone; both are arguments of the exception, so that another process can send it here."""
-        return str(self.args[0])
 
 
 class Interrupted(KeyboardInterrupt):

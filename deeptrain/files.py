@@ -429,13 +429,14 @@ def read_json(path: Path, limit: int = JSON_BYTES) -> Any:
 
 
 def parse_json(data: bytes, path: Path) -> Any:
-    """The value in the bytes of a JSON file, without NaN and Infinity, in texts of Unicode, no deeper than `DEEPEST`.
+    """The value in the bytes of a JSON file: UTF-8, texts of Unicode, no NaN and Infinity, no deeper than `DEEPEST`.
 
     Raises:
         ArtifactError: when it is no JSON, naming the file.
     """
     try:
-        value = json.loads(data, parse_constant=_refuse_constant)
+        # Decoded here: of bytes it takes other encodings, too, and half a pair written as if it were a character.
+        value = json.loads(data.decode(), parse_constant=_refuse_constant)
         if data.count(b"[") + data.count(b"{") > DEEPEST:
             _check_depth(value)
         if _SURROGATE.search(data):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from deeptrain import model_name
 from deeptrain.errors import MISSHAPEN, ArtifactError, UntrustedError, in_one_line
-from deeptrain.store import artifact, locks, run_names
+from deeptrain.store import locks, run_names
 from deeptrain.store import manifest as manifests
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.run_names import LATEST
@@ -216,12 +216,12 @@ def _standing(run: Path, training: Path, reported: set[str]) -> Standing:
         "asked": _asked(run, training),
         "changed": _changed(training),
     }
-    done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
+    done = run_names.done(training)
     if not done:
         return Standing(**told, state="unfinished")
     told["epochs"] = done[-1] if session else len(done)
     try:
-        last = artifact.open(training / "epochs" / f"{done[-1]:04d}")
+        last = run_names.epoch(training, done[-1])
         told |= _outcome(last)
     except (ArtifactError, UntrustedError) as error:
         return Standing(**told, state="damaged", fault=str(error))

@@ -166,10 +166,7 @@ class Lineage:
         Raises:
             ArtifactError: when it is not complete, with the reason.
         """
-        verdict = self.checker.check(self.stages[stage])
-        if verdict.artifact is None:
-            raise ArtifactError(verdict.reason)
-        return verdict.artifact
+        return self.checker.artifact(self.stages[stage])
 
     def set_aside(self, error: AlteredError) -> None:
         """Move what was found altered out of the way, with a warning; it counts as not made then.

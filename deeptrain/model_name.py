@@ -108,6 +108,6 @@ def of(plan: Lineage) -> str:
     name = ModelName(describe(plan.experiment), known.number if known else None)
     last = plan.training.done(plan.epochs)
     number = plan.training.best(last) if last else None
-    best = Results.from_plain(plan.training.published(number).json(METRICS)).key_value if number else None
+    best = plan.training.published(number).told(METRICS, Results.from_plain).key_value if number else None
     judge = plan.experiment.training.judge
     return name.with_best(best, judge is not None and chosen.maximizes(judge, plan.experiment.beside))

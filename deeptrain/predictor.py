@@ -236,8 +236,9 @@ def _open(
     epochs = _epochs(root, names, training, last, number, average, best=epoch == "best")
     found = run_names.epoch(training, number)
     model, settings = _settings(found, last)
-    if "shards" not in found.manifest.inputs:
-        raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: it names no shards")
+    seed = found.manifest.seeds.get("model")
+    if "shards" not in found.manifest.inputs or not isinstance(seed, int):
+        raise ArtifactError(f"{found.directory / 'manifest.json'}: not the manifest of an epoch: no shards or no seed")
     shards_identity = found.manifest.inputs["shards"].identity
     asked = None if experiment is None else _checked(read(experiment), root)
     beside = _training_code(found, model, settings, asked)
@@ -249,10 +250,10 @@ def _open(
     # Optimizer, loss and schedule are of no use here, so none of the run's is made.
     plain = TrainingSettings(epochs=last, batch_size=settings.batch_size, precision=settings.precision, backend=backend)
     made = preprocessors(settings.preprocessors, data, beside)
-    state = TrainState.from_plain(found.json(PROGRESS)["state"])
+    state = found.told(PROGRESS, TrainState.from_progress)
     for name, preprocessor in remembering(made).items():
         preprocessor.restore(state.preprocessors[name])
-    learner = building.learner(model, plain, _fed(shards, settings, made), int(found.manifest.seeds["model"]), beside)
+    learner = building.learner(model, plain, _fed(shards, settings, made), seed, beside)
     learner.restore_weights(
         averaging.mean(epochs, lambda one: _variables(training, one, run_names.epoch(training, one)))
     )
@@ -355,8 +356,8 @@ def samples(predictor: Predictor, path: Path, format: str | None = None) -> Any:
 
 def _number(epoch: int | str, last: int, published: Artifact) -> int:
     if epoch == "best":
-        best = published.json(PROGRESS)["state"]["best"]
-        return last if best is None else int(best["epoch"])
+        best = published.told(PROGRESS, TrainState.from_progress).best
+        return last if best is None else best.epoch
     if epoch == "last":
         return last
     if isinstance(epoch, int) and not isinstance(epoch, bool) and 1 <= epoch <= last:
@@ -386,7 +387,7 @@ def _epochs(
         raise ArtifactError(f"average must be a number of epochs from 1 to {most}, got {average!r}")
     if average == 1 or not best:
         return averaged.last(number, average)
-    results = [Results.from_plain(run_names.epoch(training, one).json(METRICS)) for one in range(1, last + 1)]
+    results = [run_names.epoch(training, one).told(METRICS, Results.from_plain) for one in range(1, last + 1)]
     return averaged.best([one.key_value for one in results], number, average)
 
 
@@ -399,7 +400,7 @@ def _variables(training: Path, number: int, epoch: Artifact) -> dict[str, np.nda
             """run TrainModel with --settings '{"training.keep_every": 1}' to have every epoch's state made again"""
         )
     state = artifact.verify(directory)
-    if state.manifest.content != epoch.json(PROGRESS)["state_content"]:
+    if state.manifest.content != epoch.told(PROGRESS, lambda told: told["state_content"]):
         raise ArtifactError(f"{directory}: is not the state that epoch {number} recorded")
     return stored.decode(state.verified(STATE), directory / STATE)
 

@@ -22,8 +22,8 @@ MOST_BYTES = 256 << 10
 """Of an experiment's file."""
 DEEPEST = 20
 """Parts of a dotted key: for each the parser goes through all before it, so that some kB of them take it minutes."""
-_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
-_DEEP = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}\.[ \t]*){{{DEEPEST}}}")
+_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*"""
+_DEEP = re.compile(rf"(?<![A-Za-z0-9_\\-])(?:{_PART}\.[ \t]*){{{DEEPEST}}}")
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

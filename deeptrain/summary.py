@@ -50,7 +50,7 @@ def of(plan: Lineage) -> reports.Run:
     """
     last = plan.training.last(plan.epochs) or 0
     epochs = [plan.training.published(number) for number in range(1, last + 1)]
-    results = [Results.from_plain(epoch.json(METRICS)) for epoch in epochs]
+    results = [epoch.told(METRICS, Results.from_plain) for epoch in epochs]
     made = {stage: plan.artifact(stage) for stage in STAGES if stage in plan.stages}
     told = predictions.index(made["predictions"])
     shards = reading.open(plan.conversion.directory)

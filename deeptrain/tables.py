@@ -22,10 +22,11 @@ def decode(data: bytes, path: Path, what: str) -> "pa.Table":
         what: it should be, for messages: "a history".
 
     Raises:
-        ArtifactError: when it is none, or would take absurdly much memory.
+        ArtifactError: when it is none, would take absurdly much memory, or has a column of what is in no file of ours:
+            neither numbers, nor texts, nor lists of numbers. Of others the size may be told by nothing but the type.
     """
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import parquet, types
 
     def check(size: int) -> None:
         if size > (most := TIMES * len(data) + MORE):
@@ -35,9 +36,12 @@ def decode(data: bytes, path: Path, what: str) -> "pa.Table":
 
     try:
         with parquet.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            schema = file.schema_arrow
+            for one in schema:
+                if not _is_ours(one.type):
+                    raise ArtifactError(f"{path}: not {what}: its column {one.name!r:.60} holds {one.type}")
             check(_claimed(file.metadata))
-            columns = (file.metadata.schema.column(number) for number in range(file.metadata.num_columns))
-            texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+            texts = [one.name for one in schema if types.is_string(one.type)]
         # Each different text once: a long one that all rows have is some bytes of the file.
         with parquet.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, read_dictionary=texts) as file:
             rows = file.read()
@@ -45,6 +49,16 @@ def decode(data: bytes, path: Path, what: str) -> "pa.Table":
         return rows.cast(_plain(rows.schema)) if texts else rows
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise ArtifactError(f"{path}: not {what}: {said(error)}") from error
+
+
+def _is_ours(kind: "pa.DataType") -> bool:
+    from pyarrow import types
+
+    if types.is_list(kind):
+        kind = kind.value_type
+    elif types.is_string(kind):
+        return True
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
 
 
 def _claimed(told: "parquet.FileMetaData") -> int:

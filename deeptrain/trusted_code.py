@@ -30,6 +30,9 @@ def place(
         everything: what the manifest's digest is of.
         experiment: that was named, None if none was.
         allowed: what its file names for this.
+
+    Raises:
+        UserCodeError: when it may not be imported, or is not what the run was made with.
     """
     own = [name for name in imported if ":" in name]
     if experiment is not None:

@@ -100,10 +100,11 @@ def take_part() -> None:
     warnings.filterwarnings("ignore", ".*'rpc_.* not consumed", UnconsumedParameterWarning)
     sys.excepthook = _ending(terminal, lines, closing, None)
     mistakes.check_task_is_named()
+    scheduler.ask_directly()
     central = scheduler.choose(terminal)
     sys.excepthook = _ending(terminal, lines, closing, central)
     signal.signal(signal.SIGTERM, _stop)
-    atexit.register(_end, terminal, lines, closing, absence, central=central is not None)
+    atexit.register(_end, terminal, lines, closing, absence, central)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
@@ -133,10 +134,10 @@ def _on_plan(plan: Lineage, closing: Closing) -> None:
 def worker_id(plan: Lineage) -> str:
     """By what a central scheduler knows a command: it hands a killed one's task back to the next at once.
 
-    A command that asks for something else is another worker: it would be given all that the killed one left to do.
+    A command that asks for something else is another worker: it would be given all that the killed one left to do. So
+    is one of another directory: the paths in what it would be given are of that one.
     """
-    asked = f"{plan.stages['report'].directory.name}-{plan.epochs}"
-    return f"deeptrain-{socket.gethostname()}-{os.getuid()}-{plan.root.resolve()}-{asked}"
+    return f"deeptrain-{socket.gethostname()}-{os.getuid()}-{Path.cwd()}-{base.asked(plan)}"
 
 
 @functools.cache
@@ -185,17 +186,24 @@ def _tell_lost_processes(terminal: Terminal) -> None:
         once(task, f"its process was ended after {seconds} s, which is Luigi's worker timeout")
 
 
-def _end(terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence, *, central: bool) -> None:
+def _end(
+    terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence, central: str | None
+) -> None:
     if absence.noticed and multiprocessing.parent_process() is None:
         closing.forget()
         watching.close()
         scheduler.go_on_without(terminal)
     closing.close(refused=lines.failed)
-    if central and closing.complete and not lines.failed:
+    if central is None or lines.failed:
+        return
+    if closing.complete:
         # Luigi has a code of its own for a job of which another machine's worker made a part.
         for child in multiprocessing.active_children():
             child.join()
         _exit(0)
+    told = scheduler.given_to_another(central, get_config().get("worker", "id", ""))
+    if told is not None:
+        terminal.complain(f"deeptrain: {told}")
 
 
 def _ending(terminal: Terminal, lines: LogLines, closing: Closing, central: str | None) -> Any:

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import http.client
+import ipaddress
 import json
 import logging
 import multiprocessing
@@ -14,11 +15,11 @@ import traceback
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from luigi import rpc
 from luigi.configuration import get_config
-from luigi.rpc import RemoteScheduler, RPCError, URLLibFetcher
+from luigi.rpc import RemoteScheduler, RequestsFetcher, RPCError, URLLibFetcher
 from luigi.task_status import PENDING, RUNNING
 
 from deeptrain.errors import SettingsError
@@ -56,6 +57,31 @@ def _is_about_the_scheduler(error: Exception) -> bool:
     """Whether Luigi failed to ask its scheduler, or could not read what it was answered."""
     frames = traceback.walk_tb(error.__traceback__)
     return isinstance(error, RPCError) or any(frame.f_code.co_filename == rpc.__file__ for frame, _ in frames)
+
+
+class Fetcher(RequestsFetcher):
+    """Asks a scheduler of this machine directly; Luigi's own looks for a proxy in the environment at every call."""
+
+    def fetch(self, full_url: str, body: dict[str, str], timeout: float) -> str:
+        """What a scheduler answers."""
+        self.check_pid()
+        self.session.trust_env = not _is_here(full_url)
+        answer: str = super().fetch(full_url, body, timeout)
+        return answer
+
+
+def ask_directly() -> None:
+    """Let Luigi ask a scheduler of this machine without a proxy."""
+    rpc.RequestsFetcher = Fetcher  # type: ignore[misc]  # a class that others look up there
+
+
+def _is_here(url: str) -> bool:
+    """Whether a URL is of this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def choose(terminal: Terminal) -> str | None:
@@ -125,7 +151,8 @@ def _asked(url: str, seconds: float) -> str | None:
     """As `lack`, but for what comes slowly."""
     try:
         request = URLLibFetcher()._create_request(rpc._urljoin(url.rstrip("/"), "/api/is_paused"), {"data": "{}"})
-        with urlopen(request, timeout=seconds) as answer:  # noqa: S310 - the scheme was checked
+        proxies = ProxyHandler({} if _is_here(url) else None)
+        with build_opener(proxies).open(request, timeout=seconds) as answer:
             told = json.loads(answer.read(MOST_BYTES))
     except HTTPError as error:
         return f"what answers there is none, HTTP {error.code}"
@@ -152,8 +179,7 @@ def give_back(url: str, worker: str) -> None:
         url: of the scheduler.
         worker: the name by which it knows the command.
     """
-    central: Any = RemoteScheduler(url, connect_timeout=get_config().getfloat("core", "rpc-connect-timeout", 5.0))
-    central._rpc_retry_attempts = 1  # who stops a command does not wait for a scheduler that is gone
+    central = _at(url)
     with contextlib.suppress(*UNHEARD, AttributeError):
         for name, task in central.task_list(status=RUNNING, limit=False).items():
             if task["worker_running"] == worker:
@@ -162,6 +188,33 @@ def give_back(url: str, worker: str) -> None:
                 needs = central.dep_graph(task_id=name)[name]["deps"]
                 central.add_task(**more, new_deps=needs or [name])
                 central.add_task(**more, deps=needs)
+
+
+def given_to_another(url: str, worker: str) -> str | None:
+    """What keeps a command from going on, in words: a task of its own that another one has; None where there is none.
+
+    Args:
+        url: of the scheduler.
+        worker: the name by which it knows the command.
+    """
+    central = _at(url)
+    with contextlib.suppress(*UNHEARD, AttributeError):
+        for task in central.task_list(status=RUNNING, limit=False).values():
+            if worker in task["workers"] and worker != task["worker_running"]:
+                known = {one["name"]: one for one in central.worker_list(include_running=False)}
+                name, other = (task["name"], task["params"].get("number", "")), known[task["worker_running"]]
+                return (
+                    f"the central scheduler has given {' '.join(name).rstrip()} to process {other['pid']} on "
+                    f"{other['host']}; run the same command again when that has ended, two minutes later if it was "
+                    "killed, or let it wait by --worker-keep-alive"
+                )
+    return None
+
+
+def _at(url: str) -> Any:
+    central = RemoteScheduler(url, connect_timeout=get_config().getfloat("core", "rpc-connect-timeout", 5.0))
+    central._rpc_retry_attempts = 1  # a command that ends does not wait for a scheduler that is gone
+    return central
 
 
 def go_on_without(terminal: Terminal) -> None:

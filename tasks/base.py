@@ -1,12 +1,13 @@
 """What all tasks share: the parameters of an experiment, its lineage, and the artifact that is each one's output."""
 
 import functools
+import hashlib
 import json
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,6 +33,11 @@ HANDED_ON = ("experiment", "store", "epochs", "seed", "settings", "on_code_chang
 
 on_plan: list[Callable[[Lineage], None]] = []
 """Called once for each lineage this process reads."""
+
+
+def asked(plan: Lineage) -> str:
+    """What a command asks for, and where: another one that asks for the same has the same to make."""
+    return f"{plan.root.resolve()}-{plan.stages['report'].directory.name}-{plan.epochs}"
 
 
 class SettingsParameter(luigi.DictParameter):
@@ -148,6 +154,9 @@ class ExperimentTask(luigi.Task):
         """
         super().__init__(*args, **kwargs)
         self.check(self.plan)
+        # The parameters do not say what stands in the file, nor where the store is: a scheduler that has seen the
+        # tasks of another file of that name, or of this one before it was edited, would take these for them.
+        self.task_id = f"{self.task_id}_{_digest(*self._given)}"
 
     def check(self, plan: Lineage) -> None:
         """Check that the experiment has such a stage, and the task's own parameters.
@@ -162,11 +171,12 @@ class ExperimentTask(luigi.Task):
     @property
     def plan(self) -> Lineage:
         """The experiment's lineage, one for all tasks of a process that have the same parameters."""
-        return _plan(self.experiment, self.store, self.epochs, self.seed, self._settings_text, self.on_code_change)
+        return _plan(*self._given)
 
     @functools.cached_property
-    def _settings_text(self) -> str:
-        return json.dumps(recursively_unfreeze(self.settings), sort_keys=True)
+    def _given(self) -> tuple[str, str, int | None, int | None, str, Choice]:
+        settings = json.dumps(recursively_unfreeze(self.settings), sort_keys=True)
+        return self.experiment, self.store, self.epochs, self.seed, settings, self.on_code_change
 
     @property
     def specification(self) -> Specification:
@@ -204,7 +214,7 @@ class ExperimentTask(luigi.Task):
         events = EventLog(plan.live / "events.jsonl")
         begun = time.monotonic()
         try:
-            made = self._make_unless_done(plan)
+            made = self._make_or_wait(plan)
         except BaseException as error:
             told = _told(error, plan)
             outcome = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -215,24 +225,25 @@ class ExperimentTask(luigi.Task):
         if made:
             self._log(events, "ran", begun)
 
-    def _make_unless_done(self, plan: Lineage) -> bool:
-        """Whether this process made it, and not another one that was faster."""
+    def _make_or_wait(self, plan: Lineage) -> bool:
         ended = None
         while True:
             try:
-                with self.alone(plan):
-                    # Another process may have made it between the look of `run` and the lock.
-                    if self.done(plan):
-                        return False
-                    self.make(plan)
+                return self.make_unless_done(plan)
             except LockedError as error:
                 ended = children.wait_for_another(error, ended)
-            else:
-                return True
 
-    def alone(self, plan: Lineage) -> AbstractContextManager[object]:
-        """Being the artifact's one writer while it is made."""
-        return lock_of(plan.root, self.specification.directory)
+    def make_unless_done(self, plan: Lineage) -> bool:
+        """Make the artifact as its one writer, unless another process has done so meanwhile; whether it was made.
+
+        Raises:
+            LockedError: while another process makes it.
+        """
+        with lock_of(plan.root, self.specification.directory):
+            if self.done(plan):
+                return False
+            self.make(plan)
+        return True
 
     def _log(self, events: EventLog, outcome: str, begun: float, said: str = "") -> None:
         seconds = round(time.monotonic() - begun, 3)
@@ -289,6 +300,12 @@ def _plan(
     for told in on_plan:
         told(plan)
     return plan
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(*given: Any) -> str:
+    """What is asked for, as a few letters."""
+    return hashlib.sha256(asked(_plan(*given)).encode()).hexdigest()[:10]
 
 
 @functools.cache

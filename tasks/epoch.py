@@ -1,7 +1,6 @@
 """An epoch is a task, and its artifact is a checkpoint."""
 
 import functools
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from deeptrain.errors import SettingsError
@@ -57,12 +56,11 @@ class Epoch(ExperimentTask):
         """Whether its epochs are done, or training stopped before; the last one also needs the states kept on disk."""
         return plan.trained(self.number)
 
-    def alone(self, plan: Lineage) -> AbstractContextManager[object]:  # noqa: ARG002 - the base class's
-        """The trainer holds the training's lock, from epoch to epoch."""
-        return nullcontext()
+    def make_unless_done(self, plan: Lineage) -> bool:
+        """Train; the trainer holds the training's lock, from epoch to epoch where no other machine may be given one.
 
-    def make(self, plan: Lineage) -> None:
-        """Train. A child process trains all epochs at once: its trainer could not stay alive for the next task."""
+        A child process trains all epochs at once: its trainer could not stay alive for the next task.
+        """
         in_child = children.is_child()
         until = plan.epochs if in_child else self.number
         if in_child:
@@ -70,7 +68,7 @@ class Epoch(ExperimentTask):
         trainer, page = alive_trainer(), functools.partial(messages.page_of, plan.training.directory)
         try:
             with watching.running(plan, self), messages.answered(self, page, trainer.ask):
-                trainer.reach(plan, until)
+                return trainer.reach(plan, until, shared=messages.central(self))
         finally:
             if in_child or until == plan.epochs:
                 watching.close()

@@ -37,6 +37,16 @@ Hear = Callable[[str], "Future[str] | None"]
 """Takes a message; None where nothing is trained at this moment. Raises `MessageError`."""
 
 
+def central(task: luigi.Task) -> bool:
+    """Whether a running task was given by a central scheduler, which may give others elsewhere."""
+    return isinstance(getattr(_reporter(task), "_scheduler", None), RemoteScheduler)
+
+
+def _reporter(task: luigi.Task) -> Any:
+    """Luigi's way from a running task to its scheduler; None for a task that is run by itself."""
+    return getattr(task.set_tracking_url, "__self__", None)
+
+
 @contextlib.contextmanager
 def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[None]:
     """Let a running task be spoken to within the block; without a central scheduler nothing is done.
@@ -50,9 +60,8 @@ def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[
         page: the address of the page about the training.
         hear: takes what is said.
     """
-    reporter = getattr(task.set_tracking_url, "__self__", None)
-    said: Any = getattr(task, "scheduler_messages", None)
-    if said is None or not isinstance(getattr(reporter, "_scheduler", None), RemoteScheduler):
+    reporter, said = _reporter(task), getattr(task, "scheduler_messages", None)
+    if said is None or not central(task):
         yield
         return
     over = threading.Event()

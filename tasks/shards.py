@@ -1,6 +1,7 @@
-"""Raw files become shards: what is known of samples, parts made by themselves, and what joins them."""
+"""Raw files become shards: what is known of samples, parts made by themselves, and what joins them.
 
-from contextlib import AbstractContextManager, nullcontext
+The library takes the locks: scripts make shards, too.
+"""
 
 from deeptrain.errors import SettingsError
 from deeptrain.lineage import Lineage
@@ -9,28 +10,20 @@ from tasks import watching
 from tasks.base import ExperimentTask, WholeNumber
 
 
-class Conversion(ExperimentTask):
-    """What the tasks of a conversion share."""
-
-    def alone(self, plan: Lineage) -> AbstractContextManager[object]:  # noqa: ARG002 - the base class's
-        """The library takes the lock: scripts make shards too."""
-        return nullcontext()
-
-
-class Samples(Conversion):
+class Samples(ExperimentTask):
     """Everything known of each sample of the raw files of `[data]`."""
 
     stage = "samples"
 
-    def make(self, plan: Lineage) -> None:
+    def make_unless_done(self, plan: Lineage) -> bool:
         """Read them."""
         from deeptrain.shards import conversion
 
         with watching.converting(self) as watch:
-            conversion.make_samples(plan.conversion, plan.checker, watch=watch)
+            return conversion.make_samples(plan.conversion, plan.checker, watch=watch)
 
 
-class ShardPart(Conversion):
+class ShardPart(ExperimentTask):
     """A part of the shards; `luigi --workers N` makes N at once."""
 
     number: int = WholeNumber(option="--number", description="of the part, from 1")
@@ -65,15 +58,15 @@ class ShardPart(Conversion):
         """Whether it is whole, and all it was made from."""
         return plan.checker.complete(self.specification)
 
-    def make(self, plan: Lineage) -> None:
+    def make_unless_done(self, plan: Lineage) -> bool:
         """Gather its samples."""
         from deeptrain.shards import conversion
 
         with watching.converting(self) as watch:
-            conversion.make_part(plan.conversion, plan.checker, self.number, watch=watch)
+            return conversion.make_part(plan.conversion, plan.checker, self.number, watch=watch)
 
 
-class Shards(Conversion):
+class Shards(ExperimentTask):
     """The raw files of `[data]`, converted."""
 
     stage = "shards"
@@ -82,9 +75,9 @@ class Shards(Conversion):
         """All parts."""
         return [self.other(ShardPart, number=number) for number in range(1, len(self.plan.conversion.parts) + 1)]
 
-    def make(self, plan: Lineage) -> None:
+    def make_unless_done(self, plan: Lineage) -> bool:
         """Join them."""
         from deeptrain.shards import conversion
 
         with watching.converting(self) as watch:
-            conversion.make_whole(plan.conversion, plan.checker, watch=watch)
+            return conversion.make_whole(plan.conversion, plan.checker, watch=watch)

@@ -1,6 +1,7 @@
 """A tiny experiment on real-looking files, small enough to train in a second."""
 
 import os
+import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from deeptrain import lineage
+from tests.published_runs import publish
 
 if TYPE_CHECKING:
     from deeptrain.training import Trainer
@@ -105,6 +109,20 @@ def weigh(file: Path, weights: list[float]) -> None:
 def experiment(tmp_path: Path) -> Path:
     """The tiny experiment's file."""
     return write_experiment(tmp_path / "here")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the tiny experiment with a complete store of small files, to be copied."""
+    file = write_experiment(tmp_path_factory.mktemp("published") / "here")
+    publish(lineage.read(file, store=file.parent / "runs"))
+    return file.parent
+
+
+@pytest.fixture
+def here(published: Path, tmp_path: Path) -> Path:
+    """A copy of it, of one's own."""
+    return Path(shutil.copytree(published, tmp_path / "here"))
 
 
 @pytest.fixture

@@ -13,22 +13,10 @@ from deeptrain.errors import SettingsError
 from deeptrain.store import artifact
 from deeptrain.store import manifest as manifests
 from tests.conftest import BUILDER, TOML, write_experiment
-from tests.published_runs import publish, publish_epoch, seen
+from tests.published_runs import publish_epoch, seen
 
 AFTER_TRAINING = ["predictions", "threshold", "subset", "evaluation", "report"]
 ALL = ["samples", "parts 1", "shards", "epochs 1-3", *AFTER_TRAINING]
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = write_experiment(tmp_path_factory.mktemp("published") / "here").parent
-    publish(lineage.read(directory / "tiny.toml", store=directory / "runs"))
-    return directory
-
-
-@pytest.fixture
-def here(published: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(published, tmp_path / "here"))
 
 
 def planned(here: Path, **changes: Any) -> Agenda:

@@ -50,7 +50,7 @@ def publish(
         inputs = {"predictions": predictions, "training": last, "shards": whole}
         made = _make(Specification("report", 1, root, {"rate": rate}, inputs))
         (root / "live").mkdir(exist_ok=True)
-        (root / "live/latest.json").write_text(json.dumps({"report": made.directory.name}))
+        (root / "live/latest.json").write_text(json.dumps({"report": made.directory.name, "training": training.name}))
     for path in [*root.glob("*-*"), *root.glob("*-*/**/*")]:
         if path.stat().st_mtime > NOW - DAY / 2:
             os.utime(path, (NOW - days * DAY, NOW - days * DAY))

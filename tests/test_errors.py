@@ -1,5 +1,7 @@
 """What messages have in common."""
 
+import errno
+import pickle
 import subprocess
 from pathlib import Path
 
@@ -7,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeptrain.errors import did_you_mean
+from deeptrain.errors import (
+    AlteredError,
+    BatchError,
+    DeeptrainError,
+    LockedError,
+    UnhealthyError,
+    UntrustedError,
+    WriteError,
+    did_you_mean,
+)
 
 KNOWN = ["batch_size", "epochs", "superbatch_bytes", "key_metric", "a b", "größe"]
 
@@ -60,3 +71,35 @@ def test_names_are_compared_in_one_place() -> None:
         cwd=sources, capture_output=True, text=True, check=False,
     ).stdout.split()  # fmt: skip
     assert found in (["deeptrain/errors.py"], [])  # none where the tests run outside a checkout
+
+
+ERRORS = (
+    DeeptrainError("a", "b"),
+    AlteredError("a", Path("b")),
+    LockedError("a", 3),
+    BatchError("a", 3),
+    UnhealthyError("a", "b"),
+    UntrustedError("a"),
+    WriteError("a", OSError(errno.ENOSPC, "full")),
+    WriteError("a"),
+)
+
+
+def kinds(base: type[DeeptrainError]) -> set[type[DeeptrainError]]:
+    return {base}.union(*map(kinds, base.__subclasses__()))
+
+
+def test_an_error_from_another_process_tells_the_same() -> None:
+    """A part of shards is made in a process of its own, which may find the disk full."""
+    for error in ERRORS:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+        if isinstance(error, WriteError):
+            assert (again.errno, again.strerror) == (error.errno, error.strerror)
+    ours = (kind for kind in kinds(DeeptrainError) if kind.__module__ == DeeptrainError.__module__)
+    assert {kind for kind in ours if {"__init__", "__str__"} & vars(kind).keys()} == {type(error) for error in ERRORS}
+
+
+def test_what_a_stranger_named_reaches_no_terminal_as_a_command() -> None:
+    for kind in (DeeptrainError, LockedError, UnhealthyError, UntrustedError, WriteError):
+        assert str(kind("\x1b[2J")).startswith("\\x1b[2J")

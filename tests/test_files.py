@@ -88,8 +88,14 @@ def test_a_small_file_that_is_no_ordinary_one_or_too_large_is_refused(tmp_path: 
         files.read_with_status(tmp_path / "file", 4)
     (tmp_path / "link").symlink_to(tmp_path / "file")
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
     before = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    for name, told in {"link": "it is a link", "pipe": "not a regular", "missing": "No such", ".": "not a re"}.items():
-        with pytest.raises(ArtifactError, match=told):
-            files.read_with_status(tmp_path / name, 100)
+    for name, said in (
+        ("link", "cannot be read: it is a link"),
+        ("pipe", "not a regular file"),
+        ("directory", "not a regular file"),
+        ("absent", "cannot be read: No such file or directory"),
+    ):
+        with pytest.raises(ArtifactError, match=f"{name}: {said}"):
+            files.read_json(tmp_path / name)
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before

@@ -13,20 +13,7 @@ from deeptrain.errors import ArtifactError, LockedError
 from deeptrain.store import locks
 from deeptrain.store.locks import lock_of
 from deeptrain.training.chronicle import Chronicle
-from tests.conftest import write_experiment
-from tests.published_runs import publish, publish_epoch, seen
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = write_experiment(tmp_path_factory.mktemp("published") / "here")
-    publish(lineage.read(file, store=file.parent / "runs"))
-    return file.parent
-
-
-@pytest.fixture
-def here(published: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(published, tmp_path / "here"))
+from tests.published_runs import publish_epoch, seen
 
 
 def test_a_finished_training_is_told_with_its_best_epoch(here: Path) -> None:

@@ -1,16 +1,20 @@
 """No value of JSON and no bytes in a file of ours come to more than an error of ours; `make sample` spoils more."""
 
 import json
-import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from deeptrain import files
+from deeptrain import files, tables
 from deeptrain.errors import ArtifactError
-from tests.reliability.fuzzed import TARGETS, Place
+from deeptrain.store import run_names
+from deeptrain.training import chronicle
+from deeptrain.training.state import TrainState
+from tests.reliability.fuzzed import TARGETS, Place, sealed
 
 JSON = (
     "manifest", "progress", "data", "part", "samples", "results", "predictions-index", "map", "interventions",
@@ -56,6 +60,8 @@ def test_no_value_in_a_file_of_ours_does_more_than_it_may(place: Place, data: st
         (b"[-Infinity]", "-Infinity is no number of JSON"),
         (b'["\\ud800"]', "UnicodeEncodeError"),
         (b"\xff", "UnicodeDecodeError"),
+        (b'"\xed\xa0\x80"', "UnicodeDecodeError"),
+        ('"\ud800"'.encode("utf-16", "surrogatepass"), "UnicodeDecodeError"),
         (b"1" * 5000, "4300 digits"),
     ],
 )
@@ -70,20 +76,41 @@ def test_json_may_be_a_hundred_deep_and_have_pairs_of_surrogates(tmp_path: Path)
     assert str(files.read_json(tmp_path / "a.json")).strip("[]'") == "\U0001f600"
 
 
-def test_a_file_that_may_be_a_strangers_is_not_followed_and_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"epochs": 3}, {"report": "report-1"}, {"training": 3}, {"training": "../x"}, {"training": "a\0"}, ["training"],
+        {"training": "training-1", "epochs": "3"}, {"training": "training-1", "report": 4},
+    ],
+)  # fmt: skip
+def test_a_newest_job_that_is_none_is_not_told(told: object, tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live/latest.json").write_text(json.dumps(told))
+    (tmp_path / "training-2").mkdir()
+    assert run_names.of(tmp_path) == (tmp_path, {"training": "training-2"})
 
-    (tmp_path / "there").write_bytes(b"{}")
-    (tmp_path / "link").symlink_to("there")
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "directory").mkdir()
-    for name, said in (
-        ("link", "cannot be read: it is a link"),
-        ("pipe", "not a regular file"),
-        ("directory", "not a regular file"),
-        ("absent", "cannot be read: No such file or directory"),
-    ):
-        with pytest.raises(ArtifactError, match=f"{name}: {said}"):
-            files.read_json(tmp_path / name)
-    assert files.read_regular(tmp_path / "there", 2) == b"{}"
-    with pytest.raises(ArtifactError, match="there: larger than the 1 bytes a file of its kind may have"):
-        files.read_regular(tmp_path / "there", 1)
+
+def test_times_at_both_ends_of_the_calendar_are_no_trouble_to_a_log_of_epochs(tmp_path: Path) -> None:
+    last, first = "9999-12-31T00:00:00+00:00", "0001-01-01T00:00:00+00:00"
+    told = [{"time": last, "kind": "began", "number": 1}, {"time": first, "kind": "paused"}]
+    lines = [json.dumps(one) for one in (*told, {"time": last, "kind": "resumed"})]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines))
+    assert chronicle.read(tmp_path / "events.jsonl").number == 1
+
+
+def test_a_column_whose_size_is_told_by_its_type_alone_is_refused(tmp_path: Path) -> None:
+    """Some hundred bytes of each would be as many GB as one likes."""
+    width = 100_000
+    for kind in (pa.binary(width), pa.list_(pa.int8(), width), pa.struct({"a": pa.int8()}), pa.list_(pa.string())):
+        parquet.write_table(pa.table({"a": pa.array([None] * 10, kind)}), tmp_path / "a.parquet", compression="zstd")
+        with pytest.raises(ArtifactError, match=r"not a history: its column 'a' holds (fixed|struct|list)"):
+            tables.decode((tmp_path / "a.parquet").read_bytes(), tmp_path / "a.parquet", "a history")
+
+
+def test_what_a_file_tells_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "progress.json").write_text('{"state": {}}')
+    found = sealed(tmp_path)
+    with pytest.raises(ArtifactError, match=r"progress\.json: not a train state: KeyError: 'best'"):
+        found.told("progress.json", TrainState.from_progress)
+    with pytest.raises(ArtifactError, match=r"progress\.json: was written by another version, or altered: KeyError"):
+        found.told("progress.json", lambda told: told["best"])

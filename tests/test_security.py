@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 import pickle
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from pyarrow import parquet
 
 import deeptrain
 from deeptrain import experiment, files, lineage
-from deeptrain.errors import ArtifactError, DataError, DeeptrainError, SettingsError, UntrustedError
+from deeptrain.errors import ArtifactError, DataError, DeeptrainError, SettingsError
 from deeptrain.formats import discovery
 from deeptrain.store import artifact, manifest, verification
 from deeptrain.store.locks import lock_of, run_lock
@@ -247,7 +246,8 @@ def test_an_archive_that_swells_is_read_in_parts_or_refused(tmp_path: Path) -> N
         ("a = " + "[" * 100_000, "arrays and tables lie too deep in each other"),
         ("a = " + "{a=" * 50_000, "arrays and tables lie too deep in each other"),
         ("x = 1\n" + "a." * 30_000 + "a = 1", "line 2: a key of more than 20 parts"),
-        ("[" + "'a' . \"b\" . " * 30_000 + "a]", "line 1: a key of more than 20 parts"),
+        ("[" + "'a' . \"b\" . " * 20_000 + "a]", "line 1: a key of more than 20 parts"),
+        ('"\\"" . ' * 30_000 + "a = 1", "line 1: a key of more than 20 parts"),
         ("#" * (257 << 10), "larger than the 262,144 bytes"),
         ("a = " + "9" * 10_000, "no valid TOML: .*4300 digits"),
         ("a = \ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "."),
@@ -256,7 +256,7 @@ def test_an_archive_that_swells_is_read_in_parts_or_refused(tmp_path: Path) -> N
 )
 def test_a_toml_that_takes_the_parser_forever_is_refused_at_once(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(text)
-    with pytest.raises(SettingsError, match=rf"a\.toml: (.*{said})?"):
+    with pytest.raises(SettingsError, match=rf"a\.toml: .*{said}"):
         experiment.read(tmp_path / "a.toml")
 
 
@@ -274,8 +274,7 @@ def test_what_the_environment_holds_is_in_no_artifact_and_no_log(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "swordfish-7")
     publish(lineage.read(strange / "tiny.toml", store=strange / "runs"))
     monkeypatch.chdir(strange)
-    main(["status"])
-    main(["verify"])
+    assert (main(["status"]), main(["verify"])) == (0, 0)
     held = [path for path in (strange / "runs").rglob("*") if path.is_file() and b"swordfish-7" in path.read_bytes()]
     assert held == []
     assert "swordfish-7" not in "".join(capfd.readouterr())
@@ -284,9 +283,3 @@ def test_what_the_environment_holds_is_in_no_artifact_and_no_log(
         "format", "stage", "recipe", "identity", "content", "settings", "seeds", "inputs", "code", "versions", "files",
         "sha256",
     }  # fmt: skip
-
-
-def test_every_error_of_ours_is_told_in_lines_and_without_a_traceback() -> None:
-    assert issubclass(UntrustedError, DeeptrainError)
-    assert not issubclass(UntrustedError, ArtifactError)  # which is set aside and made again
-    assert os.linesep not in str(UntrustedError("runs/x: is not signed"))

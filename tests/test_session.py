@@ -14,6 +14,7 @@ from deeptrain import lineage, session
 from deeptrain.alive import AliveTrainer
 from deeptrain.errors import ArtifactError, DeeptrainError
 from deeptrain.training import Trainer
+from deeptrain.training.progress import Progress
 from tests.conftest import TOML, WEIGHED, tree, weigh
 
 
@@ -142,6 +143,65 @@ def test_a_flipped_byte_in_a_shard_is_found_before_it_is_trained_on_and_its_part
     assert aside.read_bytes() == data
     assert {name: data for name, data in tree(directory).items() if "quarantine" not in name} == whole
     assert plan.training.done() == 1
+
+
+def test_what_another_process_trained_while_the_model_was_built_is_neither_trained_on_nor_told_as_trained(
+    experiment: Path,
+) -> None:
+    store = experiment.parent / "runs"
+    trained: list[bool] = []
+
+    def another(progress: Progress) -> None:
+        if progress.phase == "build" and not trained:
+            there = lineage.read(experiment, store=store)
+            trained.append(AliveTrainer(lambda _: lambda _: None).reach(there, there.epochs))
+
+    plan = lineage.read(experiment, store=store)
+    assert not AliveTrainer(lambda _: another).reach(plan, 1)
+    assert trained == [True]
+    assert plan.training.done() == plan.epochs
+
+
+def test_two_machines_that_are_given_epochs_in_turn_train_what_one_does(experiment: Path) -> None:
+    """One scheduler gives each the next epoch that is asked for, and who has trained keeps its model until then."""
+    alone, both = (experiment.parent / name for name in ("alone", "both"))
+    plan = lineage.read(experiment, store=alone, epochs=6)
+    AliveTrainer(lambda _: lambda _: None).reach(plan, 6)
+    built: list[int] = []
+
+    def machine(number: int) -> Callable[[int], bool]:
+        def watch(progress: Progress) -> None:
+            if progress.phase == "build":
+                built.append(number)
+
+        here, trainer = lineage.read(experiment, store=both, epochs=6), AliveTrainer(lambda _: watch)
+        return lambda until: trainer.reach(here, until, shared=True)
+
+    first, second = machine(1), machine(2)
+    for turn, until in ((first, 1), (first, 2), (second, 3), (second, 4), (first, 5), (second, 6)):
+        assert turn(until)
+    assert built == [1, 2, 1, 2]
+    assert tree(both) == tree(alone)
+
+
+def test_a_trainer_does_not_go_on_where_another_process_had_the_lock(experiment: Path) -> None:
+    """It may have begun the epoch with a learning rate of its own."""
+    plan = lineage.read(experiment, store=experiment.parent / "runs")
+    built: list[int] = []
+    trainer = AliveTrainer(
+        lambda _: lambda progress: built.append(progress.epoch) if progress.phase == "build" else None
+    )
+    trainer.reach(plan, 1, shared=True)
+    there = lineage.read(experiment, store=experiment.parent / "runs")
+    another = session.trainer(there, writing=True)
+    another.ask("lr 1e-5")
+    another.step(1)
+    rate = another.learner.learning_rate
+    another.close()
+    trainer.reach(plan, 2, shared=True)
+    assert built == [1, 2]
+    assert plan.training.interventions
+    assert rate == pytest.approx(1e-5)
 
 
 def test_a_flipped_byte_in_what_joins_the_parts_is_found_when_the_data_is_opened(experiment: Path) -> None:

@@ -176,25 +176,23 @@ def directory(run: str | Path) -> Path:
 
 
 def _epochs(training: Path) -> list[tuple[int, Artifact]]:
-    return [(number, artifact.open(training / "epochs" / f"{number:04}")) for number in _done(training)]
-
-
-def _done(training: Path) -> list[int]:
-    return sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
+    return [(number, run_names.epoch(training, number)) for number in run_names.done(training)]
 
 
 def _unfinished(training: Path) -> list[tuple[int, Artifact]]:
     """The newest checkpoint of the epoch that is being trained, if there is one."""
-    last = max(_done(training), default=0)
-    found = [(int(path.name[:5]), path) for path in sorted(training.glob("unfinished/[0-9]*"))]
+    last = max(run_names.done(training), default=0)
+    paths = sorted(training.glob("unfinished/[0-9]*"))
+    found = [(int(name), path) for path in paths if (name := path.name.partition(".")[0]).isdecimal()]
     newest = [(number, path) for number, path in found if number > last][-1:]
     return [(number, artifact.open(path)) for number, path in newest]
 
 
 def _rows(training: Path) -> "pa.Table":
     """What was watched: in the epochs that have ended, and in the one that has not up to its newest checkpoint."""
-    numbers = [(number, True) for number in _done(training)] + [(number, False) for number, _ in _unfinished(training)]
-    paths = [training / "live" / format.FOLDER / format.file(number, ended=ended) for number, ended in numbers]
+    names = [format.file(number, ended=True) for number in run_names.done(training)]
+    names += [format.file(number, ended=False) for number, _ in _unfinished(training)]
+    paths = [training / "live" / format.FOLDER / name for name in names]
     return format.joined([format.decode(path.read_bytes(), path) for path in paths if path.is_file()])
 
 

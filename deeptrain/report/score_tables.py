@@ -82,23 +82,23 @@ def _labels(found: Plain) -> list[tuple[str, str]]:
 
 def tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """The tables beside that of the test split."""
-    free = (run.evaluation or {}).get("without_threshold", {})
+    evaluation = run.evaluation or {}
+    free = evaluation.get("without_threshold", {})
     if free:
         yield (
             "test, by scores alone",
             [(wording.metric_name(name), wording.score(value)) for name, value in free.items()],
         )
-    if "labels" in (run.evaluation or {}):
-        yield "test, several labels", _labels((run.evaluation or {})["labels"])
-    if "at" in (run.evaluation or {}):
-        for output, found in (run.evaluation or {}).get("outputs", {}).items():
+    if "labels" in evaluation:
+        yield "test, several labels", _labels(evaluation["labels"])
+    if "at" in evaluation:
+        for output, found in evaluation.get("outputs", {}).items():
             yield (
                 f"test, {output}",
                 [(wording.metric_name(name), wording.score(value)) for name, value in outcome.measured(found)],
             )
     if run.threshold:
         found = run.threshold
-        low, high = found["plateau"]
         best = found["optimum"]
         yield (
             "threshold",
@@ -115,7 +115,7 @@ def tuned(run: Run) -> Iterator[tuple[str, list[tuple[str, str]]]]:
                 (f"{100 * found['confidence']:g} % between", _between(found["cross_fitted_interval"])),
                 ("in sample", wording.score(found["in_sample"])),
                 ("at 0.5", wording.score(found["value_at_half"])),
-                ("as good between", _between((low, high), 4)),
+                ("as good between", _between(found["plateau"], 4)),
                 ("best in sample", f"{wording.score(best['in_sample'])} at {wording.score(best['value'], 4)}"),
                 *_promised(found),
             ],

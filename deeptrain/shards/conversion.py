@@ -28,7 +28,6 @@ from deeptrain.store import artifact, sweep
 from deeptrain.store.artifact import Artifact
 from deeptrain.store.completeness import Checker
 from deeptrain.store.locks import lock_of
-from deeptrain.store.specification import Specification
 
 MEMORY = 256 << 20
 """Bytes of values held at once, by default; what is known of each sample (its number, label, origin) comes on top."""
@@ -96,14 +95,14 @@ def make(
             for number in missing:
                 make_part(made, checker, number, memory, watch)
         make_whole(made, checker, watch)
-    return _artifact(made.whole, checker)
+    return checker.artifact(made.whole)
 
 
-def make_samples(made: Conversion, checker: Checker, memory: int = MEMORY, watch: Watch = nobody) -> None:
-    """The first stage, unless it is complete."""
+def make_samples(made: Conversion, checker: Checker, memory: int = MEMORY, watch: Watch = nobody) -> bool:
+    """Make the first stage, unless it is complete; whether it was made."""
     with lock_of(made.root, made.samples.directory):
         if checker.complete(made.samples):
-            return
+            return False
         with artifact.writing(made.samples, checker.links(made.samples)) as writer:
             intake.write(
                 writer,
@@ -113,14 +112,15 @@ def make_samples(made: Conversion, checker: Checker, memory: int = MEMORY, watch
                 lambda done, of: watch(Progress("samples", 0, len(made.parts), done, of)),
             )
             _check_unchanged(made)
+    return True
 
 
-def make_part(made: Conversion, checker: Checker, number: int, memory: int = MEMORY, watch: Watch = nobody) -> None:
-    """A part, from 1, unless it is complete; the first stage must be."""
+def make_part(made: Conversion, checker: Checker, number: int, memory: int = MEMORY, watch: Watch = nobody) -> bool:
+    """Make a part, from 1, unless it is complete; whether it was made. The first stage must be complete."""
     specification = made.parts[number - 1]
     with lock_of(made.root, specification.directory):
         if checker.complete(specification):
-            return
+            return False
         links = checker.links(specification)
         ready = _ready(made, checker)
         with artifact.writing(specification, links) as writer:
@@ -136,21 +136,23 @@ def make_part(made: Conversion, checker: Checker, number: int, memory: int = MEM
             )
             if not ready.samples.described.staged:
                 _check_unchanged(made)
+    return True
 
 
-def make_whole(made: Conversion, checker: Checker, watch: Watch = nobody) -> None:
-    """The last stage, unless it is complete; all others must be."""
+def make_whole(made: Conversion, checker: Checker, watch: Watch = nobody) -> bool:
+    """Make the last stage, unless it is complete; whether it was made. All others must be complete."""
     with lock_of(made.root, made.whole.directory):
         if checker.complete(made.whole):
-            return
+            return False
         links = checker.links(made.whole)
         ready = _ready(made, checker)
-        found = [_artifact(part, checker) for part in made.parts]
+        found = [checker.artifact(part) for part in made.parts]
         with artifact.writing(made.whole, links) as writer:
             joining.write(writer, ready.samples, ready.arranged, found, made.settings)
         count = len(ready.samples)
         _kept.clear()
         watch(Progress("shards", 0, len(made.parts), count, count))
+    return True
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ _kept: dict[tuple[str, ...], _Ready] = {}
 
 
 def _ready(made: Conversion, checker: Checker) -> _Ready:
-    found = _artifact(made.samples, checker)
+    found = checker.artifact(made.samples)
     # where raw files lie is in no identity, and they are open here
     places = (str((made.base / path).resolve()) for path in made.settings.raw.values())
     key = (str(found.directory.resolve()), found.manifest.content, made.whole.identity, *places)
@@ -178,13 +180,6 @@ def _ready(made: Conversion, checker: Checker) -> _Ready:
         arranged = arrangement.arrange(opened, made.settings, len(made.parts))
         _kept[key] = ready = _Ready(opened, arranged, Gatherer(opened, lambda: sources.open(made.settings, made.base)))
     return ready
-
-
-def _artifact(specification: Specification, checker: Checker) -> Artifact:
-    verdict = checker.check(specification)
-    if verdict.artifact is None:
-        raise ArtifactError(verdict.reason)
-    return verdict.artifact
 
 
 def _check_unchanged(made: Conversion) -> None:

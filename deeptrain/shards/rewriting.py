@@ -15,7 +15,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError, DataError, SettingsError
+from deeptrain.errors import DataError, SettingsError
 from deeptrain.formats import discovery, places, wav, writers
 from deeptrain.formats.data import RawChunk, RawData
 from deeptrain.formats.discovery import Reading
@@ -206,10 +206,7 @@ def make(rewriting: Rewriting, checker: Checker, watch: Watch = nobody) -> Artif
                 rewrite(rewriting.path, inside, rewriting.to, watch=watch, **rewriting.options)
                 for file in sorted(inside.iterdir()):
                     writer.take(f"{SAMPLES}/{file.name}")
-    verdict = checker.check(specification)
-    if verdict.artifact is None:
-        raise ArtifactError(verdict.reason)
-    return verdict.artifact
+    return checker.artifact(specification)
 
 
 def _contents(raw: RawData, dtype: str | None, rate: int | None) -> Contents:

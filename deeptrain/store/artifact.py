@@ -11,14 +11,14 @@ import hashlib
 import logging
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from deeptrain import files
-from deeptrain.errors import AlteredError, ArtifactError, WriteError
+from deeptrain.errors import MISSHAPEN, AlteredError, ArtifactError, WriteError, in_one_line
 from deeptrain.files import FileDigest, HashingFile
 from deeptrain.store import manifest as manifests
 from deeptrain.store import signatures
@@ -26,6 +26,8 @@ from deeptrain.store.manifest import Link, Manifest
 from deeptrain.store.specification import Specification
 
 log = logging.getLogger("deeptrain")
+
+T = TypeVar("T")
 
 LIBRARIES = (
     "deeptrain",
@@ -62,6 +64,22 @@ class Artifact:
     def json(self, name: str) -> Any:
         """The value in one of its JSON files, whose bytes are compared first: see `verified`."""
         return files.parse_json(self.verified(name), self.directory / name)
+
+    def told(self, name: str, read: Callable[[Any], T]) -> T:
+        """What a function finds in the value of one of its JSON files: see `json`.
+
+        Raises:
+            AlteredError: when its bytes are not those recorded.
+            ArtifactError: when there is no such file, or its value is not what the function takes.
+        """
+        value = self.json(name)
+        try:
+            return read(value)
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.directory / name}: {error}") from error
+        except MISSHAPEN as error:
+            reason = f"was written by another version, or altered: {in_one_line(error)}"
+            raise ArtifactError(f"{self.directory / name}: {reason}") from error
 
     def verified(self, name: str) -> bytes:
         """The bytes of one of its files, compared with the recorded sha256 before anybody parses them.
@@ -216,15 +234,17 @@ def writing(specification: Specification, inputs: Mapping[str, Link]) -> Iterato
         raise
 
 
-def sign(directory: Path) -> None:
+def sign(directory: Path, manifest: bytes) -> None:
     """Sign an artifact that is there with the key that is given, durably, in place of what it was signed with.
 
+    Args:
+        directory: of the artifact.
+        manifest: the bytes of its manifest, as they were checked: what is there now may be another's.
+
     Raises:
-        ArtifactError: when its manifest is damaged.
         WriteError: when it cannot be written.
     """
-    _, data = manifests.read_unsigned(directory)
-    if (signature := signatures.of(data)) is not None:
+    if (signature := signatures.of(manifest)) is not None:
         files.write_file(directory / signatures.NAME, signature)
 
 

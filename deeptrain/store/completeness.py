@@ -58,12 +58,25 @@ class Checker:
             return Verdict(self._recent[key])
         try:
             found = artifact.open(specification.directory)
+        except NewerError:
+            raise
         except ArtifactError as error:
             return Verdict(None, str(error), damaged=True)
         if found.link != self._complete[key]:
             return Verdict(None, f"{specification.directory}: has been replaced by another one", damaged=True)
         self._remember(key, found)
         return Verdict(found)
+
+    def artifact(self, specification: Specification) -> Artifact:
+        """The artifact, which is complete.
+
+        Raises:
+            ArtifactError: when it is not, with the reason.
+        """
+        verdict = self.check(specification)
+        if verdict.artifact is None:
+            raise ArtifactError(verdict.reason)
+        return verdict.artifact
 
     def _failed(self, specification: Specification) -> Verdict | None:
         """Why an artifact is not complete; None when it is."""

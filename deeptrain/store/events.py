@@ -52,7 +52,7 @@ class EventLog:
 
     A line is one `write` to a file opened for appending, so several processes may write at once. A line that a killed
     process left torn is ended before the next; one that looks torn because it is just being written costs an empty
-    line, which readers skip. Values longer than 64 KiB in all are replaced by their size.
+    line, which readers skip. Values longer than 64 KiB in all, or that no reader takes, are replaced by their size.
 
     Before the file would grow over 8 MiB it is renamed to `events.jsonl.1`, replacing the previous one, and an event
     of the kind "earlier" says in the new one what readers need of all that was told before. So the two take 16 MiB at
@@ -87,23 +87,26 @@ class EventLog:
             The event as a reader finds it; None when it was lost.
         """
         try:
-            line = self._line(kind, values)
+            line, event = self._line(kind, values)
             self._write(line)
         except Exception as error:  # noqa: BLE001 - what is written here is never worth stopping a training
             if not self._told:
                 self._told = True
                 log.warning("%s: events are not recorded: %s: %s", self.path, type(error).__name__, error)
             return None
-        return next(_event(line))
+        return event
 
-    def _line(self, kind: str, values: Mapping[str, object]) -> bytes:
+    def _line(self, kind: str, values: Mapping[str, object]) -> tuple[bytes, Event]:
+        """The line of an event, and the event as a reader finds it."""
         moment = self._clock().isoformat(timespec="milliseconds")
         envelope = {"time": moment, "kind": kind, "host": platform.node(), "pid": os.getpid()}
         plain = {f"{key}_" if key in ENVELOPE else key: files.plain(value) for key, value in values.items()}
         line = without_secrets(json.dumps(envelope | plain, allow_nan=False)).encode("ascii") + b"\n"
-        if len(line) > LINE_BYTES:
-            line = json.dumps(envelope | {"left_out_bytes": len(line)}).encode("ascii") + b"\n"
-        return line
+        event = next(_event(line), None) if len(line) <= LINE_BYTES else None
+        if event is None:  # nobody reads that long a line, nor one with the name of a file that is no Unicode
+            event = envelope | {"left_out_bytes": len(line)}
+            line = json.dumps(event).encode("ascii") + b"\n"
+        return line, event
 
     def _write(self, line: bytes) -> None:
         files.make_directories(self.path.parent)
@@ -123,7 +126,7 @@ class EventLog:
         if os.fstat(descriptor).st_size == 0 and _older(self.path).is_file():
             carried = self._carried(read(self.path))
             if carried:
-                _append(descriptor, self._line(EARLIER, carried))
+                _append(descriptor, self._line(EARLIER, carried)[0])
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:

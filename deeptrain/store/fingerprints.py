@@ -18,6 +18,8 @@ SETTLED_SECONDS = 2.0
 LARGE = 1 << 20
 """Bytes of a file, on average, from which threads are worth it; of small files Python's own work is the most."""
 MOST_THREADS = 8
+MOST_BYTES = 1 << 30
+"""Of what is remembered: some two hundred a raw file, of which there may be millions."""
 
 
 def fingerprint(
@@ -113,7 +115,7 @@ def _named(path: Path) -> Iterator[None]:
 
 def _read(memory: Path) -> dict[str, object]:
     try:
-        value = files.read_json(memory)
+        value = files.read_json(memory, MOST_BYTES)
     except ArtifactError:
         return {}
     return value if isinstance(value, dict) else {}

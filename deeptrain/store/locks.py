@@ -24,9 +24,9 @@ _HOLDER = re.compile(r"process (?P<process>[0-9]{1,10})\b(?P<where> on (?P<host>
 class Lock:
     """The right to write one artifact, kept from `acquire` to `release` or the process's end.
 
-    The lock file lies in `live/locks/`, outside all artifacts, and says who holds it, or held it last: what it says
-    decides nothing. Where several machines share a store its file system must have locks for all of them (NFS 4,
-    Lustre, GPFS, ...), and frees those of a machine that is gone.
+    The lock file lies in `live/locks/`, outside all artifacts, and says who holds it, or held it last: that decides
+    nothing about who may have it. Where several machines share a store its file system must have locks for all of
+    them (NFS 4, Lustre, GPFS, ...), and frees those of a machine that is gone.
     """
 
     def __init__(self, path: Path, *, shared: bool = False) -> None:
@@ -35,9 +35,13 @@ class Lock:
         self._kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         self._descriptor = -1
         self._process = 0
+        self._left: object = None
 
-    def acquire(self) -> None:
+    def acquire(self) -> bool:
         """Take the lock; taking it again does nothing.
+
+        Returns:
+            Whether nobody else can have had it since it was released here.
 
         Raises:
             LockedError: when another process holds it, naming the process.
@@ -45,7 +49,7 @@ class Lock:
             WriteError: when there can be no lock: on a file system that has none, or may not be written to.
         """
         if self._descriptor >= 0:
-            return
+            return True
         for place in (self._path.parent, self._path.parent.parent):
             # A run's directory may be a stranger's, and may itself be a link of ours: `live/` and `locks/` may not.
             if place.name in ("live", "locks") and place.is_symlink():
@@ -55,13 +59,14 @@ class Lock:
         with files.explained(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
-            self._take(descriptor)
+            as_left = self._take(descriptor)
         except BaseException:
             _let_go(descriptor)
             raise
         self._descriptor, self._process = descriptor, os.getpid()
+        return as_left
 
-    def _take(self, descriptor: int) -> None:
+    def _take(self, descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -77,15 +82,19 @@ class Lock:
                 "could write the same: name another place for the store (--store)",
                 error,
             ) from error
+        as_left = _look_of(descriptor) == self._left
         command = json.dumps(without_secrets(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:200])
         with files.explained(self._path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {_here()} ({command})\n".encode(), 0)
+        return as_left
 
     def release(self) -> None:
         """Give the lock back; without one, nothing happens."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
+            with contextlib.suppress(OSError):
+                self._left = _look_of(descriptor)
             if os.getpid() == self._process:
                 # Closing alone would leave the lock to a child that was forked meanwhile; a child only closes.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -101,6 +110,12 @@ class Lock:
     ) -> None:
         """Give the lock back."""
         self.release()
+
+
+def _look_of(descriptor: int) -> object:
+    """What changes when somebody takes a lock: what its file says, and when it was written."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_mtime_ns, os.pread(descriptor, MOST_BYTES, 0)
 
 
 def _let_go(descriptor: int) -> None:

@@ -41,8 +41,15 @@ def latest(run: Path) -> dict[str, Any]:
         told = files.read_json(run / "live" / LATEST, MOST_BYTES)
     except ArtifactError:
         return {}
-    names = told if isinstance(told, dict) else {}
-    return names if all(type(value) is int or _is_name(value) for value in names.values()) else {}
+    if not isinstance(told, dict) or "training" not in told:
+        return {}
+    fits = (type(value) is int if stage == "epochs" else _is_name(value) for stage, value in told.items())
+    return told if all(fits) else {}
+
+
+def done(training: Path) -> list[int]:
+    """The numbers of the epochs of a training that are done, ascending."""
+    return sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
 
 
 def last(training: Path, asked: object) -> int:
@@ -51,10 +58,10 @@ def last(training: Path, asked: object) -> int:
     Raises:
         ArtifactError: when none is done.
     """
-    done = sorted(int(path.name) for path in training.glob("epochs/[0-9]*") if path.name.isdecimal())
-    if not done:
+    numbers = done(training)
+    if not numbers:
         raise ArtifactError(f"{training}: no epoch of it is done yet")
-    return min(done[-1], asked) if isinstance(asked, int) and asked in done else done[-1]
+    return asked if isinstance(asked, int) and asked in numbers else numbers[-1]
 
 
 def epoch(training: Path, number: int) -> Artifact:
@@ -67,4 +74,4 @@ def epoch(training: Path, number: int) -> Artifact:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and Path(value).name == value and value not in {"", ".", ".."}
+    return isinstance(value, str) and Path(value).name == value and value not in {"", ".", ".."} and "\0" not in value

@@ -113,7 +113,7 @@ def verify(path: Path, watch: Callable[[Path], None] = nobody, *, sign: bool = F
         if not sign:
             own += _signature(directory, data)
         elif not own:
-            artifact.sign(directory)
+            artifact.sign(directory, data)
         faults += own
     faults += _links(read)
     return Verified(len(found), count, size, tuple(sorted(faults, key=lambda fault: (fault.artifact, fault.file))))
@@ -129,6 +129,7 @@ def set_aside(faults: Iterable[Fault]) -> list[Path]:
 
     Raises:
         LockedError: when another process is writing one; those before it are moved.
+        ArtifactError: when `quarantine/` is a link.
         WriteError: when one cannot be moved.
     """
     moved = []
@@ -142,12 +143,13 @@ def set_aside(faults: Iterable[Fault]) -> list[Path]:
 
 def _owned(directory: Path) -> tuple[Path, Path]:
     """The run of an artifact, and what is locked while it is written: a training or a session holds one lock."""
-    for parent in directory.parents:
-        if parent.name.startswith("training-") or parent.parent.name == "sessions":
-            return parent.parent, parent
-        if parent.name.startswith("shards-"):
-            return parent.parent, directory
-    return directory.parent, directory
+    # By the nearest directories alone: those above the run are called what their owner likes, "training-data" say.
+    place = directory.parent
+    if place.name in ("epochs", "states", "unfinished"):
+        return place.parent.parent, place.parent
+    if place.name == "parts":
+        return place.parent.parent, directory
+    return (place.parent if directory.name == "whole" else place), directory
 
 
 def _artifacts(path: Path) -> Iterator[Path]:

@@ -97,7 +97,9 @@ class Story:
         elif kind == "paused":
             self._paused = when
         elif kind == "resumed" and self._last is not None and self._paused is not None:
-            self._last, self._paused = self._last + (when - self._paused), None
+            with contextlib.suppress(OverflowError):  # of a year that is none, in a stranger's log
+                self._last += when - self._paused
+            self._paused = None
         elif kind == "epoch" and isinstance(event.get("epoch"), int) and self._last is not None:
             self._end(event["epoch"], event)
             told.latest = max((when - self._last).total_seconds(), 0.0)
@@ -170,7 +172,8 @@ class Chronicle:
         self.previous = max(before, key=lambda one: one.number, default=None)
         with contextlib.suppress(OSError):
             self._story = _story(events.read(self._path))
-        if not self._tell("began", number=self._number, epochs=epochs):  # nothing can be written here
+        if not self._tell("began", number=self._number, epochs=epochs) and not self.told.processes:
+            # nothing can be written here
             self._story = Story(Told(number=self._number, processes=1, host=platform.node()))
 
     def tell(self, progress: Progress) -> bool:

@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 class Journal:
-    """Writes one training into its run's directory, and holds its lock from `open` to `close`.
+    """Writes one training into its run's directory, and holds its lock from `open` or `open_again` to `close`.
 
     Its directory is made durably when the lock is taken: what is published below it must not hang in the air.
     """
@@ -74,6 +74,14 @@ class Journal:
         files.sync_directory(self.run.root)  # a display may have made it a moment ago
         self.run.read_again()
         adoption.adopt(self.run)
+
+    def open_again(self) -> bool:
+        """Become the one writer again; whether nobody else has been meanwhile.
+
+        Raises:
+            LockedError: when another process is.
+        """
+        return self._lock.acquire()
 
     def close(self) -> None:
         """Let another process write."""
@@ -104,7 +112,7 @@ class Journal:
         reached = max((number for number in range(1, min(until, done) + 1) if self._has_state(number)), default=0)
         for found in self._unfinished():
             with self._set_aside_if_damaged(found.directory):
-                state = TrainState.from_plain(found.json(PROGRESS)["state"])
+                state = found.told(PROGRESS, TrainState.from_progress)
                 if reached < state.position.epoch <= min(until, done + 1) and self._belongs(found, state):
                     checkpoint = Checkpoint(
                         state,
@@ -176,7 +184,7 @@ class Journal:
         specification = self.run.unfinished(at)
         # What is further on, or was made from something else, belongs to a past of the epoch that was trained again.
         for found in self._unfinished(at.epoch):
-            state = TrainState.from_plain(found.json(PROGRESS)["state"])
+            state = found.told(PROGRESS, TrainState.from_progress)
             if state.position.iteration >= at.iteration or not self._belongs(found, state):
                 artifact.remove(found.directory)
         with artifact.writing(specification, self.run.checker.links(specification)) as writer:
@@ -240,7 +248,7 @@ class Journal:
             )
 
     def _state_after(self, number: int) -> TrainState:
-        return TrainState.from_plain(self.run.published(number).json(PROGRESS)["state"])
+        return self.run.published(number).told(PROGRESS, TrainState.from_progress)
 
     def _has_state(self, number: int) -> bool:
         return self.run.state(number).directory.is_dir()

@@ -245,10 +245,7 @@ class TrainingRun:
         Raises:
             ArtifactError: when it is not.
         """
-        verdict = self.checker.check(self.epoch(number))
-        if verdict.artifact is None:
-            raise ArtifactError(verdict.reason)
-        return verdict.artifact
+        return self.checker.artifact(self.epoch(number))
 
     def stopped(self, done: int) -> str | None:
         """Why training ended after the epochs that are done, None if it goes on."""
@@ -269,7 +266,7 @@ class TrainingRun:
 
     def results(self, until: int) -> list[Results]:
         """What the epochs up to `until`, which are done, came to."""
-        return [Results.from_plain(self.published(number).json(METRICS)) for number in range(1, until + 1)]
+        return [self.published(number).told(METRICS, Results.from_plain) for number in range(1, until + 1)]
 
     def averaged(self, epoch: int | str, count: int, until: int) -> tuple[int, ...]:
         """The epochs whose mean weights predict, the one that is asked for last.

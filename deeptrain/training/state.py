@@ -97,6 +97,16 @@ class TrainState:
         }
 
     @classmethod
+    def from_progress(cls, value: Mapping[str, Any]) -> "TrainState":
+        """The state that `progress.json` of an epoch or a checkpoint tells.
+
+        Raises:
+            ArtifactError: when it is none.
+            KeyError: when it tells none.
+        """
+        return cls.from_plain(value["state"])
+
+    @classmethod
     def from_plain(cls, value: Mapping[str, Any]) -> "TrainState":
         """The state that JSON held.
 

@@ -535,6 +535,22 @@ class Trainer:
         """Write a checkpoint as soon as the running group of iterations has ended."""
         self._loop.requests.save()
 
+    def pass_on(self) -> None:
+        """Between two epochs, where `train` has written all it had to, let others write it until `take_back`."""
+        if self._loop.record.journal is not None:
+            self._loop.record.journal.close()
+
+    def take_back(self) -> bool:
+        """Be the one who writes this training again.
+
+        Returns:
+            Whether it is as it was left. If not this trainer may not stand where it does: close it, and make a new one.
+
+        Raises:
+            LockedError: while another process writes it.
+        """
+        return self._loop.record.journal is None or self._loop.record.journal.open_again()
+
     def close(self) -> None:
         """Let another process write this training, and end reading ahead; where it is written, it trains no more."""
         self._loop.close()

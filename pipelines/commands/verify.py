@@ -21,7 +21,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="compare every byte of a store with what was recorded",
         description="Compare every file of every artifact with its recorded sha256, and every artifact with its place "
         "and with what it was made from. Names each file that breaks a rule, the rule, and what was found. Nothing is "
-        "changed without --set-aside and --sign. Where DEEPTRAIN_KEY_FILE names a key, signatures are compared, too. "
+        "changed without --set-aside or --sign. Where DEEPTRAIN_KEY_FILE names a key, signatures are compared, too. "
         "Exit code: 0 if all is well, 1 if not.",
         epilog="examples: python -m pipelines verify; python -m pipelines verify runs/digits --set-aside",
     )

@@ -17,7 +17,6 @@ from deeptrain.errors import DataError, SettingsError, did_you_mean
 from deeptrain.settings import read_toml
 
 MOST_FILES = 200
-MOST_BYTES = 1 << 20
 MOST_AT_ONCE = 8
 TAIL_BYTES = 4 << 10
 """Of what a command wrote: its end is shown when it has failed."""
@@ -120,11 +119,11 @@ class Starter:
         try:
             status = path.lstat()
             seen = (status.st_mtime_ns, status.st_size)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+            if not stat.S_ISREG(status.st_mode):
                 return False
             if self._known.get(path.name, (None, False))[0] != seen:
                 self._known[path.name] = (seen, isinstance(read_toml(path).get("experiment"), dict))
-        except (OSError, SettingsError, RecursionError):
+        except (OSError, SettingsError):
             return False
         return self._known[path.name][1]
 

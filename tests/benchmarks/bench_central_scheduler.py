@@ -57,13 +57,14 @@ OURS = """
 import sys, time
 import luigi
 import tasks.epoch
+from pipelines import scheduler
 from deeptrain.store import artifact
 from deeptrain.training.results import Results
 from deeptrain.training.run import HISTORY, METRICS, PROGRESS, STATE
 from tests.published_runs import publish_shards
 
 class Published:
-    def reach(self, plan, until):
+    def reach(self, plan, until, shared):
         state, epoch = plan.training.state(until), plan.training.epoch(until)
         with artifact.writing(state, plan.checker.links(state)) as writer:
             writer.write(STATE, b"x" * 1000)
@@ -72,6 +73,7 @@ class Published:
             writer.json(METRICS, Results(until, 1, {}, {}, 0.1, 0.1, is_best=True).plain())
             writer.json(PROGRESS, {"state_content": content, "state": {"best": {"epoch": until, "value": 0.1}}})
             writer.write(HISTORY, b"x" * 1000)
+        return True
 
     def ask(self, text):
         return None
@@ -80,6 +82,7 @@ class Published:
         pass
 
 tasks.epoch.alive_trainer = Published
+scheduler.ask_directly()
 task = tasks.Epochs(experiment="tiny.toml", store="runs", epochs=int(sys.argv[2]))
 publish_shards(task.plan)
 """
@@ -101,7 +104,7 @@ def test_three_hundred_tasks_under_luigid(tmp_path: Path) -> None:
             write_experiment(here, TOML)
             luigid = Luigid(here)
             try:
-                asked = [sys.executable, "-c", script + TIMED, str(luigid.port), str(TASKS)]
+                asked = [sys.executable, "-W", "ignore", "-c", script + TIMED, str(luigid.port), str(TASKS)]
                 told = subprocess.run(asked, cwd=here, env=environment, check=True, stdout=subprocess.PIPE, text=True)
             finally:
                 luigid.kill()

@@ -2,15 +2,18 @@
 
 import sys
 import time
-from statistics import median
 
 import numpy as np
+import pytest
 
 from deeptrain.introspection import gradients_over, outputs_over, statistics
 from deeptrain.training import runtime
-from tests.benchmarks.side_by_side import bar, measured, show
+from tests.benchmarks.side_by_side import at_most, measured, of_processes, rounds_of, show, show_rounds
 
-BATCHES = 20
+BATCHES, TIMES = 20, 15
+"""Those that differ, and how often they come: what a call costs beside its batches is told apart."""
+
+PASS = "compiled pass"
 
 
 def dense():
@@ -69,49 +72,42 @@ def made(kind):
     return model, data, forwards, backwards
 
 
-def beside_a_pass(kind, over, limit):
+def beside_a_pass(kind, over):
+    """Rounds of ours and of the pass, in this process."""
+    runtime.start(2, False)
     model, data, forwards, backwards = made(kind)
     base = forwards if over is outputs_over else backwards
-    many = data * 5
+    many = data * TIMES
+    # Each is traced in the round that warms up: of a model that is as it was nothing is traced again.
     contestants = {
         "sums and norms": lambda: over(model, many, statistics=False),
         "with statistics": lambda: over(model, many),
-        "compiled pass": lambda: [base() for _ in range(5)],
+        PASS: lambda: [base() for _ in range(TIMES)],
     }
-    what = "forward" if over is outputs_over else "forward and backward"
-    begun = time.perf_counter()
-    over(model, data[:1])
-    traced = time.perf_counter() - begun
-    # Each is traced in the round that warms up: of a model that is as it was nothing is traced again.
-    clock, cpu = measured_twice(contestants, 9)
-    for unit, seconds in (("clock", clock), ("CPU", cpu)):
-        show(f"{kind.__name__}: {5 * BATCHES} batches, {unit}, beside a {what} pass", seconds)
-        bar(f"{over.__name__}, {unit}", seconds["sums and norms"] / seconds["compiled pass"], limit)
-    sys.stdout.write(f"  the first call with one batch, traced: {traced:.2f} s\n")
+    return rounds_of(contestants, 3)
 
 
-def measured_twice(contestants, rounds):
-    """Median seconds of the clock and of the processor, of rounds in turn after one to warm up."""
-    found = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, run in contestants.items():
-            clock, cpu = time.perf_counter(), time.process_time()
-            run()
-            if number:
-                found[name].append((time.perf_counter() - clock, time.process_time() - cpu))
-    return [{name: median(one[at] for one in each) for name, each in found.items()} for at in (0, 1)]
+@pytest.mark.parametrize("kind", [dense, convolutional, recurrent])
+@pytest.mark.parametrize(
+    ("over", "what", "limit"), [(outputs_over, "forward", 1.1), (gradients_over, "forward and backward", 1.3)]
+)
+def test_a_data_set_beside_a_pass_over_it(over, what, limit, kind):
+    told = of_processes(beside_a_pass, kind, over)
+    show_rounds(f"{over.__name__}, {kind.__name__}: {TIMES * BATCHES} batches, beside a {what} pass", told)
+    at_most(told, {PASS: limit})
 
 
-def test_outputs_over_a_data_set_beside_a_forward_pass():
+def test_what_a_call_costs_beside_its_batches():
+    """The first one traces the function."""
     runtime.start(2, False)
     for kind in (dense, convolutional, recurrent):
-        beside_a_pass(kind, outputs_over, 1.1)
-
-
-def test_gradients_over_a_data_set_beside_a_forward_and_backward_pass():
-    runtime.start(2, False)
-    for kind in (dense, convolutional, recurrent):
-        beside_a_pass(kind, gradients_over, 1.3)
+        model, data, *_ = made(kind)
+        for over in (outputs_over, gradients_over):
+            begun = time.perf_counter()
+            over(model, data[:1])
+            sys.stdout.write(
+                f"  {over.__name__}, {kind.__name__}, the first batch: {time.perf_counter() - begun:.2f} s\n"
+            )
 
 
 def test_statistics_of_an_array():

@@ -2,18 +2,18 @@
 
 The data is in memory for all, of the trainer as it keeps a split of its own shards. A round of each contestant is one
 epoch, taken in turn, backwards in every other round; the first is not counted. A ratio is the median over the rounds of
-what both took in the same one, so that neighbours who come and go hit both: within a round they move it by a tenth, so
-a bar of some hundredths is held to many rounds. Seconds of the processor stand beside those of the clock: on a machine
-that others use too they are the fairer ones.
+what both took in the same one, so that neighbours who come and go hit both: within a round they move it by a tenth, and
+where its memory happens to lie moves a process by a twentieth, so a bar of some hundredths is held to many rounds of
+several processes. Seconds of the processor stand beside those of the clock: on a machine that others use too they are
+the fairer ones.
 
-The loop by hand fits 32 iterations a call, whatever they take, and looks at nothing in between; the trainer fits as
-many as take 80 ms, records each, and may be stopped behind them.
+The loops by hand look at nothing in between; one calls TensorFlow for each iteration, one for 32, whatever they take;
+the trainer fits as many as take 80 ms, records each, and may be stopped behind them.
 """
 
 import os
-import statistics
+import tempfile
 import textwrap
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,9 @@ import numpy as np
 import pytest
 
 from deeptrain.loading.position import Position
-from deeptrain.training import Trainer
-from tests.benchmarks.side_by_side import bar, show
+from deeptrain.training import Every, Trainer
+from deeptrain.training.callbacks.watch import Watch
+from tests.benchmarks.side_by_side import Told, at_most, bar, of_processes, rounds_of, show_rounds
 from tests.conftest import one_by_one
 
 CLASSES = 10
@@ -33,6 +34,7 @@ DETERMINISTIC = os.environ.get("DETERMINISTIC") == "1"
 """Of TensorFlow's operations, for the whole process and so for every contestant; Keras turns its XLA off then."""
 
 HAND = "tf.function by hand, 32 a call, no metrics"
+ONE_BY_HAND = "tf.function by hand, one a call, no metrics"
 FUSED = "fit(steps_per_execution=32)"
 ORIGINAL_SECONDS = 3.2e-3
 """Of the processor, for the original DeepTrain's call of an iteration of the MLP without its bookkeeping."""
@@ -149,33 +151,11 @@ def by_hand(model: Any, x: Any, y: Any, fused: int) -> Callable[[], None]:
     return epoch
 
 
-Told = dict[str, dict[str, np.ndarray]]
-"""By the clock and by the processor, seconds of an iteration of each contestant in each round."""
-
-
-def side_by_side(title: str, contestants: Mapping[str, Callable[[], object]], iterations: int, rounds: int = 5) -> Told:
-    """Two tables, of the clock and of the processor, in microseconds an iteration."""
-    told: dict[str, dict[str, list[float]]] = {by: {name: [] for name in contestants} for by in ("clock", "processor")}
-    for number in range(rounds + 1):
-        for name, run in list(contestants.items())[:: 1 if number % 2 else -1]:
-            begun, busy = time.perf_counter(), time.process_time()
-            run()
-            passed = {"clock": time.perf_counter() - begun, "processor": time.process_time() - busy}
-            for by, seconds in passed.items():
-                if number:
-                    told[by][name].append(seconds / iterations)
-    for by, of_each in told.items():
-        show(f"{title}, {by}", {name: statistics.median(one) for name, one in of_each.items()}, "us", 1e6)
-    return {by: {name: np.array(one) for name, one in of_each.items()} for by, of_each in told.items()}
-
-
-def at_most(told: Told, limits: dict[str, float]) -> None:
-    """How the seconds of the first contestant, over those of others in the same round, stand to their bars."""
-    for by, of_each in told.items():
-        ours = next(iter(of_each))
-        for name, limit in limits.items():
-            low, middle, high = np.quantile(of_each[ours] / of_each[name], [0.25, 0.5, 0.75])
-            bar(f"{ours}, of {name}, {by} (half the rounds {low:.2f} to {high:.2f})", middle, limit)
+def beside(title: str, contestants: Mapping[str, Callable[[], object]], iterations: int, rounds: int = 5) -> Told:
+    """Rounds of contestants, of so many iterations each, and their tables in microseconds an iteration."""
+    told = rounds_of(contestants, rounds, iterations)
+    show_rounds(title, told, "us", 1e6)
+    return told
 
 
 def one_at_a_time(trainer: Trainer) -> list[float]:
@@ -205,15 +185,29 @@ def test_iterations_in_a_row(builder: str, shape: tuple[int, ...], iterations: i
         "fit": lambda: fit(plain),
     }
     title = f"{builder}{', deterministic' if DETERMINISTIC else ''}: an iteration"
-    told = side_by_side(title, contestants, iterations)
+    told = beside(title, contestants, iterations)
     if builder == "mlp":
         at_most(told, {"fit": 1 / 8, FUSED: 1.0})
         share = float(np.median(told["processor"]["deeptrain"])) / ORIGINAL_SECONDS
         bar("deeptrain, of the original's call alone, processor", share, 0.1)
         return
     at_most(told, {"fit": 1.03, FUSED: 1.03})
-    two = {name: contestants[name] for name in ("deeptrain", HAND)}
-    at_most(side_by_side(f"{title}, many rounds", two, iterations, rounds=25), {HAND: 1.03})
+    told = of_processes(beside_hand, builder, shape, iterations)
+    show_rounds(f"{title}, rounds of several processes", told, "us", 1e6)
+    at_most(told, {ONE_BY_HAND: 1.03, HAND: 1.03})
+
+
+def beside_hand(builder: str, shape: tuple[int, ...], iterations: int) -> Told:
+    """Rounds of the trainer and of both loops by hand, in this process."""
+    with tempfile.TemporaryDirectory() as directory:
+        trainer, x, y = experiment(Path(directory), builder, shape, iterations)
+        model = trainer.learner.model  # type: ignore[attr-defined]
+        contestants = {
+            "deeptrain": lambda: an_epoch(trainer),
+            ONE_BY_HAND: by_hand(model, x, y, 1),
+            HAND: by_hand(model, x, y, 32),
+        }
+        return rounds_of(contestants, 9, iterations)
 
 
 def test_something_done_at_every_iteration(tmp_path: Path) -> None:
@@ -225,7 +219,7 @@ def test_something_done_at_every_iteration(tmp_path: Path) -> None:
         for at in range(0, len(x), BATCH):
             single.train_on_batch(x[at : at + BATCH], y[at : at + BATCH])
 
-    told = side_by_side(
+    told = beside(
         "mlp, a callback at every iteration",
         {"deeptrain": lambda: an_epoch(trainer), "train_on_batch": one_by_one},
         256,
@@ -258,5 +252,26 @@ def test_the_ten_millionth_iteration(tmp_path: Path) -> None:
         return run
 
     contestants = {"from iteration 10,000,384": behind(9_766), "from iteration 1,024": behind(1)}
-    told = side_by_side("mlp: an iteration", contestants, iterations, rounds=101)
+    told = beside("mlp: an iteration", contestants, iterations, rounds=101)
     at_most(told, {"from iteration 1,024": 1.05})
+
+
+def test_watching_that_is_off(tmp_path: Path) -> None:
+    """One trainer with a `Watch` that has not to look yet, without one, and with one that looks now and then."""
+    iterations = 1024
+    trainer, *_ = experiment(tmp_path, "mlp", (16,), iterations)
+
+    def watched(callbacks: list[Watch]) -> Callable[[], None]:
+        def run() -> None:
+            trainer.callbacks = callbacks
+            an_epoch(trainer)
+
+        return run
+
+    contestants = {
+        "a Watch that does not look": watched([Watch(every=Every(iterations=1 << 40))]),
+        "one that looks every 256 iterations": watched([Watch(every=Every(iterations=256))]),
+        "none": watched([]),
+    }
+    told = beside("mlp, watched: an iteration", contestants, iterations, rounds=51)
+    at_most(told, {"none": 1.02})

@@ -24,7 +24,10 @@ SLOW_BUILDER = (
     + '''
 
 class Slow:
-    """Takes its time, so that a signal finds the training at work; changes nothing."""
+    """Takes its time, so that a signal finds the training at work; changes nothing.
+
+    While there is a file `held.N` it takes half a second for each batch in the second half of any epoch after the N-th.
+    """
 
     def __init__(self, data, seconds):
         self.seconds = seconds
@@ -33,15 +36,34 @@ class Slow:
         import time
 
         time.sleep(self.seconds if rng else 0)
+        waited = 0
+        while rng and batch.number > 8 and waited < 0.5 and held():
+            time.sleep(0.01)
+            waited += 0.01
         return batch
+
+
+def held():
+    from pathlib import Path
+
+    done = len(list(Path("runs").glob("*/training-*/epochs/[0-9]*")))
+    here = any(int(path.suffix[1:]) <= done for path in Path().glob("held.*"))
+    if here:
+        Path("arrived").touch()
+    return here
 '''
 )
 SLOW_TOML = (
-    TOML.replace("epochs = 3", "epochs = 6\nautosave_seconds = 0.1")
+    TOML.replace("train = 70, val = 30", "train = 72, val = 28")
+    .replace("epochs = 3", "epochs = 6\nautosave_seconds = 0.1")
     .replace("batch_size = 16", "batch_size = 4")
     .replace('["normalise"]', '["normalise", { use = "my_model:Slow", arguments = { seconds = 0.03 } }]')
 )
-"""Six epochs of 18 iterations, together at least 3.2 s, with a checkpoint after every three."""
+"""Six epochs of 18 iterations of one size, together at least 3.2 s, with a checkpoint after every three.
+
+What a test does to a training in the midst of an epoch comes in time however busy the machine is, if the training is
+held there: `hold` before it is started, then `arrive`, at last `let_go`.
+"""
 
 
 class Finished(NamedTuple):
@@ -122,12 +144,31 @@ def group_lives(process: "subprocess.Popen[str] | Fork") -> bool:
 
 
 def wait_until(holds: Callable[[], object], process: "subprocess.Popen[str] | Fork | None" = None) -> None:
-    """Look until a condition holds; fails when the process ends before."""
+    """Look until a condition holds; fails when the process ends and it does not."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
-        assert process is None or process.poll() is None, f"it ended too early: {process.communicate()}"
+        if process is not None and process.poll() is not None:
+            assert holds(), f"it ended too early: {process.communicate()}"
+            return
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def hold(here: Path, epoch: int) -> None:
+    """Let the slow experiment of a directory take half a second for each batch from the middle of an epoch on."""
+    (here / "arrived").unlink(missing_ok=True)
+    (here / f"held.{epoch - 1}").touch()
+
+
+def arrive(here: Path, process: "subprocess.Popen[str] | Fork") -> None:
+    """Wait until it has come to where it is held."""
+    wait_until((here / "arrived").exists, process)
+
+
+def let_go(here: Path) -> None:
+    """Let it go on as fast as it did before."""
+    for path in here.glob("held.*"):
+        path.unlink()
 
 
 class Warm:
@@ -275,6 +316,7 @@ def serve(asked):
             resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
         exec(asked["before"], {})
         sys.argv = ["", *asked["arguments"]]
+        sys.orig_argv = [sys.executable, "-m", asked["module"], *asked["arguments"]]
         sys.path[0] = ""
         runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         sys.exit(0)

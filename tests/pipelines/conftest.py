@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import write_experiment
+from tests.conftest import TOML, write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import Finished, Warm
 
@@ -31,7 +31,12 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The tiny experiment after its complete job."""
-    directory = write_experiment(tmp_path_factory.mktemp("trained") / "here").parent
+    return finished_job(tmp_path_factory.mktemp("trained") / "here")
+
+
+def finished_job(directory: Path, toml: str = TOML) -> Trained:
+    """The complete job of an experiment, run in a process of its own."""
+    write_experiment(directory, toml)
     begun = time.monotonic()
     finished = command.job(cwd=directory)
     return Trained(directory, finished, command.contents(directory / "runs"), time.monotonic() - begun)

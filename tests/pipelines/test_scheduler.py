@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from luigi.rpc import RemoteScheduler
+from luigi import rpc
+from luigi.rpc import RemoteScheduler, RPCError
+from requests.exceptions import ProxyError
 
 from pipelines import scheduler
 from tests.luigid import Luigid
@@ -21,14 +23,24 @@ SHARDS, EPOCHS = (("--module", "pipelines", task, "--experiment", "tiny.toml") f
 
 def test_under_a_stock_luigid_codes_are_right_and_what_failed_runs_again_at_once(experiment: Path, warm: Warm) -> None:
     here = experiment.parent
-    raw = here / "raw/part-2.csv"
-    data = raw.read_bytes()
     luigid = Luigid(here)
     try:
-        raw.write_text("a,b,c,d,y\n")
-        failed = warm(*SHARDS, *luigid.arguments, cwd=here)
-        assert (failed.code, failed.err) == (30, f"deeptrain: {raw}: no samples: it has a header and no rows\n")
-        raw.write_bytes(data)
+        # No file may be as large as the samples' origins.
+        failed = command.end(warm.start(*SHARDS, *luigid.arguments, cwd=here, file_bytes=4_000))
+        assert (failed.code, failed.err.count("\n"), "origin.npy" in failed.err) == (30, 1, True)
+        url = f"http://127.0.0.1:{luigid.port}"
+        central: Any = RemoteScheduler(url)
+        (samples,) = (name for name in central.task_list(limit=False) if name.startswith("Samples_"))
+        central.add_worker("other", [("pid", 7), ("host", "there")])
+        central.add_task(worker="other", task_id=samples)
+        assert central.get_work(worker="other", current_tasks=[])["task_id"] == samples
+        kept = warm(*SHARDS, *luigid.arguments, cwd=here)
+        assert (kept.code, kept.out) == (10, "")
+        assert kept.err == (
+            "deeptrain: the central scheduler has given Samples to process 7 on there; run the same command again when "
+            "that has ended, two minutes later if it was killed, or let it wait by --worker-keep-alive\n"
+        )
+        scheduler.give_back(url, "other")
         finished = warm(*SHARDS, *luigid.arguments, cwd=here)
         assert (finished.code, finished.err) == (0, "")
         assert "scheduler" not in finished.out
@@ -70,6 +82,26 @@ def test_a_port_that_answers_nothing_at_all_and_a_host_that_nobody_knows_are_no_
         assert scheduler.lack(f"http://127.0.0.1:{free.getsockname()[1]}/", command.PATIENCE) == ""
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_scheduler_of_this_machine_is_asked_without_the_proxy_of_the_environment(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "RequestsFetcher", rpc.RequestsFetcher)
+    with socket.socket() as nobody, pretending() as pretender:
+        nobody.bind(("127.0.0.1", 0))
+        for name in ("http_proxy", "no_proxy", "HTTP_PROXY", "NO_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{nobody.getsockname()[1]}" if "http" in name.lower() else "")
+        url = pretender.url.replace("127.0.0.1", host)
+        scheduler.ask_directly()
+        assert scheduler.lack(url, command.PATIENCE) is None
+        assert RemoteScheduler(url)._request("/api/is_paused", {}) == {"paused": False}
+        elsewhere: Any = RemoteScheduler("http://192.0.2.1/")
+        elsewhere._rpc_retry_attempts = 1
+        with pytest.raises(RPCError) as caught:
+            elsewhere._request("/api/is_paused", {})
+        assert isinstance(caught.value.sub_exception, ProxyError)
+
+
 @pytest.mark.parametrize("manner", ["page", "garbage", "number", "binary", "nested"])
 def test_what_answers_in_the_place_of_a_scheduler_is_its_absence(manner: str) -> None:
     absence = scheduler.Absence()
@@ -98,7 +130,7 @@ def test_what_is_no_scheduler_is_told_in_a_line_and_the_local_one_is_used(
     path: str, why: str, experiment: Path, warm: Warm
 ) -> None:
     here = experiment.parent
-    (here / "luigi.cfg").write_text("[core]\nrpc_connect_timeout = 0.5\n")
+    (here / "luigi.cfg").write_text(f"[core]\nrpc_connect_timeout = {0.5 if why == LATE else command.PATIENCE}\n")
     with pretending() as pretender:
         finished = warm(*SHARDS, "--scheduler-url", f"{pretender.url}{path}", cwd=here)
     assert (finished.code, finished.err) == (0, "")

@@ -1,8 +1,10 @@
 """A password in the address of a scheduler stays with the command: it is in no log, no lock, no artifact, no page."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,10 +41,13 @@ def test_an_address_that_is_none_is_told_without_its_password(make_experiment: C
     assert SECRET not in finished.out + finished.err
 
 
-def test_who_holds_a_lock_and_what_an_event_says_are_told_without_it(tmp_path: Path) -> None:
+def test_who_holds_a_lock_and_what_an_event_says_are_told_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["luigi", "--scheduler-url", ADDRESS])
     EventLog(tmp_path / "events.jsonl").append("task", said=f"no answer of {ADDRESS}/api", more=[ADDRESS])
     with Lock(tmp_path / "a.lock"):
-        assert holder(tmp_path / "a.lock")
+        assert "--scheduler-url http://***@127.0.0.1:1" in str(holder(tmp_path / "a.lock"))
     assert holding_it(tmp_path) == []
     assert (tmp_path / "events.jsonl").read_text().count("http://***@127.0.0.1:1") == 2
 

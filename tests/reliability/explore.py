@@ -9,7 +9,6 @@ What must hold: under final names everything is whole; a step that said that it 
 nothing half done; and whatever happened, the run after it ends in the bytes of the run that met no fault.
 """
 
-import argparse
 import itertools
 import json
 import logging
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple, NoReturn, get_args
 from deeptrain.errors import ArtifactError, DeeptrainError
 from deeptrain.store import artifact
 from tests.conftest import tree
-from tests.reliability import power
+from tests.reliability import power, tools
 from tests.reliability.durable_steps import RUN, STEPS, Step
 from tests.reliability.faults import FAULTS, Disk
 from tests.reliability.places import Place, Plain, Powered
@@ -200,11 +199,7 @@ def _in_words(outcome: tuple[int, str]) -> str:
 
 def main() -> int:
     """Explore one step, and print what came of each fault as a line of JSON."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.reliability.explore",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tools.parser("explore", __doc__)
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("fault", nargs="?", choices=[*FAULTS, CUT], help="only this one; by default all but the cut")
     parser.add_argument("--at", type=int, help="only this operation")
@@ -222,7 +217,7 @@ def main() -> int:
                 Powered(step, directory, asked.on, asked.way) if fault == CUT else Plain(step, directory, fault)
             )
             for seen in explore(step, fault, place, ats):
-                print(json.dumps(seen._asdict()), flush=True)  # noqa: T201 - what it is asked for
+                tools.tell(json.dumps(seen._asdict()))
     return 0
 
 

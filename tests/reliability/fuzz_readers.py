@@ -5,7 +5,6 @@ reaches new code. Without it the same readers are given real files with somethin
 breaks the law is told with the bytes that do, kept in `fuzz/`, and can be read again: `--again FILE`.
 """
 
-import argparse
 import importlib.util
 import random
 import subprocess
@@ -14,7 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.reliability.fuzzed import TARGETS, Place, spoilt, within
+from tests.reliability import tools
+from tests.reliability.fuzzed import TARGETS, Place, within
+from tests.reliability.spoiling import spoilt
 
 GUIDED = ("manifest", "progress", "state", "shard", "data", "labels", "checks", "events")
 """Whose instructions atheris follows by default: manifests, progress, shards."""
@@ -37,18 +38,12 @@ def at_random(name: str, seconds: float, seed: int) -> int:
 def again(name: str, file: Path) -> None:
     """Read the bytes that a run kept."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as directory:
-        tell("refused" if Place(TARGETS[name], Path(directory)).read(file.read_bytes()) else "read")
-
-
-def tell(line: str) -> None:
-    """A line, at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+        tools.tell("refused" if Place(TARGETS[name], Path(directory)).read(file.read_bytes()) else "read")
 
 
 def main() -> int:
     """Fuzz what was asked for; the exit code is 1 where something broke the law."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tools.parser("fuzz_readers", __doc__)
     parser.add_argument("readers", nargs="*", choices=[*TARGETS, []], help="by default those of manifests and shards")
     parser.add_argument("--seconds", type=float, default=30.0, help="for each")
     parser.add_argument("--seed", type=int, default=0, help="of what is tried without atheris")
@@ -62,13 +57,13 @@ def main() -> int:
     failed = []
     for name in names:
         if importlib.util.find_spec("atheris") is None:
-            tell(f"{name}: {at_random(name, asked.seconds, asked.seed):,} spoilt files, at random")
+            tools.tell(f"{name}: {at_random(name, asked.seconds, asked.seed):,} spoilt files, at random")
             continue
         command = [sys.executable, "-m", "tests.reliability.fuzz_guided", name, str(asked.seconds), str(PLACE)]
         if subprocess.run(command, check=False).returncode:
             failed.append(name)
     if failed:
-        tell(f"the law was broken by: {', '.join(failed)}; the bytes are in {PLACE}")
+        tools.tell(f"the law was broken by: {', '.join(failed)}; the bytes are in {PLACE}")
     return bool(failed)
 
 

@@ -1,4 +1,4 @@
-"""What reads a file of ours, a real file to begin with, and ways to spoil it: for hypothesis, atheris and a loop.
+"""What reads a file of ours, with a real file to begin with: for hypothesis, atheris and a loop.
 
 The law: whatever the bytes, a reader gives something or raises an error of `deeptrain.errors`, soon, and in memory of
 ten times the file and `ROOM`.
@@ -8,7 +8,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import random
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +58,8 @@ SECONDS = 20.0
 """Of the processor, for what takes some milliseconds: a hang, not a machine that is slow."""
 ROOM = 400 << 20
 """Bytes beside ten times the file: Arrow's claims may take 256 MiB."""
+ALTERED_BESIDE = frozenset({manifest.NAME, "data.json"})
+"""What a reader here changes beside the file that is spoilt, to make it fit."""
 
 
 @dataclass(frozen=True)
@@ -169,14 +170,7 @@ def look_at_store(path: Path) -> None:
 
 def read_progress(path: Path) -> None:
     """What a checkpoint says of where training stands."""
-    TrainState.from_plain(shape(sealed(path.parent).json(path.name))["state"])
-
-
-def shape(value: Any) -> Mapping[str, Any]:
-    """A value that must be a table, as those who read one look it up."""
-    if not isinstance(value, dict) or "state" not in value:
-        raise DeeptrainError("no table")
-    return value
+    sealed(path.parent).told(path.name, TrainState.from_progress)
 
 
 def shards(directory: Path, compression: str | None = None) -> Path:
@@ -384,68 +378,6 @@ TARGETS: Mapping[str, Target] = {
     ),
 }
 
-HOSTILE = (
-    None, True, -1, 0, 1, 2**31, 2**63, 10**30, 10**400, 1e308, -0.5, 1e-300, "nan", "inf", "", "../x", "/etc/hostname",
-    "a\0b", "x" * 500, [], {}, [[[[]]]], {"a": {"a": {}}}, [None], "\ud800", "1" * 5000, "9999-12-31T23:59:59+23:59",
-)  # fmt: skip
-BYTES = (
-    b"", b"\0", b"{", b"[]", b"null", b"[" * 200_000, b'{"a":' * 50_000, b"1e999", b"NaN", b"9" * 6000, b"\xff" * 64,
-    b'"' + b"\\ud800" * 100 + b'"', b"-", b"[" * 99 + b"]" * 99,
-)  # fmt: skip
-
-
-def spoilt(whole: bytes, chance: random.Random) -> bytes:
-    """The bytes of a file with something wrong: bits, lengths, or a value of its JSON; sometimes all of them others."""
-    if chance.random() < 0.03:
-        return chance.choice(BYTES)
-    if chance.random() < 0.6:
-        try:
-            return _with_another_value(json.loads(whole), chance)
-        except (ValueError, UnicodeError):
-            pass
-    data = bytearray(whole)
-    for _ in range(chance.choice([1, 1, 2, 8])):
-        if not data:
-            break
-        at = chance.randrange(chance.choice([len(data), min(200, len(data))]))
-        kind = chance.random()
-        if kind < 0.5:
-            data[at] ^= 1 << chance.randrange(8)
-        elif kind < 0.7:
-            data[at] = chance.choice(b'\0\xff\x7f\x800{}[]",:9.=\n')
-        elif kind < 0.8:
-            del data[at:]
-        elif kind < 0.9:
-            data[at:at] = bytes(chance.randrange(1, 9))
-        else:
-            begin = chance.randrange(len(data))
-            data[at:at] = data[begin : begin + chance.randrange(1, 40)]
-    return bytes(data)
-
-
-def _with_another_value(value: Any, chance: random.Random) -> bytes:
-    holders = list(_holders(value))
-    for _ in range(chance.choice([1, 1, 2, 4])):
-        if not holders:
-            break
-        holder = chance.choice(holders)
-        keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
-        kind = chance.random()
-        if kind < 0.1 and keys:
-            del holder[chance.choice(keys)]
-        elif kind < 0.2:
-            holder.update({"more": chance.choice(HOSTILE)}) if isinstance(holder, dict) else holder.append(1)
-        elif keys:
-            holder[chance.choice(keys)] = chance.choice(HOSTILE)
-    return json.dumps(value).encode()
-
-
-def _holders(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict | list):
-        yield value
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _holders(one)
-
 
 class Place:
     """A target's file in a directory of its own; each trial begins with all the others as they were."""
@@ -497,7 +429,3 @@ def within(name: str, data: bytes, keep: Path) -> Iterator[None]:
         told = f"{name}: {type(error).__name__}: {str(error)[:200]}; of {len(data):,} bytes, {data[:60]!r}"
         command = f"python -m tests.reliability.fuzz_readers {name} --again {file}"
         raise AssertionError(f"{told}; do it again: {command}") from error
-
-
-ALTERED_BESIDE = frozenset({manifest.NAME, "data.json"})
-"""What a reader here changes beside the file that is spoilt, to make it fit."""

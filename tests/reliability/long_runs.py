@@ -7,7 +7,6 @@ Either trains 200 iterations in each of 1,000 epochs (`--iterations`, `--epochs`
 took: see `Taken`. What it took epoch by epoch is in `gauge.jsonl` of the directory.
 """
 
-import argparse
 import inspect
 import json
 import os
@@ -33,6 +32,7 @@ from tests import shard_files
 from tests.conftest import BUILDER, TOML, write_experiment
 from tests.numpy_learner import NumpyLearner
 from tests.pipelines import command
+from tests.reliability import tools
 
 ITERATIONS = 200
 """Of an epoch."""
@@ -187,18 +187,14 @@ KINDS = {"command": by_command, "trainer": by_trainer}
 
 def main() -> int:
     """Train, and print what it took."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.reliability.long_runs",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tools.parser("long_runs", __doc__)
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of an epoch")
     asked = parser.parse_args()
     KINDS[asked.kind](asked.directory, asked.epochs, asked.iterations)
-    print(json.dumps(taken(asked.directory)._asdict()))  # noqa: T201 - what it is asked for
+    tools.tell(json.dumps(taken(asked.directory)._asdict()))
     return 0
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from deeptrain.shards import rewriting
 from tests.conftest import write_experiment
+from tests.reliability.remembering import DECAY, PIECES
 
 Choices = Mapping[str, Sequence[str | None]]
 """Dotted keys of the experiment, and what each may be, as TOML has it; None leaves it out."""
@@ -54,7 +55,7 @@ ANY: Choices = {
         None,
         '[{ use = "my_model:Decay", every = { iterations = 3 } }]',
         '["early_stopping", "data_logger", "watch"]',
-        '["dynamic_threshold", { use = "ReduceLROnPlateau", arguments = { patience = 1 } }]',
+        '["layer_histograms", { use = "ReduceLROnPlateau", arguments = { patience = 1 } }]',
     ),
     "training.phases": (
         None,
@@ -78,6 +79,7 @@ OF_TABLES: Choices = {
 OF_TWO_CLASSES: Choices = {
     "training.metrics": ('["f1_score", "accuracy"]',),
     "training.key_metric": (None, '"f1_score"'),
+    "training.callbacks": (None, None, '[{ use = "dynamic_threshold", arguments = { metric = "f1_score" } }]'),
     "calibration.metric": (None, '"accuracy"'),
     "calibration.resamples": (None, "0"),
     "calibration.subset_size": ("0", "2"),
@@ -107,7 +109,7 @@ TABLES = ("csv", "tsv", "npy", "npz", "hdf5", "arrow", "parquet", "svmlight")
 FORMATS = (*TABLES, "image", "series", "series")
 ARGUMENTS: Sequence[Sequence[str]] = ((), ("--workers", "2"))
 
-BUILDER = '''
+MODELS = '''
 """Models with what a careless checkpoint forgets, and what else an experiment names."""
 
 
@@ -152,49 +154,8 @@ def recurrent(data, stateful):
     followed = layers.LSTM(4, stateful=stateful, name="first")(inputs)
     outputs = layers.Dense(1, activation="sigmoid", dtype="float32")(layers.Dropout(0.25)(followed))
     return keras.Model(inputs, outputs)
-
-
-class Decay:
-    """Lowers the learning rate by what it remembers of every validation."""
-
-    def __init__(self):
-        self.seen = []
-
-    def validation_end(self, trainer, metrics):
-        self.seen.append(metrics["loss"])
-
-    def act(self, trainer):
-        trainer.learner.learning_rate *= 0.97 + 0.01 * (len(self.seen) % 3)
-
-    def state(self):
-        return {"seen": self.seen}
-
-    def restore(self, state):
-        self.seen = list(state["seen"])
-
-
-class Pieces:
-    """Feeds a batch in pieces; how many, and what is added to them, hangs on chance and on all that was fed before."""
-
-    def __init__(self, data):
-        self.fed = 0
-
-    def process(self, batch, rng):
-        return batch
-
-    def pieces(self, batch, rng):
-        import dataclasses
-
-        for _ in range(1 + int(rng.integers(0, 2)) + self.fed % 2):
-            self.fed += 1
-            yield dataclasses.replace(batch, x=(batch.x + 0.01 * self.fed * rng.normal()).astype("float32"))
-
-    def state(self):
-        return {"fed": self.fed}
-
-    def restore(self, state):
-        self.fed = state["fed"]
 '''
+BUILDER = MODELS + DECAY + PIECES
 
 
 @dataclass(frozen=True)
@@ -231,11 +192,12 @@ def draw(rng: random.Random) -> Drawn:
     model = {"image": "convolutional", "series": "recurrent"}.get(form, "dense")
     splits = {"train": 70, "val": 30, "calibration": 48, "test": 52}
     splits = splits if form in TABLES else {name: size // 2 for name, size in splits.items()}
+    drawn = ", ".join(f"{name} = {size}" for name, size in splits.items())
     given = {
         "experiment.name": '"tiny"',
         "data.path": '"raw"',
         "data.labels": '{ kind = "classes" }' if form == "image" else "{ positive = 1 }",
-        "data.splits": f"{{ {', '.join(f'{name} = {size}' for name, size in splits.items())} }}",
+        "data.splits": f"{{ {drawn}{', stratify = true' if form == 'image' else ''} }}",
         "data.samples_per_set": "8",
         "model.builder": f'"my_model:{model}"',
     }
@@ -258,6 +220,8 @@ def _make_fit(given: dict[str, str]) -> None:
     """Leave out what does not go with something else that was drawn."""
     if given["training.epochs"] == "1" and "best" in given.get("calibration.members", ""):
         del given["calibration.members"]
+    if "data.dtype" in given and given.get("data.remainder") == '"drop"':
+        del given["data.remainder"]  # of so few pictures a class could be what is dropped
     if "training.sampling" in given:
         given["training.order"] = '"samples"'
         given.pop("training.class_weights", None)

@@ -8,7 +8,6 @@ what nobody kills ends in the same bytes on every run: that is checked first. A 
 table at the end of all.
 """
 
-import argparse
 import importlib
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.conftest import BUILDER, EVEN, write_experiment
+from tests.reliability import tools
 
 EPOCHS, ITERATIONS = 4, 8
 ALL = EPOCHS * ITERATIONS
@@ -170,11 +170,7 @@ def table(found: list[Resumed]) -> str:
 
 def main() -> int:
     """Kill and resume, tell of each, and print a table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.reliability.resuming",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tools.parser("resuming", __doc__)
     parser.add_argument("--kills", type=int, default=20, help="of each")
     parser.add_argument("--seed", type=int, default=1, help="of the iterations after which they come")
     asked = parser.parse_args()
@@ -186,8 +182,8 @@ def main() -> int:
         for who in (OURS, *SAVING):
             for one in resumed(who, afters, Path(at) / who.replace(" ", "-")):
                 found.append(one)
-                print(json.dumps(one._asdict()), flush=True)  # noqa: T201 - what it is asked for
-    print(table(found))  # noqa: T201
+                tools.tell(json.dumps(one._asdict()))
+    tools.tell(table(found))
     return 0
 
 

@@ -12,7 +12,6 @@ again; and it was *silent* if it went on, without a word, from values that nobod
 whose save had returned or that had been there before.
 """
 
-import argparse
 import collections
 import importlib
 import itertools
@@ -32,7 +31,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar, get_args
 
 from tests.conftest import tree
-from tests.reliability import power
+from tests.reliability import power, tools
 from tests.reliability.durable_steps import RUN, Step
 from tests.reliability.peers import NOTHING, PEERS, WRONG, Peer
 from tests.reliability.places import Attempt, Place, Plain, Powered
@@ -385,11 +384,7 @@ def table(found: Iterable[Tried]) -> str:
 
 def main() -> int:
     """Try, tell of each try, and print a table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.reliability.side_by_side",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tools.parser("side_by_side", __doc__)
     parser.add_argument("--peer", action="append", choices=PEERS, help="only this one; may be given several times")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only this one; may be given several times")
     parser.add_argument("--tries", type=int, default=40, help="of each fault of each peer, at most")
@@ -408,8 +403,8 @@ def main() -> int:
         for name, fault in itertools.product(asked.peer or PEERS, faults):
             for tried in tries(name, fault, asked.tries, Path(at), random.Random(asked.seed)):
                 found.append(tried)
-                print(json.dumps(tried._asdict()), flush=True)  # noqa: T201 - what it is asked for
-    print(table(found))  # noqa: T201
+                tools.tell(json.dumps(tried._asdict()))
+    tools.tell(table(found))
     return 0
 
 

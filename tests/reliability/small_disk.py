@@ -3,13 +3,12 @@
     unshare --mount --map-root-user python -m tests.reliability.small_disk --size 48k --size 144k
     unshare --mount --map-root-user python -m tests.reliability.small_disk --grow
 
-A disk of a given size gets room after the first attempt. One that grows has a page more at each, and the job goes on
-with what is there: so each write is the one that fails, once. What must hold: the error names what was written, and
-says how much was needed; nothing is half published and nothing hidden is left; with room the job ends in the same
-bytes.
+A disk has one size after the other, and room at last; one that grows has a page more at each attempt. The job goes on
+with what is there: so, where it grows, each write is the one that fails, once. What must hold: the error names what was
+written, and says how much was needed; nothing is half published and nothing hidden is left; with room the job ends in
+the same bytes.
 """
 
-import argparse
 import contextlib
 import itertools
 import json
@@ -17,15 +16,16 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from deeptrain.errors import ArtifactError
 from deeptrain.store import verification
-from tests.conftest import write_experiment
+from tests.conftest import EVEN, write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import Finished, Warm, lines_of
+from tests.reliability import tools
 
 FULL = re.compile(
     r"deeptrain: (?P<where>\S+): the disk is full: at least (?P<needed>[\d,]+) bytes are needed for (?P<name>\S+), "
@@ -64,16 +64,16 @@ class Small:
             warm: runs the job.
             expected: what it makes.
         """
-        self._here = write_experiment(directory).parent
+        self._here = write_experiment(directory, EVEN).parent
         self._disk = self._here / "disk"
         self._disk.mkdir()
         self._warm = warm
         self._expected = expected
 
     @contextlib.contextmanager
-    def mounted(self, size: int) -> Iterator[None]:
-        """With a disk of so many bytes within the block."""
-        _mount("-t", "tmpfs", "-o", f"size={size}", "small", str(self._disk))
+    def mounted(self) -> Iterator[None]:
+        """With a disk within the block."""
+        _mount("-t", "tmpfs", "small", str(self._disk))
         try:
             yield
         finally:
@@ -107,18 +107,11 @@ class Small:
         return seen.artifacts, [f"not whole: {fault}" for fault in seen.faults]
 
 
-def attempts(size: int, small: Small) -> Iterator[Attempt]:
-    """The job on a disk that is too small, and again with room."""
-    with small.mounted(size):
-        yield small.attempt(size)
-        yield small.attempt(ROOM)
-
-
-def growing(small: Small) -> Iterator[Attempt]:
-    """The job on a disk of a page, of two, and so on, which each goes on with what is there, until it is through."""
-    with small.mounted(PAGE):
-        for pages in itertools.count(1):
-            made = small.attempt(pages * PAGE)
+def attempts(sizes: Iterable[int], small: Small) -> Iterator[Attempt]:
+    """The job on a disk of one size after the other, which each goes on with what is there, until it is through."""
+    with small.mounted():
+        for size in sizes:
+            made = small.attempt(size)
             yield made
             if made.code == 0:
                 return
@@ -145,12 +138,8 @@ def _mount(*arguments: str) -> None:
 
 def main() -> int:
     """Try the disks that are asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.reliability.small_disk",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--size", action="append", default=[], help="of a disk, such as 48k")
+    parser = tools.parser("small_disk", __doc__)
+    parser.add_argument("--size", action="append", default=[], help="of the disk, such as 48k; several in their order")
     parser.add_argument("--grow", action="store_true", help="a disk that grows by a page")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -158,14 +147,18 @@ def main() -> int:
         (directory / "warm").mkdir()
         warm = Warm(directory / "warm")
         try:
-            large = write_experiment(directory / "large").parent
+            large = write_experiment(directory / "large", EVEN).parent
             finished = job(warm, large)
             assert (finished.code, finished.err) == (0, ""), finished
             expected = command.contents(large / "disk")
-            disks = [attempts(in_bytes(size), Small(directory / size, warm, expected)) for size in asked.size]
-            disks += [growing(Small(directory / "growing", warm, expected))] if asked.grow else []
-            for made in itertools.chain.from_iterable(disks):
-                print(json.dumps(made._asdict()), flush=True)  # noqa: T201 - what it is asked for
+            disks: dict[str, Iterable[int]] = {}
+            if asked.size:
+                disks["small"] = [*map(in_bytes, asked.size), ROOM]
+            if asked.grow:
+                disks["growing"] = itertools.count(PAGE, PAGE)
+            for disk, sizes in disks.items():
+                for made in attempts(sizes, Small(directory / disk, warm, expected)):
+                    tools.tell(json.dumps(made._asdict()))
         finally:
             warm.close()
     return 0

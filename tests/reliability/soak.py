@@ -10,7 +10,6 @@ pause, go on and write checkpoints meanwhile, and of those under a central sched
 JSON tells of each experiment; what does not hold ends the soak with the seed that repeats it, and leaves its files.
 """
 
-import argparse
 import contextlib
 import itertools
 import json
@@ -31,9 +30,9 @@ from deeptrain.training import mailbox
 from tests.luigid import Luigid
 from tests.pipelines import command
 from tests.pipelines.command import Warm
-from tests.reliability import random_experiments
+from tests.reliability import random_experiments, tools
 from tests.reliability.random_experiments import Drawn
-from tests.reliability.test_kills import killed_after
+from tests.reliability.slow_runs import killed_after
 
 FIRST, LAST = 0.05, 20.0
 """Seconds after which a kill comes, at the earliest and at the latest; later where an undisturbed run takes longer."""
@@ -178,11 +177,7 @@ class Talk:
 
 def main() -> int:
     """Soak, and tell of each experiment."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.reliability.soak",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tools.parser("soak", __doc__)
     parser.add_argument("--kills", type=int, default=1000, help="how many there have to be")
     parser.add_argument("--seed", type=int, default=1, help="of the first experiment; each next one is one more")
     asked = parser.parse_args()
@@ -193,9 +188,9 @@ def main() -> int:
     try:
         for lived in soak(itertools.count(asked.seed), asked.kills, warm, directory):
             total += lived.kills
-            print(json.dumps({**lived._asdict(), "kills_in_all": total}), flush=True)  # noqa: T201 - what it is asked for
+            tools.tell(json.dumps({**lived._asdict(), "kills_in_all": total}))
     except AssertionError as error:
-        print("\n".join([f"soak: {error}", *error.__notes__]), file=sys.stderr)  # noqa: T201
+        sys.stderr.write("\n".join([f"soak: {error}", *error.__notes__, ""]))
         return 1
     finally:
         warm.close()

@@ -17,14 +17,12 @@ from tests.pipelines.command import Warm
 from tests.pipelines.conftest import Trained
 from tests.reliability import damages
 from tests.reliability.damages import DAMAGES
+from tests.reliability.sample import chosen, randomly
 from tests.reliability.stopped import trained_two_epochs
-from tests.reliability.test_kills import randomly
 
 FLIPS = 3
 """Of bits in each file."""
 SAMPLE = 3
-SHARES = 8
-"""Tests among which all the damages are divided."""
 
 
 @pytest.mark.parametrize("run", ["trained", "stopped"])
@@ -53,15 +51,13 @@ def test_verify_names_every_file_that_was_spoilt_in_any_way(
     assert verification.verify(here / "runs").faults == ()
 
 
-@pytest.mark.parametrize("share", range(SHARES))
 def test_what_was_spoilt_is_set_aside_and_made_again_to_the_same_bytes(
     share: int, trained: Trained, tmp_path: Path, warm: Warm, thorough: bool
 ) -> None:
     rng = randomly("what was spoilt")
-    asked = list(itertools.product(damages.files_of(trained.directory / "runs"), DAMAGES))
-    if not thorough and share:
-        pytest.skip("not in the sample")
-    for number, (file, damage) in enumerate(asked[share::SHARES] if thorough else rng.sample(asked, SAMPLE)):
+    every = list(itertools.product(damages.files_of(trained.directory / "runs"), DAMAGES))
+    asked = chosen(every, share, thorough=thorough, count=SAMPLE, rng=rng)
+    for number, (file, damage) in enumerate(asked):
         here = command.copied(trained.directory, tmp_path / str(number))
         path = here / file.relative_to(trained.directory)
         if damages.spoil(path, damage, rng):

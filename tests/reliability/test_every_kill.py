@@ -14,15 +14,15 @@ from tests.conftest import TOML, write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import Finished, Warm
 from tests.reliability.disturbed import OPERATIONS
-from tests.reliability.test_kills import randomly
+from tests.reliability.sample import chosen, randomly
 
-FULL = TOML.replace("epochs = 3", "epochs = 2\nautosave_seconds = 0.000001").replace(
-    "batch_size = 16", "batch_size = 35"
+FULL = (
+    TOML.replace("val = 30, calibration = 48, test = 52", "val = 35, calibration = 35, test = 35")
+    .replace("epochs = 3", "epochs = 2\nautosave_seconds = 0.000001")
+    .replace("batch_size = 16", "batch_size = 35")
 )
 """Two epochs of two iterations, with a checkpoint after each of them."""
 SAMPLE = 3
-SHARES = 8
-"""Tests among which all the kills are divided."""
 
 
 def disturbed(warm: Warm, here: Path, fault: str, at: int) -> Finished:
@@ -51,7 +51,6 @@ def undisturbed(
     return (here / OPERATIONS).read_text().splitlines(), command.contents(here / "runs")
 
 
-@pytest.mark.parametrize("share", range(SHARES))
 def test_killed_before_any_operation_and_run_again_training_makes_the_same_bytes(
     share: int,
     converted: Path,
@@ -61,12 +60,8 @@ def test_killed_before_any_operation_and_run_again_training_makes_the_same_bytes
     thorough: bool,
 ) -> None:
     operations, expected = undisturbed
-    ats = range(share + 1, len(operations) + 1, SHARES)
-    if not thorough:
-        if share:
-            pytest.skip("not in the sample")
-        ats = sorted(randomly("every kill").sample(range(1, len(operations) + 1), SAMPLE))
-    for at in ats:
+    every, rng = range(1, len(operations) + 1), randomly("every kill")
+    for at in chosen(every, share, thorough=thorough, count=SAMPLE, rng=rng):
         here = command.copied(converted, tmp_path / str(at))
         again = shlex.join(["python", "-m", "tests.reliability.disturbed", "runs", "kill", str(at), "luigi"])
         told = f"killed before {operations[at - 1]}, again by {again} {shlex.join(command.TRAINING)} 2"

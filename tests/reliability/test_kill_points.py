@@ -3,56 +3,12 @@
 from pathlib import Path
 
 from deeptrain.training import Trainer
-from tests.conftest import BUILDER, TOML, write_experiment
+from tests.conftest import BUILDER, EVEN, write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import Warm
+from tests.reliability.remembering import DECAY, PIECES
 
-EXPERIMENT = (
-    BUILDER
-    + '''
-
-class Pieces:
-    """Feeds a batch in pieces; how many, and what is added to them, hangs on chance and on all that was fed before."""
-
-    def __init__(self, data):
-        self.fed = 0
-
-    def process(self, batch, rng):
-        return batch
-
-    def pieces(self, batch, rng):
-        import dataclasses
-
-        for _ in range(1 + int(rng.integers(0, 3)) + self.fed % 2):
-            self.fed += 1
-            yield dataclasses.replace(batch, x=batch.x + (0.01 * self.fed * rng.normal(size=4)).astype("float32"))
-
-    def state(self):
-        return {"fed": self.fed}
-
-    def restore(self, state):
-        self.fed = state["fed"]
-
-
-class Decay:
-    """Lowers the learning rate, and sets the threshold, by what it remembers of every validation."""
-
-    def __init__(self):
-        self.seen = []
-
-    def validation_end(self, trainer, metrics):
-        self.seen.append(metrics["loss"])
-        trainer.threshold = 0.3 + 0.1 * (len(self.seen) % 3)
-
-    def act(self, trainer):
-        trainer.learner.learning_rate *= 0.97 + 0.01 * (len(self.seen) % 3)
-
-    def state(self):
-        return {"seen": self.seen}
-
-    def restore(self, state):
-        self.seen = list(state["seen"])
-
+KILLER = '''
 
 class Killer:
     """Kills its process at each place for which there is a file, once. It keeps nothing."""
@@ -114,9 +70,9 @@ def kill_in_write(number):
 
     os.fsync = sync
 '''
-)
+EXPERIMENT = BUILDER + PIECES + DECAY + KILLER
 EVERYTHING = (
-    TOML.replace(
+    EVEN.replace(
         "epochs = 3",
         "epochs = 4\nautosave_seconds = 0.000001\nvalidate = { iterations = 4, epochs = 1 }\n"
         'callbacks = [{ use = "my_model:Decay", every = { iterations = 3 } }, "my_model:Killer"]\n'
@@ -128,7 +84,7 @@ EVERYTHING = (
         """[[training.phases]]
 epoch = 3
 optimizer = { use = "sgd", arguments = { learning_rate = 0.01, momentum = 0.9, gradient_accumulation_steps = 2 } }
-batch_size = 24
+batch_size = 32
 
 [[training.phases]]
 epoch = 4
@@ -138,9 +94,9 @@ frozen = ["batch_norm*"]
     )
 )
 POINTS = (
-    "iteration_end 4",  # after changes by hand, in a batch of several pieces, between two updates of the optimizer
+    "iteration_end 7",  # after changes by hand, in a batch of several pieces, between two updates of the optimizer
     "load",  # as soon as it stands where it was
-    "save 7",  # a checkpoint's first file is on disk, and no more
+    "save 10",  # a checkpoint's first file is on disk, and no more
     "validation_iteration_end 8",  # of a validation within the epoch
     "epoch_end of 2",  # judged, but not published
     "publish of 2",  # its state is there, and it is not

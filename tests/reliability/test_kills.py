@@ -2,63 +2,25 @@
 
 import functools
 import os
-import random
 import re
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from deeptrain.training import progress_file
-from tests.conftest import write_experiment
 from tests.pipelines import command
-from tests.pipelines.command import JOB, SLOW_BUILDER, SLOW_TOML, Finished, Fork, Warm, start
+from tests.pipelines.command import JOB, SLOW_TOML, Warm, start
 from tests.pipelines.conftest import Trained
+from tests.reliability.sample import randomly
+from tests.reliability.slow_runs import EPOCHS, completed, goes_on, held_in, killed_after, slow_experiment
 
-EPOCHS = 6
 SLOW_SECONDS = 4
-
-
-@pytest.fixture(scope="session")
-def undisturbed(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What the slow job makes."""
-    here = slow_experiment(tmp_path_factory.mktemp("undisturbed"))
-    assert warm.job(cwd=here).err == ""
-    return command.contents(here / "runs")
-
-
-def slow_experiment(directory: Path, toml: str = SLOW_TOML) -> Path:
-    return write_experiment(directory, toml=toml, builder=SLOW_BUILDER).parent
-
-
-def killed_after(seconds: float, process: "subprocess.Popen[str] | Fork") -> Finished:
-    """Kill the process and its children after so long, unless it has come to its end before."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return command.kill_group(process)
-    return command.end(process)
-
-
-def completed(here: Path, warm: Warm) -> dict[str, bytes]:
-    """Train to the end, check that no kill left a trace, and return what is there."""
-    finished = warm.train(EPOCHS, cwd=here)
-    assert (finished.code, finished.err) == (0, "")
-    assert command.litter(here / "runs") == []
-    return command.contents(here / "runs")
-
-
-def randomly(name: str) -> random.Random:
-    """A generator whose seed is told when the test fails."""
-    seed = random.SystemRandom().getrandbits(32)
-    print(f"{name}: seed {seed}")  # noqa: T201 - pytest shows it with a failure
-    return random.Random(seed)
+"""That the slow job takes besides what the tiny one does."""
 
 
 def test_killed_anywhere_and_run_again_the_job_makes_the_same_bytes(
-    undisturbed: dict[str, bytes], trained: Trained, tmp_path: Path, warm: Warm, thorough: bool
+    slow_run: dict[str, bytes], trained: Trained, tmp_path: Path, warm: Warm, thorough: bool
 ) -> None:
     """From the first import to the closing table, each going on with what the last one left."""
     rng = randomly("anywhere")
@@ -67,24 +29,30 @@ def test_killed_anywhere_and_run_again_the_job_makes_the_same_bytes(
         finished = killed_after(rng.uniform(0, trained.seconds + SLOW_SECONDS), start(*JOB, cwd=here))
         assert finished.err == ""
         if finished.code == 0:
-            assert command.contents(here / "runs") == undisturbed
+            assert command.contents(here / "runs") == slow_run
             here = slow_experiment(tmp_path / str(number + 1))
     finished = warm.job(cwd=here)
     assert (finished.code, finished.err) == (0, "")
     assert command.litter(here / "runs") == []
-    assert command.contents(here / "runs") == undisturbed
+    assert command.contents(here / "runs") == slow_run
 
 
-@pytest.mark.parametrize(("kills", "arguments"), [(10, ()), (4, ("--workers", "2"))])
+@pytest.mark.parametrize(("sample", "all_of_them", "arguments"), [(6, 100, ()), (3, 40, ("--workers", "2"))])
 def test_killed_while_it_trains_and_run_again_training_makes_the_same_bytes(
-    kills: int, arguments: tuple[str, ...], undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm, thorough: bool
+    sample: int,
+    all_of_them: int,
+    arguments: tuple[str, ...],
+    slow_run: dict[str, bytes],
+    tmp_path: Path,
+    warm: Warm,
+    thorough: bool,
 ) -> None:
     """And so does a whole group of processes: within a second after training goes on."""
-    kills *= 10 if thorough else 1
+    kills = all_of_them if thorough else sample
     rng = randomly("while it trains")
     here = slow_experiment(tmp_path / "0")
     hits = 0
-    for number in range(kills):
+    for number in range(3 * kills):
         before = command.trained(here / "runs")
         process = warm.start(*command.TRAINING, str(EPOCHS), *arguments, cwd=here)
         command.wait_until(functools.partial(goes_on, here, before), process)
@@ -93,15 +61,12 @@ def test_killed_while_it_trains_and_run_again_training_makes_the_same_bytes(
         done, _ = command.trained(here / "runs")
         hits += finished.code == -signal.SIGKILL and done < EPOCHS
         if done == EPOCHS:
-            assert completed(here, warm) == command.of_training(undisturbed)
+            assert completed(here, warm) == command.of_training(slow_run)
             here = slow_experiment(tmp_path / str(number + 1))
-    assert completed(here, warm) == command.of_training(undisturbed)
-    assert hits > kills // 2
-
-
-def goes_on(here: Path, before: object) -> bool:
-    """Whether an epoch or a checkpoint was published since."""
-    return command.trained(here / "runs") != before
+        if hits == kills:
+            break
+    assert completed(here, warm) == command.of_training(slow_run)
+    assert hits == kills
 
 
 BETWEEN = "deeptrain: stopped; run the same command to go on\n"
@@ -116,20 +81,14 @@ def stopped_in(told: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def middle_of(here: Path, epoch: int, process: "subprocess.Popen[str] | Fork") -> None:
-    """Wait until an epoch is being trained, and for some of its iterations."""
-    command.wait_until(lambda: command.trained(here / "runs")[0] >= epoch - 1, process)
-    time.sleep(0.15)
-
-
 @pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stop_writes_a_checkpoint_says_where_it_stopped_and_changes_nothing(
-    asked: signal.Signals, code: int, undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    asked: signal.Signals, code: int, slow_run: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
     here = slow_experiment(tmp_path, SLOW_TOML.replace("autosave_seconds = 0.1", "autosave_seconds = 1000"))
-    process = warm.start(*command.TRAINING, str(EPOCHS), cwd=here)
-    middle_of(here, 3, process)
+    process = held_in(here, 3, warm)
     os.kill(process.pid, asked)
+    command.let_go(here)
     finished = command.end(process)
     assert finished.code == code
     epochs, checkpoints = command.trained(here / "runs")
@@ -137,18 +96,17 @@ def test_a_stop_writes_a_checkpoint_says_where_it_stopped_and_changes_nothing(
     assert epochs == epoch - 1 >= 2
     # Just where an epoch ends there is nothing more to hold.
     assert checkpoints == [f"{epoch:05d}.{epochs * 18 + done:010d}"][: bool(done)]
-    assert completed(here, warm) == command.of_training(undisturbed)
+    assert completed(here, warm) == command.of_training(slow_run)
     ran = [stage for stage in command.stages(here / "runs") if stage.startswith("epoch")]
     # Nothing twice; of a task that is stopped at its very end, when all is made, the log says that it was stopped.
     assert ran == [stage for number in range(1, 7) if (stage := f"epoch {number}") in ran]
 
 
 def test_sigusr2_writes_a_checkpoint_and_training_goes_on(
-    undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    slow_run: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
     here = slow_experiment(tmp_path, SLOW_TOML.replace("autosave_seconds = 0.1", "autosave_seconds = 1000"))
-    process = warm.start(*command.TRAINING, str(EPOCHS), cwd=here)
-    middle_of(here, 2, process)
+    process = held_in(here, 2, warm)
     assert command.trained(here / "runs")[1] == []
 
     def written() -> list[str]:
@@ -156,9 +114,10 @@ def test_sigusr2_writes_a_checkpoint_and_training_goes_on(
         return command.trained(here / "runs")[1]
 
     command.wait_until(written, process)
+    command.let_go(here)
     finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
-    assert command.contents(here / "runs") == command.of_training(undisturbed)
+    assert command.contents(here / "runs") == command.of_training(slow_run)
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
@@ -173,27 +132,28 @@ def test_a_stop_before_training_is_one_line(asked: signal.Signals, tmp_path: Pat
     assert finished.err == BETWEEN
 
 
-def test_a_stop_of_the_parent_stops_its_workers_too(undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm) -> None:
+def test_a_stop_of_the_parent_stops_its_workers_too(slow_run: dict[str, bytes], tmp_path: Path, warm: Warm) -> None:
     here = slow_experiment(tmp_path)
-    process = warm.start(*command.TRAINING, str(EPOCHS), "--workers", "2", cwd=here)
-    middle_of(here, 2, process)
+    process = held_in(here, 2, warm, "--workers", "2")
     os.kill(process.pid, signal.SIGTERM)
     finished = command.end(process)
+    command.let_go(here)
     assert finished.code == 143
     *first, last = finished.err.splitlines(keepends=True)
     assert all(map(stopped_in, first))
     assert (len(first) < 2, last) == (True, BETWEEN)
-    assert completed(here, warm) == command.of_training(undisturbed)
+    assert completed(here, warm) == command.of_training(slow_run)
 
 
 def test_sigusr1_of_the_parent_ends_the_training_of_its_worker_after_the_epoch(
-    undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    slow_run: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
     here = slow_experiment(tmp_path)
-    process = warm.start(*command.TRAINING, str(EPOCHS), "--workers", "2", cwd=here)
-    middle_of(here, 2, process)
+    process = held_in(here, 2, warm, "--workers", "2")
     os.kill(process.pid, signal.SIGUSR1)
+    (here / "held.1").rename(here / "held.4")  # until the end of this epoch, or of one soon after it
     finished = command.end(process)
+    command.let_go(here)
     assert finished.code == 143
     done, checkpoints = command.trained(here / "runs")
     assert (1 < done < EPOCHS, checkpoints) == (True, [])
@@ -203,19 +163,19 @@ def test_sigusr1_of_the_parent_ends_the_training_of_its_worker_after_the_epoch(
         f"deeptrain: stopped after epoch {done} of {EPOCHS}; a checkpoint holds everything" in said[0] or not said[1:]
     )
     assert f"{said[-1]}\n" == BETWEEN
-    assert completed(here, warm) == command.of_training(undisturbed)
+    assert completed(here, warm) == command.of_training(slow_run)
 
 
 def test_workers_whose_parent_was_killed_write_a_checkpoint_and_end(
-    undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    slow_run: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
     here = slow_experiment(tmp_path)
-    process = warm.start(*command.TRAINING, str(EPOCHS), "--workers", "2", cwd=here)
-    middle_of(here, 2, process)
+    process = held_in(here, 2, warm, "--workers", "2")
     os.kill(process.pid, signal.SIGKILL)
     command.end(process)
     command.wait_until(lambda: not command.group_lives(process))
+    command.let_go(here)
     done, checkpoints = command.trained(here / "runs")
     assert 1 <= done < EPOCHS
     assert checkpoints or done > 1  # just where an epoch ends there is none
-    assert completed(here, warm) == command.of_training(undisturbed)
+    assert completed(here, warm) == command.of_training(slow_run)

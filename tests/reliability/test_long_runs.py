@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.pipelines import command
 from tests.reliability.long_runs import EPOCHS, ITERATIONS, LOG_BYTES
 
@@ -46,12 +48,12 @@ def hold(found: dict[str, Any]) -> None:
     assert abs(end - middle) < 100, "an epoch takes more of the disk than one before"
 
 
-def test_a_long_training_by_the_command_takes_no_more_of_the_machine_at_its_end(tmp_path: Path, thorough: bool) -> None:
-    """All of it takes three minutes of a quiet machine."""
-    if thorough:
-        found = taken(tmp_path / "here", "command", EPOCHS, ITERATIONS)
-        hold(found)
-        assert found["growth"] < GROWTH, found["memory"]
+@pytest.mark.thorough
+def test_a_long_training_by_the_command_takes_no_more_of_the_machine_at_its_end(tmp_path: Path) -> None:
+    """It takes three minutes of a quiet machine."""
+    found = taken(tmp_path / "here", "command", EPOCHS, ITERATIONS)
+    hold(found)
+    assert found["growth"] < GROWTH, found["memory"]
 
 
 def test_a_training_of_many_epochs_takes_no_more_of_the_machine_at_its_end_and_its_log_is_rotated(

@@ -33,17 +33,6 @@ PARTS = 10
 """Of the shards, so that there is work to share."""
 
 STAYING = "[worker]\nkeep_alive = true\nwait_interval = 0.1\nwait_jitter = 0.1\n"
-HELD_BUILDER = SLOW_BUILDER.replace(
-    "import time\n",
-    """import time
-        from pathlib import Path
-
-        while rng and Path("held").exists():
-            time.sleep(0.01)
-""",
-)
-"""Waits while there is a file of this name."""
-
 EPOCHS = [f"epoch {number}" for number in range(1, 7)]
 STAGES = sorted(["samples", *(f"part {number}" for number in range(1, PARTS + 1)), "shards", *EPOCHS, "predictions",
                  "threshold", "subset", "evaluation", "report"])  # fmt: skip
@@ -70,10 +59,8 @@ def run(warm: Warm, cwd: Path) -> Finished:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, warm: Warm, thorough: bool) -> dict[str, bytes]:
-    """What one machine makes; what is compared with it is tried by make reliability."""
-    if not thorough:
-        pytest.skip("not in the sample")
+def alone(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> dict[str, bytes]:
+    """What one machine makes."""
     here = experiment(tmp_path_factory.mktemp("alone"))
     finished = run(warm, here)
     assert (finished.code, finished.err) == (0, "")
@@ -82,7 +69,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, warm: Warm, thorough: bool) 
 
 
 def experiment(directory: Path) -> Path:
-    return write_experiment(directory, toml=SLOW_TOML, builder=HELD_BUILDER).parent
+    return write_experiment(directory, toml=SLOW_TOML, builder=SLOW_BUILDER).parent
 
 
 def workers(here: Path) -> dict[str, str]:
@@ -91,6 +78,7 @@ def workers(here: Path) -> dict[str, str]:
     return {event["stage"]: event["run"] for event in events if event.get("outcome") == "ran"}
 
 
+@pytest.mark.thorough
 def test_two_machines_share_the_work_by_one_scheduler(alone: dict[str, bytes], tmp_path: Path) -> None:
     """Both stay until all is done, and end with 0; one takes over what the other has not begun when it is killed."""
     here = experiment(tmp_path / "here")
@@ -107,6 +95,7 @@ def test_two_machines_share_the_work_by_one_scheduler(alone: dict[str, bytes], t
     assert command.contents(here / "runs") == alone
 
 
+@pytest.mark.thorough
 def test_two_machines_with_schedulers_of_their_own_do_nothing_twice(
     alone: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
@@ -135,12 +124,12 @@ class Gone(NamedTuple):
 def gone(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Gone:
     """Refused while the other machine trains, which is killed then."""
     here = experiment(tmp_path_factory.mktemp("gone"))
+    command.hold(here, 1)
     there = start(*LOCAL, cwd=here, host=OTHER)
-    command.wait_until(lambda: command.trained(here / "runs")[1], there)
-    (here / "held").touch()
+    command.arrive(here, there)
     refused = run(warm, here)
     command.kill_group(there)
-    (here / "held").unlink()
+    command.let_go(here)
     (training,) = here.glob("runs/tiny/training-*")
     (lock,) = here.glob("runs/tiny/live/locks/training-*[0-9a-f].lock")
     return Gone(here, training.name, refused, lock.read_text())
@@ -153,12 +142,14 @@ def test_the_training_of_another_machine_is_named(gone: Gone) -> None:
     assert gone.refused.err.count("\n") == 1
 
 
+@pytest.mark.thorough
 def test_the_training_of_another_machine_is_gone_on_with_when_that_is_gone(
-    alone: dict[str, bytes], gone: Gone, warm: Warm
+    alone: dict[str, bytes], gone: Gone, tmp_path: Path, warm: Warm
 ) -> None:
     # The file of the lock still names it: what holds is the lock of the kernel, which is free.
     assert OTHER in gone.lock
-    finished = run(warm, gone.here)
+    here = command.copied(gone.here, tmp_path / "here")
+    finished = run(warm, here)
     assert (finished.code, finished.err) == (0, "")
-    assert [stage for stage in command.stages(gone.here / "runs") if stage in EPOCHS] == EPOCHS
-    assert command.contents(gone.here / "runs") == alone
+    assert [stage for stage in command.stages(here / "runs") if stage in EPOCHS] == EPOCHS
+    assert command.contents(here / "runs") == alone

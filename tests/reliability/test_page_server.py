@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 from pathlib import Path
 
 from deeptrain import inventory
@@ -19,13 +18,17 @@ def test_a_run_ends_complete_when_the_server_dies_and_returns(tmp_path: Path, wa
     first = command.start("ui", "--port", "0", cwd=here, module="pipelines")
     assert first.stdout is not None
     url = first.stdout.readline().split()[0]
+    command.hold(here, 2)
     job = warm.start(*ASKED, "--scheduler-url", url, cwd=here)
     state = here / "runs/.scheduler.json"
-    command.wait_until(lambda: state.exists() and "Epoch_" in state.read_text() and command.trained(here / "runs")[0])
+    command.wait_until(lambda: state.exists() and "Epoch_" in state.read_text(), job)
+    command.arrive(here, job)
+    before = command.trained(here / "runs")[0]
     first.kill()
+    command.let_go(here)
     first.communicate()
     assert (here / "runs/.ui.json").exists()
-    time.sleep(0.5)
+    command.wait_until(lambda: command.trained(here / "runs")[0] > before, job)
     port = url.rstrip("/").rpartition(":")[2]
     second = command.start("ui", "--port", port, cwd=here, module="pipelines")
     assert second.stdout is not None

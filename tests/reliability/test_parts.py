@@ -21,15 +21,13 @@ from typing import Any
 import pytest
 
 from deeptrain.store import locks
-from tests.conftest import write_experiment
+from tests.conftest import EVEN, write_experiment
 from tests.pipelines import command
 from tests.pipelines.command import Warm, lines_of
 from tests.pipelines.conftest import Trained
 from tests.published_runs import seen
 from tests.reliability.conditions import ALL_STEPS, CONDITIONS, UMASK
-from tests.reliability.test_kills import EPOCHS, completed, goes_on, middle_of, slow_experiment, undisturbed
-
-__all__ = ["undisturbed"]
+from tests.reliability.slow_runs import EPOCHS, completed, goes_on, held_in, slow_experiment
 
 NOBODY = 65_534
 YEAR = 365 * 86_400
@@ -111,7 +109,7 @@ def test_with_another_clock_time_zone_locale_and_no_temporary_directory_training
     trained: Trained, tmp_path: Path, warm: Warm
 ) -> None:
     """The clock is set back by a year, and what was made before is from the future."""
-    here = write_experiment(tmp_path).parent
+    here = write_experiment(tmp_path, EVEN).parent
     assert warm.train(1, cwd=here).err == ""
     for path in here.rglob("*"):
         os.utime(path, (time.time() + YEAR,) * 2)
@@ -232,22 +230,22 @@ def memory_group() -> Iterator[Path]:
 
 
 def test_killed_for_the_memory_it_takes_and_run_again_training_makes_the_same_bytes(
-    undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    slow_run: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
     """In the midst of training hardly a page more is left to it."""
     here = slow_experiment(tmp_path)
     with memory_group() as group:
-        process = warm.start(*command.TRAINING, str(EPOCHS), cwd=here)
-        middle_of(here, 2, process)
+        process = held_in(here, 2, warm)
         (limit,) = (group / name for name in LIMIT_NAMES if (group / name).exists())
         limit.write_text(str(1 << 14))
         with contextlib.suppress(OSError):
             (group / "memory.swap.max").write_text("0")
         (group / "cgroup.procs").write_text(str(process.pid))
+        command.let_go(here)
         finished = command.end(process)
     assert (finished.code, finished.err) == (-signal.SIGKILL, "")
     assert command.trained(here / "runs")[0] < EPOCHS
-    assert completed(here, warm) == command.of_training(undisturbed)
+    assert completed(here, warm) == command.of_training(slow_run)
 
 
 def who_trains(here: Path) -> int:
@@ -259,27 +257,27 @@ def who_trains(here: Path) -> int:
 
 
 def test_a_worker_process_that_is_killed_is_told_and_run_again_the_bytes_are_the_same(
-    undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    slow_run: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
     here = slow_experiment(tmp_path)
-    process = warm.start(*command.TRAINING, str(EPOCHS), "--workers", "2", cwd=here)
-    middle_of(here, 2, process)
+    process = held_in(here, 2, warm, "--workers", "2")
     os.kill(who_trains(here), signal.SIGKILL)
+    command.let_go(here)
     finished = command.end(process)
     assert finished.code != 0
     assert lines_of(finished.err) == [
         "deeptrain: epoch 1: its process died by SIGKILL (out of memory, perhaps); run the same command to go on"
     ]
-    assert completed(here, warm) == command.of_training(undisturbed)
+    assert completed(here, warm) == command.of_training(slow_run)
 
 
 def test_frozen_for_a_while_a_training_goes_on_and_meanwhile_another_one_says_who_has_it(
-    undisturbed: dict[str, bytes], tmp_path: Path, warm: Warm
+    slow_run: dict[str, bytes], tmp_path: Path, warm: Warm
 ) -> None:
     here = slow_experiment(tmp_path)
-    process = warm.start(*command.TRAINING, str(EPOCHS), cwd=here)
-    middle_of(here, 2, process)
+    process = held_in(here, 2, warm)
     os.kill(process.pid, signal.SIGSTOP)
+    command.let_go(here)
     before = command.trained(here / "runs")
     second = warm.train(EPOCHS, cwd=here)
     assert second.code == 30
@@ -288,4 +286,4 @@ def test_frozen_for_a_while_a_training_goes_on_and_meanwhile_another_one_says_wh
     os.kill(process.pid, signal.SIGCONT)
     finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
-    assert completed(here, warm) == command.of_training(undisturbed)
+    assert completed(here, warm) == command.of_training(slow_run)

@@ -56,11 +56,10 @@ def test_what_others_lose_by_the_same_faults_is_seen() -> None:
     assert seen >= {("np.save", "kill", STUCK), ("np.save", "flip", SILENT), (PLAIN, "kill", SILENT)}
 
 
+@pytest.mark.thorough
 def test_a_training_that_is_killed_within_an_epoch_ends_in_the_same_weights_here_alone(
-    thorough: bool, warm: Warm, tmp_path: Path
+    warm: Warm, tmp_path: Path
 ) -> None:
-    if not thorough:
-        pytest.skip("not in the sample")
     finished = warm("--kills", "3", module=resuming.__name__, cwd=tmp_path)
     assert finished.code == 0, finished
     found = [json.loads(line) for line in command.lines_of(finished.out) if line.startswith("{")]

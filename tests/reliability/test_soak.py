@@ -12,5 +12,5 @@ def test_random_settings_under_random_kills_end_in_the_bytes_of_an_undisturbed_r
     tmp_path: Path, warm: Warm, thorough: bool
 ) -> None:
     first = random.SystemRandom().getrandbits(31)
-    kills = 50 if thorough else 5
+    kills = 50 if thorough else 3
     assert sum(lived.kills for lived in soak(itertools.count(first), kills, warm, tmp_path)) >= kills

@@ -14,14 +14,14 @@ from luigi.rpc import RemoteScheduler
 from deeptrain.errors import MessageError
 from deeptrain.training import mailbox
 from deeptrain.training.progress_file import read as read_progress
-from tests.conftest import write_experiment
+from tests.conftest import EVEN, write_experiment
 from tests.luigid import Luigid
 from tests.pipelines import command
 from tests.pipelines.command import SLOW_BUILDER, SLOW_TOML, Fork, Warm, start
 from tests.pipelines.conftest import Trained
 from tests.pretender import pretending
 
-ASKED = ("--module", "pipelines", "TrainModel", "--experiment", "tiny.toml")
+ASKED, EPOCHS = (("--module", "pipelines", task, "--experiment", "tiny.toml") for task in ("TrainModel", "Epochs"))
 
 
 @pytest.fixture
@@ -76,9 +76,11 @@ class PaperPlane:
         return self.answer(self.send(name, task, text))
 
 
-def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(trained: Trained, tmp_path: Path) -> None:
+def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(
+    trained: Trained, tmp_path: Path, warm: Warm
+) -> None:
     """The process that is forked never has TensorFlow: what it holds cannot be forked."""
-    here = write_experiment(tmp_path).parent
+    here = write_experiment(tmp_path, EVEN).parent
     process = start(*command.JOB, "--workers", "2", cwd=here)
     loaded = ""
 
@@ -97,7 +99,7 @@ def test_two_workers_make_the_same_bytes_and_the_first_epoch_task_trains_all(tra
     stages = command.stages(here / "runs")
     assert stages[:5] == ["samples", "part 1", "shards", "epoch 1", "predictions"]
     assert re.search(r"^epochs 1-3 +3 ran ", finished.out, re.MULTILINE)
-    assert command.job("--workers", "2", cwd=here).out.startswith("tiny: everything is there already")
+    assert warm.job("--workers", "2", cwd=here).out.startswith("tiny: everything is there already")
 
 
 TWICE = """
@@ -122,11 +124,19 @@ def test_of_two_workers_that_come_to_make_the_same_shards_one_waits_for_the_othe
 def test_with_a_central_scheduler_the_job_completes_and_a_killed_one_goes_on_at_once(
     luigid: Luigid, tmp_path: Path, warm: Warm
 ) -> None:
+    """Nor does one with other settings in the same file wait for what the scheduler believes the killed one to run."""
     here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
+    command.hold(here, 3)
     killed = warm.start(*ASKED, *luigid.arguments, cwd=here)
-    command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, killed)
+    command.arrive(here, killed)
     command.kill_group(killed)
-    done, before = command.trained(here / "runs")[0], len(command.stages(here / "runs"))
+    command.let_go(here)
+    done = command.trained(here / "runs")[0]
+    (here / "tiny.toml").write_text(SLOW_TOML.replace("seconds = 0.03", "seconds = 0.0"))
+    edited = warm(*EPOCHS, *luigid.arguments, cwd=here)
+    assert (edited.code, edited.err) == (0, "")
+    (here / "tiny.toml").write_text(SLOW_TOML)
+    before = len(command.stages(here / "runs"))
     finished = warm(*ASKED, *luigid.arguments, cwd=here)
     assert (finished.code, finished.err) == (0, "")
     assert "no central scheduler" not in finished.out
@@ -138,8 +148,9 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
     luigid: Luigid, tmp_path: Path, warm: Warm
 ) -> None:
     """It can be spoken to in the second task as in the first; a learning rate stays in the run, which ends complete."""
-    toml = SLOW_TOML.replace("epochs = 6", "epochs = 3").replace("seconds = 0.03", "seconds = 0.15")
+    toml = SLOW_TOML.replace("epochs = 6", "epochs = 3")
     here = write_experiment(tmp_path / "here", toml=toml, builder=SLOW_BUILDER).parent
+    command.hold(here, 1)
     process = warm.start(*ASKED, *luigid.arguments, cwd=here)
     plane = PaperPlane(luigid, process)
     name, task = plane.found(1)
@@ -154,10 +165,13 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
     command.wait_until(lambda: plane.running(1)[name]["status_message"].startswith("paused, epoch 1 of 3"), process)
     command.wait_until(lambda: (read_progress(training / "live") or {}).get("paused"), process)
     assert mailbox.send(training, "lr 0.02", 60).startswith("learning rate 0.02, was 0.001, from iteration ")
+    command.let_go(here)
+    command.hold(here, 2)
     assert plane.ask(name, task, "resume").startswith("goes on in epoch 1 after ")
 
     assert plane.found(2)[1]["accepts_messages"]
     assert mailbox.send(training, "stop-after-epoch", 60).startswith("stops when epoch ")
+    command.let_go(here)
     stopped = command.end(process)
     assert stopped.code == 128 + signal.SIGUSR1
     assert re.fullmatch(
@@ -172,12 +186,14 @@ def test_a_running_training_is_spoken_to_by_the_scheduler_and_by_its_mailbox(
     assert warm(*ASKED, *luigid.arguments, cwd=here).out.startswith("tiny: everything is there already")
 
 
-def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Luigid, tmp_path: Path) -> None:
+def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Luigid, tmp_path: Path, warm: Warm) -> None:
     """Luigi itself cannot go on without it: the same command goes on by itself with the local scheduler."""
     here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
-    process = start(*ASKED, *luigid.arguments, cwd=here)
-    command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, process)
+    command.hold(here, 3)
+    process = warm.start(*ASKED, *luigid.arguments, cwd=here)
+    command.arrive(here, process)
     luigid.kill()
+    command.let_go(here)
     finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
     assert "the central scheduler does not answer any more: going on with the local one" in finished.out
@@ -187,17 +203,19 @@ def test_training_does_not_notice_when_the_central_scheduler_dies(luigid: Luigid
     assert epochs == [f"epoch {number}" for number in range(1, 7)]
 
 
+@pytest.mark.thorough
 def test_when_the_central_scheduler_returns_the_job_has_gone_on_and_ends_complete(
-    luigid: Luigid, tmp_path: Path, thorough: bool
+    luigid: Luigid, tmp_path: Path, warm: Warm
 ) -> None:
-    if not thorough:
-        pytest.skip("not in the sample")
     here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
-    process = start(*ASKED, *luigid.arguments, cwd=here)
-    command.wait_until(lambda: command.trained(here / "runs")[0] >= 1, process)
+    command.hold(here, 2)
+    process = warm.start(*ASKED, *luigid.arguments, cwd=here)
+    command.arrive(here, process)
     luigid.kill()
-    command.wait_until(lambda: command.trained(here / "runs")[1], process)
+    before = command.trained(here / "runs")
+    command.wait_until(lambda: command.trained(here / "runs") != before, process)
     luigid.start()
+    command.let_go(here)
     finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
     assert command.trained(here / "runs") == (6, [])
@@ -290,16 +308,16 @@ def test_training_does_not_wait_for_a_scheduler_that_does_not_answer(tmp_path: P
     assert (finished.code, finished.err) == (0, "")
 
 
-@pytest.mark.parametrize("manner", ["held", "garbage"])
-def test_a_scheduler_that_becomes_something_else_is_left(manner: str, tmp_path: Path, thorough: bool) -> None:
-    if manner == "garbage" and not thorough:
-        pytest.skip("tried by make reliability")
+@pytest.mark.parametrize("manner", ["held", pytest.param("garbage", marks=pytest.mark.thorough)])
+def test_a_scheduler_that_becomes_something_else_is_left(manner: str, tmp_path: Path, warm: Warm) -> None:
     here = write_experiment(tmp_path / "here", toml=SLOW_TOML, builder=SLOW_BUILDER).parent
     (here / "luigi.cfg").write_text(PATIENT.format(seconds=1))
     with pretending() as pretender:
-        process = start(*ASKED, "--scheduler-url", pretender.url, cwd=here)
-        command.wait_until(lambda: command.trained(here / "runs")[0] >= 2, process)
+        command.hold(here, 3)
+        process = warm.start(*ASKED, "--scheduler-url", pretender.url, cwd=here)
+        command.arrive(here, process)
         pretender.manner = manner
+        command.let_go(here)
         finished = command.end(process)
     assert (finished.code, finished.err) == (0, "")
     assert "the central scheduler does not answer any more: going on with the local one" in finished.out

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError
-from deeptrain.store import artifact
+from deeptrain.errors import ArtifactError, NewerError
+from deeptrain.store import artifact, completeness
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Source, Specification
 from tests.reliability.exploring import explored
@@ -135,6 +135,20 @@ def test_an_artifact_is_stale_only_when_an_inputs_content_differs(tmp_path: Path
     publish(below, **{"data.bin": b"other"})
     verdict = Checker().check(above)
     assert "its input below has another content than it was made from" in verdict.reason
+
+
+def test_what_a_newer_version_made_meanwhile_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completeness, "RECENT", 0)  # as many artifacts were looked at since
+    checker, made = Checker(), specification(tmp_path)
+    path = publish(made).directory / "manifest.json"
+    assert checker.artifact(made).manifest.identity == made.identity
+    told = {**json.loads(path.read_bytes()), "format": 2}
+    told.pop("sha256")
+    path.write_bytes(files.readable_json({**told, "sha256": files.digest_of(told)}))
+    with pytest.raises(NewerError, match="written by a newer version of deeptrain"):
+        checker.check(made)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a//b", "./a", "a/../b", "", "a\0b", "a\\b"])

@@ -215,6 +215,20 @@ def test_a_writer_that_cannot_rotate_does_not_wait(path):
     assert [event["kind"] for event in events.read(path)] == ["old", "new"]
 
 
+def test_what_no_reader_would_take_is_left_out(path):
+    """Linux has names of files that are no Unicode."""
+    log = EventLog(path)
+    told = [log.append("task", file=os.fsdecode(b"a\xff")), log.append("task", values=[[[1]] * 200_000])]
+    assert [sorted(own(event)) for event in told] == [["left_out_bytes"]] * 2
+    assert list(events.read(path)) == told
+
+
+def test_a_host_whose_name_is_no_unicode_costs_nobody_anything(path, monkeypatch):
+    monkeypatch.setattr(events.platform, "node", lambda: os.fsdecode(b"a\xff"))
+    EventLog(path).append("tick")
+    assert list(events.read(path)) == []
+
+
 class Unwritable:
     """A value that JSON has no form for."""
 

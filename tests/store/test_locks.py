@@ -50,6 +50,24 @@ def test_the_kernel_frees_the_lock_of_a_killed_process(tmp_path: Path, holder: "
     Lock(tmp_path / "x.lock").acquire()
 
 
+def test_whoever_takes_a_lock_again_knows_whether_another_one_had_it(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    lock = Lock(tmp_path / "x.lock")
+    assert not lock.acquire()
+    for _ in range(2):
+        lock.release()
+        assert lock.acquire()
+    lock.release()
+    process: subprocess.Popen[str] = request.getfixturevalue("holder")
+    process.kill()
+    process.wait()
+    assert not lock.acquire()
+    lock.release()
+    (tmp_path / "x.lock").unlink()
+    assert not lock.acquire()
+
+
 def test_only_litter_that_nobody_writes_is_swept(tmp_path: Path) -> None:
     held, free = tmp_path / ".held-1.77.0123abcd", tmp_path / ".free-1.77.0123abcd"
     for place in (held, free, tmp_path / ".hidden", tmp_path / "training-1" / "epochs" / ".0003.77.0123abcd"):

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from deeptrain import inventory, lineage
+from deeptrain import inventory
 from deeptrain.errors import SettingsError, UntrustedError
 from deeptrain.store import artifact, signatures, verification
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Specification
 from pipelines.__main__ import main
-from tests.conftest import tree, write_experiment
-from tests.published_runs import publish
+from tests.conftest import tree
 
 KEY = bytes(range(32))
 
@@ -150,19 +149,6 @@ def test_a_variable_that_names_no_file_is_an_error(
     monkeypatch.setenv(signatures.VARIABLE, named)
     with pytest.raises(SettingsError, match=said):
         artifact.open(directory)
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = write_experiment(tmp_path_factory.mktemp("published") / "here")
-    publish(lineage.read(file, store=file.parent / "runs"))
-    return file.parent
-
-
-@pytest.fixture
-def here(published: Path, tmp_path: Path) -> Path:
-    """An experiment with a store that nobody signed."""
-    return Path(shutil.copytree(published, tmp_path / "here"))
 
 
 @pytest.mark.usefixtures("key")

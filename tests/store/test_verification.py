@@ -24,7 +24,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(published: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(published, tmp_path / "runs"))
+    """It lies where its owner likes, in directories that are called as those in a run are."""
+    return Path(shutil.copytree(published, tmp_path / "training-data/sessions/shards-1/runs"))
 
 
 def one(store: Path, pattern: str) -> Path:
@@ -104,15 +105,24 @@ def test_what_is_damaged_is_set_aside_and_what_is_only_stale_stays(store: Path) 
     assert verification.set_aside([fault]) == []
 
 
-def test_what_another_process_writes_is_not_set_aside(store: Path) -> None:
-    training = one(store, "tiny/training-*")
-    (training / "epochs/0003/metrics.json").write_bytes(b"")
-    with (
-        locks.lock_of(training.parent, training),
-        pytest.raises(LockedError, match=f"{training.name} is being written"),
-    ):
+@pytest.mark.parametrize(
+    ("written", "damaged"),
+    [
+        ("training-*", "epochs/0003"),
+        ("training-*", "states/0003"),
+        ("shards-*/parts/0001", "."),
+        ("shards-*/whole", "."),
+        ("predictions-*", "."),
+    ],
+)
+def test_what_another_process_writes_is_not_set_aside(written: str, damaged: str, store: Path) -> None:
+    locked = one(store, f"tiny/{written}")
+    (locked / damaged / "manifest.json").write_bytes(b"")
+    name = locked.relative_to(store / "tiny").as_posix().replace("/", "__")
+    with locks.lock_of(store / "tiny", locked), pytest.raises(LockedError, match=f"{name} is being written"):
         verification.set_aside(verification.verify(store).faults)
-    assert (training / "epochs/0003").is_dir()
+    assert (locked / damaged).is_dir()
+    assert [path for path in store.parents[2].rglob("live") if not path.is_relative_to(store)] == []
 
 
 def test_all_damage_is_told_not_the_first_alone(store: Path) -> None:

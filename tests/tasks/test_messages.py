@@ -182,8 +182,10 @@ class Counted(RemoteScheduler):
 class Published:
     """Trains at once."""
 
-    def reach(self, plan: Lineage, until: int) -> None:
+    def reach(self, plan: Lineage, until: int, *, shared: bool) -> bool:
+        assert shared
         publish_epoch(plan, until)
+        return True
 
     def ask(self, _: str) -> None:
         return None

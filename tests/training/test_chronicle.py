@@ -1,5 +1,6 @@
 """The log of a training tells of all of it, however long it is, in files of a bounded size."""
 
+import errno
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +46,7 @@ def trained(live: Path, epochs: int, number: int = 3) -> Chronicle:
     told = Chronicle(live, number, clock(1.0))
     told.begin(999)
     for ended in range(1, epochs + 1):
-        assert told.tell(after(ended)) == (ended > 0)
+        assert told.tell(after(ended))
     return told
 
 
@@ -90,6 +91,24 @@ def test_an_epoch_that_could_not_be_written_down_is_told_with_the_next(tmp_path:
     (live / "aside").rename(log)
     assert told.tell(after(4))
     assert list(chronicle.read(log).epochs) == [1, 2, 3, 4]
+
+
+def test_a_process_whose_beginning_could_not_be_written_down_tells_no_epoch_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = tmp_path / "training-1/live"
+    trained(live, 3)
+    again = Chronicle(live, 3, clock(1.0))
+    with monkeypatch.context() as patched:
+        patched.setattr(events, "_append", full)
+        again.begin(999)
+    assert not again.tell(after(3))
+    assert again.tell(after(4))
+    assert [event["epoch"] for event in events.read(live / NAME) if event["kind"] == "epoch"] == [1, 2, 3, 4]
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_clock_that_is_set_back_costs_no_time(tmp_path: Path) -> None:

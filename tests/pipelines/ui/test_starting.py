@@ -15,6 +15,12 @@ from tests.pipelines.command import environment, wait_until
 from tests.pipelines.ui.served import Served, serving
 
 NO_TASKS = "[experiment\nname = 1"
+WAITING = """
+import os, time
+
+while os.path.exists("held"):
+    time.sleep(0.01)
+"""
 
 
 @pytest.fixture
@@ -31,6 +37,18 @@ def directory(tmp_path: Path) -> Path:
     (here / "link.toml").symlink_to(here / "b.toml")
     os.mkfifo(here / "pipe.toml")
     return here
+
+
+@pytest.fixture
+def held(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file; while it is there, what is started does not come to its first line, and so not to its end."""
+    (directory / "sitecustomize.py").write_text(WAITING)
+    around = environment()
+    for name, value in {**around, "PYTHONPATH": f"{directory}{os.pathsep}{around['PYTHONPATH']}"}.items():
+        monkeypatch.setenv(name, value)
+    file = directory / "held"
+    file.touch()
+    return file
 
 
 @pytest.fixture
@@ -53,29 +71,24 @@ def test_only_experiments_of_the_directory_may_be_started(store: Path, directory
     assert Starter(directory / "gone", store, "http://127.0.0.1:1/").experiments() == []
 
 
-def test_what_is_started_is_a_command_of_its_own_whose_mistake_is_told(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
+def test_what_is_started_is_a_command_of_its_own_whose_mistake_is_told(served: Served, held: Path) -> None:
     answer = served.start("a.toml")
     assert answer.status == 200
     process = int(json.loads(answer.text)["answer"].removeprefix("started as process "))
-    os.kill(process, signal.SIGSTOP)  # so that it does not end before it was looked at
     assert os.getpgid(process) == process != os.getpgid(0)
     assert f"process {process} is at work" in served.ask("/").text
     again = served.start("a.toml")
     assert (again.status, json.loads(again.text)["error"]) == (409, f"a.toml runs already, as process {process}")
-    os.kill(process, signal.SIGCONT)
+    held.unlink()
     wait_until(lambda: "ended with 40" in served.ask("/").text)
     assert "missing; expected a table" in served.ask("/").text
     assert not Path(f"/proc/{process}").exists()
 
 
+@pytest.mark.usefixtures("held")
 def test_of_an_experiment_one_run_is_started_at_a_time_apart_from_the_server(store: Path, directory: Path) -> None:
     starter = Starter(directory, store, "http://127.0.0.1:1/")
     process = starter.start("b.toml")
-    os.kill(process, signal.SIGSTOP)
     with pytest.raises(DataError, match=f"b.toml runs already, as process {process}"):
         starter.start("b.toml")
     assert os.getsid(process) == process
