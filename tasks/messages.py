@@ -1,13 +1,16 @@
 """Messages of Luigi's central scheduler (the paper plane on its page) to the training that runs, and their answers."""
 
 import contextlib
+import functools
 import html
 import http.client
 import json
+import os
 import queue
 import re
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -51,9 +54,9 @@ def _reporter(task: luigi.Task) -> Any:
 def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[None]:
     """Let a running task be spoken to within the block; without a central scheduler nothing is done.
 
-    All calls of the scheduler are made in a thread of their own, the first, about the page, after 0.2 s: a task that is
-    done by then costs the scheduler nothing. The block ends when the scheduler has heard the last answers, or Luigi's
-    own patience with it is over.
+    All calls of the scheduler are made in a thread that serves every task of the process, the first, about the page,
+    after 0.2 s: a task that is done by then costs the scheduler nothing. The block ends when the scheduler has heard
+    the last answers, or Luigi's own patience with it is over.
 
     Args:
         task: that runs; Luigi has given it the way to its scheduler.
@@ -64,24 +67,8 @@ def answered(task: luigi.Task, page: Callable[[], str], hear: Hear) -> Iterator[
     if said is None or not central(task):
         yield
         return
-    over = threading.Event()
-    serving = Serving(said, hear, over)
-
-    def serve() -> None:
-        # Nobody follows the link of a task that is over by then, and a call costs it and the scheduler milliseconds.
-        if not over.wait(LOOK_SECONDS):
-            with contextlib.suppress(*UNHEARD):
-                register(task, reporter, page())
-        serving.run()
-
-    thread = threading.Thread(target=serve, name="messages of the scheduler", daemon=True)
-    thread.start()
-    try:
+    with listener(os.getpid()).serving(Serving(said, hear, lambda: register(task, reporter, page()))):
         yield
-    finally:
-        over.set()
-        # A call under way must not arrive when the task has another state already.
-        thread.join()
 
 
 def register(task: luigi.Task, reporter: Any, page: str) -> None:
@@ -106,32 +93,42 @@ def register(task: luigi.Task, reporter: Any, page: str) -> None:
 
 
 class Serving:
-    """Hands the messages of one task on, and sends the answers."""
+    """Tells the scheduler the page of one task, hands the messages for it on, and sends the answers."""
 
-    def __init__(self, said: Any, hear: Hear, over: threading.Event) -> None:
-        """Of a queue of Luigi's messages, until it is over."""
+    def __init__(self, said: Any, hear: Hear, introduce: Callable[[], None]) -> None:
+        """Of a queue of Luigi's messages; `introduce` tells the page."""
         self._said = said
         self._hear = hear
-        self._over = over
+        self._introduce: Callable[[], None] | None = introduce
         self._waiting: list[Any] = []
         self._heard: list[tuple[Any, Future[str]]] = []
 
-    def run(self) -> None:
-        """Serve."""
-        ended = False
-        while not ended:
-            ended = self._over.wait(LOOK_SECONDS)  # which is noticed at once, a wait for a message would not be
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._waiting.append(self._said.get_nowait())
-            self._look()
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was said that is not answered."""
+        return not self._waiting and not self._heard and self._said.empty()
+
+    def look(self) -> None:
+        """Take what was said, and answer what was done."""
+        if self._introduce is not None:
+            introduce, self._introduce = self._introduce, None
+            with contextlib.suppress(*UNHEARD):
+                introduce()
+        self._answer()
+
+    def end(self) -> None:
+        """Answer everything: the task is over."""
+        self._answer()
         for message in self._waiting:
             _respond(message, "was not done: nothing was trained at that moment; say it again")
         for message, _ in self._heard:
             _respond(message, "was taken; it is done when training comes to it")
 
-    def _look(self) -> None:
+    def _answer(self) -> None:
         waiting, self._waiting = self._waiting, []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.append(self._said.get_nowait())
         for message in waiting:
             try:
                 answer = self._hear(str(message.content))
@@ -148,6 +145,60 @@ class Serving:
                 _respond(message, answer.result())
             else:
                 self._heard.append((message, answer))
+
+
+class Listener:
+    """The thread of a process in which the scheduler is asked about messages: one for all tasks, which may be short."""
+
+    def __init__(self, every_seconds: float = LOOK_SECONDS) -> None:
+        """Nothing is served yet; between two looks are so many seconds."""
+        self._every = every_seconds
+        # Held while the scheduler is called: no call under way arrives when the task has another state already.
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._served: Serving | None = None
+        self._since = 0.0
+        self._over = False
+
+    @contextlib.contextmanager
+    def serving(self, served: Serving) -> Iterator[None]:
+        """Serve a task within the block."""
+        with self._changed:
+            self._served, self._since, self._over = served, time.monotonic(), False
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="messages of the scheduler", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                if served.silent:
+                    self._served = None
+                self._over = True
+                while self._served is not None and self._thread.is_alive():
+                    self._changed.notify()
+                    self._changed.wait(self._every)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                self._changed.wait(self._every)
+                served = self._served
+                if served is None:
+                    continue
+                if self._over:
+                    self._served = None
+                    served.end()
+                    self._changed.notify()
+                # Nobody follows the link of a task that is soon over, and a call costs it and the scheduler something.
+                elif time.monotonic() - self._since >= self._every:
+                    served.look()
+
+
+@functools.cache
+def listener(process: int) -> Listener:  # noqa: ARG001 - a forked one has no thread of its parent's
+    """The one of a process."""
+    return Listener()
 
 
 def _respond(message: Any, answer: str) -> None:

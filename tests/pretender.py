@@ -30,6 +30,7 @@ class Pretender:
         manner: one of `ANSWERS`, "held", "drip", "closed"; "" for a scheduler.
         slow: methods that are not answered until `over`.
         asked: the methods of the scheduler that were asked for.
+        known: the header by which the last one who asked made himself known; None where he did not.
         over: ends what is held.
     """
 
@@ -39,6 +40,7 @@ class Pretender:
         self.manner = ""
         self.slow: frozenset[str] = frozenset()
         self.asked: list[str] = []
+        self.known: str | None = None
         self.over = threading.Event()
         self.url = ""
         self.lock = threading.Lock()
@@ -79,6 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.of.known = self.headers.get("Authorization")
         manner = self.of.manner or self.path.split("/")[1].removesuffix("api")
         with contextlib.suppress(OSError):
             if manner == "closed":

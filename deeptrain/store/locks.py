@@ -70,7 +70,7 @@ class Lock:
         try:
             fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            said = os.read(descriptor, MOST_BYTES).decode(errors="replace").strip()
+            said = _said(os.read(descriptor, MOST_BYTES))
             raise LockedError(
                 f"{self._path.stem} is being written by {_in_words(said) or 'another process'}; "
                 "wait until it ends or stop it, then run again",
@@ -84,9 +84,11 @@ class Lock:
             ) from error
         as_left = _look_of(descriptor) == self._left
         command = json.dumps(without_secrets(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:200])
+        told = f"process {os.getpid()} on {_here()} ({command})\n".encode()
         with files.explained(self._path):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {_here()} ({command})\n".encode(), 0)
+            # Cut afterwards: a file that is cut to nothing and closed is written to the disk at once by some systems.
+            os.pwrite(descriptor, told, 0)
+            os.ftruncate(descriptor, len(told))
         return as_left
 
     def release(self) -> None:
@@ -145,7 +147,7 @@ def holder(path: Path) -> str | None:
         data, status = files.read_with_status(path, MOST_BYTES)
     except ArtifactError:
         return None
-    said = data.decode(errors="replace").strip()
+    said = _said(data)
     process = _process(said)
     return _in_words(said) if process is not None and _has_open(process, status) else None
 
@@ -153,6 +155,11 @@ def holder(path: Path) -> str | None:
 def _here() -> str:
     """This machine, as one word."""
     return "-".join(platform.node().split()) or "localhost"
+
+
+def _said(data: bytes) -> str:
+    """What whoever took a lock wrote; behind it may be the end of something longer, if it was killed while writing."""
+    return data.partition(b"\n")[0].decode(errors="replace").strip()
 
 
 def _process(said: str) -> int | None:

@@ -1,5 +1,6 @@
 """A command and Luigi's scheduler, central or local, as far as no training is needed to see it."""
 
+import base64
 import json
 import logging
 import socket
@@ -100,6 +101,45 @@ def test_a_scheduler_of_this_machine_is_asked_without_the_proxy_of_the_environme
         with pytest.raises(RPCError) as caught:
             elsewhere._request("/api/is_paused", {})
         assert isinstance(caught.value.sub_exception, ProxyError)
+
+
+@pytest.fixture
+def directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler of this machine is asked as a command does it, without trying again after 30 s."""
+    monkeypatch.setattr(rpc, "RequestsFetcher", rpc.RequestsFetcher)
+    scheduler.ask_directly()
+    monkeypatch.setattr(RemoteScheduler, "_get_retryer", lambda _: lambda act, *given: act(*given))
+
+
+@pytest.mark.usefixtures("directly")
+def test_a_scheduler_that_was_started_again_answers_at_once_also_in_a_child(tmp_path: Path) -> None:
+    luigid = Luigid(tmp_path)
+    try:
+        central: Any = RemoteScheduler(f"http://127.0.0.1:{luigid.port}")
+        assert not central.is_paused()["paused"]
+        luigid.kill()
+        luigid.start()
+        assert not central.is_paused()["paused"]
+        pool, central._fetcher.process_id = central._fetcher._pool, 0
+        assert not central.is_paused()["paused"]
+        assert central._fetcher._pool is not pool
+        central.close()
+    finally:
+        luigid.kill()
+    with pytest.raises(RPCError):
+        central.is_paused()
+
+
+@pytest.mark.usefixtures("directly")
+def test_who_asks_makes_himself_known_and_hears_when_he_is_turned_away() -> None:
+    with pretending() as pretender:
+        known: Any = RemoteScheduler(pretender.url.replace("http://", "http://me:secret@"))
+        assert not known.is_paused()["paused"]
+        assert pretender.known == "Basic " + base64.b64encode(b"me:secret").decode()
+        for pretender.manner in ("missing", "broken", "closed"):
+            with pytest.raises(RPCError) as caught:
+                known.is_paused()
+            assert "secret" not in str(caught.value.sub_exception)
 
 
 @pytest.mark.parametrize("manner", ["page", "garbage", "number", "binary", "nested"])

@@ -55,7 +55,7 @@ ANY: Choices = {
         None,
         '[{ use = "my_model:Decay", every = { iterations = 3 } }]',
         '["early_stopping", "data_logger", "watch"]',
-        '["layer_histograms", { use = "ReduceLROnPlateau", arguments = { patience = 1 } }]',
+        '["layer_histograms", { use = "ReduceLROnPlateau", arguments = { monitor = "loss", patience = 1 } }]',
     ),
     "training.phases": (
         None,

@@ -11,6 +11,5 @@ from tests.reliability.soak import soak
 def test_random_settings_under_random_kills_end_in_the_bytes_of_an_undisturbed_run(
     tmp_path: Path, warm: Warm, thorough: bool
 ) -> None:
-    first = random.SystemRandom().getrandbits(31)
-    kills = 50 if thorough else 3
+    first, kills = (random.SystemRandom().getrandbits(31), 50) if thorough else (1, 3)
     assert sum(lived.kills for lived in soak(itertools.count(first), kills, warm, tmp_path)) >= kills

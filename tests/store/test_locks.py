@@ -1,5 +1,6 @@
 """Law 10: one writer, held by the kernel, and the second process is told who it is."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -42,6 +43,27 @@ def test_a_second_process_is_told_who_holds_the_lock(tmp_path: Path, holder: "su
         LockedError, match=rf"x is being written by process {holder.pid} .*; wait until it ends or stop"
     ):
         Lock(tmp_path / "x.lock").acquire()
+
+
+def test_nothing_is_told_of_who_held_the_lock_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = f"process 1 on elsewhere ({'a long command ' * 20})\n"
+    (tmp_path / "x.lock").write_text(before)
+
+    def killed(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(os, "ftruncate", killed)  # a kill that comes when the new text stands before the old one's end
+        Lock(tmp_path / "x.lock").acquire()
+    with (tmp_path / "x.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(LockedError) as caught:
+            Lock(tmp_path / "x.lock").acquire()
+    assert caught.value.process == os.getpid()
+    assert "a long command" not in str(caught.value)
+    with Lock(tmp_path / "x.lock"):
+        said = (tmp_path / "x.lock").read_text()
+    assert (said.count("\n"), said.startswith(f"process {os.getpid()} on "), "elsewhere" in said) == (1, True, False)
 
 
 def test_the_kernel_frees_the_lock_of_a_killed_process(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:

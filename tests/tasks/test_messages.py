@@ -3,6 +3,7 @@
 import json
 import queue
 import threading
+import time
 from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,7 +21,7 @@ from deeptrain.lineage import Lineage
 from deeptrain.training import sparkline
 from deeptrain.training.progress import Progress
 from tasks import Epoch, Epochs, messages
-from tasks.messages import Serving
+from tasks.messages import Listener, Serving
 from tasks.watching import SchedulerStatus
 from tests.published_runs import publish_epoch, publish_shards
 
@@ -50,25 +51,51 @@ def heard(text: str) -> "Future[str] | None":
 
 
 def test_every_message_is_answered_as_text() -> None:
-    said, over = queue.Queue[Any](), threading.Event()
+    said, introduced = queue.Queue[Any](), []
     sent = [Said("pause"), Said("x"), Said("later"), Said("open"), Said(7)]
     sent += [Said("stop", error) for error in (RPCError("no scheduler"), KeyError("response"), ConnectionResetError())]
     for one in sent:
         said.put(one)
-    serving = threading.Thread(target=Serving(said, heard, over).run)
-    serving.start()
-    while not said.empty() or sent[4].answer is None:
-        over.wait(0.01)
-    over.set()
-    serving.join()
-    assert [one.answer for one in sent] == [
+    with Listener(0.01).serving(Serving(said, heard, lambda: introduced.append(1))):
+        while sent[4].answer is None:
+            time.sleep(0.01)
+        late = Said("pause")
+        said.put(late)
+    assert [one.answer for one in [*sent, late]] == [
         "did pause",
         "unknown message &#x27;&lt;x&gt;&#x27;",
         "was not done: nothing was trained at that moment; say it again",
         "was taken; it is done when training comes to it",
         "did 7",
         *[None] * 3,
+        "did pause",
     ]
+    assert introduced == [1]
+
+
+def test_one_thread_serves_the_tasks_of_a_process_one_after_the_other_also_when_one_of_them_broke_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = []
+    monkeypatch.setattr(threading, "excepthook", broken.append)
+    listener, before, said = Listener(0.01), threading.active_count(), Said("pause")
+    for number in range(3):
+        with listener.serving(Serving(queue.Queue(), heard, lambda: None)):
+            assert threading.active_count() == before + 1, number
+
+    def fail(_: str) -> None:
+        raise ZeroDivisionError
+
+    asked = queue.Queue[Any]()
+    asked.put(Said("pause"))
+    with listener.serving(Serving(asked, fail, lambda: None)):
+        while not broken:
+            time.sleep(0.01)
+    asked.put(said)
+    with listener.serving(Serving(asked, heard, lambda: None)):
+        pass
+    assert said.answer == "did pause"
+    assert [one.exc_type for one in broken] == [ZeroDivisionError]
 
 
 class Precious(luigi.Task):
@@ -194,7 +221,8 @@ class Published:
 def test_a_task_that_is_soon_over_asks_the_scheduler_nothing_beside_what_luigi_does(
     experiment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "LOOK_SECONDS", 3600)
+    own = Listener(3600)
+    monkeypatch.setattr(messages, "listener", lambda _: own)
     monkeypatch.setattr(tasks.epoch, "alive_trainer", Published)
     task, scheduler, count = Epochs(experiment=str(experiment), store=str(experiment.parent / "runs")), Counted(), 3
     publish_shards(task.plan)
@@ -207,7 +235,8 @@ def test_a_task_that_is_soon_over_asks_the_scheduler_nothing_beside_what_luigi_d
 
 
 def test_a_task_that_goes_on_tells_the_scheduler_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "LOOK_SECONDS", 0.01)
+    own = Listener(0.01)
+    monkeypatch.setattr(messages, "listener", lambda _: own)
     task, scheduler, told = Precious(), Counted(), threading.Event()
     scheduler.add_task(worker="w", task_id=task.task_id)
     assert scheduler.get_work(worker="w")["task_id"] == task.task_id
