@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,12 @@ import numpy as np
 
 from deeptrain import brief
 from deeptrain.errors import IntrospectionError
+from deeptrain.introspection import grouped
 from deeptrain.introspection.arrays import view
 from deeptrain.introspection.backward import Backward, By, tensors
 from deeptrain.introspection.distribution import CHUNK, QUANTILES, Statistics, Stream, norm_of, quantiles
 from deeptrain.introspection.forward import callable_layers, called, check_called, check_taken
+from deeptrain.introspection.grouped import Batch
 from deeptrain.introspection.selection import Selection, keras_model
 from deeptrain.introspection.still import begin, held_still, recurrent_states
 from deeptrain.introspection.taps import tapped
@@ -43,7 +45,8 @@ class OverData:
         sums: of gradients by weights the sum over batches, of outputs and gradients by them the sum over samples;
             float64 of the shape that one has. What is not finite is left out. Outputs whose shape differs from batch to
             batch (steps) have none.
-        norms: (batches,) float64: the L2 norm of each in each batch; NaN or infinite where a number was.
+        norms: (batches,) float64: the L2 norm of each in each batch; NaN or infinite where a number was. Without
+            statistics 0 stands for what is below 1e-22.
         statistics: of all numbers of all batches; none where they were not asked for.
         losses: (batches,) float64, of gradients; none of outputs.
     """
@@ -92,7 +95,7 @@ def outputs_over(
         training: whether layers act as in training.
         statistics: whether they are gathered too, which costs more than sums and norms.
         most: batches to look at; all by default.
-        progress: is told after each batch how many are done, and of how many.
+        progress: is told after each batch how many were taken, and of how many.
 
     Raises:
         IntrospectionError: as `outputs` does, and where there is no batch.
@@ -146,7 +149,7 @@ def gradients_over(
         loss: instead of the model's own.
         statistics: whether they are gathered too, which costs more than sums and norms.
         most: batches to look at; all by default.
-        progress: is told after each batch how many are done, and of how many.
+        progress: is told after each batch how many were taken, and of how many.
 
     Raises:
         IntrospectionError: as `gradients` does, and where there is no batch, or no labels.
@@ -233,6 +236,12 @@ class _Numbers:
         if len(self.norms) % FEW == 0:
             self.fold()
 
+    def add_several(self, squares: np.ndarray, total: np.ndarray) -> None:
+        """Take what some batches come to, of the shape of those before."""
+        self.norms += np.sqrt(squares).tolist()
+        if self.total is not None:
+            self.total += total
+
     def _parts(self, value: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         if not self._by_samples:
             value = value.reshape(-1)
@@ -259,12 +268,127 @@ class _Numbers:
             self._recent.fill(0)
 
 
+class _Looking:
+    """Looks at one batch after the other.
+
+    Where statistics are asked for, NumPy looks at every number, of some batches while the next ones are computed.
+    Otherwise TensorFlow sums several batches in one call, and NumPy looks only at the first of a form and at what is
+    left over.
+
+    Attributes:
+        numbers: what was gathered, by name.
+        losses: of each batch, where there is one.
+    """
+
+    def __init__(
+        self,
+        states: Sequence[Any],
+        compiled: Callable[[Any, Callable[..., Any]], Callable[..., Any]],
+        function: Callable[..., tuple[Any, dict[str, Any]]],
+        worker: ThreadPoolExecutor,
+        *,
+        by_samples: bool,
+        statistics: bool,
+    ) -> None:
+        """Take what looks, in a model that is held still.
+
+        Args:
+            states: of recurrent layers.
+            compiled: makes of what tells a function from others, and of the function, the compiled one.
+            function: the loss of a batch and tensors by name.
+            worker: where NumPy looks.
+            by_samples: whether sums are over samples.
+            statistics: whether they are gathered.
+        """
+        import keras
+
+        self.numbers: dict[str, _Numbers] = {}
+        self.losses: list[float] = []
+        self._states, self._compiled, self._function, self._worker = states, compiled, function, worker
+        self._by_samples, self._statistics = by_samples, statistics
+        self._one = compiled((), function)
+        self._before = worker.submit(self._gather, ())
+        self._waiting: list[tuple[Any, Mapping[str, Any]]] = []
+        self._size = 0
+        self._together = not statistics and keras.config.backend() == "tensorflow"
+        self._form: grouped.Form | None = None
+        self._several: Callable[..., Any] = function
+        self._like: dict[str, tuple[Any, Any]] = {}
+        self._few: list[Batch] = []
+
+    def take(self, batch: Batch) -> None:
+        """Look at a batch, or keep it until there are enough of its form."""
+        if not self._together:
+            self._look_at(batch)
+            return
+        form = grouped.Form.of(batch)
+        if form != self._form:
+            self._look_at_few()
+            self._form = form
+            self._look_at(batch)
+            summing = grouped.summing(self._function, self._like, self._states, self._by_samples)
+            self._several = self._compiled(("together", repr(form)), summing)
+        else:
+            self._few.append(batch)
+            if len(self._few) == form.together:
+                self._look_at_all()
+
+    def end(self) -> None:
+        """Look at what is left."""
+        self._look_at_few()
+        self._catch_up()
+        for one in self.numbers.values():
+            one.fold()
+
+    def _look_at(self, batch: Batch) -> None:
+        begin(self._states)
+        loss, found = self._one(*batch)
+        self._waiting.append((loss, found))
+        self._like = {name: (value.shape, value.dtype) for name, value in found.items()}
+        self._size += sum(math.prod(shape) for shape, _ in self._like.values())
+        if self._size >= TOGETHER:
+            self._before.result()  # NumPy looks at some batches while the next ones are computed, and no further
+            self._before, self._waiting, self._size = self._worker.submit(self._gather, self._waiting), [], 0
+
+    def _look_at_few(self) -> None:
+        few, self._few = self._few, []
+        for batch in few:
+            self._look_at(batch)
+
+    def _look_at_all(self) -> None:
+        """Look at those that were kept in one call, or by themselves, where that tells too little."""
+        found = grouped.tried(self._several, self._few, self._like)
+        self._together = found is not None
+        if found is None or not found.right:
+            self._look_at_few()
+            return
+        self._few = []
+        self._catch_up()
+        self.losses += found.losses.tolist() if self.losses else []
+        for name, total in found.totals.items():
+            self.numbers[name].add_several(found.squares[name], total)
+
+    def _catch_up(self) -> None:
+        self._before.result()
+        self._gather(self._waiting)
+        self._waiting, self._size = [], 0
+
+    def _gather(self, several: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
+        for loss, found in several:
+            for name, value in found.items():
+                if name not in self.numbers:
+                    self.numbers[name] = _Numbers(self._by_samples, self._statistics)
+                self.numbers[name].add(view(value))
+            if not isinstance(loss, tuple):
+                self.losses.append(float(view(loss)))
+
+
 def _gathered(
     model: Any,
     of: Any,
     asked: Any,
     function: Callable[..., tuple[Any, dict[str, Any]]],
-    given: Iterable[tuple[Any, Any, Any]],
+    given: Iterable[Batch],
     count: int | None,
     most: int | None,
     progress: Progress | None,
@@ -274,51 +398,35 @@ def _gathered(
 ) -> OverData:
     import keras
 
-    numbers: dict[str, _Numbers] = {}
-    losses: list[float] = []
-
-    def gather(several: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
-        for loss, found in several:
-            for name, value in found.items():
-                if name not in numbers:
-                    numbers[name] = _Numbers(by_samples, statistics)
-                numbers[name].add(view(value))
-            if not isinstance(loss, tuple):
-                losses.append(float(view(loss)))
-
     samples = done = 0
     total = count if most is None else most if count is None else min(count, most)
     with held_still(model), ThreadPoolExecutor(1) as worker:
-        states = recurrent_states(model)
-        compiled = traced(model, of, asked, function)
-        before = worker.submit(gather, ())
-        waiting: list[tuple[Any, Mapping[str, Any]]] = []
-        size = 0
-        for x, y, weights in itertools.islice(given, most):
-            check_taken(model, x)
-            begin(states)
-            waiting.append(compiled(x, y, weights))
-            size += sum(math.prod(value.shape) for value in waiting[-1][1].values())
-            if size >= TOGETHER:
-                before.result()  # NumPy looks at some batches while the next ones are computed, and no further
-                before, waiting, size = worker.submit(gather, waiting), [], 0
-            samples += int(keras.tree.flatten(x)[0].shape[0])
+        looking = _Looking(
+            recurrent_states(model),
+            lambda what, called: traced(model, of, (asked, what), called),
+            function,
+            worker,
+            by_samples=by_samples,
+            statistics=statistics,
+        )
+        for batch in itertools.islice(given, most):
+            check_taken(model, batch[0])
+            looking.take(batch)
+            samples += int(keras.tree.flatten(batch[0])[0].shape[0])
             done += 1
             if progress is not None:
                 progress(done, total)
-        before.result()
-        gather(waiting)
-    for one in numbers.values():
-        one.fold()
+        looking.end()
     if not done:
         raise IntrospectionError("there is no batch to look at")
+    numbers = looking.numbers
     return OverData(
         batches=done,
         samples=samples,
         sums={name: one.total for name, one in numbers.items() if one.total is not None},
         norms={name: np.array(one.norms) for name, one in numbers.items()},
         statistics={name: one.stream.statistics() for name, one in numbers.items() if one.stream is not None},
-        losses=np.array(losses),
+        losses=np.array(looking.losses),
     )
 
 

@@ -393,7 +393,7 @@ def norm_of(values: np.ndarray) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         if _summed(flat, quick=True):
             squares = _dot(flat)
-            low, high = (limit * limit * flat.size for limit in _SQUARABLE)
+            low, high = squarable(flat.size)
             if low < squares < high or math.isnan(squares) or flat.dtype.itemsize == 8:
                 return math.sqrt(squares)
         doubles = np.empty(min(flat.size, CHUNK))
@@ -403,6 +403,12 @@ def norm_of(values: np.ndarray) -> float:
             np.copyto(doubles[: len(part)], part)
             total += _dot(doubles[: len(part)])
     return math.sqrt(total)
+
+
+def squarable(size: int) -> tuple[float, float]:
+    """Between what the sum of so many squares lies if float32 holds each of them: nothing overflowed or underflowed."""
+    low, high = (limit * limit * size for limit in _SQUARABLE)
+    return low, high
 
 
 def _summed(values: np.ndarray, quick: bool) -> bool:

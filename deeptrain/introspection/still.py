@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def _seeds() -> Any:
     return keras.random.SeedGenerator(0)
 
 
-def begin(states: list[Any]) -> None:
+def begin(states: Sequence[Any]) -> None:
     """Set recurrent states to zero."""
     from keras import ops
 

@@ -63,7 +63,7 @@ def made(kind):
 
     def forwards():
         for x, _ in data:
-            forward(tf.convert_to_tensor(x))[0].numpy()
+            forward(tf.convert_to_tensor(x)).numpy()
 
     def backwards():
         for x, y in data:
