@@ -46,7 +46,7 @@ class OverData:
             float64 of the shape that one has. What is not finite is left out. Outputs whose shape differs from batch to
             batch (steps) have none.
         norms: (batches,) float64: the L2 norm of each in each batch; NaN or infinite where a number was. Without
-            statistics 0 stands for what is below 1e-22.
+            statistics 0 where all numbers are below 1e-19.
         statistics: of all numbers of all batches; none where they were not asked for.
         losses: (batches,) float64, of gradients; none of outputs.
     """
