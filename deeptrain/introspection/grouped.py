@@ -23,9 +23,6 @@ MOST = 16
 MOST_BYTES = 64 << 20
 """Of what goes into a call: it lies in memory twice."""
 
-SMALL = 1 << 12
-"""Numbers that are few enough to be squared in float64 and to be looked at for what is not finite."""
-
 
 class Summed(NamedTuple):
     """What some batches come to.
@@ -90,35 +87,39 @@ def summing(one: Pass, like: Mapping[str, Any], states: Sequence[Any], by_sample
             name: tf.zeros(shape[1:] if by_samples else shape, _summed_as(dtype))
             for name, (shape, dtype) in like.items()
         }
+        widest = tf.float64 if any(one.dtype == tf.float64 for one in zeros.values()) else tf.float32
 
-        def body(at: Any, losses: Any, squares: Any, totals: Mapping[str, Any]) -> Any:
+        def body(at: Any, losses: Any, halves: Any, totals: Mapping[str, Any]) -> Any:
             begin(states)
             loss, found = one(*tf.nest.map_structure(lambda part: None if part is None else part[at], stacked))
-            told = {name: _summed(tf.ensure_shape(found[name], shape), by_samples) for name, (shape, _) in like.items()}
+            # Each operation costs some microseconds, many times over: none is here that has nothing to do.
+            values = {
+                name: tf.cast(_of_shape(found[name], like[name][0]), total.dtype) for name, total in totals.items()
+            }
+            norms = tf.stack([tf.cast(tf.nn.l2_loss(value), widest) for value in values.values()])
             return (
                 at + 1,
                 losses if isinstance(loss, tuple) else losses.write(at, tf.cast(loss, tf.float64)),
-                squares.write(at, tf.stack([told[name][0] for name in totals])),
-                {name: total + told[name][1] for name, total in totals.items()},
+                halves.write(at, norms),
+                {
+                    name: total + (tf.reduce_sum(values[name], 0) if by_samples else values[name])
+                    for name, total in totals.items()
+                },
             )
 
-        arrays = (tf.TensorArray(tf.float64, count, element_shape=shape) for shape in ((), (len(like),)))
-        given = tf.while_loop(lambda at, *_: at < count, body, (0, *arrays, zeros), parallel_iterations=1)
+        losses = tf.TensorArray(tf.float64, count, element_shape=())
+        halves = tf.TensorArray(widest, count, element_shape=(len(like),))
+        given = tf.while_loop(lambda at, *_: at < count, body, (0, losses, halves, zeros), parallel_iterations=1)
         return given[1].stack(), given[2].stack(), given[3]
 
     return several
 
 
-def _summed(value: Any, by_samples: bool) -> tuple[Any, Any]:
-    """The sum of a tensor's squares in float64, and what is added to its total."""
+def _of_shape(value: Any, shape: Any) -> Any:
+    """A tensor whose shape is known."""
     import tensorflow as tf
 
-    value = tf.cast(value, _summed_as(value.dtype))
-    finite, squared = value, value
-    if math.prod(value.shape) <= SMALL:
-        finite = tf.where(tf.math.is_finite(value), value, tf.zeros((), value.dtype))
-        squared = tf.cast(value, tf.float64)
-    return 2 * tf.cast(tf.nn.l2_loss(squared), tf.float64), tf.reduce_sum(finite, 0) if by_samples else finite
+    return value if value.shape.is_fully_defined() and value.shape == shape else tf.ensure_shape(value, shape)
 
 
 def tried(several: Callable[..., Any], batches: Sequence[Batch], like: Mapping[str, Any]) -> Summed | None:
@@ -126,18 +127,19 @@ def tried(several: Callable[..., Any], batches: Sequence[Batch], like: Mapping[s
     import tensorflow as tf
 
     try:
-        losses, squares, totals = several(batches)
+        losses, halves, totals = several(batches)
     except (TypeError, ValueError, tf.errors.OpError, DeeptrainError):
         return None
-    told = {name: view(squares)[:, at] for at, name in enumerate(totals)}
+    squares = 2 * view(halves).astype(np.float64)
+    told = {name: squares[:, at] for at, name in enumerate(totals)}
     right = all(_are_right(squares, math.prod(like[name][0])) for name, squares in told.items())
     return Summed(view(losses), told, {name: view(total) for name, total in totals.items()}, right)
 
 
 def _are_right(squares: np.ndarray, size: int) -> bool:
-    """Whether sums of squares are right: of what is large they may have overflowed, or counted what is not finite."""
+    """Whether sums of squares are right: in float32 they may have overflowed, or counted what is not finite."""
     low, high = squarable(size)
-    return size <= SMALL or bool(np.all((squares == 0) | (low < squares) & (squares < high)))
+    return bool(np.all((squares == 0) | (low < squares) & (squares < high)))
 
 
 def _summed_as(dtype: Any) -> Any:
