@@ -312,7 +312,7 @@ class _Looking:
         self._size = 0
         self._together = not statistics and keras.config.backend() == "tensorflow"
         self._form: grouped.Form | None = None
-        self._several: Callable[..., Any] = function
+        self._several: Callable[..., Any] | None = None
         self._like: dict[str, tuple[Any, Any]] = {}
         self._few: list[Batch] = []
 
@@ -324,10 +324,8 @@ class _Looking:
         form = grouped.Form.of(batch)
         if form != self._form:
             self._look_at_few()
-            self._form = form
+            self._form, self._several = form, None
             self._look_at(batch)
-            summing = grouped.summing(self._function, self._like, self._states, self._by_samples)
-            self._several = self._compiled(("together", repr(form)), summing)
         else:
             self._few.append(batch)
             if len(self._few) == form.together:
@@ -357,6 +355,9 @@ class _Looking:
 
     def _look_at_all(self) -> None:
         """Look at those that were kept in one call, or by themselves, where that tells too little."""
+        if self._several is None:
+            summing = grouped.summing(self._function, self._like, self._states, self._by_samples)
+            self._several = self._compiled(("together", repr(self._form)), summing)
         found = grouped.tried(self._several, self._few, self._like)
         self._together = found is not None
         if found is None or not found.right:

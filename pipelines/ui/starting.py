@@ -1,8 +1,9 @@
-"""Runs that are started from the page: of the experiments in one directory, as commands of their own.
+"""Runs that are started from the page: of the experiments in and below one directory, as commands of their own.
 
 A command that was started here outlives the server, and hears nothing of a Ctrl-C that ends it.
 """
 
+import itertools
 import os
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from typing import IO
 
 from deeptrain.errors import DataError, SettingsError, did_you_mean
 from deeptrain.settings import read_toml
+from pipelines.commands.new import EXPERIMENT
 
 MOST_FILES = 200
 MOST_AT_ONCE = 8
@@ -52,24 +54,29 @@ class Starter:
         """Nothing is started yet.
 
         Args:
-            directory: whose TOML files may be started.
+            directory: whose TOML files may be started, and those that `new` made in directories of its own in it.
             store: the directory of runs.
             url: of the scheduler that is told of the tasks.
         """
         self._directory = directory
         self._store = store
         self._url = url
-        self._known: dict[str, tuple[tuple[int, int], bool]] = {}
+        self._known: dict[Path, tuple[tuple[int, int], bool]] = {}
         self._commands: dict[str, _Command] = {}
         self._ended: dict[str, Started] = {}
 
     def experiments(self) -> Sequence[str]:
-        """The names of the experiments' files, sorted; what lies in other directories, or is a link, is none."""
+        """The experiments' files, relative to the directory, sorted: those in it, and each that `new` made beside them.
+
+        What lies elsewhere, or is a link, is none.
+        """
         try:
-            found = sorted(path for path in self._directory.glob("*.toml") if path.name[0] not in ".-")
+            found = sorted(path for path in self._directory.iterdir() if path.name[0] not in ".-")
+            files = [path if path.suffix == ".toml" else path / EXPERIMENT for path in found if not path.is_symlink()]
         except OSError:
             return []
-        return [path.name for path in found[:MOST_FILES] if self._is_experiment(path)]
+        known = (path.relative_to(self._directory).as_posix() for path in files if self._is_experiment(path))
+        return list(itertools.islice(known, MOST_FILES))
 
     def start(self, experiment: str) -> int:
         """Start `luigi --module pipelines TrainModel` with an experiment; the process.
@@ -121,11 +128,11 @@ class Starter:
             seen = (status.st_mtime_ns, status.st_size)
             if not stat.S_ISREG(status.st_mode):
                 return False
-            if self._known.get(path.name, (None, False))[0] != seen:
-                self._known[path.name] = (seen, isinstance(read_toml(path).get("experiment"), dict))
+            if self._known.get(path, (None, False))[0] != seen:
+                self._known[path] = (seen, isinstance(read_toml(path).get("experiment"), dict))
         except (OSError, SettingsError):
             return False
-        return self._known[path.name][1]
+        return self._known[path][1]
 
 
 def _ended(experiment: str, command: _Command) -> Started:

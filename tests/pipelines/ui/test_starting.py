@@ -27,14 +27,17 @@ while os.path.exists("held"):
 def directory(tmp_path: Path) -> Path:
     """With two experiments, one of which is wrong, and what is none."""
     here = tmp_path / "here"
-    (here / "below").mkdir(parents=True)
+    for below in ("below", "first", ".hidden"):
+        (here / below).mkdir(parents=True)
     for name, text in (
         ("b.toml", TOML), ("a.toml", '[experiment]\nname = "a"\n'), ("pyproject.toml", "[project]\nname = 'x'"),
         ("broken.toml", NO_TASKS), (".hidden.toml", TOML), ("-x.toml", TOML), ("below/c.toml", TOML), ("d.txt", TOML),
+        ("first/experiment.toml", TOML), (".hidden/experiment.toml", TOML),
         ("list.toml", "experiment = [1]"), ("large.toml", TOML + "#" * (1 << 20)),
     ):  # fmt: skip
         (here / name).write_text(text)
     (here / "link.toml").symlink_to(here / "b.toml")
+    (here / "linked").symlink_to(here / "first")
     os.mkfifo(here / "pipe.toml")
     return here
 
@@ -59,12 +62,25 @@ def served(store: Path, directory: Path) -> Iterator[Served]:
 
 def test_only_experiments_of_the_directory_may_be_started(store: Path, directory: Path) -> None:
     starter = Starter(directory, store, "http://127.0.0.1:1/")
-    assert starter.experiments() == ["a.toml", "b.toml"]
+    assert starter.experiments() == ["a.toml", "b.toml", "first/experiment.toml"]
     (directory / "list.toml").write_text(TOML + "# now it is one\n")
-    assert starter.experiments() == ["a.toml", "b.toml", "list.toml"]
+    assert starter.experiments() == ["a.toml", "b.toml", "first/experiment.toml", "list.toml"]
     outside = directory.parent / "outside.toml"
     outside.write_text(TOML)
-    for name in ("c.toml", "below/c.toml", "../outside.toml", str(outside), "link.toml", "--help", "", "b.toml\0", "B"):
+    for name in (
+        "c.toml",
+        "below/c.toml",
+        "../outside.toml",
+        str(outside),
+        "link.toml",
+        "linked/experiment.toml",
+        ".hidden/experiment.toml",
+        "first",
+        "--help",
+        "",
+        "b.toml\0",
+        "B",
+    ):
         with pytest.raises(SettingsError, match="is no experiment here"):
             starter.start(name)
     assert starter.started() == []
