@@ -1,11 +1,10 @@
-"""Hugging Face datasets over Arrow files; in sequence by its Arrow format, which copies nothing."""
+"""Hugging Face datasets over Arrow files, by its Arrow format, which in sequence copies nothing."""
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import datasets
-import numpy as np
 import pyarrow as pa
 
 from tests.benchmarks.loading.dataset import Dataset
@@ -34,11 +33,10 @@ class HuggingFace:
 
     def open(self, dataset: Dataset, directory: Path, order: str, batch: int, seed: int) -> Iterator[Pair]:
         stored = datasets.load_from_disk(directory / "data")
-        if order == "sequential":
-            return self._arrow(stored, dataset, batch)
-        if order == "samples":
-            return self._numpy(stored.shuffle(seed=seed).with_format("numpy").iter(batch), dataset)
-        return Streamed(self._iterable(directory, seed), dataset, batch)
+        if order == "shuffled":
+            return Streamed(self._iterable(directory, seed), dataset, batch)
+        given = stored if order == "sequential" else stored.shuffle(seed=seed)
+        return (pair(table, dataset) for table in given.with_format("arrow").iter(batch))
 
     def save(self, stream: "Streamed", directory: Path) -> None:
         (directory / "state.json").write_text(json.dumps(stream.samples.state_dict()))
@@ -60,17 +58,14 @@ class HuggingFace:
         stored = datasets.load_from_disk(directory / "data")
         shards = max(1, min(32, len(stored) // 1000))
         streamed = stored.to_iterable_dataset(num_shards=shards).shuffle(seed=seed, buffer_size=SHUFFLE)
-        return streamed.with_format("numpy")
+        return streamed.with_format("arrow")
 
-    def _arrow(self, stored: datasets.Dataset, dataset: Dataset, batch: int) -> Iterator[Pair]:
-        for table in stored.with_format("arrow").iter(batch):
-            x = table.column("x").combine_chunks()
-            x = x.chunk(0) if isinstance(x, pa.ChunkedArray) else x
-            yield x.flatten().to_numpy().reshape(-1, *dataset.shape), table.column("y").to_numpy()
 
-    def _numpy(self, batches: Iterator[dict[str, np.ndarray]], dataset: Dataset) -> Iterator[Pair]:
-        for batch in batches:
-            yield batch["x"].reshape(-1, *dataset.shape), batch["y"]
+def pair(table: pa.Table, dataset: Dataset) -> Pair:
+    """A batch as it lies in Arrow's memory; its format "numpy" makes 64-bit integers of pictures."""
+    x = table.column("x").combine_chunks()
+    x = x.chunk(0) if isinstance(x, pa.ChunkedArray) else x
+    return x.flatten().to_numpy().reshape(-1, *dataset.shape), table.column("y").to_numpy()
 
 
 class Streamed:
@@ -78,15 +73,14 @@ class Streamed:
 
     def __init__(self, samples: datasets.IterableDataset, dataset: Dataset, batch: int) -> None:
         self.samples = samples
-        self._shape = dataset.shape
+        self._dataset = dataset
         self._batches = samples.iter(batch)
 
     def __iter__(self) -> "Streamed":
         return self
 
     def __next__(self) -> Pair:
-        batch = next(self._batches)
-        return batch["x"].reshape(-1, *self._shape), batch["y"]
+        return pair(next(self._batches), self._dataset)
 
 
 PEER = HuggingFace()

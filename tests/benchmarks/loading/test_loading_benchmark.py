@@ -7,6 +7,8 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from tests.benchmarks.loading.measuring import Bench, Plan, Results, epoch_rate
 from tests.benchmarks.loading.peer import SYSTEMS
 from tests.benchmarks.loading.process import Process, SystemFailedError
 from tests.benchmarks.loading.spread import Spread
-from tests.benchmarks.loading.worker import consume
+from tests.benchmarks.loading.worker import Measured, consume
 
 OURS = ("raw", "deeptrain")
 
@@ -91,6 +93,21 @@ def test_a_system_that_fails_is_reported_in_its_own_words(tmp_path: Path):
         "ModuleNotFoundError: No module named 'tests.benchmarks.loading.absent'"
     ]
     assert {one["system"] for one in results.passes} == {"raw"}
+
+
+def test_a_system_that_hands_out_pictures_as_wider_numbers_is_not_measured_by_their_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Wide:
+        orders = {"sequential": "as int64"}  # noqa: RUF012
+
+        def open(self, samples, directory, order, batch, seed):  # noqa: ARG002
+            yield samples.x[:batch].astype(np.int64), samples.y[:batch]
+
+    made = dataset.make("images", 200_000, tmp_path)
+    monkeypatch.setitem(sys.modules, "wide", cast(ModuleType, SimpleNamespace(PEER=Wide())))
+    with pytest.raises(ValueError, match=r"\(4, 64, 64, 3\) of int64 is no batch of 4 samples of uint8"):
+        Measured("wide", made, tmp_path).run("sequential", 4, 0, 1.0)
 
 
 def test_a_process_that_dies_or_is_silent_is_no_hang(tmp_path: Path):

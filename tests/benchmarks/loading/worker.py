@@ -69,6 +69,8 @@ class Measured:
             digest ^= consume(x, y)
             samples += len(y)
             size += x.nbytes
+            if size != samples * self.dataset.sample_bytes:
+                raise ValueError(f"{x.shape} of {x.dtype} is no batch of {len(y)} samples of {self.dataset.dtype}")
             first_size = first_size or size
             if time.perf_counter() - begun > seconds:
                 break
