@@ -70,6 +70,14 @@ class Fetcher(RequestsFetcher):
         self.raises: tuple[type[Exception], ...] = (self.raises, urllib3.exceptions.HTTPError)  # type: ignore[assignment]
         self._pool = urllib3.PoolManager(retries=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the connections: Luigi hands a message on with the scheduler that it came from."""
+        return {name: value for name, value in vars(self).items() if name != "_pool"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Ask on connections of its own."""
+        vars(self).update(state, _pool=urllib3.PoolManager(retries=False))
+
     def check_pid(self) -> None:
         """Share no connection with the process that began this one."""
         if os.getpid() != self.process_id:

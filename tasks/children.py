@@ -91,6 +91,7 @@ def wait_for_another(error: LockedError, ended: int | None) -> int | None:
     except ProcessLookupError:
         if error.process == ended:  # it has the lock and never was here: it is of another machine
             raise error from None
+        time.sleep(LOOK_SECONDS)  # or whoever has taken it since has yet to write its own name over that
         return error.process
     time.sleep(LOOK_SECONDS)
     return None

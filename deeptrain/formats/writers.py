@@ -10,6 +10,7 @@ Samples keep their values and their dtype, but for text (`csv`, `tsv`, `svmlight
 import contextlib
 import itertools
 import math
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from deeptrain import files
 from deeptrain.errors import DataError
 from deeptrain.formats import places, registry, wav
 from deeptrain.formats.cells import is_number, listed, shown
@@ -144,7 +146,9 @@ def _npz(path: Path, contents: Contents) -> Iterator[Add]:
         yield add
     with zipfile.ZipFile(path, "w") as archive:
         for name, part in parts.items():
-            archive.write(part, f"{name}.npy")
+            entry = zipfile.ZipInfo(f"{name}.npy", files.EARLIEST)
+            with part.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
             part.unlink()
 
 

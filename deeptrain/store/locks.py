@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,9 @@ from deeptrain.errors import ArtifactError, DeeptrainError, LockedError, WriteEr
 
 MOST_BYTES = 4096
 """Of what a lock file says."""
+
+LOOKS, LOOK_SECONDS = 50, 0.01
+"""At a lock file that says nothing yet."""
 
 _HOLDER = re.compile(r"process (?P<process>[0-9]{1,10})\b(?P<where> on (?P<host>\S{1,255}))?")
 
@@ -68,9 +72,9 @@ class Lock:
 
     def _take(self, descriptor: int) -> bool:
         try:
-            fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
+            self._flock(descriptor)
         except BlockingIOError as error:
-            said = _said(os.read(descriptor, MOST_BYTES))
+            said = _said(os.pread(descriptor, MOST_BYTES, 0))
             raise LockedError(
                 f"{self._path.stem} is being written by {_in_words(said) or 'another process'}; "
                 "wait until it ends or stop it, then run again",
@@ -90,6 +94,17 @@ class Lock:
             os.pwrite(descriptor, told, 0)
             os.ftruncate(descriptor, len(told))
         return as_left
+
+    def _flock(self, descriptor: int) -> None:
+        """Lock the file, or wait a moment until it says who has it: whoever has just taken it has yet to write that."""
+        for _ in range(LOOKS):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
+                return
+            if os.pread(descriptor, 1, 0):
+                break
+            time.sleep(LOOK_SECONDS)
+        fcntl.flock(descriptor, self._kind | fcntl.LOCK_NB)
 
     def release(self) -> None:
         """Give the lock back; without one, nothing happens."""

@@ -22,9 +22,6 @@ from deeptrain.training import calibrated_layer
 from deeptrain.training.keras_globals import fresh_names_and_seeds
 from deeptrain.training.outputs import OutputKind
 
-EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""The date of every entry in the zip: the first that the format knows."""
-
 
 def export(
     directory: Path,
@@ -127,7 +124,7 @@ def _the_same_again(data: bytes) -> bytes:
                 content = json.dumps(told, sort_keys=True).encode()
             elif name == "config.json":
                 content = _numbered_from_zero(content)
-            target.writestr(zipfile.ZipInfo(name, EARLIEST), content)
+            target.writestr(zipfile.ZipInfo(name, files.EARLIEST), content)
     return result.getvalue()
 
 

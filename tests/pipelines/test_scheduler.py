@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import pickle
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,8 @@ def test_a_scheduler_that_was_started_again_answers_at_once_also_in_a_child(tmp_
         pool, central._fetcher.process_id = central._fetcher._pool, 0
         assert not central.is_paused()["paused"]
         assert central._fetcher._pool is not pool
+        handed_on = pickle.loads(pickle.dumps(central))
+        assert not handed_on.is_paused()["paused"]
         central.close()
     finally:
         luigid.kill()

@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,23 @@ for to in sys.argv[2:]:
     rewriting.rewrite(sys.argv[1], f"new-{to}", to, memory=16 << 20, dtype="float32")
     print(to, round(peak() - before))
 """
+
+
+def test_what_is_written_at_another_time_has_the_same_bytes(tmp_path: Path):
+    """An identity follows from the bytes of raw files: what is written again must not be another data set."""
+    numbers = [np.arange(12, dtype=np.float32).reshape(4, 3) + add for add in (0, 12)]
+    reading = Data(numbers, np.array([0, 1] * 4)).write(tmp_path / "raw")
+    kinds = [to for to in KINDS if to not in ("image", "wav")]
+    for time_of_day in ("now", "later"):
+        for to in kinds:
+            rewriting.rewrite(tmp_path / "raw", tmp_path / time_of_day / to, to, **reading)
+        time.sleep(2.1 if time_of_day == "now" else 0)  # a zip tells the time in steps of two seconds
+    for to in kinds:
+        now, later = (
+            {path.name: path.read_bytes() for path in sorted((tmp_path / one / to).iterdir())}
+            for one in ("now", "later")
+        )
+        assert now == later, to
 
 
 def test_what_is_written_never_lies_in_memory_whole(tmp_path: Path):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,26 @@ def test_a_second_process_is_told_who_holds_the_lock(tmp_path: Path, holder: "su
         LockedError, match=rf"x is being written by process {holder.pid} .*; wait until it ends or stop"
     ):
         Lock(tmp_path / "x.lock").acquire()
+
+
+def test_who_has_just_taken_a_lock_is_waited_for_until_it_says_who_it_is(tmp_path: Path) -> None:
+    with (tmp_path / "x.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def say() -> None:
+            file.write("process 7 on elsewhere (luigi)\n")
+            file.flush()
+
+        saying = threading.Timer(0.1, say)
+        saying.start()
+        with pytest.raises(LockedError, match=r"written by process 7 on elsewhere \(luigi\)"):
+            Lock(tmp_path / "x.lock").acquire()
+        saying.join()
+    (tmp_path / "y.lock").touch()
+    with (tmp_path / "y.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(LockedError, match="written by another process"):
+            Lock(tmp_path / "y.lock").acquire()
 
 
 def test_nothing_is_told_of_who_held_the_lock_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
