@@ -167,6 +167,15 @@ def holder(path: Path) -> str | None:
     return _in_words(said) if process is not None and _has_open(process, status) else None
 
 
+def may_be_taken_again(path: Path) -> bool:
+    """Whether a lock that nobody holds was last held by a process of this machine that is still there."""
+    try:
+        process = _process(_said(files.read_with_status(path, MOST_BYTES)[0]))
+    except ArtifactError:
+        return False
+    return process is not None and Path(f"/proc/{process}").exists()
+
+
 def _here() -> str:
     """This machine, as one word."""
     return "-".join(platform.node().split()) or "localhost"

@@ -35,6 +35,9 @@ MOST_AT_ONCE = 32
 LOOK_SECONDS = 0.05
 """Between two looks of a sender."""
 
+BETWEEN_SECONDS = 1.0
+"""How long the lock of a training that goes on may be free."""
+
 _FILE = re.compile(r"[0-9a-f]{32}\.(message|answer)", re.ASCII)
 _HIDDEN = re.compile(r"\.[0-9a-f]{32}\.(message|answer)\.[0-9]{1,10}\.[0-9a-f]{8}", re.ASCII)
 
@@ -54,8 +57,10 @@ def send(training: Path, text: str, wait_seconds: float = 10.0, clock: Callable[
             answered in time, saying whether it was taken.
     """
     messages.parse(text)
-    lock = locks.path_of(training.parent, training)
-    if locks.holder(lock) is None:
+    nobody = _Absence(locks.path_of(training.parent, training), clock)
+    while nobody.is_seen and not nobody.is_sure:
+        time.sleep(LOOK_SECONDS)
+    if nobody.is_sure:
         raise MessageError(f"{training}: nobody is training there on this machine, so {text.strip()!r} reaches nobody")
     box = Mailbox(training / "live")
     name = os.urandom(16).hex()
@@ -65,7 +70,7 @@ def send(training: Path, text: str, wait_seconds: float = 10.0, clock: Callable[
         box.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.write_loose(sent, text.strip().encode())
         while True:
-            ended = locks.holder(lock) is None  # before the look below: it may answer and end at once
+            ended = nobody.is_seen and nobody.is_sure  # before the look below: it may answer and end at once
             said = _read(answer, MOST_ANSWER_BYTES)
             if said is not None:
                 return said
@@ -80,6 +85,30 @@ def send(training: Path, text: str, wait_seconds: float = 10.0, clock: Callable[
         for path in (sent, answer):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+class _Absence:
+    """Whether nobody trains: under a central scheduler the lock is free for a moment between two epochs."""
+
+    def __init__(self, lock: Path, clock: Callable[[], float]) -> None:
+        self._lock, self._clock = lock, clock
+        self._since: float | None = None
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether nobody has the lock now."""
+        if locks.holder(self._lock) is not None:
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock()
+        return self._since is not None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether, at the last look, who had it is gone, or has been without it for longer than between two epochs."""
+        if self._since is None:
+            return False
+        return self._clock() - self._since >= BETWEEN_SECONDS or not locks.may_be_taken_again(self._lock)
 
 
 def _unanswered(training: Path, text: str, seconds: float, sent: Path) -> str:

@@ -1,6 +1,8 @@
 """Files by which another process talks to a training: only what is one's own, small and fresh is a message."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deeptrain.errors import MessageError
+from deeptrain.store import locks
 from deeptrain.store.locks import Lock, lock_of
 from deeptrain.training import mailbox, messages
 from deeptrain.training.mailbox import Mailbox
@@ -71,6 +74,34 @@ def test_nobody_is_there_by_the_lock_and_not_by_waiting(training: Path) -> None:
         mailbox.send(training, "stop", 1000.0)
     assert time.monotonic() - begun < 500
     assert not (training / "live").exists()
+
+
+def test_between_two_epochs_a_message_waits_for_the_next(training: Path, held: Lock) -> None:
+    """Under a central scheduler the lock is free then: another machine may be given the next one."""
+    held.release()
+    served = Training("paused")
+    postmen = []
+
+    def train_on() -> None:
+        held.acquire()
+        postmen.append(Postman(Mailbox(training / "live"), served, 0.01))
+
+    again = threading.Timer(0.2, train_on)
+    again.start()
+    assert mailbox.send(training, "pause") == "paused"
+    again.join()
+    postmen[0].close()
+
+
+def test_who_is_killed_is_not_waited_for(training: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "BETWEEN_SECONDS", 1000.0)
+    path = locks.path_of(training.parent, training)
+    path.parent.mkdir(parents=True)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    path.write_text(f"process {gone.pid} (luigi)\n")
+    with pytest.raises(MessageError, match="nobody is training there"):
+        mailbox.send(training, "pause", 1000.0)
 
 
 def test_who_ends_before_answering_is_told(training: Path, held: Lock) -> None:
