@@ -35,6 +35,7 @@ FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
 """What a file system says of a directory that is none of what it can sync."""
+
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The date of every entry in a zip, so that its bytes follow from its contents: the first that the format knows."""
 

@@ -44,11 +44,11 @@ class Form(NamedTuple):
     """What batches must have in common to go into one call.
 
     Attributes:
-        parts: shape and dtype of each tensor, in their order.
+        parts: shape and dtype of each tensor, in their order; None where there is none.
         bytes: of all of them.
     """
 
-    parts: tuple[tuple[tuple[int, ...], str], ...]
+    parts: tuple[tuple[tuple[int, ...], str] | None, ...]
     bytes: int
 
     @classmethod
@@ -56,10 +56,10 @@ class Form(NamedTuple):
         """That of a batch of TensorFlow's tensors."""
         import tensorflow as tf
 
-        parts = [part for part in tf.nest.flatten(batch) if part is not None]
+        parts = tf.nest.flatten(batch)
         return cls(
-            tuple((tuple(part.shape), part.dtype.name) for part in parts),
-            sum(math.prod(part.shape) * part.dtype.size for part in parts),
+            tuple(None if part is None else (tuple(part.shape), part.dtype.name) for part in parts),
+            sum(0 if part is None else math.prod(part.shape) * part.dtype.size for part in parts),
         )
 
     @property

@@ -57,11 +57,10 @@ def send(training: Path, text: str, wait_seconds: float = 10.0, clock: Callable[
             answered in time, saying whether it was taken.
     """
     messages.parse(text)
-    nobody = _Absence(locks.path_of(training.parent, training), clock)
-    while nobody.is_seen and not nobody.is_sure:
-        time.sleep(LOOK_SECONDS)
-    if nobody.is_sure:
-        raise MessageError(f"{training}: nobody is training there on this machine, so {text.strip()!r} reaches nobody")
+    there = _Presence(locks.path_of(training.parent, training), clock)
+    unheard = MessageError(f"{training}: nobody is training there on this machine, so {text.strip()!r} reaches nobody")
+    if there.is_over():
+        raise unheard
     box = Mailbox(training / "live")
     name = os.urandom(16).hex()
     sent, answer = box.directory / f"{name}.message", box.directory / f"{name}.answer"
@@ -70,12 +69,13 @@ def send(training: Path, text: str, wait_seconds: float = 10.0, clock: Callable[
         box.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.write_loose(sent, text.strip().encode())
         while True:
-            ended = nobody.is_seen and nobody.is_sure  # before the look below: it may answer and end at once
+            ended = there.is_over()  # before the look below: it may answer and end at once
             said = _read(answer, MOST_ANSWER_BYTES)
             if said is not None:
                 return said
             if ended:
-                raise MessageError(f"{training}: training ended before it answered {text.strip()!r}")
+                ending = MessageError(f"{training}: training ended before it answered {text.strip()!r}")
+                raise ending if there.was_seen else unheard
             if clock() >= deadline:
                 raise MessageError(_unanswered(training, text.strip(), wait_seconds, sent))
             time.sleep(LOOK_SECONDS)
@@ -87,28 +87,26 @@ def send(training: Path, text: str, wait_seconds: float = 10.0, clock: Callable[
                 path.unlink()
 
 
-class _Absence:
-    """Whether nobody trains: under a central scheduler the lock is free for a moment between two epochs."""
+class _Presence:
+    """Whether somebody trains: under a central scheduler the lock is free for a moment between two epochs.
+
+    Attributes:
+        was_seen: whether somebody had the lock at one of the looks.
+    """
 
     def __init__(self, lock: Path, clock: Callable[[], float]) -> None:
+        self.was_seen = False
         self._lock, self._clock = lock, clock
-        self._since: float | None = None
+        self._free_since: float | None = None
 
-    @property
-    def is_seen(self) -> bool:
-        """Whether nobody has the lock now."""
+    def is_over(self) -> bool:
+        """Look: whether who had the lock is gone, or has been without it for longer than between two epochs."""
         if locks.holder(self._lock) is not None:
-            self._since = None
-        elif self._since is None:
-            self._since = self._clock()
-        return self._since is not None
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether, at the last look, who had it is gone, or has been without it for longer than between two epochs."""
-        if self._since is None:
+            self.was_seen, self._free_since = True, None
             return False
-        return self._clock() - self._since >= BETWEEN_SECONDS or not locks.may_be_taken_again(self._lock)
+        if self._free_since is None:
+            self._free_since = self._clock()
+        return self._clock() - self._free_since >= BETWEEN_SECONDS or not locks.may_be_taken_again(self._lock)
 
 
 def _unanswered(training: Path, text: str, seconds: float, sent: Path) -> str:
