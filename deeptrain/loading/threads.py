@@ -1,6 +1,7 @@
 """Threads that read: begun when there is work, replaced when one dies, left behind when one is stuck."""
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -8,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-THREADS = 8
+THREADS = max(4, min(8, os.cpu_count() or 1))
+"""Four reads in flight keep a disk busy; where more threads than cores want their turn, each waits for the others'."""
 
 
 class Threads:

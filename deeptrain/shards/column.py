@@ -39,6 +39,12 @@ PATIENCE_SECONDS = 10.0
 DIRECT = getattr(os, "O_DIRECT", 0)
 PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
+State = tuple[int, ...]
+"""What changes when somebody writes into a file, or puts another in its place."""
+
+Seen = tuple[int, int, State]
+"""A shard, its turn and its file's state then: see `Column.gather`."""
+
 
 @dataclass(frozen=True)
 class ShardFile:
@@ -105,10 +111,10 @@ class Column:
         self._row = self.rows.astype(np.int64).data
         self._check = checks.astype(np.uint64).data
         # A block is compared if it was in the present turn of its shard; a shard that changed begins another one
-        self._compared = np.zeros(len(checks), np.int64)
+        self._compared = np.full(len(checks), -1, np.int64)
         self._turns = np.zeros(len(files), np.int64)
         self._left = len(checks)
-        self._states: dict[int, tuple[int, ...]] = {}
+        self._seen: dict[int, Seen] = {}
         self._comparing = [threading.Lock() for _ in range(FILES)]
         self._mapping: Mapping | None = None
         self._mappable = self.mappable
@@ -226,13 +232,25 @@ class Column:
         file = self._file(shard)
         return all(page_cache.holds(file.plain, at, look) for at in (begin, begin + size - look))
 
-    @property
-    def compared(self) -> bool:
-        """Whether `take_rows` has compared every block, as far as is known without a look at the files."""
-        return not self._left
+    def missing(self, rows: Integers) -> int:
+        """How many blocks of these rows `take_rows` will compare, as far as is known without a look at the files."""
+        return len(self._missing(np.unique(self.blocks_of(rows)))) if self._left else 0
 
     def take_rows(self, rows: Integers, out: NDArray[Any]) -> None:
         """Copy any rows in any order: out[i] = row rows[i], its block compared; both (len(rows), *shape).
+
+        Raises:
+            AlteredError: as `read`.
+        """
+        while not self.unchanged(self.gather(rows, out)):
+            pass
+
+    def gather(self, rows: Integers, out: NDArray[Any]) -> set[Seen]:
+        """As `take_rows`, but for a last look: what is found in `out` counts if `unchanged` says so later.
+
+        Returns:
+            what `unchanged` is to be asked about. A look at a file lets other threads run, which costs more than the
+            look: one who asks once, about the rows of many calls, saves most of it.
 
         Raises:
             AlteredError: as `read`.
@@ -242,16 +260,33 @@ class Column:
             for number in np.unique(numbers).tolist():
                 chosen = np.flatnonzero(numbers == number)
                 out[chosen] = self.block(number)[rows[chosen] - self._row[number]]
-            return
+            return set()
         shards = np.searchsorted(self._first_row, rows, side="right") - 1
         touched = np.flatnonzero(np.bincount(shards)).tolist()
         while True:
-            known = {shard: self._placed(shard) for shard in touched}
-            if self._left:
-                self._compare_once(np.unique(self.blocks_of(rows)), {shard: turn for shard, (_, turn) in known.items()})
-            self._copy(rows, shards, out.reshape(-1).view(np.uint8))
-            if all(self._state(shard) == state for shard, (state, _) in known.items()):
-                return
+            seen = {self._placed(shard) for shard in touched}
+            try:
+                if self._left:
+                    self._compare_once(np.unique(self.blocks_of(rows)), {shard: turn for shard, turn, _ in seen})
+                self._copy(rows, shards, out.reshape(-1).view(np.uint8))
+            except AlteredError:
+                if self.unchanged(seen):
+                    raise
+            else:
+                return seen
+
+    def unchanged(self, seen: set[Seen]) -> bool:
+        """Whether all that was read of these files was read before anybody wrote into them or replaced them.
+
+        Raises:
+            AlteredError: for a file that is gone or has another size.
+        """
+        changed = [one for one in seen if self._state(one[0]) != one[2]]
+        with self._lock:
+            for one in changed:
+                if self._seen.get(one[0]) == one:  # nobody has looked anew
+                    del self._seen[one[0]]
+        return not changed
 
     def blocks_of(self, rows: Integers) -> Integers:
         """Which block each of these rows lies in."""
@@ -293,9 +328,14 @@ class Column:
                 f"{told} unpacks to {many} bytes, not {len(out):,}; make the shards again", file.directory
             )
 
+    def _missing(self, numbers: Integers) -> Integers:
+        """Those of these blocks that were not compared in the present turns of their shards."""
+        missing: Integers = numbers[self._compared[numbers] != self._turns[self.shards_of(numbers)]]
+        return missing
+
     def _compare_once(self, numbers: Integers, turns: dict[int, int]) -> None:
         """Compare those of these blocks that were not yet, in these turns of their shards."""
-        for number in numbers[self._compared[numbers] != self._turns[self.shards_of(numbers)]].tolist():
+        for number in self._missing(numbers).tolist():
             shard, stripe = self.shard_of(number), number % len(self._comparing)
             lock = self._comparing[stripe]
             alone = lock.acquire(timeout=PATIENCE_SECONDS)
@@ -392,12 +432,14 @@ class Column:
         bounce: NDArray[np.uint8] = self._own.bounce
         return bounce
 
-    def _placed(self, shard: int) -> tuple[tuple[int, ...], int]:
-        """A shard's file as it is now, mapped, and its turn: another one than before if the file changed."""
+    def _placed(self, shard: int) -> Seen:
+        """A shard, its turn and its file's state then: another turn, and mapped anew, once a change was seen."""
+        if (seen := self._seen.get(shard)) is not None:
+            return seen
         state = self._state(shard)
         with self._lock:
-            if self._states.get(shard) == state:
-                return state, int(self._turns[shard])
+            if (seen := self._seen.get(shard)) is not None:
+                return seen
             self._open_files.pop(shard, None)
             file = self._opened(shard)
             if self._mapping is None and self._mappable:
@@ -409,13 +451,13 @@ class Column:
             if self._mapping is not None:
                 self._mapping.place(shard, file.size - npy.OFFSET, file.plain, npy.OFFSET)
             own = slice(*self._first_blocks[shard : shard + 2])
-            self._left += int(np.count_nonzero(self._compared[own] == self._turns[shard])) if self._turns[shard] else 0
+            self._left += int(np.count_nonzero(self._compared[own] == self._turns[shard]))
             self._turns[shard] += 1
-            self._states[shard] = state
-            return state, int(self._turns[shard])
+            self._seen[shard] = shard, int(self._turns[shard]), state
+            return self._seen[shard]
 
-    def _state(self, shard: int) -> tuple[int, ...]:
-        """What changes when somebody writes into a shard's file, or puts another in its place."""
+    def _state(self, shard: int) -> State:
+        """Of a shard's file, as it is now."""
         path = self._files[shard].path
         try:
             status = os.stat(path)  # noqa: PTH116 - a fifth of the time of Path.stat

@@ -18,6 +18,7 @@ from deeptrain.errors import AlteredError
 from deeptrain.loading import reader
 from deeptrain.loading.batches import Batches
 from deeptrain.shards import page_cache
+from deeptrain.shards.column import Column
 from deeptrain.shards.reading import Split
 from tests import shard_files
 from tests.hundred_samples import LABELS, ORDERS, SAMPLES, SETS, X, check_samples
@@ -102,6 +103,44 @@ def test_a_file_replaced_while_it_is_read_is_noticed_or_goes_on_as_it_was(tmp_pa
             np.testing.assert_array_equal(batch.x, X[batch.indices])
             path.with_name("new").write_bytes(data[:4096] + bytes(len(data) - 4096))
             path.with_name("new").replace(path)
+
+
+@pytest.mark.parametrize("when", ["while they are copied", "when they are copied"])
+@pytest.mark.parametrize("restored", [False, True])
+def test_samples_from_everywhere_that_were_read_ahead_of_a_file_that_changed_are_not_handed_out(
+    tmp_path: Path, when: str, restored: bool
+) -> None:
+    split = shard_files.split(tmp_path, X, LABELS, set_sizes=SETS, samples_per_shard=33, block_bytes=100)
+    path = tmp_path / "parts/0001/train-00002.x.npy"
+    whole = path.read_bytes()
+    copy = Column._copy
+
+    def change() -> None:
+        path.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+
+    def disturbed(self: Column, *arguments: Any) -> None:
+        change()
+        copy(self, *arguments)
+
+    halves = np.split(np.random.default_rng(0).permutation(SAMPLES), 2)
+    everywhere = reader.Reader(split, 0, scattered=True)
+    everywhere.read(np.arange(SAMPLES))
+    with pytest.MonkeyPatch.context() as patch:
+        if when == "while they are copied":
+            patch.setattr(Column, "_copy", disturbed)
+        windows = [everywhere.start(half, None) for half in halves]
+    if when == "when they are copied":
+        change()
+    if restored:
+        path.with_name("new").write_bytes(whole)
+        path.with_name("new").replace(path)
+    for half, window in zip(halves, windows, strict=True):
+        if restored:
+            np.testing.assert_array_equal(window.take(0, len(half))["x"], X[half])
+            continue
+        for _ in range(2):
+            with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block "):
+                window.take(0, len(half))
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,9 @@ def test_a_shard_that_is_cut_off_while_its_samples_are_taken_is_named(
     split.take(INDICES)
     path = tmp_path / "parts/0001/train-00002.x.npy"
     after_the_look_at_files(split, monkeypatch, lambda: os.truncate(path, 4096))
-    with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: ends before byte [0-9,]+; make the shards again"):
-        split.take(INDICES)
-    with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: must have 8,896 bytes, has 4,096; restore"):
-        split.take(INDICES)
+    for _ in range(2):
+        with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: must have 8,896 bytes, has 4,096; restore"):
+            split.take(INDICES)
 
 
 def test_what_is_written_into_a_shard_while_its_samples_are_taken_is_not_handed_out(
