@@ -1,6 +1,7 @@
 """Log records as a user reads them: single lines, no traceback for what a text explains."""
 
 import contextlib
+import errno
 import logging
 import re
 import traceback
@@ -12,6 +13,7 @@ from deeptrain.errors import DeeptrainError, Interrupted, without_secrets
 LOGGERS = ("luigi", "luigi-interface", "deeptrain", "py.warnings")
 LACKS_OF_MEMORY = frozenset({"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"})
 """Of Python and NumPy, TensorFlow, and PyTorch."""
+REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 LUIGI_MISTAKES = frozenset({"luigi.parameter.ParameterException", "luigi.task_register.TaskClassException"})
 PLANNING = re.compile(r"Will not run .* due to error in \w+\(\) method:\n(?P<trace>.*)", re.DOTALL)
 WARNING = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<kind>\w+): (?P<text>.*)", re.DOTALL)
@@ -109,6 +111,7 @@ def explain(error: BaseException, *, debug: bool = False) -> list[str]:
     - A `DeeptrainError`, a stop on a signal, or what one of them caused (`raise ... from`): its text and nothing else.
     - A mistake in Luigi's parameters or task names: one line.
     - A lack of memory, the device's too: what needs less of it.
+    - A full or failing disk, or too many open files, where that is no error of ours already: what the system said.
     - Anything else: one line with its type, the place where it was raised and its text; with `debug` the traceback.
     """
     expected = _expected(error)
@@ -127,6 +130,11 @@ def explain(error: BaseException, *, debug: bool = False) -> list[str]:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     text = _first_line(str(error))
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return [
+            f"deeptrain: the system refused what it was asked{place}: {text}; mend that and run again: what is done "
+            "stays"
+        ]
     told = f"unexpected {type(error).__name__}{place}{': ' + text if text else ''}"
     return [f"deeptrain: {told} (run again with --debug for the traceback)"]
 

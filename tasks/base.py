@@ -215,6 +215,9 @@ class ExperimentTask(luigi.Task):
         begun = time.monotonic()
         try:
             made = self._make_or_wait(plan)
+            if made and not self.complete():  # Luigi would say so too, but not why
+                reason = plan.checker.check(self.specification).reason
+                raise ArtifactError(f"{self.label}: is not complete although it was made: {reason}")
         except BaseException as error:
             told = _told(error, plan)
             outcome = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"

@@ -1,5 +1,6 @@
 """Log records become lines a user can act on."""
 
+import errno
 import logging
 import warnings
 
@@ -71,6 +72,13 @@ def test_the_unexpected_is_one_line_with_its_place(lines):
     assert line.startswith("deeptrain: unexpected ValueError at ")
     assert "test_log_lines.py:" in line
     assert line.endswith(": first line (run again with --debug for the traceback)")
+
+
+def test_what_the_system_refuses_anyone_is_not_called_unexpected():
+    [line] = explain(caught(OSError(errno.EMFILE, "Too many open files")))
+    assert line.startswith("deeptrain: the system refused what it was asked at ")
+    assert line.endswith("[Errno 24] Too many open files; mend that and run again: what is done stays")
+    assert "unexpected FileExistsError" in explain(OSError(errno.EEXIST, "File exists"))[0]
 
 
 class ResourceExhaustedError(Exception):

@@ -34,6 +34,8 @@ def undisturbed(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[l
         assert "CI" not in os.environ, lacking
         pytest.skip(lacking)
     directory = tmp_path_factory.mktemp("undisturbed")
+    # Once before, so that in no run Python compiles modules and writes them: calls are counted
+    assert warm.job(cwd=write_experiment(directory / "before", toml=FULL).parent).code == 0
     here = write_experiment(directory / "here", toml=FULL).parent
     finished = system_calls.run(warm, *JOB, cwd=here, log=directory / "calls.txt")
     assert (finished.code, finished.err) == (0, "")
@@ -65,10 +67,12 @@ def test_whatever_a_system_call_says_the_job_that_runs_after_it_makes_the_same_b
         if finished.code == -9:
             assert (fault, finished.err) == ("signal=KILL", ""), told
         else:
-            assert finished.code in {0, 30}, told
+            # Others than the one that was meant may be met, and be in files of Python's
+            elsewhere = not any(f"{here / 'runs'}/" in line for line in met)
+            assert finished.code in {0, 30, *([40] if elsewhere else [])}, told
             assert "Traceback" not in finished.err, told
             assert all(line.startswith("deeptrain: ") for line in lines_of(finished.err)), told
-            assert finished.code == 0 or "runs" in finished.err, told
+            assert finished.code == 0 or elsewhere or "runs" in finished.err, told
             assert "EINTR" not in fault or finished.code == 0, told
             hidden = [name for name in command.litter(here / "runs") if "unfinished/0" not in name]
             assert hidden == [] or KINDS[call.name] in {"unlink", "rmdir"}, f"{told}; left behind: {hidden}"

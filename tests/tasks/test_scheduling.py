@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from luigi.configuration import get_config
 
+from deeptrain.errors import ArtifactError
 from tasks import Epoch, Epochs, Evaluate, Predictions, Shards, base, scheduling
 
 
@@ -53,3 +54,12 @@ def test_the_tasks_of_an_edited_file_and_of_another_directory_are_others_to_a_sc
     assert found(there) != first
     experiment.write_text(experiment.read_text().replace("seed = 3", "seed = 4"))
     assert found(here) != first
+
+
+def test_a_task_whose_artifact_cannot_be_read_when_it_was_made_says_why(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Shards(experiment=str(experiment), store=str(experiment.parent / "runs"))
+    monkeypatch.setattr(Shards, "make_unless_done", lambda *_: True)
+    with pytest.raises(ArtifactError, match=r"shards: is not complete although it was made: .*: not made yet"):
+        task.run()
