@@ -113,8 +113,10 @@ def next_command(error: BaseException, experiment: Path) -> str | None:
         return _luigi([*_before_options(), "--help"])
     if isinstance(error, SettingsError | DataError | UserCodeError):
         named = _value("--experiment") or str(experiment)
-        near = None if Path(named).exists() else nearest_toml(Path(named))
-        if near is not None:
+        if not Path(named).exists():
+            near = nearest_toml(Path(named))
+            if near is None:
+                return shlex.join(["python", "-m", "pipelines", "new", str(Path(named).with_suffix(""))])
             return _luigi([word.replace(named, str(near)) for word in sys.argv[1:]])
         store = _value("--store")
         more = ["--store", store] if store else []
