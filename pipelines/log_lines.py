@@ -13,7 +13,15 @@ from deeptrain.errors import DeeptrainError, Interrupted, without_secrets
 LOGGERS = ("luigi", "luigi-interface", "deeptrain", "py.warnings")
 LACKS_OF_MEMORY = frozenset({"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"})
 """Of Python and NumPy, TensorFlow, and PyTorch."""
-REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
+REFUSALS = {
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space",
+    errno.EIO: "look after the disk",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "allow more open files",
+}
+"""What the system says no with, whoever asked, and what helps."""
+REFUSAL = re.compile(r"\[Errno (?P<number>\d+)\] ")
 LUIGI_MISTAKES = frozenset({"luigi.parameter.ParameterException", "luigi.task_register.TaskClassException"})
 PLANNING = re.compile(r"Will not run .* due to error in \w+\(\) method:\n(?P<trace>.*)", re.DOTALL)
 WARNING = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<kind>\w+): (?P<text>.*)", re.DOTALL)
@@ -130,13 +138,7 @@ def explain(error: BaseException, *, debug: bool = False) -> list[str]:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     text = _first_line(str(error))
-    if isinstance(error, OSError) and error.errno in REFUSALS:
-        return [
-            f"deeptrain: the system refused what it was asked{place}: {text}; mend that and run again: what is done "
-            "stays"
-        ]
-    told = f"unexpected {type(error).__name__}{place}{': ' + text if text else ''}"
-    return [f"deeptrain: {told} (run again with --debug for the traceback)"]
+    return [_not_ours(type(error).__name__, place, text)]
 
 
 def attach(handler: logging.Handler) -> Callable[[], None]:
@@ -188,8 +190,18 @@ def _planning(trace: str, *, debug: bool) -> list[str]:
     kind, _, text = "\n".join(lines[last:]).partition(": ")
     if kind.startswith(f"{DeeptrainError.__module__}."):
         return [f"deeptrain: {line}" for line in text.splitlines()]
-    told = f"unexpected {kind.rpartition('.')[2]} while planning: {_first_line(text)}"
-    return [f"deeptrain: {told} (run again with --debug for the traceback)"]
+    return [_not_ours(kind.rpartition(".")[2], " while planning", _first_line(text))]
+
+
+def _not_ours(kind: str, place: str, text: str) -> str:
+    """A line about an error that nobody raised for people to read."""
+    number = REFUSAL.match(text)
+    helps = None if number is None else REFUSALS.get(int(number["number"]))
+    if helps is not None:
+        told = f"the system refused what it was asked{place}: {text}"
+        return f"deeptrain: {told}; {helps}, then run again: what is done stays"
+    told = f"unexpected {kind}{place}{': ' + text if text else ''}"
+    return f"deeptrain: {told} (run again with --debug for the traceback)"
 
 
 def _warning(text: str) -> str:

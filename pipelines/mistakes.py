@@ -116,7 +116,7 @@ def next_command(error: BaseException, experiment: Path) -> str | None:
         if not Path(named).exists():
             near = nearest_toml(Path(named))
             if near is None:
-                return shlex.join(["python", "-m", "pipelines", "new", str(Path(named).with_suffix(""))])
+                return "python -m pipelines new --help"
             return _luigi([word.replace(named, str(near)) for word in sys.argv[1:]])
         store = _value("--store")
         more = ["--store", store] if store else []

@@ -217,7 +217,7 @@ class ExperimentTask(luigi.Task):
             made = self._make_or_wait(plan)
             if made and not self.complete():  # Luigi would say so too, but not why
                 reason = plan.checker.check(self.specification).reason
-                raise ArtifactError(f"{self.label}: is not complete although it was made: {reason}")
+                raise ArtifactError(f"{self.label}: is not complete although it was made{reason and f': {reason}'}")
         except BaseException as error:
             told = _told(error, plan)
             outcome = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"

@@ -52,7 +52,11 @@ class Slice(NamedTuple):
     x: Mapping[str, Any]
 
     def take(self, begin: int, end: int) -> dict[str, Any]:
-        """Some of the samples, counted from the first one: by input (samples, *shape), or arrays (steps, *shape)."""
+        """Some of the samples, counted from the first one: by input (samples, *shape), or arrays (steps, *shape).
+
+        Raises:
+            AlteredError: as `Window.take`.
+        """
         return {name: samples[begin:end] for name, samples in self.x.items()}
 
 

@@ -7,7 +7,7 @@ Three ways, chosen by size and order:
   time. What the page cache holds is read by the thread that asks for it, a block at a time, when it is wanted as it
   is stored (see `Reader._stored`).
 - *rows*: samples from everywhere in a split that does not fit: the page cache holds the files, blocks are compared
-  when first touched, and samples are copied from there (see `Column.take_rows`).
+  when first touched, and samples are copied from there (see `Column.gather`).
 """
 
 import functools
@@ -66,7 +66,11 @@ class Window:
             one.result()
 
     def take(self, first: int, last: int) -> dict[str, Any]:
-        """Some of the samples, once they are read: by input (samples, *shape), or a list of arrays (steps, *shape)."""
+        """Some of the samples, once they are read: by input (samples, *shape), or a list of arrays (steps, *shape).
+
+        Raises:
+            AlteredError: as `wait`, where samples are read or looked at for the last time by who asks for them.
+        """
         return {name: samples[first:last] for name, samples in self.inputs.items()}
 
 
@@ -160,7 +164,7 @@ class Reader:
         held = self._held.get(column.stored.name)
         take = column.gather if held is None else functools.partial(held.take_rows, column)
         # Blocks that are read and compared on the way take most of the time: so many threads share them
-        missing = column.missing(rows) if held is None else len(held.missing_of(column, rows))
+        missing = column.left_to_compare(rows) if held is None else len(held.missing_of(column, rows))
         together = -(-len(rows) // min(max(missing, 1), TASKS))
         pending = [
             _submit(threads, take, rows[at : at + together], out[at : at + together])

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-THREADS = max(4, min(8, os.cpu_count() or 1))
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = max(4, min(8, CORES))
 """Four reads in flight keep a disk busy; where more threads than cores want their turn, each waits for the others'."""
 
 

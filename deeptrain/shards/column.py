@@ -43,7 +43,7 @@ State = tuple[int, ...]
 """What changes when somebody writes into a file, or puts another in its place."""
 
 Seen = tuple[int, int, State]
-"""A shard, its turn and its file's state then: see `Column.gather`."""
+"""A shard, its turn, and its file's state when that began: see `Column.gather`."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +232,8 @@ class Column:
         file = self._file(shard)
         return all(page_cache.holds(file.plain, at, look) for at in (begin, begin + size - look))
 
-    def missing(self, rows: Integers) -> int:
-        """How many blocks of these rows `take_rows` will compare, as far as is known without a look at the files."""
+    def left_to_compare(self, rows: Integers) -> int:
+        """How many blocks of these rows `gather` will compare, as far as is known without a look at the files."""
         return len(self._missing(np.unique(self.blocks_of(rows)))) if self._left else 0
 
     def take_rows(self, rows: Integers, out: NDArray[Any]) -> None:
@@ -276,15 +276,19 @@ class Column:
                 return seen
 
     def unchanged(self, seen: set[Seen]) -> bool:
-        """Whether all that was read of these files was read before anybody wrote into them or replaced them.
+        """Look at these files: whether all that was read of them was read before anybody changed them.
+
+        Of a file that was changed nothing counts any more that was seen before: its next turn begins when it is read.
 
         Raises:
             AlteredError: for a file that is gone or has another size.
         """
-        changed = [one for one in seen if self._state(one[0]) != one[2]]
+        changed = {one for one in seen if self._state(one[0]) != one[2]}
         with self._lock:
-            for one in changed:
-                if self._seen.get(one[0]) == one:  # nobody has looked anew
+            for one in seen:
+                if self._seen.get(one[0]) != one:  # another one has seen that it changed
+                    changed.add(one)
+                elif one in changed:
                     del self._seen[one[0]]
         return not changed
 
@@ -468,7 +472,8 @@ class Column:
         expected = npy.OFFSET + int(self._first_row[shard + 1] - self._first_row[shard]) * self.row_bytes
         if status.st_size != expected:
             raise AlteredError(f"{path}: {_sizes(expected, status.st_size)}", path.parent)
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        # Who restores a file by copying with its times cannot set back when its inode changed
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class _File:

@@ -129,7 +129,7 @@ OF_EPOCH = HELP.replace("TrainModel", "Epoch")
         (["--epocs=3"], "--epocs: no such option; did you mean --epochs?",
          "python -m luigi --module pipelines TrainModel --experiment tiny.toml --local-scheduler --epochs=3"),
         (["--experiment", "gone.toml"], "gone.toml: cannot be read: No such file or directory",
-         "python -m pipelines new gone"),
+         "python -m pipelines new --help"),
         (["--experiment", "tinny.toml", "--store", "a b"],
          "tinny.toml: cannot be read: No such file or directory; did you mean tiny.toml?",
          "python -m luigi --module pipelines TrainModel --local-scheduler --experiment tiny.toml --store 'a b'"),

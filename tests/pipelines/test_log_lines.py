@@ -77,7 +77,8 @@ def test_the_unexpected_is_one_line_with_its_place(lines):
 def test_what_the_system_refuses_anyone_is_not_called_unexpected():
     [line] = explain(caught(OSError(errno.EMFILE, "Too many open files")))
     assert line.startswith("deeptrain: the system refused what it was asked at ")
-    assert line.endswith("[Errno 24] Too many open files; mend that and run again: what is done stays")
+    helps = "[Errno 24] Too many open files; allow more open files (ulimit -n), then run again: what is done stays"
+    assert line.endswith(helps)
     assert "unexpected FileExistsError" in explain(OSError(errno.EEXIST, "File exists"))[0]
 
 
@@ -173,3 +174,14 @@ def test_detaching_restores_the_loggers():
     before = [(logging.getLogger(name).handlers[:], logging.getLogger(name).propagate) for name in LOGGERS]
     attach(LogLines([].append))()
     assert [(logging.getLogger(name).handlers, logging.getLogger(name).propagate) for name in LOGGERS] == before
+
+
+def test_what_the_system_refuses_a_plan_is_not_called_unexpected_either(lines):
+    trace = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in b\nOSError: [Errno 28] No space left on device\n'
+    )
+    logging.getLogger("luigi-interface").warning("Will not run A() due to error in complete() method:\n%s", trace)
+    assert lines == [
+        "deeptrain: the system refused what it was asked while planning: [Errno 28] No space left on device; "
+        "free space, then run again: what is done stays"
+    ]
