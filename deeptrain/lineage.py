@@ -208,6 +208,11 @@ class Lineage:
         code_record.write(self.root, [] if loader is None else [Use.of(loader).use], beside)
         raw_record.write(self.root, self.conversion.raw.values())
 
+    @property
+    def untidy(self) -> bool:
+        """Whether there is something that `tidy` may remove: left by a process that was killed."""
+        return any(self.training.directory.glob("unfinished/[0-9]*")) or any(sweep.litter(self.root))
+
     def tidy(self, *, rebuilt: bool = False) -> None:
         """Remove the litter of killed runs and what training no longer needs; what another process writes stays.
 

@@ -1,5 +1,6 @@
 """What a command says at its end: what each stage did, and where the report is."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +65,7 @@ class Closing:
         report = plan.stages["report"].directory
         complete = self.complete = plan.complete("report") and plan.trained()
         if not ran:
+            _tidy(plan)
             if complete and not refused:
                 plan.remember()
                 self._terminal.say(f"{plan.experiment.name}: everything is there already, nothing to do")
@@ -104,6 +106,13 @@ class Closing:
             found = _row(f"epoch {last}", plan.training.epoch(until).directory, ran, otherwise)
             rows += [row._replace(epochs=(first, until)) for row in found]
         return rows
+
+
+def _tidy(plan: Lineage) -> None:
+    """Remove what a command left that was killed when nothing was left to do: no task comes to it."""
+    with contextlib.suppress(DeeptrainError, OSError):
+        if plan.untidy:
+            plan.tidy()
 
 
 def _outcomes(plan: Lineage) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def test_a_second_run_has_nothing_to_do_says_so_and_imports_nothing_heavy(here: 
     assert "luigi" in imported
     assert imported & HEAVY == set()
     assert [line for line in again.err.splitlines() if not line.startswith("import time:")] == []
+
+
+def test_what_a_command_left_that_was_killed_when_all_was_there_goes_though_nothing_is_to_be_done(
+    here: Path, warm: command.Warm
+) -> None:
+    """The report was published, or the last epoch, and what was beside it was not yet deleted."""
+    before = command.contents(here / "runs")
+    (training,) = here.glob("runs/tiny/training-*")
+    shutil.copytree(training / "epochs/0003", training / "unfinished/00003.0000000015")
+    shutil.copytree(training / "epochs/0003", training / "unfinished/.00003.0000000014.123.0123abcd")
+    (here / "runs/tiny/.report-0123.123.0123abcd").mkdir()
+    assert len(set(command.litter(here / "runs"))) == 3
+    again = warm.job(cwd=here)
+    assert lines_of(again.out)[0] == "tiny: everything is there already, nothing to do"
+    assert command.litter(here / "runs") == []
+    assert command.contents(here / "runs") == before
 
 
 def test_a_split_that_chose_something_is_refused_in_one_line_though_all_is_there(here: Path) -> None:
