@@ -193,8 +193,13 @@ def patiently(call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> 
     Python does so by itself where a file is opened, read, written and synced (PEP 475), but not with names.
     """
     while True:
-        with contextlib.suppress(InterruptedError):
+        try:
             return call(*arguments, **options)
+        except OSError as error:
+            # shutil.rmtree closes a directory again where a signal broke that off, and by then it is closed
+            closed = error.errno == errno.EBADF and isinstance(error.__context__, InterruptedError)
+            if not closed and not isinstance(error, InterruptedError):
+                raise
 
 
 def _close(descriptor: int) -> None:

@@ -1,8 +1,12 @@
 """Files that are hashed while they are written, in whatever pieces they come."""
 
+import errno
 import hashlib
+import itertools
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,3 +103,24 @@ def test_a_small_file_that_is_no_ordinary_one_or_too_large_is_refused(tmp_path: 
         with pytest.raises(ArtifactError, match=f"{name}: {said}"):
             files.read_json(tmp_path / name)
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_directory_goes_whichever_close_a_signal_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each directory below it is closed by itself, and is closed when the signal comes."""
+    close = os.close
+    for broken_off in itertools.count(1):
+        (tmp_path / "one/two/three").mkdir(parents=True)
+        closes = itertools.count(1)
+
+        def close_and_say(descriptor: int, closes: Iterator[int] = closes, broken_off: int = broken_off) -> None:
+            close(descriptor)
+            if next(closes) == broken_off:
+                raise InterruptedError(errno.EINTR, "Interrupted system call")
+
+        monkeypatch.setattr(os, "close", close_and_say)
+        files.patiently(shutil.rmtree, tmp_path / "one")
+        monkeypatch.undo()
+        assert not (tmp_path / "one").exists()
+        if next(closes) <= broken_off:
+            break
+    assert broken_off > 3

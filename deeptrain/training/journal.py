@@ -205,6 +205,7 @@ class Journal:
 
         Raises:
             TrainingError: when an epoch trained again does not come out as recorded.
+            ArtifactError: when the epoch cannot be read.
         """
         number = results.epoch
         epoch = self.run.epoch(number)
@@ -217,6 +218,7 @@ class Journal:
                 writer.json(PROGRESS, {"state": checkpoint.state.plain(), "state_content": content})
                 writer.json(METRICS, results.plain())
                 writer.write(HISTORY, history.encode(checkpoint.history))
+            self.run.published(number)  # an epoch that cannot be read would count as not done, and nobody would be told
             self.tidy()
         return kept
 
