@@ -1,6 +1,7 @@
 """Errors a user can read: one line that names the thing, the rule and the value, and says what to do."""
 
 import difflib
+import errno
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -72,6 +73,13 @@ def _told(name: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+LACKS = {
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "allow more open files",
+    errno.ENOMEM: "free memory",
+}
+"""What the system may lack, and what helps."""
+
 MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What Python raises where a value that was read, such as JSON's, is not what it should be."""
 
@@ -103,6 +111,18 @@ class DataError(DeeptrainError):
 
 class ArtifactError(DeeptrainError):
     """An artifact in the store is missing, incomplete, damaged or from another version."""
+
+
+class LackingError(DeeptrainError):
+    """The system lacks what it takes to read a file, such as memory: that says nothing of the file, which stays."""
+
+
+def unreadable(path: Path, error: OSError, otherwise: DeeptrainError) -> DeeptrainError:
+    """What to raise of a file that cannot be read: `otherwise`, unless the system lacks what it takes."""
+    helps = LACKS.get(error.errno or 0)
+    if helps is None:
+        return otherwise
+    return LackingError(f"{path}: cannot be read: {error.strerror}; {helps}, then run again")
 
 
 class UntrustedError(DeeptrainError):

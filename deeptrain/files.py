@@ -24,7 +24,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
-from deeptrain.errors import ArtifactError, WriteError
+from deeptrain.errors import ArtifactError, WriteError, unreadable
 
 log = logging.getLogger("deeptrain")
 
@@ -407,6 +407,7 @@ def read_with_status(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
 
     Raises:
         ArtifactError: when it cannot be read, is no regular file, or is larger than `limit` bytes.
+        LackingError: when the system lacks what it takes.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -422,7 +423,7 @@ def read_with_status(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
             _close(descriptor)
     except OSError as error:
         told = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        raise ArtifactError(f"{path}: cannot be read: {told}") from error
+        raise unreadable(path, error, ArtifactError(f"{path}: cannot be read: {told}")) from error
     if len(data) > limit:
         raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
     return data, status

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from deeptrain.errors import DeeptrainError, Interrupted, without_secrets
+from deeptrain.errors import LACKS, DeeptrainError, Interrupted, without_secrets
 
 LOGGERS = ("luigi", "luigi-interface", "deeptrain", "py.warnings")
 LACKS_OF_MEMORY = frozenset({"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"})
@@ -17,8 +17,7 @@ REFUSALS = {
     errno.ENOSPC: "free space",
     errno.EDQUOT: "free space",
     errno.EIO: "look after the disk",
-    errno.EMFILE: "allow more open files (ulimit -n)",
-    errno.ENFILE: "allow more open files",
+    **LACKS,
 }
 """What the system says no with, whoever asked, and what helps."""
 REFUSAL = re.compile(r"\[Errno (?P<number>\d+)\] ")

@@ -22,7 +22,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from deeptrain.errors import AlteredError, in_one_line
+from deeptrain.errors import AlteredError, DeeptrainError, in_one_line, unreadable
 from deeptrain.shards import blocks, memory, npy, page_cache
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.layout import Compression, InputLayout
@@ -388,13 +388,13 @@ class Column:
         offset = self._offset[number] - self._offset[self._first_blocks[shard]]
         return offset + npy.OFFSET if self.mappable else offset
 
-    def _unreadable(self, number: int, shard: int, error: OSError) -> AlteredError:
+    def _unreadable(self, number: int, shard: int, error: OSError) -> DeeptrainError:
         file = self._files[shard]
-        return AlteredError(
+        told = (
             f"{file.path}: {self._named(number, shard)} cannot be read: {error.strerror}; look after the disk, restore "
-            f"the file or make the shards again",
-            file.directory,
+            f"the file or make the shards again"
         )
+        return unreadable(file.path, error, AlteredError(told, file.directory))
 
     def _file(self, shard: int) -> "_File":
         """A shard's file, open; whoever reads keeps it open by holding it."""
@@ -466,9 +466,8 @@ class Column:
         try:
             status = os.stat(path)  # noqa: PTH116 - a fifth of the time of Path.stat
         except OSError as error:
-            raise AlteredError(
-                f"{path}: cannot be read: {error.strerror}; restore the file or make the shards again", path.parent
-            ) from error
+            told = f"{path}: cannot be read: {error.strerror}; restore the file or make the shards again"
+            raise unreadable(path, error, AlteredError(told, path.parent)) from error
         expected = npy.OFFSET + int(self._first_row[shard + 1] - self._first_row[shard]) * self.row_bytes
         if status.st_size != expected:
             raise AlteredError(f"{path}: {_sizes(expected, status.st_size)}", path.parent)
@@ -495,7 +494,8 @@ class _File:
                 )
         except OSError as error:
             what = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
-            raise AlteredError(f"{path}: {what}; restore the file or make the shards again", path.parent) from error
+            told = f"{path}: {what}; restore the file or make the shards again"
+            raise unreadable(path, error, AlteredError(told, path.parent)) from error
         if DIRECT:
             with contextlib.suppress(OSError):  # a file system without direct reads
                 self.direct = os.open(path, PLAIN | DIRECT)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.format import dtype_to_descr
 from numpy.typing import NDArray
 
-from deeptrain.errors import DataError
+from deeptrain.errors import DataError, unreadable
 
 OFFSET = 4096
 MAGIC = b"\x93NUMPY\x01\x00"
@@ -66,7 +66,8 @@ def check(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         with path.open("rb") as file:
             found = file.read(OFFSET)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; make the shards again") from error
+        told = f"{path}: cannot be read: {error.strerror}; make the shards again"
+        raise unreadable(path, error, DataError(told)) from error
     if found != header(dtype, shape):
         raise DataError(
             f"{path}: altered: its header is not that of shape {shape} of {dtype.name}; restore it or make the shards "

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deeptrain import files
-from deeptrain.errors import MISSHAPEN, AlteredError, ArtifactError, WriteError, in_one_line
+from deeptrain.errors import MISSHAPEN, AlteredError, ArtifactError, WriteError, in_one_line, unreadable
 from deeptrain.files import FileDigest, HashingFile
 from deeptrain.store import manifest as manifests
 from deeptrain.store import signatures
@@ -92,7 +92,8 @@ class Artifact:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
+            otherwise = ArtifactError(f"{path}: cannot be read: {error.strerror}")
+            raise unreadable(path, error, otherwise) from error
         recorded = next(file for file in self.manifest.files if file.name == name)
         self._compare(path, hashlib.sha256(data).hexdigest(), recorded.sha256)
         return data

@@ -1,6 +1,7 @@
 """Reading: every byte checked, what changes noticed, no thread and no memory left over."""
 
 import contextlib
+import errno
 import gc
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeptrain.errors import AlteredError
+from deeptrain.errors import AlteredError, LackingError
 from deeptrain.loading import reader
 from deeptrain.loading.batches import Batches
 from deeptrain.shards import page_cache
@@ -144,6 +145,24 @@ def test_samples_from_everywhere_that_were_read_ahead_of_a_file_that_changed_are
         for _ in range(2):
             with pytest.raises(AlteredError, match=r"train-00002\.x\.npy: altered: block "):
                 window.take(0, len(half))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_shards_that_the_system_has_no_files_left_to_open_with_are_not_taken_for_altered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any
+) -> None:
+    """Altered ones are set aside and made again."""
+    split = shard_files.split(tmp_path, X, LABELS, set_sizes=SETS, samples_per_shard=33, block_bytes=100)
+    opened = os.open
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> int:
+        if str(path).endswith(".npy"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(LackingError, match=r"\.x\.npy: cannot be read: Too many open files; allow more open files"):
+        list(Batches(split, 4, order=order))
 
 
 @pytest.mark.parametrize(

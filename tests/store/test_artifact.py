@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError, NewerError
+from deeptrain.errors import ArtifactError, LackingError, NewerError
 from deeptrain.store import artifact, completeness
 from deeptrain.store.completeness import Checker
 from deeptrain.store.specification import Source, Specification
@@ -234,3 +234,25 @@ def test_a_file_is_never_written_outside_its_artifact(tmp_path: Path, name: str)
     ):
         writer.write(name, b"1")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("number", "helps"), [(errno.EMFILE, r"allow more open files \(ulimit -n\)"), (errno.ENOMEM, "free memory")]
+)
+def test_an_artifact_that_the_system_has_nothing_left_to_read_with_is_not_taken_for_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, helps: str
+) -> None:
+    """Damaged is what is set aside and made again, which may be hours of training."""
+    made = specification(tmp_path)
+    publish(made)
+
+    def refuse(path: object, *_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number), path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(LackingError, match=rf"manifest\.json: cannot be read: .*; {helps}, then run again"):
+            Checker().complete(made)
+    assert Checker().complete(made)
+    (made.directory / "manifest.json").write_bytes(b"{}")
+    assert Checker().check(made).damaged
