@@ -180,8 +180,9 @@ def _full_disk(path: Path, needed: int, error: OSError) -> WriteError | None:
     if error.errno not in FULL_DISK:
         return None
     there = next(parent for parent in path.parents if parent.is_dir())
+    wanted = f"at least {needed:,} bytes are" if needed else "space is"
     return WriteError(
-        f"{path.parent}: the disk is full: at least {needed:,} bytes are needed for {path.name}, "
+        f"{path.parent}: the disk is full: {wanted} needed for {path.name}, "
         f"{free_bytes(there):,} are free; nothing was published; free some space and run again",
         error,
     )
