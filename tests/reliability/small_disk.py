@@ -28,8 +28,8 @@ from tests.pipelines.command import Finished, Warm, lines_of
 from tests.reliability import tools
 
 FULL = re.compile(
-    r"deeptrain: (?P<where>\S+): the disk is full: (?:at least (?P<needed>[\d,]+) bytes are|space is) needed for (?P<name>\S+), "
-    r"[\d,]+ are free; nothing was published; free some space and run again"
+    r"deeptrain: (?P<where>\S+): the disk is full: (?:at least (?P<needed>[\d,]+) bytes are|space is) needed "
+    r"for (?P<name>\S+), [\d,]+ are free; nothing was published; free some space and run again"
 )
 PAGE = 4096
 ROOM = 64 << 20
