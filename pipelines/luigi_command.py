@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -22,7 +23,7 @@ from luigi.configuration import get_config
 from luigi.parameter import UnconsumedParameterWarning
 
 import tasks
-from deeptrain.errors import ArtifactError, Interrupted
+from deeptrain.errors import ArtifactError, DeeptrainError, Interrupted
 from deeptrain.lineage import Lineage
 from deeptrain.store.locks import Lock, run_lock
 from pipelines import mistakes, scheduler
@@ -79,8 +80,15 @@ def take_part() -> None:
     terminal = Terminal()
     debug = "--debug" in sys.argv
     begun: list[luigi.Task] = []
+    asked: list[luigi.Task] = []
     luigi.Task.event_handler(luigi.Event.START)(begun.append)
-    luigi.Task.event_handler(luigi.Event.DEPENDENCY_DISCOVERED)(lambda *_: _hand_on())
+
+    @luigi.Task.event_handler(luigi.Event.DEPENDENCY_DISCOVERED)
+    def discovered(task: luigi.Task, _: luigi.Task) -> None:
+        _hand_on()
+        if not asked:
+            asked.append(task)
+
     lines = LogLines(
         terminal.complain,
         debug=debug,
@@ -104,7 +112,7 @@ def take_part() -> None:
     central = scheduler.choose(terminal)
     sys.excepthook = _ending(terminal, lines, closing, central)
     signal.signal(signal.SIGTERM, _stop)
-    atexit.register(_end, terminal, lines, closing, absence, central)
+    atexit.register(_end, terminal, lines, closing, absence, central, asked)
     # "Write a checkpoint": training takes it; everywhere else there is nothing to write, and no reason to die.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
@@ -187,12 +195,23 @@ def _tell_lost_processes(terminal: Terminal) -> None:
 
 
 def _end(
-    terminal: Terminal, lines: LogLines, closing: Closing, absence: scheduler.Absence, central: str | None
+    terminal: Terminal,
+    lines: LogLines,
+    closing: Closing,
+    absence: scheduler.Absence,
+    central: str | None,
+    asked: Sequence[luigi.Task],
 ) -> None:
-    if absence.noticed and multiprocessing.parent_process() is None:
-        closing.forget()
-        watching.close()
-        scheduler.go_on_without(terminal)
+    if multiprocessing.parent_process() is None:
+        go_on = None
+        if absence.noticed:
+            go_on = scheduler.go_on_without
+        elif central is not None and asked and not lines.failed and _is_forgotten(central, asked[0]):
+            go_on = scheduler.go_on_with
+        if go_on is not None:
+            closing.forget()
+            watching.close()
+            go_on(terminal)
     closing.close(refused=lines.failed)
     if central is None or lines.failed:
         return
@@ -204,6 +223,12 @@ def _end(
     told = scheduler.given_to_another(central, get_config().get("worker", "id", ""))
     if told is not None:
         terminal.complain(f"deeptrain: {told}")
+
+
+def _is_forgotten(central: str, asked: luigi.Task) -> bool:
+    with contextlib.suppress(DeeptrainError):
+        return not asked.complete() and scheduler.has_forgotten(central, asked.task_id)
+    return False
 
 
 def _ending(terminal: Terminal, lines: LogLines, closing: Closing, central: str | None) -> Any:

@@ -246,6 +246,18 @@ def given_to_another(url: str, worker: str) -> str | None:
     return None
 
 
+def has_forgotten(url: str, task: str) -> bool:
+    """Whether a scheduler does not know a task that it was told of: it was killed, begun again, and asks for nothing.
+
+    Args:
+        url: of the scheduler.
+        task: its identity.
+    """
+    with contextlib.suppress(*UNHEARD, AttributeError):
+        return not _at(url).task_search(task_str=task)
+    return False
+
+
 def _at(url: str) -> Any:
     central = RemoteScheduler(url, connect_timeout=get_config().getfloat("core", "rpc-connect-timeout", 5.0))
     central._rpc_retry_attempts = 1  # a command that ends does not wait for a scheduler that is gone
@@ -255,8 +267,18 @@ def _at(url: str) -> Any:
 def go_on_without(terminal: Terminal) -> None:
     """Start the same command again with the local scheduler; what is done stays done, and nothing else is lost."""
     terminal.say("the central scheduler does not answer any more: going on with the local one")
+    _again("--local-scheduler")
+
+
+def go_on_with(terminal: Terminal) -> None:
+    """Start the same command again, so that a scheduler that has forgotten its tasks is told of them."""
+    terminal.say("the central scheduler was begun anew and has forgotten the tasks: going on")
+    _again()
+
+
+def _again(*more: str) -> None:
     for child in multiprocessing.active_children():
         child.join()
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--local-scheduler"])  # noqa: S606 - ourselves
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], *more])  # noqa: S606 - ourselves

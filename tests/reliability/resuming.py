@@ -109,7 +109,7 @@ def _keras(directory: Path, save_freq: Any, after: int | None) -> Trained:
     class Kill(keras.callbacks.Callback):
         seen = 0
 
-        def on_train_batch_end(self, *_: Any) -> None:
+        def on_train_batch_end(self, *_: Any, **__: Any) -> None:
             self.seen += 1
             if self.seen == after:
                 os.kill(os.getpid(), signal.SIGKILL)
