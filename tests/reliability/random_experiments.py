@@ -220,6 +220,8 @@ def _make_fit(given: dict[str, str]) -> None:
     """Leave out what does not go with something else that was drawn."""
     if given["training.epochs"] == "1" and "best" in given.get("calibration.members", ""):
         del given["calibration.members"]
+    if "best" in given.get("calibration.members", ""):
+        given.pop("training.key_metric", None)  # of an epoch without a positive there is none: of two, one is left
     if "data.dtype" in given and given.get("data.remainder") == '"drop"':
         del given["data.remainder"]  # of so few pictures a class could be what is dropped
     if "training.sampling" in given:
