@@ -28,6 +28,9 @@ Samples = Any
 """What `take` gives: an array (samples, *shape); a list of arrays (steps, *shape) where samples are sequences; a
 dictionary of these by input where there are several."""
 
+MOST_SETS = 1 << 62
+"""No set has a larger number: they are int64."""
+
 
 class Split:
     """The samples of one split, by index 0 to len - 1. Its small arrays are read when it is made.
@@ -257,6 +260,9 @@ class Split:
                 raise refuse(f"the {len(labels):,} rows of {what}")
             if counts and not np.array_equal(_counts(labels, len(counts)), counts):
                 raise refuse(f"the {what}")
+        told_samples = sum(run.count * run.samples for run in described.sets)
+        if told_samples != samples or any(run.first + run.count > MOST_SETS for run in described.sets):
+            raise refuse("the set numbers")
         sets = _numbers(np.array([(run.first, run.count, run.samples) for run in described.sets], np.int64))
         if self.origin.shape != (samples, 3) or not np.array_equal(sets, self.sets):
             raise refuse("the set numbers")

@@ -109,5 +109,5 @@ def _checked(path: Path, row: Any) -> Intervention:
     try:
         value = float(row["value"]) if number else row["value"]
         return Intervention(row["epoch"], row["iteration"], row["key"], value)
-    except SettingsError as error:
+    except (SettingsError, OverflowError) as error:
         raise ArtifactError(f"{path}: {error}") from error

@@ -40,6 +40,11 @@ OF_A_TASK = (
     "batch_id",
 )
 """What is kept of a task as it is."""
+NUMBERS = frozenset(
+    {"time", "updated", "retry", "remove", "time_running", "priority", "first_failure_time", "progress_percentage"}
+    | {"scheduler_disable_time"}
+)
+"""Of these what is a number, if it is anything."""
 
 
 def plain(scheduler: Scheduler) -> dict[str, Any]:
@@ -111,7 +116,10 @@ def _task(name: str, kept: dict[str, Any]) -> Task:
         retry_policy=RetryPolicy(*numbers),
     )
     for attribute in OF_A_TASK:
-        setattr(task, attribute, kept[attribute])
+        given = kept[attribute]
+        if attribute in NUMBERS and not (given is None or type(given) in {int, float}):
+            raise ValueError(f"{attribute} of a task cannot be {given!r:.40}")
+        setattr(task, attribute, given)
     task.resources = {str(key): int(value) for key, value in (kept["resources"] or {}).items()}
     task.workers = OrderedSet(map(str, kept["workers"]))
     task.stakeholders = set(map(str, kept["stakeholders"]))

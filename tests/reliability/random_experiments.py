@@ -221,7 +221,8 @@ def _make_fit(given: dict[str, str]) -> None:
     if given["training.epochs"] == "1" and "best" in given.get("calibration.members", ""):
         del given["calibration.members"]
     if "best" in given.get("calibration.members", ""):
-        given.pop("training.key_metric", None)  # of an epoch without a positive there is none: of two, one is left
+        for key in ("training.key_metric", "training.validate"):  # of two epochs each must have it
+            given.pop(key, None)
     if "data.dtype" in given and given.get("data.remainder") == '"drop"':
         del given["data.remainder"]  # of so few pictures a class could be what is dropped
     if "training.sampling" in given:
