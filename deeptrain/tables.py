@@ -44,8 +44,8 @@ def decode(data: bytes, path: Path, what: str) -> "pa.Table":
             told = file.metadata
             groups = [told.row_group(number) for number in range(told.num_row_groups)]
             check(max(sum(group.total_byte_size for group in groups), 8 * told.num_rows * told.num_columns))
-            # What is told of a column and does not fit itself is an error where reading meets it; where it is asked for,
-            # as below, it ends the process (Arrow 26)
+            # What is told of a column and does not fit itself is an error where reading meets it; asked for, as below,
+            # it would end the process (Arrow 26)
             file.scan_contents()
             check(_claimed(groups))
             texts = [one.name for one in schema if types.is_string(one.type)]
