@@ -1,7 +1,11 @@
 """No value of JSON and no bytes in a file of ours come to more than an error of ours; `make sample` spoils more."""
 
 import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -114,3 +118,49 @@ def test_what_a_file_tells_is_refused_by_its_name(tmp_path: Path) -> None:
         found.told("progress.json", TrainState.from_progress)
     with pytest.raises(ArtifactError, match=r"progress\.json: was written by another version, or altered: KeyError"):
         found.told("progress.json", lambda told: told["best"])
+
+
+def test_what_a_parquet_file_tells_of_its_columns_ends_no_process_wherever_it_is_altered() -> None:
+    """In a process of its own: Arrow aborts where it is asked for what does not fit itself."""
+    script = textwrap.dedent("""
+        import io, pathlib
+        import pyarrow as pa
+        from pyarrow import parquet
+        from deeptrain import errors, tables
+
+        sink = io.BytesIO()
+        parquet.write_table(pa.table({"loss": [0.5, 0.25], "at": [1, 2]}), sink)
+        whole = sink.getvalue()
+        footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+        for place in range(footer, len(whole) - 8):
+            for bit in (1, 2, 4):
+                data = bytearray(whole)
+                data[place] ^= bit
+                try:
+                    tables.decode(bytes(data), pathlib.Path("a.parquet"), "a history")
+                except errors.ArtifactError:
+                    pass
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _with(told: Any, value: Any, *way: Any) -> bytes:
+    inner = told
+    for step in way[:-1]:
+        inner = inner[step]
+    inner[way[-1]] = value
+    return json.dumps(told).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "way"),
+    [
+        ("interventions", 10**400, (0, "value")),
+        ("data", 2**70, ("splits", "train", "sets", 0, "first")),
+        ("scheduler", "never", ("tasks", "a", "remove")),
+    ],
+)
+def test_numbers_that_fit_nowhere_are_refused(name: str, value: Any, way: tuple[Any, ...], tmp_path: Path) -> None:
+    place = Place(TARGETS[name], tmp_path)
+    assert place.read(_with(json.loads(place.whole), value, *way))
