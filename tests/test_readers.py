@@ -160,6 +160,7 @@ def _with(told: Any, value: Any, *way: Any) -> bytes:
         ("data", 2**70, ("splits", "train", "sets", 0, "first")),
         ("scheduler", "never", ("tasks", "a", "remove")),
     ],
+    ids=("interventions", "data", "scheduler"),
 )
 def test_numbers_that_fit_nowhere_are_refused(name: str, value: Any, way: tuple[Any, ...], tmp_path: Path) -> None:
     place = Place(TARGETS[name], tmp_path)
