@@ -397,8 +397,18 @@ def digest_of(value: Any) -> str:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The bytes of a file that may be a stranger's; see `read_with_status`."""
-    return read_with_status(path, limit)[0]
+    """The bytes of a file of an artifact, which may be a stranger's.
+
+    Raises:
+        ArtifactError: as `read_with_status`.
+        LackingError: when the system lacks what it takes, so that nobody takes the artifact for damaged.
+    """
+    try:
+        return read_with_status(path, limit)[0]
+    except ArtifactError as error:
+        if isinstance(error.__cause__, OSError):
+            raise unreadable(path, error.__cause__, error) from error.__cause__
+        raise
 
 
 def read_with_status(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
@@ -408,7 +418,6 @@ def read_with_status(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
 
     Raises:
         ArtifactError: when it cannot be read, is no regular file, or is larger than `limit` bytes.
-        LackingError: when the system lacks what it takes.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -424,19 +433,19 @@ def read_with_status(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
             _close(descriptor)
     except OSError as error:
         told = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        raise unreadable(path, error, ArtifactError(f"{path}: cannot be read: {told}")) from error
+        raise ArtifactError(f"{path}: cannot be read: {told}") from error
     if len(data) > limit:
         raise ArtifactError(f"{path}: larger than the {limit:,} bytes a file of its kind may have")
     return data, status
 
 
 def read_json(path: Path, limit: int = JSON_BYTES) -> Any:
-    """The value in a JSON file; see `read_regular` and `parse_json`.
+    """The value in a JSON file; see `read_with_status` and `parse_json`.
 
     Raises:
         ArtifactError: when it cannot be read, is larger than `limit` bytes, or is no JSON.
     """
-    return parse_json(read_regular(path, limit), path)
+    return parse_json(read_with_status(path, limit)[0], path)
 
 
 def parse_json(data: bytes, path: Path) -> Any:

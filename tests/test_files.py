@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptrain import files
-from deeptrain.errors import ArtifactError
+from deeptrain.errors import ArtifactError, LackingError
 from deeptrain.files import BEHIND, BLOCK, HashingFile, begin_writing, sha256_of
+from deeptrain.store import locks
 
 DATA = os.urandom(1 << 16) * (3 * BEHIND >> 16)
 PLACES = st.integers(0, len(DATA)) | st.sampled_from([BLOCK, BLOCK + 1, BEHIND - 1, BEHIND, BEHIND + 1, 2 * BEHIND])
@@ -124,3 +125,22 @@ def test_a_directory_goes_whichever_close_a_signal_breaks_off(tmp_path: Path, mo
         if next(closes) <= broken_off:
             break
     assert broken_off > 3
+
+
+def test_what_the_system_lacks_is_told_of_artifacts_and_of_what_lies_beside_them_nothing_depends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message or a progress file that cannot be read is none, and ends no training."""
+    path = tmp_path / "a.json"
+    path.write_bytes(b"{}")
+
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(LackingError, match=r"a\.json: cannot be read: Too many open files; allow more open files"):
+        files.read_regular(path, 100)
+    for read in (files.read_json, lambda path: files.read_with_status(path, 100)):
+        with pytest.raises(ArtifactError, match=r"a\.json: cannot be read: Too many open files"):
+            read(path)
+    assert locks.holder(path) is None

@@ -28,8 +28,8 @@ Samples = Any
 """What `take` gives: an array (samples, *shape); a list of arrays (steps, *shape) where samples are sequences; a
 dictionary of these by input where there are several."""
 
-MOST_SETS = 1 << 62
-"""No set has a larger number: they are int64."""
+LARGEST_SET = 1 << 62
+"""Numbers of sets are int64."""
 
 
 class Split:
@@ -261,7 +261,7 @@ class Split:
             if counts and not np.array_equal(_counts(labels, len(counts)), counts):
                 raise refuse(f"the {what}")
         told_samples = sum(run.count * run.samples for run in described.sets)
-        if told_samples != samples or any(run.first + run.count > MOST_SETS for run in described.sets):
+        if told_samples != samples or any(run.first + run.count > LARGEST_SET for run in described.sets):
             raise refuse("the set numbers")
         sets = _numbers(np.array([(run.first, run.count, run.samples) for run in described.sets], np.int64))
         if self.origin.shape != (samples, 3) or not np.array_equal(sets, self.sets):
