@@ -8,14 +8,9 @@ rows were copied: what was written into it meanwhile is not handed out.
 
 import bisect
 import contextlib
-import errno
-import os
-import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +22,7 @@ from deeptrain.shards import blocks, memory, npy, page_cache
 from deeptrain.shards.blocks import PAGE, Integers
 from deeptrain.shards.layout import Compression, InputLayout
 from deeptrain.shards.mapping import Mapping
+from deeptrain.shards.shard_file import OpenFile, ShardFile, State, fill, state_of
 
 BOUNCE = 1 << 20
 LOOK_BYTES = 64 << 10
@@ -36,28 +32,8 @@ FILES = 64
 PATIENCE_SECONDS = 10.0
 """How long a thread waits for another one that compares the same block before it does so itself."""
 
-DIRECT = getattr(os, "O_DIRECT", 0)
-PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-
-State = tuple[int, ...]
-"""What changes when somebody writes into a file, or puts another in its place."""
-
 Seen = tuple[int, int, State]
 """A shard, its turn, and its file's state when that began: see `Column.gather`."""
-
-
-@dataclass(frozen=True)
-class ShardFile:
-    """The file of one shard of an input."""
-
-    directory: Path
-    name: str
-    samples: int
-
-    @property
-    def path(self) -> Path:
-        """Made when it is needed: there may be many shards."""
-        return self.directory / self.name
 
 
 class Column:
@@ -118,7 +94,7 @@ class Column:
         self._comparing = [threading.Lock() for _ in range(FILES)]
         self._mapping: Mapping | None = None
         self._mappable = self.mappable
-        self._open_files: OrderedDict[int, _File] = OrderedDict()
+        self._open_files: OrderedDict[int, OpenFile] = OrderedDict()
         self._lock = threading.Lock()
         self._own = threading.local()
 
@@ -176,7 +152,7 @@ class Column:
             size = self._offset[number + 1] - self._offset[number]
             piece = out[at : at + size]
             try:
-                _read(file.plain, offset + at, piece, file.path)
+                fill(file.plain, offset + at, piece, file.path)
             except OSError as error:
                 raise self._unreadable(number, shard, error) from error
             if xxhash.xxh3_64_intdigest(piece) != self._check[number]:
@@ -211,7 +187,7 @@ class Column:
                 at = self._offset[number] - start
                 piece = whole[at : self._offset[number + 1] - start]
                 if cached:  # block by block, so that the checksum finds the bytes in the processor's cache
-                    _read(file.plain, offset + at, piece, file.path)
+                    fill(file.plain, offset + at, piece, file.path)
                 self._compare(number, shard, piece)
                 if not self.mappable:
                     row, stop = ((self._row[one] - self._row[first]) * self.row_bytes for one in (number, number + 1))
@@ -374,7 +350,7 @@ class Column:
         for shard, offset, size in zip(shards[begins].tolist(), offsets.tolist(), sizes.tolist(), strict=True):
             file = self._file(shard)
             try:
-                _read(file.plain, npy.OFFSET + offset, out[at : at + size].data, file.path)
+                fill(file.plain, npy.OFFSET + offset, out[at : at + size].data, file.path)
             except OSError as error:
                 number = int(np.searchsorted(self.rows, self._first_row[shard] + offset // self.row_bytes, "right")) - 1
                 raise self._unreadable(number, shard, error) from error
@@ -396,7 +372,7 @@ class Column:
         )
         return unreadable(file.path, error, AlteredError(told, file.directory))
 
-    def _file(self, shard: int) -> "_File":
+    def _file(self, shard: int) -> OpenFile:
         """A shard's file, open; whoever reads keeps it open by holding it."""
         with self._lock:
             file = self._open_files.get(shard)
@@ -405,28 +381,28 @@ class Column:
             self._open_files.move_to_end(shard)
             return file
 
-    def _opened(self, shard: int) -> "_File":
+    def _opened(self, shard: int) -> OpenFile:
         first, last = self._first_blocks[shard : shard + 2]
         rows = int(self._first_row[shard + 1] - self._first_row[shard])
         header = npy.header(self.dtype, (rows, *self.stored.shape)) if self.mappable else b""
-        file = _File(self._files[shard].path, len(header) + self._offset[last] - self._offset[first], header)
+        file = OpenFile(self._files[shard].path, len(header) + self._offset[last] - self._offset[first], header)
         self._open_files[shard] = file
         while len(self._open_files) > FILES:
             self._open_files.popitem(last=False)
         return file
 
-    def _fetch_directly(self, file: "_File", offset: int, out: NDArray[np.uint8]) -> None:
+    def _fetch_directly(self, file: OpenFile, offset: int, out: NDArray[np.uint8]) -> None:
         """Fill `out` past the page cache: whole pages at their place, what is left over through a bounce buffer."""
         done = 0
         if offset % PAGE == 0 and out.ctypes.data % PAGE == 0:
             done = len(out) // PAGE * PAGE
-            _read(file.direct, offset, out[:done].data, file.path)
+            fill(file.direct, offset, out[:done].data, file.path)
         while done < len(out):
             at = (offset + done) // PAGE * PAGE
             skip = offset + done - at
             want = min(len(out) - done, BOUNCE - skip)
             bounce = self._bounce()[: -(-(skip + want) // PAGE) * PAGE]
-            _read(file.direct, at, bounce.data, file.path, at_least=skip + want)
+            fill(file.direct, at, bounce.data, file.path, at_least=skip + want)
             out[done : done + want] = bounce[skip : skip + want]
             done += want
 
@@ -461,61 +437,5 @@ class Column:
             return self._seen[shard]
 
     def _state(self, shard: int) -> State:
-        """Of a shard's file, as it is now."""
-        path = self._files[shard].path
-        try:
-            status = os.stat(path)  # noqa: PTH116 - a fifth of the time of Path.stat
-        except OSError as error:
-            told = f"{path}: cannot be read: {error.strerror}; restore the file or make the shards again"
-            raise unreadable(path, error, AlteredError(told, path.parent)) from error
-        expected = npy.OFFSET + int(self._first_row[shard + 1] - self._first_row[shard]) * self.row_bytes
-        if status.st_size != expected:
-            raise AlteredError(f"{path}: {_sizes(expected, status.st_size)}", path.parent)
-        # Who restores a file by copying with its times cannot set back when its inode changed
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-class _File:
-    """A file of a known size and beginning, open as long as somebody holds it."""
-
-    def __init__(self, path: Path, size: int, header: bytes) -> None:
-        self.path = path
-        self.size = size
-        self.plain = self.direct = 0
-        try:
-            self.plain = os.open(path, PLAIN)
-            status = os.fstat(self.plain)
-            if not stat.S_ISREG(status.st_mode) or status.st_size != size:
-                raise AlteredError(f"{path}: {_sizes(size, status.st_size)}", path.parent)
-            if os.pread(self.plain, len(header), 0) != header:
-                raise AlteredError(
-                    f"{path}: altered: its header is not what was written; restore the file or make the shards again",
-                    path.parent,
-                )
-        except OSError as error:
-            what = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
-            told = f"{path}: {what}; restore the file or make the shards again"
-            raise unreadable(path, error, AlteredError(told, path.parent)) from error
-        if DIRECT:
-            with contextlib.suppress(OSError):  # a file system without direct reads
-                self.direct = os.open(path, PLAIN | DIRECT)
-
-    def __del__(self) -> None:
-        for descriptor in (self.plain, self.direct):
-            if descriptor:
-                os.close(descriptor)
-
-
-def _sizes(expected: int, found: int) -> str:
-    return f"must have {expected:,} bytes, has {found:,}; restore the file or make the shards again"
-
-
-def _read(descriptor: int, offset: int, out: memoryview, path: Path, at_least: int | None = None) -> None:
-    """Fill `out`, or `at_least` so many bytes of it, from an offset of a file."""
-    wanted = len(out) if at_least is None else at_least
-    done = 0
-    while done < wanted:
-        count = os.preadv(descriptor, [out[done:] if done else out], offset + done)
-        if count == 0:
-            raise AlteredError(f"{path}: ends before byte {offset + wanted:,}; make the shards again", path.parent)
-        done += count
+        rows = int(self._first_row[shard + 1] - self._first_row[shard])
+        return state_of(self._files[shard].path, npy.OFFSET + rows * self.row_bytes)

@@ -19,10 +19,11 @@ from deeptrain.errors import AlteredError, DataError
 from deeptrain.shards import blocks, npy, outputs
 from deeptrain.shards import layout as layouts
 from deeptrain.shards.blocks import Integers
-from deeptrain.shards.column import Column, ShardFile
+from deeptrain.shards.column import Column
 from deeptrain.shards.info import DataInfo
 from deeptrain.shards.layout import InputLayout, Layout
 from deeptrain.shards.settings import ONLY
+from deeptrain.shards.shard_file import ShardFile
 
 Samples = Any
 """What `take` gives: an array (samples, *shape); a list of arrays (steps, *shape) where samples are sequences; a
