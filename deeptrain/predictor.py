@@ -297,7 +297,7 @@ def _fed(shards: Shards, settings: TrainingSettings, made: tuple[Preprocessor, .
     """What the model is fed, told by the first sample it was trained on."""
     split = shards.split("train")
     if settings.windows is None:
-        return fed(shards.info, BatchFeed(Batches(split, 1, preprocessors=made), preprocessors=made))
+        return fed(shards.info, BatchFeed(Batches(split, 1, preprocessors=made)))
     of_input = shards.info.labels_are_input
     batches = Batches(split, 1)
     windows = WindowFeed(

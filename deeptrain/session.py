@@ -112,9 +112,7 @@ class Opened:
                 batches, preprocessors=self.preprocessors, class_weights=class_weights, own_weights=not drawn
             )
         if settings.windows is None:
-            return BatchFeed(
-                batches, class_weights=class_weights, preprocessors=self.preprocessors, own_weights=not drawn
-            )
+            return BatchFeed(batches, class_weights=class_weights, own_weights=not drawn)
         return WindowFeed(
             batches,
             settings.windows,

@@ -1,6 +1,7 @@
 """Batches as iterations: a batch is one, and any number of equal size may be fit in one call."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from deeptrain.loading.arrays import Arrays, nbytes, stacked
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Group
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import Preprocessor
+from deeptrain.loading.preprocessing import memories, remembering, unmoved
 from deeptrain.shards.reading import Split
 
 
@@ -23,7 +24,6 @@ class BatchFeed:
         batches: Batches,
         *,
         class_weights: NDArray[np.float32] | None = None,
-        preprocessors: Sequence[Preprocessor] = (),
         own_weights: bool = True,
     ) -> None:
         """Feed batches.
@@ -31,7 +31,6 @@ class BatchFeed:
         Args:
             batches: of a split, preprocessed by themselves.
             class_weights: (classes,), multiplied with the samples' own weights.
-            preprocessors: those of the batches.
             own_weights: whether the samples' own weights count in the loss.
 
         Raises:
@@ -40,7 +39,9 @@ class BatchFeed:
         refuse_sequences(batches.split)
         self.batches = batches
         self.split = batches.split
-        self.preprocessors = tuple(preprocessors)
+        self.preprocessors = batches.preprocessors
+        self._remembers = bool(remembering(batches.preprocessors))
+        self._began_with: dict[str, dict[str, Any]] = {}
         self.in_parts = self.estimates = False
         self.iteration_bytes = nbytes(batches.split.take(batches.indices(1, 0)[:1])) * batches.batch_size
         self._class_weights = class_weights
@@ -76,7 +77,9 @@ class BatchFeed:
 
     def judged(self, number: int) -> Iterator[Group]:
         """The batch itself."""
-        yield self._group(1, range(number, number + 1))
+        with unmoved(self.preprocessors):
+            whole = self._group(1, range(number, number + 1))
+        yield whole
 
     def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:  # noqa: ARG002 - the protocol's
         """What came out for the batch."""
@@ -85,6 +88,11 @@ class BatchFeed:
     def close(self) -> None:
         """End reading ahead."""
         self.batches.close()
+
+    @property
+    def began_with(self) -> Mapping[str, Mapping[str, Any]]:
+        """What preprocessors that keep something kept when the batch of the newest iteration of `group` began."""
+        return self._began_with
 
     @property
     def labels(self) -> Arrays:
@@ -106,10 +114,12 @@ class BatchFeed:
 
     def _group(self, epoch: int, numbers: range) -> Group:
         weight = own = None
-        if self._class_weights is None and not self._own_weights:
+        if self._class_weights is None and not self._own_weights and not self._remembers:
             x, y = self.batches.stack(epoch, numbers.start, len(numbers))
         else:
-            found = [self.batches.batch(epoch, number) for number in numbers]
+            found = [self.batches.batch(epoch, number) for number in numbers[:-1]]
+            self._began_with = memories(self.preprocessors)
+            found.append(self.batches.batch(epoch, numbers[-1]))
             x, y = stacked([batch.x for batch in found]), stacked([batch.y for batch in found])
             weight = weights.of_batches(found, self.split, self._class_weights, self._own_weights)
             own = weights.of_batches(found, self.split, None, self._own_weights)

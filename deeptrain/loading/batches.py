@@ -30,6 +30,9 @@ class Batches:
 
     Everything about a batch follows from epoch and number, so that training goes on from any of them; what is kept
     between calls (samples held or read ahead) changes how fast a batch comes and nothing else.
+
+    Attributes:
+        preprocessors: applied to every batch.
     """
 
     def __init__(
@@ -85,7 +88,7 @@ class Batches:
                 f"{piecewise(preprocessors)[0]}.pieces decides how many iterations a batch becomes, and here each is "
                 "one: give it to PieceFeed(batches, preprocessors=...) instead"
             )
-        self._preprocessors = tuple(preprocessors)
+        self.preprocessors = tuple(preprocessors)
         self._augment = augment
         self._superbatch = superbatch_bytes
         self._reader = Reader(split, superbatch_bytes, scattered=order == "samples")
@@ -160,7 +163,7 @@ class Batches:
             x: (count, batch, *shape), by input where there are several, and y: (count, batch, ...), by output likewise.
             Not to be changed in place.
         """
-        if self._preprocessors:
+        if self.preprocessors:
             batches = [self.batch(epoch, number + offset) for offset in range(count)]
             return stacked([batch.x for batch in batches]), stacked([batch.y for batch in batches])
         part = self._part(epoch, number, count)
@@ -256,11 +259,11 @@ class Batches:
         x = _single(part.x)
         named = functools.partial(self.name, epoch, number)
         batch = Batch(x, x if part.y is None else part.y, part.indices, part.sets, number, part.weights, named)
-        if not self._preprocessors:
+        if not self.preprocessors:
             return batch
         return processed(
             batch,
-            self._preprocessors,
+            self.preprocessors,
             lambda place: seeds.generator("preprocessor", self.seed, place, epoch, number) if self._augment else None,
         )
 

@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 
 from deeptrain.loading.feed import Feed
-from deeptrain.loading.preprocessing import remembering
 from deeptrain.loading.window_feed import WindowFeed
 from deeptrain.shards.info import DataInfo
 
@@ -30,11 +29,8 @@ def fed(info: DataInfo, feed: Feed) -> FedInfo:
         info: of the data as it is stored.
         feed: of any split, without chance.
     """
-    kept = {name: dict(one.state()) for name, one in remembering(feed.preprocessors).items()}
     x: Any = next(feed.judged(0)).x
     feed.close()
-    for name, one in remembering(feed.preprocessors).items():
-        one.restore(kept[name])
     given = x if isinstance(x, dict) else {info.inputs[0].name: x}
     inputs = tuple(
         msgspec.structs.replace(

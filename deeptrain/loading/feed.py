@@ -1,14 +1,14 @@
 """What training asks of data: groups of iterations from a position on, and batches to be judged."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeptrain import brief
-from deeptrain.loading.arrays import Arrays
+from deeptrain.loading.arrays import Arrays, mapped
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import Preprocessor
@@ -53,6 +53,13 @@ class Group:
             return np.asarray(self.real.reshape(len(self), -1).sum(axis=1), np.int64)
         batch = (next(iter(self.x.values())) if isinstance(self.x, dict) else self.x).shape[1]  # type: ignore[union-attr]
         return np.full(len(self), batch, np.int64)
+
+    @property
+    def last(self) -> "Group":
+        """The last of the iterations, as a group of one."""
+        parts = ((one.name, getattr(self, one.name)) for one in fields(self))
+        last: dict[str, Any] = {name: None if part is None else mapped(_last, part) for name, part in parts}
+        return Group(**last)
 
 
 class Feed(Protocol):
@@ -106,7 +113,10 @@ class Feed(Protocol):
         ...
 
     def judged(self, number: int) -> Iterator[Group]:
-        """The windows of a batch, or the batch itself, one iteration a group, to be evaluated or predicted."""
+        """The windows of a batch, or the batch itself, one iteration a group, to be evaluated or predicted.
+
+        Each as preprocessors make it by what they keep now; they keep nothing of it.
+        """
         ...
 
     def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:
@@ -118,6 +128,11 @@ class Feed(Protocol):
 
         Preprocessors that keep something then stand where they stood when the batch that is being fed began.
         """
+        ...
+
+    @property
+    def began_with(self) -> Mapping[str, Mapping[str, Any]]:
+        """What preprocessors that keep something kept when the batch of the newest iteration of `group` began."""
         ...
 
     @property
@@ -137,6 +152,10 @@ class Feed(Protocol):
     def label_weights(self) -> NDArray[np.float32] | None:
         """What each of the labels counts for in metrics: the weight of its sample in the data; None without."""
         ...
+
+
+def _last(part: np.ndarray) -> np.ndarray:
+    return np.asarray(part[-1:])
 
 
 def estimated(at: Position, done: int, batches: int) -> int:

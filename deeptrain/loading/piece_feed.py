@@ -1,6 +1,6 @@
 """Batches whose preprocessors decide how many iterations each becomes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from deeptrain.loading.batch_feed import refuse_sequences
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Group, estimated
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import Preprocessor, pieces, processed
+from deeptrain.loading.preprocessing import Preprocessor, pieces, processed, unmoved
 from deeptrain.loading.walk import Walk
 
 
@@ -83,7 +83,8 @@ class PieceFeed:
 
     def judged(self, number: int) -> Iterator[Group]:
         """The batch as its preprocessors make it where nothing may be random: whole."""
-        whole = processed(self.batches.batch(1, number), self.preprocessors, lambda _: None)
+        with unmoved(self.preprocessors):
+            whole = processed(self.batches.batch(1, number), self.preprocessors, lambda _: None)
         yield self._group([whole], [True])
 
     def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:  # noqa: ARG002 - the protocol's
@@ -94,6 +95,11 @@ class PieceFeed:
         """End reading ahead, and preprocessors stand where the batch began."""
         self._walk.close()
         self.batches.close()
+
+    @property
+    def began_with(self) -> Mapping[str, Mapping[str, Any]]:
+        """What preprocessors that keep something kept when the batch of the newest iteration of `group` began."""
+        return self._walk.began_with
 
     @property
     def labels(self) -> Arrays:

@@ -1,7 +1,9 @@
 """What is done to a batch before it is fed: the protocol of preprocessors, how they are chained, and how named."""
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -136,6 +138,28 @@ def piecewise(chain: Sequence[Preprocessor]) -> list[str]:
 def remembering(chain: Sequence[Preprocessor]) -> dict[str, Remembering]:
     """The preprocessors of a chain that keep a state, by a name that says place and kind: "0:RunningMean"."""
     return {f"{place}:{type(one).__name__}": one for place, one in enumerate(chain) if isinstance(one, Remembering)}
+
+
+def memories(chain: Sequence[Preprocessor]) -> dict[str, dict[str, Any]]:
+    """What each preprocessor that keeps something keeps now, by the names of `remembering`: nothing changes it."""
+    return {name: copy.deepcopy(dict(one.state())) for name, one in remembering(chain).items()}
+
+
+def remember(chain: Sequence[Preprocessor], kept: Mapping[str, Mapping[str, Any]]) -> None:
+    """Let preprocessors stand where they stood when they kept this; one that is not in it stays as it is."""
+    for name, one in remembering(chain).items():
+        if name in kept:
+            one.restore(copy.deepcopy(dict(kept[name])))
+
+
+@contextmanager
+def unmoved(chain: Sequence[Preprocessor]) -> Iterator[None]:
+    """Let preprocessors stand behind it where they stand now, whatever they are shown."""
+    kept = memories(chain)
+    try:
+        yield
+    finally:
+        remember(chain, kept)
 
 
 def _processed(batch: Batch, preprocessor: Preprocessor, rng: np.random.Generator | None) -> Batch:

@@ -1,12 +1,11 @@
 """Going through what a batch becomes, iteration by iteration, from any of them on."""
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from deeptrain.errors import DataError
-from deeptrain.loading.preprocessing import Preprocessor, piecewise, remembering
+from deeptrain.loading.preprocessing import Preprocessor, memories, piecewise, remember, remembering
 
 Iteration = TypeVar("Iteration")
 
@@ -18,6 +17,9 @@ class Walk(Generic[Iteration]):
     preprocessors that keep something stand where they stood when the batch began: the way to an iteration leads through
     those before it. Where none keeps anything, and each batch is as many iterations as was known before, it is gone to
     at once.
+
+    Attributes:
+        began_with: what preprocessors that keep something kept when the batch began.
     """
 
     def __init__(
@@ -35,14 +37,14 @@ class Walk(Generic[Iteration]):
         """
         self._made = made
         self._alike = alike
-        self._remembering = remembering(preprocessors)
-        self._direct = not self._remembering and not piecewise(preprocessors)
+        self._preprocessors = preprocessors
+        self._direct = not remembering(preprocessors) and not piecewise(preprocessors)
         self._deciding = " and ".join(piecewise(preprocessors))
         self._batch: tuple[int, int] | None = None
         self._iterations: Iterator[Iteration] = iter(())
         self._place = 0
         self._next: list[Iteration] = []  # at most one: the iteration at `_place`
-        self._kept: dict[str, dict[str, Any]] = {}
+        self.began_with: dict[str, dict[str, Any]] = {}
 
     def take(self, epoch: int, number: int, first: int, most: int) -> list[Iteration]:
         """Up to `most` iterations of a batch from one on that are alike; none where it has none.
@@ -76,7 +78,7 @@ class Walk(Generic[Iteration]):
 
     def _go(self, epoch: int, number: int, place: int) -> None:
         if self._batch != (epoch, number):
-            self._kept = {name: copy.deepcopy(dict(one.state())) for name, one in self._remembering.items()}
+            self.began_with = memories(self._preprocessors)
             self._begin(epoch, number, place)
         elif place < self._place or (self._direct and place > self._place):
             self._restore()
@@ -107,8 +109,7 @@ class Walk(Generic[Iteration]):
         self._place += 1
 
     def _restore(self) -> None:
-        for name, one in self._remembering.items():
-            one.restore(copy.deepcopy(self._kept[name]))
+        remember(self._preprocessors, self.began_with)
 
     def _forget(self) -> None:
-        self._batch, self._iterations, self._place, self._next, self._kept = None, iter(()), 0, [], {}
+        self._batch, self._iterations, self._place, self._next, self.began_with = None, iter(()), 0, [], {}

@@ -16,7 +16,7 @@ from deeptrain.loading.batch import Batch
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Group, estimated
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import Preprocessor, pieces, piecewise, processed
+from deeptrain.loading.preprocessing import Preprocessor, pieces, piecewise, processed, unmoved
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.walk import Walk
 from deeptrain.loading.windows import Cut, counts
@@ -181,7 +181,9 @@ class WindowFeed:
         """The windows of a batch, one after the other."""
         series = self._series(1, number)
         for window in range(series.cut.windows):
-            yield self._group([self._processed(series, window, chance=False)])
+            with unmoved(self.preprocessors):
+                processed = self._processed(series, window, chance=False)
+            yield self._group([processed])
 
     def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:
         """The weighted mean over the windows: for each series of the batch, or for each step of them."""
@@ -197,6 +199,11 @@ class WindowFeed:
         self._walk.close()
         self._read = None
         self.batches.close()
+
+    @property
+    def began_with(self) -> Mapping[str, Mapping[str, Any]]:
+        """What preprocessors that keep something kept when the batch of the newest iteration of `group` began."""
+        return self._walk.began_with
 
     @property
     def labels(self) -> Arrays:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from deeptrain.loading.feed import Feed
+from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import remembering
+from deeptrain.loading.preprocessing import remember, remembering, unmoved
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.learner import Learner
 from deeptrain.training.pace import Pace
@@ -80,18 +80,40 @@ class Course:
             changes: of the state, all at once: an exception before it leaves the state where the group began.
         """
         to, kept = self.data.after(at, iterations), self._record.kept
-        preprocessors = kept.preprocessors if to.window else self._memory()
-        batches = kept.batches + to.batch - kept.position.batch
-        self._record.keep(position=to, batches=batches, preprocessors=preprocessors, **changes)
+        self._record.keep(
+            position=to,
+            batches=kept.batches + to.batch - kept.position.batch,
+            preprocessors=kept.preprocessors if to.window else self._memory(),
+            preprocessors_before=self.data.began_with if iterations else kept.preprocessors_before,
+            **changes,
+        )
+
+    def again(self, at: Position, *, newest: bool) -> Group | None:
+        """The iteration at a position, made once more; what is fed goes on as if it had not been.
+
+        Args:
+            at: its position.
+            newest: whether it is of the batch that was fit last: preprocessors then keep what they did when that began,
+                and otherwise what they keep now.
+
+        Returns:
+            None where they make nothing of it.
+        """
+        data = self.phases.data(at.epoch)
+        data.close()
+        with unmoved(data.preprocessors):
+            if newest:
+                remember(data.preprocessors, self._record.kept.preprocessors_before)
+            try:
+                return data.group(at, 1)
+            finally:
+                data.close()
 
     def remember(self) -> None:
         """Let preprocessors stand where the batch that is being fit began; what is fed goes on from there by itself."""
         if self._remembering:
             self.data.close()
-        kept = self._record.kept.preprocessors
-        for name, preprocessor in self._remembering.items():
-            if name in kept:
-                preprocessor.restore(kept[name])
+        remember(self.data.preprocessors, self._record.kept.preprocessors)
 
     def close(self) -> None:
         """End reading ahead, of the data of every phase."""

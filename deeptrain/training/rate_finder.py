@@ -1,6 +1,5 @@
 """Which learning rate to begin with: a range test that leaves the trainer as it found it."""
 
-import copy
 import functools
 import math
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from deeptrain.errors import BatchError, SettingsError, TrainingError
 from deeptrain.loading.feed import Group
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import remembering
+from deeptrain.loading.preprocessing import unmoved
 from deeptrain.training.progress import in_digits
 from deeptrain.training.trainer import Trainer
 
@@ -189,16 +188,13 @@ def _put_back(trainer: Trainer) -> Iterator[None]:
     """Put back what training changes: the learner, its rate, and what preprocessors keep."""
     learner, data = trainer.learner, trainer.train_data
     data.close()  # preprocessors stand where the batch being fed began, as in a checkpoint
-    keeping = remembering(data.preprocessors)
-    kept = {name: copy.deepcopy(dict(one.state())) for name, one in keeping.items()}
     rate, variables = learner.learning_rate, learner.variables()
-    try:
-        yield
-    finally:
-        data.close()
-        for name, one in keeping.items():
-            one.restore(kept[name])
-        # First, since of some learners the rate is no variable; where it is one, or a schedule gives it, the second
-        # line has the last word.
-        learner.learning_rate = rate
-        learner.restore(variables)
+    with unmoved(data.preprocessors):
+        try:
+            yield
+        finally:
+            data.close()
+            # First, since of some learners the rate is no variable; where it is one, or a schedule gives it, the second
+            # line has the last word.
+            learner.learning_rate = rate
+            learner.restore(variables)

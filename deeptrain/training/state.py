@@ -54,6 +54,7 @@ class TrainState:
         magnitudes: of each layer when its health was looked at last, where training is stopped or rolled back by it.
         callbacks: what each callback keeps, by its name.
         preprocessors: what each preprocessor that keeps something keeps, by its place and kind.
+        preprocessors_before: what they kept when the batch of the newest iteration began.
     """
 
     position: Position = field(default_factory=Position)
@@ -71,6 +72,7 @@ class TrainState:
     magnitudes: Mapping[str, list[float]] | None = None
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preprocessors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preprocessors_before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def with_(self, **changes: Any) -> Self:
         """The state with some fields changed."""
@@ -92,8 +94,9 @@ class TrainState:
             "stopped": self.stopped,
             "roll_backs": [asdict(one) for one in self.roll_backs],
             "magnitudes": self.magnitudes,
-            "callbacks": {name: dict(kept) for name, kept in self.callbacks.items()},
-            "preprocessors": {name: dict(kept) for name, kept in self.preprocessors.items()},
+            "callbacks": _plain(self.callbacks),
+            "preprocessors": _plain(self.preprocessors),
+            "preprocessors_before": _plain(self.preprocessors_before),
         }
 
     @classmethod
@@ -131,9 +134,14 @@ class TrainState:
                 magnitudes=numbers(value["magnitudes"]),
                 callbacks=_memories(value["callbacks"]),
                 preprocessors=_memories(value["preprocessors"]),
+                preprocessors_before=_memories(value["preprocessors_before"]),
             )
         except MISSHAPEN as error:
             raise ArtifactError(f"not a train state: {in_one_line(error)}") from error
+
+
+def _plain(memories: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: dict(kept) for name, kept in memories.items()}
 
 
 def _memories(value: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

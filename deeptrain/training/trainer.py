@@ -396,7 +396,8 @@ class Trainer:
     def replay(self, iteration: int) -> Group:
         """What was fit in an iteration: inputs, labels and weights, made again from the data.
 
-        Preprocessors that keep something are as they are now; they keep nothing of it.
+        Preprocessors that keep something keep nothing of it. For an iteration of the batch that was fit last, in
+        whichever process, they are as they were then; for an older one they are as they are now.
 
         Args:
             iteration: counted from 0 since the training began.
@@ -409,10 +410,9 @@ class Trainer:
             raise TrainingError(f"replay: expected an iteration from 0 to {len(rows) - 1}, got {iteration}")
         epoch = 1 + sum(iteration >= results.iterations for results in self.results)
         at = Position(epoch, int(rows.batch[iteration]), iteration, int(rows.window[iteration]))
-        try:
-            group = self._loop.course.phases.data(epoch).group(at, 1)
-        finally:
-            self._loop.course.remember()
+        since = rows.window[-1] - rows.window[iteration]  # a batch that came twice by hand begins anew
+        newest = rows.batch[-1] == rows.batch[iteration] and since == len(rows) - 1 - iteration
+        group = self._loop.course.again(at, newest=bool(newest))
         if group is None:
             raise TrainingError(f"replay: preprocessors make nothing of batch {at.batch} of epoch {epoch} any more")
         return group

@@ -62,14 +62,11 @@ class Validations:
         return self._every.until_due(self._record.counts) if trainer.val_data is not None else None
 
     def judge(self, trainer: "Trainer", data: Feed, told: Told) -> Validated:
-        """Judge a split as the learner is now; what that shows preprocessors is not theirs to keep."""
-        self._course.remember()  # within a batch they went ahead, and would not have after a stop here
-        try:
-            return validation.validate(
-                trainer.learner, data, trainer.kind, trainer.outputs, trainer.metrics, trainer.threshold, told
-            )
-        finally:
-            self._course.remember()
+        """Judge a split as the learner is now."""
+        self._course.remember()  # within a batch preprocessors went ahead, and would not have after a stop here
+        return validation.validate(
+            trainer.learner, data, trainer.kind, trainer.outputs, trainer.metrics, trainer.threshold, told
+        )
 
     def make(self, trainer: "Trainer", stages: Stages, last: int) -> dict[str, float]:
         """Judge the validation split, and tell callbacks; without one there are no metrics.
@@ -91,7 +88,6 @@ class Validations:
             stages.tell("validation_end", trainer, self.newest.metrics)
         except BaseException:
             stages.remember(record.kept.callbacks)
-            self._course.remember()
             raise
         finally:
             self.running = False
@@ -111,6 +107,5 @@ class Validations:
             self.judged = judged
         stages.tell(stage, trainer)
         if stage == "validation_batch_end":
-            self._course.remember()
             self._requests.save_if_due("time", trainer)
             self._requests.answer(trainer, stages, within_validation=True)

@@ -350,6 +350,15 @@ def contents(store: Path) -> dict[str, bytes]:
     return {name: data for name, data in tree(store).items() if "quarantine" not in name}
 
 
+def beside(store: Path) -> dict[str, bytes]:
+    """What callbacks that look wrote beside trainings: the same as well, since they act where the training says."""
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for folder in ("data_logger", "layer_histograms", "watch")
+        for path in store.glob(f"*/training-*/live/{folder}/[!.]*")
+    }
+
+
 def litter(store: Path) -> list[str]:
     """Whatever a killed run may have left: hidden files, and checkpoints of epochs that are done."""
     left = [*store.rglob(".*"), *store.glob("*/training-*/unfinished/*")]

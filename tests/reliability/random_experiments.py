@@ -55,6 +55,8 @@ ANY: Choices = {
         None,
         '[{ use = "my_model:Decay", every = { iterations = 3 } }]',
         '["early_stopping", "data_logger", "watch"]',
+        '[{ use = "watch", arguments = { of = ["updates", "gradients", "outputs"] }, every = { iterations = 4, '
+        "validations = 1, epochs = 1 } }]",
         '["layer_histograms", { use = "ReduceLROnPlateau", arguments = { monitor = "loss", patience = 1 } }]',
     ),
     "training.phases": (

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from deeptrain import files
 from deeptrain.errors import Interrupted, SettingsError, TrainingError, UserCodeError
-from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.noise import Noise
 from deeptrain.loading.settings import WindowSettings
@@ -43,7 +42,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 def trainer(splits: list[Any], callbacks: Any = (), **arguments: Any) -> Trainer:
     """On a clock that stands still, so that groups grow until something is due."""
     noisy = arguments.pop("noisy", {})
-    data = [BatchFeed(Batches(splits[0], 3, seed=1, order="samples"), **noisy), Batches(splits[1], 3)]
+    data = [Batches(splits[0], 3, seed=1, order="samples", **noisy), Batches(splits[1], 3)]
     given = {"epochs": EPOCHS, "metrics": ["accuracy"], "clock": lambda: 0.0, **arguments}
     made = Trainer(NumpyLearner(), *data, callbacks=callbacks, **given)
     made._loop.course.pace.size = 1024

@@ -13,7 +13,6 @@ import pytest
 from deeptrain import lineage
 from deeptrain.errors import SettingsError, TrainingError, UnhealthyError
 from deeptrain.introspection.health import Rules
-from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.training import Every, Trainer
 from deeptrain.training.health import Health
@@ -78,9 +77,8 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def trainer(health: Any = "roll_back", rate: float = 0.4, learner: Any = Steep, **given: Any) -> Trainer:
-    mean = [Mean()]
-    batches = Batches(SPLITS[0], 3, seed=1, order="samples", preprocessors=mean)
-    data = [BatchFeed(batches, preprocessors=mean), Batches(SPLITS[1], 3)]
+    batches = Batches(SPLITS[0], 3, seed=1, order="samples", preprocessors=[Mean()])
+    data = [batches, Batches(SPLITS[1], 3)]
     made = Trainer(learner(rate=rate), *data, **{"epochs": EPOCHS, "kind": "binary", "health": health} | given)
     one_by_one(made)
     return made

@@ -69,7 +69,7 @@ def trainer(
     return Trainer(
         learner,
         PieceFeed(Batches(split, 6, seed=5, order="samples"), preprocessors=chain),
-        BatchFeed(Batches(split, 6, preprocessors=chain), preprocessors=chain),
+        BatchFeed(Batches(split, 6, preprocessors=chain)),
         epochs=EPOCHS,
         metrics=[names.get("accuracy")],
         journal=Journal(TrainingRun(store, {"training": {}}, shards, None, {}, checker)),

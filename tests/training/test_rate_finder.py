@@ -53,7 +53,7 @@ def in_pieces(learner: Any, split: Split) -> Trainer:
     """Batches become several iterations, and preprocessors keep something from one to the next."""
     chain: list[Any] = [Mean(), Debt(), Halves(), Ended()]
     batches = Batches(split, 6, seed=5, order="samples")
-    validation = BatchFeed(Batches(split, 6, preprocessors=chain), preprocessors=chain)
+    validation = BatchFeed(Batches(split, 6, preprocessors=chain))
     return Trainer(learner, PieceFeed(batches, preprocessors=chain), validation, epochs=3)
 
 

@@ -1,5 +1,6 @@
 """Watching a training: what is recorded, that a kill leaves neither gap nor repetition, and that it costs nothing."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,20 @@ import pytest
 from deeptrain.errors import ArtifactError, IntrospectionError, SettingsError, UserCodeError
 from deeptrain.introspection import watched
 from deeptrain.loading.batches import Batches
-from deeptrain.training import Every, Trainer
+from deeptrain.loading.piece_feed import PieceFeed
+from deeptrain.loading.settings import WindowSettings
+from deeptrain.loading.window_feed import WindowFeed
+from deeptrain.training import Every, Trainer, runtime
 from deeptrain.training.callbacks.event_files import EventFiles
+from deeptrain.training.callbacks.layer_histograms import LayerHistograms
 from deeptrain.training.callbacks.watch import Watch
+from deeptrain.training.keras_globals import fresh_names_and_seeds
+from deeptrain.training.keras_learner import KerasLearner
 from tests import shard_files
 from tests.memory_journal import MemoryJournal
+from tests.memory_split import MemorySplit, series
 from tests.numpy_learner import NumpyLearner
+from tests.piecewise import Debt, Ended, Mean
 
 SAMPLES = 40
 OF = ("weights", "updates", "learning_rate")
@@ -74,6 +83,73 @@ def test_a_kill_leaves_neither_gap_nor_repetition(
         assert again.position.iteration <= saved + lost
         again.train()
         assert files(journal.live) == undisturbed
+
+
+FEEDS: dict[str, Any] = {
+    "batches": lambda split: Batches(split, 8, seed=1, order="sets", preprocessors=[Mean()]),
+    "pieces": lambda split: PieceFeed(Batches(split, 8, seed=1), preprocessors=[Mean(), Debt(), Ended()]),
+    "windows": lambda _: WindowFeed(
+        Batches(MemorySplit(series([9, 5, 7, 4]), np.arange(4) % 2), 2, seed=1),  # type: ignore[arg-type]
+        WindowSettings(size=4, slide=3),
+        2,
+        preprocessors=[Mean()],
+        augment=True,
+        training=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.parametrize("judged", [False, True], ids=["without validation", "with validation"])
+def test_behind_a_kill_the_newest_iteration_is_what_preprocessors_made_of_it_then(
+    feed: str, judged: bool, splits: list[Any], tmp_path: Path
+) -> None:
+    """They go on with every batch, and so make another of the same samples, or none."""
+
+    def made(live: Path, journal: MemoryJournal | None = None) -> Trainer:
+        every = Every(iterations=2, validations=1, epochs=1)
+        watch, histograms = (
+            Watch(("updates", "outputs"), every=every),
+            LayerHistograms(("outputs",), pictures=False, every=every),
+        )
+        learner, initial = small((4, 2) if feed == "windows" else (2,))
+        learner.restore(initial)
+        return Trainer(
+            learner,
+            FEEDS[feed](splits[0]),
+            FEEDS[feed](splits[1]) if judged else None,
+            kind="binary",
+            epochs=2,
+            callbacks={"watch": watch, "histograms": histograms},
+            journal=journal or MemoryJournal(live),
+            validate=Every(iterations=3, epochs=1),
+        )
+
+    whole = made(tmp_path / "whole")
+    whole.train()
+    expected, iterations = files(tmp_path / "whole"), whole.position.iteration
+    assert len(expected) > iterations / 2 > 4
+    for saved in range(1, iterations + 1):
+        journal = MemoryJournal(tmp_path / str(saved))
+        killed = made(tmp_path / str(saved), journal)
+        killed.step(saved)
+        written(killed)
+        again = made(tmp_path / str(saved), journal)
+        again.train()
+        assert files(journal.live) == expected, saved
+
+
+@functools.cache
+def small(shape: tuple[int, ...]) -> tuple[KerasLearner, dict[str, np.ndarray]]:
+    import keras
+    from keras import layers
+
+    runtime.start(1, True)
+    with fresh_names_and_seeds(4):
+        first = layers.LSTM(3) if len(shape) == 2 else layers.Dense(3)
+        model = keras.Sequential([keras.Input(shape), first, layers.Dense(1, activation="sigmoid")])
+        made = KerasLearner(model, keras.optimizers.Adam(1e-2), keras.losses.BinaryCrossentropy(), "binary")
+    return made, {name: np.array(value) for name, value in made.variables().items()}
 
 
 def written(made: Trainer) -> None:

@@ -17,6 +17,7 @@ from deeptrain.introspection.forward import outputs
 from deeptrain.introspection.held import weights
 from deeptrain.introspection.pictures import histograms
 from deeptrain.training.callbacks.files_beside import FilesBeside
+from deeptrain.training.callbacks.newest import newest_of
 from deeptrain.training.frequency import Every
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def _values(trainer: "Trainer", kind: Values) -> dict[str, np.ndarray]:
         return weights(learner)
     if trainer.val_data is not None:
         probe = next(trainer.val_data.judged(0))
-    elif trainer.newest is not None:
-        probe = trainer.newest.group
+    elif trainer.position.iteration:
+        probe = newest_of(trainer)
     else:
         return {}
     x, y, by_sample = first_of(probe)

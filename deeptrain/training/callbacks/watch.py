@@ -11,13 +11,14 @@ import numpy as np
 from deeptrain import introspection
 from deeptrain.errors import ArtifactError, SettingsError, UserCodeError, did_you_mean
 from deeptrain.introspection import backward, distribution, selection, watched
+from deeptrain.introspection.dataset import first_of
 from deeptrain.introspection.distribution import Statistics
 from deeptrain.introspection.health import weight_and_kind
 from deeptrain.introspection.held import has_keras
 from deeptrain.introspection.selection import Selection
 from deeptrain.introspection.watched import Watched
-from deeptrain.loading.arrays import mapped
 from deeptrain.training.callbacks.files_beside import FilesBeside
+from deeptrain.training.callbacks.newest import newest_of
 from deeptrain.training.frequency import Every
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Watch:
         return watched.joined([])
 
     def _found(self, trainer: "Trainer") -> Iterator[Watched]:
-        newest = functools.cache(lambda: _newest(trainer))
+        newest = functools.cache(lambda: newest_of(trainer))
         for quantity in self._of:
             if quantity == "learning_rate":
                 yield Watched(quantity, "", "", "value", trainer.learner.learning_rate)
@@ -216,13 +217,6 @@ def _short(values: np.ndarray, statistics: Sequence[str]) -> dict[str, float]:
     return Statistics.counted(distribution.counted(values), {}).as_dict()
 
 
-def _newest(trainer: "Trainer") -> "Group":
-    """The newest iteration that was fit, also where another process fit it: the last of its group."""
-    if trainer.newest is None:
-        return trainer.replay(trainer.position.iteration - 1)
-    return trainer.newest.group
-
-
 def _values(
     trainer: "Trainer", quantity: Quantity, newest: "Callable[[], Group]", layers: Selection
 ) -> dict[str, np.ndarray]:
@@ -230,12 +224,10 @@ def _values(
         return introspection.weights(trainer.learner, layers)
     if quantity == "optimizer":
         return _optimizer(trainer.learner, layers)
-    group = newest()
-    x = mapped(_last, group.x)
+    x, y, weights = first_of(newest())
     if quantity == "outputs":
         return introspection.outputs(trainer.learner, x, layers)
-    weights = None if group.weights is None else group.weights[-1]
-    return introspection.gradients(trainer.learner, x, mapped(_last, group.y), layers, training=True, weights=weights)
+    return introspection.gradients(trainer.learner, x, y, layers, training=True, weights=weights)
 
 
 def _optimizer(learner: "Learner", layers: Selection) -> dict[str, np.ndarray]:
@@ -258,12 +250,8 @@ def _updates(trainer: "Trainer", group: "Group", layers: Selection) -> dict[str,
     """By weight, the norm of the change that fitting the newest batch once more makes over the weight's own norm."""
     learner = trainer.learner
     kept, before = learner.variables(), introspection.weights(learner, layers)
-    weights = None if group.weights is None else group.weights[-1:]
-    mask = None if group.mask is None else mapped(_only, group.mask)
     try:
-        learner.fit(
-            mapped(_only, group.x), mapped(_only, group.y), weights=weights, mask=mask, begins=group.begins[-1:]
-        )
+        learner.fit(group.x, group.y, weights=group.weights, mask=group.mask, begins=group.begins)
         after = introspection.weights(learner, layers)
     finally:
         learner.restore(kept)
@@ -280,11 +268,3 @@ def _parts(name: str, quantity: Quantity) -> tuple[str, str]:
     """Layer and weight of a name; of the optimizer "dense" and "kernel/velocity", of outputs the layer alone."""
     layer, *weight = name.rsplit("/", {"outputs": 0, "optimizer": 2}.get(quantity, 1))
     return layer, "/".join(weight)
-
-
-def _last(part: np.ndarray) -> np.ndarray:
-    return np.asarray(part[-1])
-
-
-def _only(part: np.ndarray) -> np.ndarray:
-    return np.asarray(part[-1:])
