@@ -25,7 +25,7 @@ from deeptrain.training.interventions import Intervention
 from deeptrain.training.results import Results
 from deeptrain.training.settings import PredictionsSettings
 
-RECIPE = 6
+RECIPE = 7
 """Raised when this room changes the bytes of epochs or states."""
 
 SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
