@@ -84,7 +84,7 @@ def _forget_what_differs(beside: Path) -> None:
         return
     # A folder without `__init__.py` is a module without a file, which looks for its package.
     inside = tuple(f"{name}." for name in names)
-    for name in [*names, *(name for name in sys.modules if name.startswith(inside) and name not in names)]:
+    for name in [*names, *(name for name in sys.modules.copy() if name.startswith(inside) and name not in names)]:
         _loaded.pop(name, None)
         sys.modules.pop(name, None)
 
@@ -92,7 +92,7 @@ def _forget_what_differs(beside: Path) -> None:
 def _modules_of_experiments() -> list[str]:
     # Texts are compared, not resolved paths: a process with TensorFlow has thousands of modules.
     below = tuple(f"{place}{os.sep}" for place in _places)
-    files_of = ((name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items()))
+    files_of = ((name, getattr(module, "__file__", None)) for name, module in sys.modules.copy().items())
     found = [(name, origin) for name, origin in files_of if isinstance(origin, str) and origin.startswith(below)]
     # An environment may lie beside an experiment; what is installed in it is nobody's experiment.
     own = [(name, Path(origin)) for name, origin in found if f"{os.sep}site-packages{os.sep}" not in origin]

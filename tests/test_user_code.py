@@ -1,7 +1,10 @@
 """The code that runs is the code that was digested."""
 
+import itertools
 import sys
+import threading
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -76,3 +79,31 @@ def test_a_module_in_a_folder_of_a_package_is_imported_anew_when_it_is_another(t
     for value in (1, 2):
         (tmp_path / "bundle/inner/told.py").write_text(f"VALUE = {value}\n")
         assert user_code.find("bundle.inner.told:VALUE", tmp_path) == value
+
+
+def test_a_thread_that_imports_meanwhile_disturbs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A display, TensorFlow or a library of the user's may load what it needs at any moment."""
+    one, two = write(tmp_path / "one", 1), write(tmp_path / "two", 2)
+    for number in range(20_000):  # as many as make it last
+        monkeypatch.setitem(sys.modules, f"other_{number}", ModuleType(f"other_{number}"))
+    over = threading.Event()
+
+    def importing() -> None:
+        for number in itertools.count():
+            if over.is_set():
+                return
+            sys.modules[f"late_{number % 100}"] = ModuleType("late")
+            sys.modules.pop(f"late_{(number + 50) % 100}", None)
+
+    thread, interval = threading.Thread(target=importing), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        for beside, factor in [(one, 1), (two, 2)] * 5:
+            assert user_code.find("their_model:now", beside)() == factor
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+        for number in range(100):
+            sys.modules.pop(f"late_{number}", None)
