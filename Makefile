@@ -3,7 +3,7 @@
 # make sample   set up, then what kills whole commands, fills disks and flips bits: .ci/run runs both
 # make reliability   the same and all of it: every fault, kill, damage and power cut at every operation (root, some hours)
 # make reliability-peers   the same faults for what others keep states with, and for ours: the tables of docs/reliability.md
-# make soak   a thousand random kills of the whole pipeline under random settings, some hours; ARGS="--kills 100"
+# make soak   a thousand random kills of the whole pipeline under random settings, an hour or two; ARGS="--kills 100"
 # make fuzz   any bytes for what reads files of ours, by atheris where the extra `fuzz` is installed; ARGS="--help"
 # make test-backends   Keras on JAX and on PyTorch, each in an environment of its own, .venv-jax and .venv-torch
 # make bench    the benchmarks of docs/performance.md
