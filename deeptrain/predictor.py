@@ -20,7 +20,7 @@ from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.fed import FedInfo, fed
 from deeptrain.loading.memory import InMemory
-from deeptrain.loading.preprocessing import Preprocessor, preprocessors, remembering
+from deeptrain.loading.preprocessing import Preprocessor, preprocessors, processed, remembering, unmoved
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.unseen import Way
 from deeptrain.loading.window_feed import WindowFeed
@@ -206,9 +206,8 @@ class Predictor:
     def _preprocessed(self, x: Arrays) -> Arrays:
         nothing = np.zeros(arrays.samples(x), np.int64)
         batch = Batch(x, nothing, np.arange(len(nothing)), nothing, 0)
-        for preprocessor in self.preprocessors:
-            batch = preprocessor.process(batch, None)
-        fed: Arrays = batch.x
+        with unmoved(remembering(self.preprocessors)):
+            fed: Arrays = processed(batch, self.preprocessors, lambda _: None).x
         return fed
 
 

@@ -157,11 +157,28 @@ def build(data):
     inputs = {one.name: keras.Input(one.shape, name=one.name) for one in data.inputs}
     joined = layers.Concatenate()([inputs["left"], layers.Rescaling(2.0)(inputs["right"])])
     return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(joined))
+
+
+class Shifting:
+    def __init__(self, data):
+        self.seen = 0
+
+    def process(self, batch, rng):
+        import dataclasses
+
+        self.seen += 1
+        return dataclasses.replace(batch, x=batch.x | {"left": (batch.x["left"] + 0.1 * self.seen).astype("float32")})
+
+    def state(self):
+        return {"seen": self.seen}
+
+    def restore(self, state):
+        self.seen = state["seen"]
 """
 OF_LOADER = (
     TOML.replace('path = "raw"', 'path = "raw"\nloader = "my_loader:load"')
     .replace("epochs = 3", "epochs = 1")
-    .replace('["normalise"]', '[{ use = "normalise", arguments = { input = "left" } }]')
+    .replace('["normalise"]', '[{ use = "normalise", arguments = { input = "left" } }, "my_model:Shifting"]')
     .replace("[calibration]\nsubset_size = 2\n", "")
 )
 
@@ -203,6 +220,9 @@ def test_new_files_of_a_loader_and_of_several_inputs_are_predicted_as_the_runs_o
     np.testing.assert_array_equal(found["right"], x[:, 2:])
     says = loaded.probabilities(found)
     assert says.shape == (200,)
+    np.testing.assert_array_equal(loaded.probabilities(found), says)
+    first = {name: one[:20] for name, one in found.items()}
+    np.testing.assert_allclose(loaded.probabilities(first), says[:20], rtol=0, atol=1e-6)
     np.savez(tmp_path / "new.npz", right=x[:, 2:], left=x[:, :2])
     np.testing.assert_array_equal(loaded.probabilities(predictor.samples(loaded, tmp_path / "new.npz", "npz")), says)
     split = reading.open(next(run.glob("shards-*"))).split("test")

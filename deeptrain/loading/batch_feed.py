@@ -10,7 +10,7 @@ from deeptrain.errors import DataError
 from deeptrain.loading import weights
 from deeptrain.loading.arrays import Arrays, nbytes, stacked
 from deeptrain.loading.batches import Batches
-from deeptrain.loading.feed import Group
+from deeptrain.loading.feed import Group, labels_of
 from deeptrain.loading.position import Position
 from deeptrain.loading.preprocessing import memories, remembering, unmoved
 from deeptrain.shards.reading import Split
@@ -40,7 +40,7 @@ class BatchFeed:
         self.batches = batches
         self.split = batches.split
         self.preprocessors = batches.preprocessors
-        self._remembers = bool(remembering(batches.preprocessors))
+        self._remembering = remembering(batches.preprocessors)
         self._began_with: dict[str, dict[str, Any]] = {}
         self.in_parts = self.estimates = False
         self.iteration_bytes = nbytes(batches.split.take(batches.indices(1, 0)[:1])) * batches.batch_size
@@ -77,7 +77,7 @@ class BatchFeed:
 
     def judged(self, number: int) -> Iterator[Group]:
         """The batch itself."""
-        with unmoved(self.preprocessors):
+        with unmoved(self._remembering):
             whole = self._group(1, range(number, number + 1))
         yield whole
 
@@ -96,11 +96,8 @@ class BatchFeed:
 
     @property
     def labels(self) -> Arrays:
-        """(samples, ...) labels of the split, by output where there are several; where they are inputs, as fed."""
-        if not self.split.info.labels_are_input:
-            labels: Arrays = self.split.labels
-            return labels
-        return np.concatenate([np.asarray(batch.y) for batch in self.batches])
+        """(samples, ...) labels of the split, by output where there are several; where they are inputs, as judged."""
+        return labels_of(self)
 
     @property
     def label_sets(self) -> NDArray[np.int64]:
@@ -114,11 +111,11 @@ class BatchFeed:
 
     def _group(self, epoch: int, numbers: range) -> Group:
         weight = own = None
-        if self._class_weights is None and not self._own_weights and not self._remembers:
+        if self._class_weights is None and not self._own_weights and not self._remembering:
             x, y = self.batches.stack(epoch, numbers.start, len(numbers))
         else:
             found = [self.batches.batch(epoch, number) for number in numbers[:-1]]
-            self._began_with = memories(self.preprocessors)
+            self._began_with = memories(self._remembering)
             found.append(self.batches.batch(epoch, numbers[-1]))
             x, y = stacked([batch.x for batch in found]), stacked([batch.y for batch in found])
             weight = weights.of_batches(found, self.split, self._class_weights, self._own_weights)

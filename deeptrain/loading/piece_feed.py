@@ -12,9 +12,9 @@ from deeptrain.loading.arrays import Arrays, nbytes, stacked
 from deeptrain.loading.batch import Batch
 from deeptrain.loading.batch_feed import refuse_sequences
 from deeptrain.loading.batches import Batches
-from deeptrain.loading.feed import Group, estimated
+from deeptrain.loading.feed import Group, estimated, labels_of
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import Preprocessor, pieces, processed, unmoved
+from deeptrain.loading.preprocessing import Preprocessor, pieces, processed, remembering, unmoved
 from deeptrain.loading.walk import Walk
 
 
@@ -52,6 +52,7 @@ class PieceFeed:
         self._class_weights = class_weights
         self._own_weights = own_weights and batches.split.weights is not None
         self._walk = Walk(self._made, _alike, preprocessors)
+        self._remembering = remembering(preprocessors)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -83,7 +84,7 @@ class PieceFeed:
 
     def judged(self, number: int) -> Iterator[Group]:
         """The batch as its preprocessors make it where nothing may be random: whole."""
-        with unmoved(self.preprocessors):
+        with unmoved(self._remembering):
             whole = processed(self.batches.batch(1, number), self.preprocessors, lambda _: None)
         yield self._group([whole], [True])
 
@@ -104,10 +105,7 @@ class PieceFeed:
     @property
     def labels(self) -> Arrays:
         """(samples, ...) labels of the split, by output where there are several; where they are inputs, as judged."""
-        if not self.split.info.labels_are_input:
-            labels: Arrays = self.split.labels
-            return labels
-        return np.concatenate([next(self.judged(number)).y[0] for number in range(len(self))])  # type: ignore[index]
+        return labels_of(self)
 
     @property
     def label_sets(self) -> NDArray[np.int64]:

@@ -140,26 +140,27 @@ def remembering(chain: Sequence[Preprocessor]) -> dict[str, Remembering]:
     return {f"{place}:{type(one).__name__}": one for place, one in enumerate(chain) if isinstance(one, Remembering)}
 
 
-def memories(chain: Sequence[Preprocessor]) -> dict[str, dict[str, Any]]:
-    """What each preprocessor that keeps something keeps now, by the names of `remembering`: nothing changes it."""
-    return {name: copy.deepcopy(dict(one.state())) for name, one in remembering(chain).items()}
+def memories(keeping: Mapping[str, Remembering]) -> dict[str, dict[str, Any]]:
+    """What each of these preprocessors keeps now, by its name: nothing changes it."""
+    return {name: copy.deepcopy(dict(one.state())) for name, one in keeping.items()}
 
 
-def remember(chain: Sequence[Preprocessor], kept: Mapping[str, Mapping[str, Any]]) -> None:
+def remember(keeping: Mapping[str, Remembering], kept: Mapping[str, Mapping[str, Any]]) -> None:
     """Let preprocessors stand where they stood when they kept this; one that is not in it stays as it is."""
-    for name, one in remembering(chain).items():
+    for name, one in keeping.items():
         if name in kept:
             one.restore(copy.deepcopy(dict(kept[name])))
 
 
 @contextmanager
-def unmoved(chain: Sequence[Preprocessor]) -> Iterator[None]:
+def unmoved(keeping: Mapping[str, Remembering]) -> Iterator[None]:
     """Let preprocessors stand behind it where they stand now, whatever they are shown."""
-    kept = memories(chain)
+    kept = memories(keeping)
     try:
         yield
     finally:
-        remember(chain, kept)
+        for name, one in keeping.items():
+            one.restore(kept[name])
 
 
 def _processed(batch: Batch, preprocessor: Preprocessor, rng: np.random.Generator | None) -> Batch:

@@ -37,8 +37,8 @@ class Walk(Generic[Iteration]):
         """
         self._made = made
         self._alike = alike
-        self._preprocessors = preprocessors
-        self._direct = not remembering(preprocessors) and not piecewise(preprocessors)
+        self._remembering = remembering(preprocessors)
+        self._direct = not self._remembering and not piecewise(preprocessors)
         self._deciding = " and ".join(piecewise(preprocessors))
         self._batch: tuple[int, int] | None = None
         self._iterations: Iterator[Iteration] = iter(())
@@ -78,7 +78,7 @@ class Walk(Generic[Iteration]):
 
     def _go(self, epoch: int, number: int, place: int) -> None:
         if self._batch != (epoch, number):
-            self.began_with = memories(self._preprocessors)
+            self.began_with = memories(self._remembering)
             self._begin(epoch, number, place)
         elif place < self._place or (self._direct and place > self._place):
             self._restore()
@@ -109,7 +109,7 @@ class Walk(Generic[Iteration]):
         self._place += 1
 
     def _restore(self) -> None:
-        remember(self._preprocessors, self.began_with)
+        remember(self._remembering, self.began_with)
 
     def _forget(self) -> None:
         self._batch, self._iterations, self._place, self._next, self.began_with = None, iter(()), 0, [], {}

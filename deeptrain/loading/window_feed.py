@@ -16,7 +16,7 @@ from deeptrain.loading.batch import Batch
 from deeptrain.loading.batches import Batches
 from deeptrain.loading.feed import Group, estimated
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import Preprocessor, pieces, piecewise, processed, unmoved
+from deeptrain.loading.preprocessing import Preprocessor, pieces, piecewise, processed, remembering, unmoved
 from deeptrain.loading.settings import WindowSettings
 from deeptrain.loading.walk import Walk
 from deeptrain.loading.windows import Cut, counts
@@ -133,7 +133,8 @@ class WindowFeed:
         self.estimates = augment and bool(piecewise(preprocessors))
         self._before = functools.lru_cache(maxsize=2)(self._windows_before)
         self._read: _Series | None = None
-        self._walk = Walk(self._made, lambda *_: True, self.preprocessors if augment else ())
+        self._walk = Walk(self._made, lambda *_: True, self.preprocessors)
+        self._remembering = remembering(preprocessors)
 
     @property
     def per_step(self) -> bool:
@@ -181,7 +182,7 @@ class WindowFeed:
         """The windows of a batch, one after the other."""
         series = self._series(1, number)
         for window in range(series.cut.windows):
-            with unmoved(self.preprocessors):
+            with unmoved(self._remembering):
                 processed = self._processed(series, window, chance=False)
             yield self._group([processed])
 

@@ -1,11 +1,11 @@
 """What is fit from epoch to epoch: the phases that begin, the data of each, and what its preprocessors keep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deeptrain.loading.feed import Feed, Group
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import remember, remembering, unmoved
+from deeptrain.loading.preprocessing import Remembering, remember, remembering, unmoved
 from deeptrain.training.callbacks.memory import memory_of
 from deeptrain.training.learner import Learner
 from deeptrain.training.pace import Pace
@@ -35,13 +35,17 @@ class Course:
         self._record = record
         self._begun: list[Phase] = []
         self._take(phases.data(1))
-        record.keep(preprocessors=self._memory())
+        kept: dict[str, dict[str, Any]] = {}
+        for feed in (*reversed(phases.feeds), self.data):  # of one name, what is fit first
+            kept |= _memory(remembering(feed.preprocessors))
+        record.keep(preprocessors=kept)
 
     def take(self, epoch: int) -> None:
-        """Take the data that an epoch is fit on."""
+        """Take the data that an epoch is fit on; its preprocessors go on from what those of their names kept."""
         data = self.phases.data(epoch)
         if data is not self.data:
             self._take(data)
+            self.remember()
 
     def begin(self, *phases: Phase) -> None:
         """Change the learner as phases say, each once."""
@@ -83,7 +87,7 @@ class Course:
         self._record.keep(
             position=to,
             batches=kept.batches + to.batch - kept.position.batch,
-            preprocessors=kept.preprocessors if to.window else self._memory(),
+            preprocessors=kept.preprocessors if to.window else {**kept.preprocessors, **_memory(self._remembering)},
             preprocessors_before=self.data.began_with if iterations else kept.preprocessors_before,
             **changes,
         )
@@ -99,11 +103,11 @@ class Course:
         Returns:
             None where they make nothing of it.
         """
-        data = self.phases.data(at.epoch)
+        data, kept = self.phases.data(at.epoch), self._record.kept
         data.close()
-        with unmoved(data.preprocessors):
-            if newest:
-                remember(data.preprocessors, self._record.kept.preprocessors_before)
+        keeping = remembering(data.preprocessors)
+        with unmoved(keeping):
+            remember(keeping, kept.preprocessors_before if newest else kept.preprocessors)
             try:
                 return data.group(at, 1)
             finally:
@@ -113,7 +117,7 @@ class Course:
         """Let preprocessors stand where the batch that is being fit began; what is fed goes on from there by itself."""
         if self._remembering:
             self.data.close()
-        remember(self.data.preprocessors, self._record.kept.preprocessors)
+        remember(self._remembering, self._record.kept.preprocessors)
 
     def close(self) -> None:
         """End reading ahead, of the data of every phase."""
@@ -125,6 +129,7 @@ class Course:
         self._remembering = remembering(data.preprocessors)
         self.pace = Pace(data.iteration_bytes)
 
-    def _memory(self) -> dict[str, dict[str, Any]]:
-        """What preprocessors keep, as a checkpoint holds it."""
-        return {name: memory_of(name, preprocessor) for name, preprocessor in self._remembering.items()}
+
+def _memory(keeping: Mapping[str, Remembering]) -> dict[str, dict[str, Any]]:
+    """What preprocessors keep, as a checkpoint holds it."""
+    return {name: memory_of(name, one) for name, one in keeping.items()}

@@ -27,7 +27,7 @@ class Epochs:
     """Begins, fits and ends the epoch in which a training stands.
 
     Attributes:
-        newest: the newest group of iterations, None before the first of this process and behind a roll-back.
+        newest: the newest group of iterations, None before the first of this process or since a checkpoint.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Epochs:
         trainer.health.lower(trainer.learner, record.kept)
 
     def begin_anew(self) -> None:
-        """Nothing of the epoch was begun here."""
-        self._begun = 0
+        """Nothing of the epoch was begun here, and nothing was fit."""
+        self._begun, self.newest = 0, None
 
     def beginning(self, trainer: "Trainer", stages: Stages) -> Checkpoint:
         """The state at the beginning of an epoch."""

@@ -305,7 +305,6 @@ class Loop:
         learner.restore(good.variables)
         record.roll_back(good.state)
         self._stand_anew()
-        self.epochs.newest = None
         self.stages.tell("load", self._trainer)
 
     def _stand_anew(self) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deeptrain.errors import BatchError, SettingsError, TrainingError
 from deeptrain.loading.feed import Group
 from deeptrain.loading.position import Position
-from deeptrain.loading.preprocessing import unmoved
+from deeptrain.loading.preprocessing import remembering, unmoved
 from deeptrain.training.progress import in_digits
 from deeptrain.training.trainer import Trainer
 
@@ -189,7 +189,7 @@ def _put_back(trainer: Trainer) -> Iterator[None]:
     learner, data = trainer.learner, trainer.train_data
     data.close()  # preprocessors stand where the batch being fed began, as in a checkpoint
     rate, variables = learner.learning_rate, learner.variables()
-    with unmoved(data.preprocessors):
+    with unmoved(remembering(data.preprocessors)):
         try:
             yield
         finally:

@@ -81,6 +81,7 @@ class Validations:
             return {}
         # What is kept from here on is what was kept before: a validation that is broken off begins anew.
         record.keep(callbacks=stages.memory())
+        self._course.remember()  # for callbacks that look before anything is judged
         self.running = True
         try:
             stages.tell("validation_begin", trainer)

@@ -13,7 +13,9 @@ import pytest
 from deeptrain import lineage
 from deeptrain.errors import SettingsError, TrainingError, UnhealthyError
 from deeptrain.introspection.health import Rules
+from deeptrain.loading.batch_feed import BatchFeed
 from deeptrain.loading.batches import Batches
+from deeptrain.loading.noise import Noise
 from deeptrain.training import Every, Trainer
 from deeptrain.training.health import Health
 from deeptrain.training.journal import Journal, content_of_state
@@ -112,10 +114,17 @@ def test_an_epoch_that_fails_is_begun_anew_with_a_lower_learning_rate() -> None:
     assert state.roll_backs[0].reason.startswith(("the loss became nan in epoch 2", "the model's outputs for"))
 
 
-def test_it_is_the_training_that_had_the_lower_rate_from_the_beginning_of_that_epoch() -> None:
-    rolled = trainer(most_once())
+@pytest.mark.parametrize("phased", [False, True])
+def test_it_is_the_training_that_had_the_lower_rate_from_the_beginning_of_that_epoch(phased: bool) -> None:
+    """Also if that epoch was the first with preprocessors of other names."""
+
+    def phases() -> list[Phase]:
+        others = Batches(SPLITS[0], 3, seed=2, order="samples", preprocessors=[Noise(SPLITS[0].info, 0.1), Mean()])
+        return [Phase(epoch=2, data=BatchFeed(others))] if phased else []
+
+    rolled = trainer(most_once(), phases=phases())
     epoch = rolled.train().roll_backs[0].epoch
-    lowered = trainer("off")
+    lowered = trainer("off", phases=phases())
     for one in range(1, EPOCHS + 1):
         times = sum(back.epoch == one for back in rolled.state.roll_backs)
         if times:
