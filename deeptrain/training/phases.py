@@ -20,8 +20,8 @@ class Phase:
         optimizer: makes a new one, whose state begins anew; None to leave it.
         frozen: patterns of names of layers that are no longer trained, such as "conv*"; () to train all again, None to
             leave it.
-        data: what is fit, of as many samples or others, in batches of any size; None to leave it. Preprocessors that keep
-            something go on from what those of the same place and kind kept before.
+        data: what is fit, of as many samples or others, in batches of any size; None to leave it. Preprocessors that
+            keep something go on from what those of the same place and kind kept before.
     """
 
     epoch: int
