@@ -34,18 +34,16 @@ class Course:
         self._learner = learner
         self._record = record
         self._begun: list[Phase] = []
+        self._known: dict[str, Remembering] = {}
+        self._initial: dict[str, dict[str, Any]] = {}
         self._take(phases.data(1))
-        kept: dict[str, dict[str, Any]] = {}
-        for feed in (*reversed(phases.feeds), self.data):  # of one name, what is fit first
-            kept |= _memory(remembering(feed.preprocessors))
-        record.keep(preprocessors=kept)
+        record.keep(preprocessors=dict(self._initial))
 
     def take(self, epoch: int) -> None:
-        """Take the data that an epoch is fit on; its preprocessors go on from what those of their names kept."""
+        """Take the data that an epoch is fit on."""
         data = self.phases.data(epoch)
         if data is not self.data:
             self._take(data)
-            self.remember()
 
     def begin(self, *phases: Phase) -> None:
         """Change the learner as phases say, each once."""
@@ -103,11 +101,13 @@ class Course:
         Returns:
             None where they make nothing of it.
         """
-        data, kept = self.phases.data(at.epoch), self._record.kept
+        data = self.phases.data(at.epoch)
         data.close()
-        keeping = remembering(data.preprocessors)
-        with unmoved(keeping):
-            remember(keeping, kept.preprocessors_before if newest else kept.preprocessors)
+        with unmoved(self._of(data)):
+            if newest:
+                remember(remembering(data.preprocessors), self._record.kept.preprocessors_before)
+            else:
+                remember(self._of(data), self._kept)
             try:
                 return data.group(at, 1)
             finally:
@@ -115,9 +115,9 @@ class Course:
 
     def remember(self) -> None:
         """Let preprocessors stand where the batch that is being fit began; what is fed goes on from there by itself."""
-        if self._remembering:
+        if self._known:
             self.data.close()
-        remember(self._remembering, self._record.kept.preprocessors)
+        remember(self._known, self._kept)
 
     def close(self) -> None:
         """End reading ahead, of the data of every phase."""
@@ -125,9 +125,23 @@ class Course:
             feed.close()
 
     def _take(self, data: Feed) -> None:
+        for name, one in self.phases.remembering().items():
+            if all(one is not other for other in self._known.values()):  # the same may be in several data
+                self._known[name] = one
+                self._initial[name] = memory_of(name, one)
         self.data = data
-        self._remembering = remembering(data.preprocessors)
+        self._remembering = self._of(data)
         self.pace = Pace(data.iteration_bytes)
+
+    def _of(self, data: Feed) -> dict[str, Remembering]:
+        """The preprocessors of data that keep something, by their names in a checkpoint."""
+        own = remembering(data.preprocessors).values()
+        return {name: one for name, one in self._known.items() if any(one is other for other in own)}
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        """What every preprocessor keeps; one that a checkpoint does not know had seen nothing when that was written."""
+        return {**self._initial, **self._record.kept.preprocessors}
 
 
 def _memory(keeping: Mapping[str, Remembering]) -> dict[str, dict[str, Any]]:

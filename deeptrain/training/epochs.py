@@ -27,7 +27,7 @@ class Epochs:
     """Begins, fits and ends the epoch in which a training stands.
 
     Attributes:
-        newest: the newest group of iterations, None before the first of this process or since a checkpoint.
+        newest: the newest group of iterations, None before the first here or behind a checkpoint that was loaded.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ from typing import Any
 
 from deeptrain.errors import SettingsError, TrainingError
 from deeptrain.loading.feed import Feed
+from deeptrain.loading.preprocessing import Remembering, remembering
 from deeptrain.training.learner import Learner
 
 
@@ -20,8 +21,8 @@ class Phase:
         optimizer: makes a new one, whose state begins anew; None to leave it.
         frozen: patterns of names of layers that are no longer trained, such as "conv*"; () to train all again, None to
             leave it.
-        data: what is fit, of as many samples or others, in batches of any size; None to leave it. Preprocessors that
-            keep something go on from what those of the same place and kind kept before.
+        data: what is fit, of as many samples or others, in batches of any size; None to leave it. A preprocessor
+            that keeps something goes on from it in all data that it is part of.
     """
 
     epoch: int
@@ -78,6 +79,11 @@ class Phases:
     def feeds(self) -> list[Feed]:
         """Everything that is fit in any of them."""
         return [self._data, *(phase.data for phase in self._phases if phase.data is not None)]
+
+    def remembering(self) -> dict[str, Remembering]:
+        """Every preprocessor that keeps something, by place and kind, and of a phase by its epoch, too: "5/0:Mean"."""
+        parts = [("", self._data), *((f"{one.epoch}/", one.data) for one in self._phases if one.data is not None)]
+        return {phase + name: one for phase, data in parts for name, one in remembering(data.preprocessors).items()}
 
     def data(self, epoch: int) -> Feed:
         """What is fit in an epoch."""

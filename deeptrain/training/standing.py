@@ -24,7 +24,8 @@ class Standing:
         data: what the model is fit on.
         epochs: how many were asked for.
         results: of every epoch that has ended, from the first.
-        newest: the position of the newest iteration that was fit, None before the first of this process.
+        newest: the position of the newest iteration that was fit, None before the first here or behind a checkpoint
+            that was loaded.
         learning_rate: of the next iteration.
         key_metric: tells which epoch is best.
         maximize: whether more of it is better.

@@ -53,8 +53,9 @@ class TrainState:
         roll_backs: epochs that were begun anew, in order.
         magnitudes: of each layer when its health was looked at last, where training is stopped or rolled back by it.
         callbacks: what each callback keeps, by its name.
-        preprocessors: what each preprocessor that keeps something keeps, by its place and kind.
-        preprocessors_before: what they kept when the batch of the newest iteration began.
+        preprocessors: what each preprocessor that keeps something keeps, by its place and kind ("0:Mean"); one that
+            came with a phase by the epoch of that, too ("5/0:Mean").
+        preprocessors_before: what those of its data kept when the batch of the newest iteration began.
     """
 
     position: Position = field(default_factory=Position)

@@ -241,7 +241,7 @@ class Trainer:
 
     @property
     def newest(self) -> FittedGroup | None:
-        """The newest group of iterations, None before the first of this process."""
+        """The newest group of iterations, None before the first here or behind a checkpoint that was loaded."""
         return self._loop.epochs.newest
 
     @property

@@ -114,17 +114,21 @@ def test_an_epoch_that_fails_is_begun_anew_with_a_lower_learning_rate() -> None:
     assert state.roll_backs[0].reason.startswith(("the loss became nan in epoch 2", "the model's outputs for"))
 
 
-@pytest.mark.parametrize("phased", [False, True])
-def test_it_is_the_training_that_had_the_lower_rate_from_the_beginning_of_that_epoch(phased: bool) -> None:
-    """Also if that epoch was the first with preprocessors of other names."""
+@pytest.mark.parametrize("others", ["none", "of a phase", "set by hand"])
+def test_it_is_the_training_that_had_the_lower_rate_from_the_beginning_of_that_epoch(others: str) -> None:
+    """Also if that epoch was the first with other preprocessors."""
 
-    def phases() -> list[Phase]:
-        others = Batches(SPLITS[0], 3, seed=2, order="samples", preprocessors=[Noise(SPLITS[0].info, 0.1), Mean()])
-        return [Phase(epoch=2, data=BatchFeed(others))] if phased else []
+    def made(health: Any) -> Trainer:
+        data = Batches(SPLITS[0], 3, seed=2, order="samples", preprocessors=[Noise(SPLITS[0].info, 0.1), Mean()])
+        phases = [Phase(epoch=2, data=BatchFeed(data))] if others == "of a phase" else []
+        found = trainer(health, phases=phases)
+        if others == "set by hand":
+            found.change(data=data)
+        return found
 
-    rolled = trainer(most_once(), phases=phases())
+    rolled = made(most_once())
     epoch = rolled.train().roll_backs[0].epoch
-    lowered = trainer("off", phases=phases())
+    lowered = made("off")
     for one in range(1, EPOCHS + 1):
         times = sum(back.epoch == one for back in rolled.state.roll_backs)
         if times:

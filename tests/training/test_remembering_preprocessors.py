@@ -1,7 +1,7 @@
 """Law 6 for preprocessors that keep something, whoever looks at data meanwhile, in this process or in the next one."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -159,14 +159,54 @@ def test_a_batch_that_came_twice_by_hand_is_the_second_one(samples: Split) -> No
     assert not np.array_equal(made.replay(2).x, fed), "the first time is an older one"
 
 
+class Same:
+    """Before another one, which so has another place."""
+
+    def process(self, batch: Batch, _: np.random.Generator | None) -> Batch:
+        return batch
+
+
+CHAINS: dict[str, Callable[[Mean], list[Any]]] = {
+    "none": lambda _: [],
+    "its own": lambda _: [Mean()],
+    "its own elsewhere": lambda _: [Same(), Mean()],
+    "the same": lambda first: [first],
+    "the same elsewhere": lambda first: [Same(), first],
+}
+
+
 @pytest.mark.parametrize("looks", ["resumed", "validated", "replayed"])
-@pytest.mark.parametrize("between", [False, True], ids=["at once", "behind data without any"])
-def test_preprocessors_of_a_phases_data_go_on_from_what_those_before_kept(between: bool, looks: str) -> None:
+@pytest.mark.parametrize("chain", CHAINS)
+def test_what_preprocessors_keep_is_theirs_in_every_phase(chain: str, looks: str) -> None:
+    """Also what those keep that are fit in the first phase, and what is judged goes through these."""
+
     def made(journal: MemoryJournal | None = None) -> Trainer:
-        first = [Mean()]
-        plain, own = Phase(epoch=2, data=windows([])), Phase(epoch=3, data=windows(first if between else [Mean()]))
-        phases = [plain, own] if between else [own]
-        return trainer(windows(first), windows([Mean()], fit=False), journal, epochs=4, phases=phases)
+        first = Mean()
+        phases = [Phase(epoch=2, data=windows(CHAINS[chain](first))), Phase(epoch=3, data=windows([first]))]
+        return trainer(windows([first]), windows([first], fit=False), journal, epochs=3, phases=phases)
+
+    whole = made()
+    whole.train()
+    for cut in range(1, whole.position.iteration):
+        journal = MemoryJournal()
+        found = made(journal)
+        stopped(found, cut)
+        if looks == "resumed":
+            found = made(journal)
+        elif looks == "validated":
+            found.validate()
+        else:
+            found.replay(cut // 2)
+        found.train()
+        np.testing.assert_array_equal(weights(found), weights(whole))
+        assert [one.plain() for one in found.results] == [one.plain() for one in whole.results], cut
+
+
+@pytest.mark.parametrize("looks", ["resumed", "validated", "replayed"])
+def test_preprocessors_of_the_next_phase_stand_as_they_were_made(looks: str) -> None:
+    def made(journal: MemoryJournal | None = None) -> Trainer:
+        own = [Phase(epoch=3, data=windows([Mean()]))]
+        return trainer(windows([Mean()]), windows([Mean()], fit=False), journal, epochs=4, phases=own)
 
     whole, journal = made(), MemoryJournal()
     whole.train()
