@@ -183,8 +183,8 @@ class WindowFeed:
         series = self._series(1, number)
         for window in range(series.cut.windows):
             with unmoved(self._remembering):
-                processed = self._processed(series, window, chance=False)
-            yield self._group([processed])
+                made = self._processed(series, window, chance=False)
+            yield self._group([made])
 
     def combined(self, number: int, outputs: Sequence[Arrays]) -> Arrays:
         """The weighted mean over the windows: for each series of the batch, or for each step of them."""
